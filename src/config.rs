@@ -1,0 +1,292 @@
+//! What the operator asked for: parsed once, checked, mistakes explained.
+//!
+//! Pure but for [`Source::read`]. A mistake in one worker refuses that worker and no other; a
+//! mistake in what all share refuses the file. Either way every mistake is told at once.
+
+mod parse;
+pub(crate) mod reader;
+mod source;
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::units::{
+    ClusterName, Containers, CpuUnits, Messages, TaskDefinitionRef, Tasks, WorkerName,
+};
+
+pub use reader::Problem;
+pub use source::{Source, SourceError};
+
+/// A checked configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The workers that can be served, in the order of the file.
+    pub workers: Vec<Worker>,
+    /// The workers that cannot, and why.
+    pub refused: Vec<Refused>,
+}
+
+/// A worker whose part of the configuration is wrong: nothing is done for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Its name, or its place in the file where it has no usable name.
+    pub worker: WorkerName,
+    /// Everything that is wrong with it.
+    pub problems: Vec<Problem>,
+}
+
+/// A configuration that cannot be used at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the configuration has {}:\n{}", counted(.0), lines(.0))]
+pub struct ConfigError(pub Vec<Problem>);
+
+/// A kind of worker: a queue, and the task definition whose container empties it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worker {
+    /// Unique in the configuration.
+    pub name: WorkerName,
+    /// The queue it empties.
+    pub queue: QueueRef,
+    /// Where its tasks run.
+    pub cluster: ClusterName,
+    /// What they run.
+    pub task_definition: TaskDefinitionRef,
+    /// The container that is cloned; `None` where the definition has only one.
+    pub container: Option<String>,
+    /// How many containers a backlog asks for.
+    pub scaling: Scaling,
+    /// How containers become tasks.
+    pub packing: Packing,
+    /// What each `RunTask` call says beside the task definition.
+    pub launch: Launch,
+}
+
+/// How many containers a backlog asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scaling {
+    /// The rule from backlog to target.
+    pub policy: Policy,
+    /// Containers that are kept even when the queue is empty.
+    pub min_containers: Containers,
+    /// Containers that are never exceeded.
+    pub max_containers: Containers,
+    /// Containers that one tick may start.
+    pub max_launch_per_tick: Option<Containers>,
+    /// Messages that one running container may hold in flight.
+    pub in_flight_per_container: Messages,
+    /// Whether delayed messages count as backlog.
+    pub delayed: Delayed,
+}
+
+/// What delayed messages mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delayed {
+    /// They count when they become visible.
+    Ignored,
+    /// They count as if they were visible, so that workers are warm when they are.
+    Counted,
+}
+
+/// The rule from backlog to target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// So many messages a container, rounded up.
+    MessagesPerContainer(Messages),
+    /// From this depth on, so many tasks. Depths ascend.
+    StepsOfTasks(Vec<(Messages, Tasks)>),
+    /// From this depth on, so many containers. Depths ascend.
+    StepsOfContainers(Vec<(Messages, Containers)>),
+    /// As many as empty the queue in `target`, one message taking `per_message`.
+    DrainWithin {
+        /// When the queue is to be empty.
+        target: Duration,
+        /// How long one container works on one message.
+        per_message: Duration,
+    },
+}
+
+/// How containers become tasks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packing {
+    /// Few large tasks or many small ones.
+    pub strategy: Strategy,
+    /// The most containers in a task that the operator allows; `None`: what the definition allows.
+    pub max_containers_per_task: Option<Containers>,
+    /// Tasks that one tick may start.
+    pub max_tasks: Tasks,
+    /// The largest Fargate task, where 32 vCPU are not to be had or not wanted.
+    pub max_task_cpu: CpuUnits,
+    /// When a task of several containers ends.
+    pub completion: Completion,
+    /// The image of the watcher that ends a task with its last worker container.
+    pub watcher_image: String,
+}
+
+/// Few large tasks or many small ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// As few containers a task as `maxTasks` allows.
+    Spread,
+    /// As many containers a task as are allowed.
+    Dense,
+    /// The least price an hour, then the fewest calls.
+    Cheapest,
+}
+
+/// When a task of several worker containers ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completion {
+    /// With its last worker container: no job is cut short by another's end.
+    All,
+    /// With its first: every clone stays essential.
+    Any,
+}
+
+/// What each `RunTask` call says beside the task definition, in `RunTask`'s own words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Launch {
+    /// The capacity ladder: what a rung cannot place is tried on the next. Never empty.
+    pub rungs: Vec<Rung>,
+    /// Sent where tasks may run on Fargate; unset means `LATEST`.
+    pub platform_version: Option<String>,
+    /// Sent with definitions of the `awsvpc` network mode, which all others refuse.
+    pub network: Option<AwsVpc>,
+    /// At most ten, not on Fargate.
+    pub placement_constraints: Vec<PlacementConstraint>,
+    /// At most five, not on Fargate.
+    pub placement_strategy: Vec<PlacementStrategy>,
+    /// Whether ECS adds `aws:ecs:clusterName` to the task.
+    pub enable_ecs_managed_tags: bool,
+    /// Whether `ecs execute-command` may enter the task.
+    pub enable_execute_command: bool,
+    /// Whether tasks get the tags of their task definition.
+    pub propagate_tags: PropagateTags,
+}
+
+/// Where the tags of a task come from, beside our own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PropagateTags {
+    /// From nowhere.
+    #[default]
+    No,
+    /// From the task definition.
+    TaskDefinition,
+}
+
+/// One rung of the capacity ladder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rung {
+    /// The cluster's own default strategy.
+    ClusterDefault,
+    /// `launchType`: `FARGATE`, `EC2` or `EXTERNAL`.
+    LaunchType(String),
+    /// A capacity provider of the cluster, such as `FARGATE_SPOT`.
+    CapacityProvider(String),
+}
+
+impl Rung {
+    /// Whether tasks of this rung run on Fargate; `None` where only the cluster knows.
+    pub fn is_fargate(&self) -> Option<bool> {
+        match self {
+            Self::ClusterDefault => None,
+            Self::LaunchType(name) => Some(name == "FARGATE"),
+            Self::CapacityProvider(name) => {
+                Some(matches!(name.as_str(), "FARGATE" | "FARGATE_SPOT"))
+            }
+        }
+    }
+}
+
+/// `awsvpcConfiguration`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsVpc {
+    /// 1 to 16, all of one VPC.
+    pub subnets: Vec<String>,
+    /// At most 5; none means the VPC's default group.
+    pub security_groups: Vec<String>,
+    /// Always sent: the API documents a default for services only.
+    pub assign_public_ip: PublicIp,
+}
+
+/// `assignPublicIp`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PublicIp {
+    /// `ENABLED`
+    Enabled,
+    /// `DISABLED`
+    #[default]
+    Disabled,
+}
+
+/// One of `placementConstraints`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacementConstraint {
+    /// `distinctInstance` or `memberOf`.
+    pub kind: String,
+    /// What `memberOf` asks, in the cluster query language.
+    pub expression: Option<String>,
+}
+
+/// One of `placementStrategy`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacementStrategy {
+    /// `random`, `spread` or `binpack`.
+    pub kind: String,
+    /// What to spread over or pack by.
+    pub field: Option<String>,
+}
+
+/// A queue as the operator names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum QueueRef {
+    /// A queue of the function's own account and Region.
+    Name(String),
+    /// A queue URL, used as it is.
+    Url(String),
+    /// A queue of any account, in the function's Region.
+    Arn {
+        /// The Region in the ARN.
+        region: String,
+        /// The owner's account.
+        account: String,
+        /// The queue's name.
+        name: String,
+    },
+}
+
+impl QueueRef {
+    /// The Region that a URL or an ARN names.
+    pub fn region(&self) -> Option<&str> {
+        match self {
+            Self::Name(_) => None,
+            Self::Arn { region, .. } => Some(region),
+            Self::Url(url) => {
+                let host = url.split_once("//")?.1.split('/').next()?;
+                host.strip_prefix("sqs.")?.split('.').next()
+            }
+        }
+    }
+}
+
+impl fmt::Display for QueueRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(text) | Self::Url(text) => f.write_str(text),
+            Self::Arn { region, account, name } => {
+                write!(f, "arn:aws:sqs:{region}:{account}:{name}")
+            }
+        }
+    }
+}
+
+fn counted(problems: &[Problem]) -> String {
+    match problems.len() {
+        1 => "1 problem".to_owned(),
+        n => format!("{n} problems"),
+    }
+}
+
+fn lines(problems: &[Problem]) -> String {
+    let lines: Vec<_> = problems.iter().map(|problem| format!("  {problem}")).collect();
+    lines.join("\n")
+}

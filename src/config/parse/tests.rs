@@ -1,0 +1,229 @@
+use proptest::prelude::{any, proptest};
+use serde_json::json;
+
+use super::super::{Packing, Policy, Rung, Strategy};
+use super::*;
+use crate::units::{CpuUnits, Messages, Tasks};
+
+const EXAMPLE: &str = include_str!("../../../workers.yaml");
+
+fn worker(more: &Value) -> Value {
+    let mut worker = json!({
+        "name": "thumbnail", "queue": "thumbnail-jobs", "taskDefinition": "thumbnail",
+        "cluster": "jobs", "scaling": {"messagesPerContainer": 20},
+    });
+    let fields = worker.as_object_mut().unwrap();
+    for (key, value) in more.as_object().unwrap() {
+        match value {
+            Value::Null => fields.remove(key),
+            value => fields.insert(key.clone(), value.clone()),
+        };
+    }
+    worker
+}
+
+/// All that is wrong with a configuration, a line each.
+fn problems(document: &Value) -> String {
+    match Config::from_value(document) {
+        Err(error) => error.to_string(),
+        Ok(config) => {
+            let refused = config.refused.iter().flat_map(|refused| &refused.problems);
+            refused.map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        }
+    }
+}
+
+fn problems_of_worker(more: &Value) -> String {
+    problems(&json!({"workers": [worker(more)]}))
+}
+
+#[test]
+fn the_shipped_example_is_correct() {
+    let config = Config::parse(EXAMPLE).unwrap();
+    assert_eq!(config.refused, []);
+    let [thumbnail, export, report] = config.workers.as_slice() else { panic!("three workers") };
+
+    assert_eq!(thumbnail.scaling.policy, Policy::MessagesPerContainer(Messages(20)));
+    assert_eq!(thumbnail.launch.rungs, [Rung::LaunchType("FARGATE".to_owned())]);
+    let expected = Packing {
+        strategy: Strategy::Spread,
+        max_containers_per_task: None,
+        max_tasks: Tasks(10),
+        max_task_cpu: CpuUnits(32_768),
+        completion: Completion::All,
+        watcher_image: "public.ecr.aws/docker/library/busybox:1.37".to_owned(),
+    };
+    assert_eq!(thumbnail.packing, expected);
+
+    let steps = vec![(Messages(1), Tasks(1)), (Messages(10), Tasks(10))];
+    assert_eq!(export.scaling.policy, Policy::StepsOfTasks(steps));
+    assert_eq!(export.scaling.max_containers, Containers(40));
+    assert_eq!(export.packing.strategy, Strategy::Dense);
+
+    let spot_then_on_demand =
+        ["FARGATE_SPOT", "FARGATE"].map(|name| Rung::CapacityProvider(name.to_owned()));
+    assert_eq!(report.launch.rungs, spot_then_on_demand);
+    assert!(report.launch.network.is_some(), "the network is the file's default");
+    assert_eq!(report.scaling.max_launch_per_tick, Some(Containers(40)));
+    assert_eq!(report.scaling.max_containers, Containers(100));
+}
+
+#[test]
+fn every_mistake_of_a_file_is_told_at_once() {
+    let document = json!({
+        "clutser": "jobs",
+        "launch": {"launchType": "FARGAT", "networkConfiguration": {"awsvpcConfiguration": {}}},
+        "workers": [
+            {"name": "a b", "queue": "q!", "taskDefinition": "thumbnail:0", "scalling": {}},
+            worker(&json!({"scaling": {"messagesPerContainer": 0, "maxContainers": -1}})),
+            worker(&json!({"name": "c", "packing": {"maxContainersPerTask": 11, "strategy": "densest"}})),
+            "thumbnail",
+        ],
+    });
+    insta::assert_snapshot!(problems(&document));
+}
+
+#[test]
+fn numbers_that_no_one_can_mean_are_refused() {
+    let scaling = |more: Value| {
+        let mut scaling = json!({"messagesPerContainer": 1});
+        scaling.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"scaling": scaling})
+    };
+    let cases = [
+        scaling(json!({"messagesPerContainer": -1})),
+        scaling(json!({"messagesPerContainer": 1.5})),
+        scaling(json!({"messagesPerContainer": 4_000_000_000_u64})),
+        scaling(json!({"messagesPerContainer": 18_446_744_073_709_551_615_u64})),
+        scaling(json!({"maxContainers": 0})),
+        scaling(json!({"maxContainers": "100"})),
+        scaling(json!({"minContainers": 7, "maxContainers": 5})),
+        scaling(json!({"maxLaunchPerTick": null})),
+        scaling(json!({"steps": []})),
+        json!({"scaling": {}}),
+        json!({"scaling": null, "name": "x"}),
+        json!({"scaling": {"drainWithin": {"target": "10", "secondsPerMessage": 0}}}),
+        json!({"scaling": {"drainWithin": {"target": "900h"}}}),
+        json!({"scaling": {"steps": [{"depth": 10, "tasks": 1}, {"depth": 1, "tasks": 2}]}}),
+        json!({"scaling": {"steps": [{"depth": 1, "tasks": 1}, {"depth": 2, "containers": 2}]}}),
+        json!({"scaling": {"steps": [{"depth": 0, "tasks": 1, "containers": 1}]}}),
+        json!({"scaling": {"steps": [{"depth": 1, "tasks": 1}]}, "packing": {"strategy": "cheapest"}}),
+        json!({"packing": {"maxContainersPerTask": 11}}),
+        json!({"packing": {"maxContainersPerTask": 10}}),
+        json!({"packing": {"maxContainersPerTask": 11, "completion": "any"}}),
+        json!({"packing": {"maxTasks": 0}}),
+    ];
+    let messages = cases.map(|case| format!("{case}\n{}", problems_of_worker(&case)));
+    insta::assert_snapshot!(messages.join("\n"));
+}
+
+#[test]
+fn names_that_aws_would_refuse_are_refused() {
+    let cases = [
+        json!({"queue": "x".repeat(81)}),
+        json!({"queue": "arn:aws:sns:us-east-1:123456789012:topic"}),
+        json!({"queue": "https://example.com/"}),
+        json!({"queue": ".fifo"}),
+        json!({"cluster": "arn:aws:ecs:us-east-1:123456789012:service/x"}),
+        json!({"cluster": null}),
+        json!({"taskDefinition": "a/b"}),
+        json!({"taskDefinition": "thumbnail--x4"}),
+        json!({"taskDefinition": "arn:aws:ecs:us-east-1:123456789012:cluster/x"}),
+        json!({"container": ""}),
+        json!({"launch": {"launchType": "FARGATE"}}),
+        json!({"launch": {"launchType": "EC2"}, "capacity": [{"capacityProvider": "a"}]}),
+        json!({"capacity": []}),
+        json!({"capacity": [{"provider": "FARGATE"}]}),
+        json!({"launch": {"networkConfiguration": {"awsvpcConfiguration": {"subnets": [1]}}}}),
+        json!({"launch": {"placementStrategy": [{"type": "best"}]}}),
+        json!({"launch": {"propagateTags": "SERVICE"}}),
+    ];
+    let messages = cases.map(|case| {
+        let message = problems_of_worker(&case);
+        assert!(!message.is_empty(), "{case} was taken");
+        let case: String = case.to_string().chars().take(100).collect();
+        format!("{case}\n{message}")
+    });
+    insta::assert_snapshot!(messages.join("\n"));
+}
+
+#[test]
+fn queues_are_named_in_three_ways() {
+    let read = |name: &str| queue(&json!(name));
+    assert_eq!(read("jobs.fifo"), Ok(QueueRef::Name("jobs.fifo".to_owned())));
+    let url = "https://sqs.eu-central-1.amazonaws.com/123456789012/jobs";
+    assert_eq!(read(url).unwrap().region(), Some("eu-central-1"));
+    assert_eq!(read("http://127.0.0.1:4566/000000000000/jobs").unwrap().region(), None);
+    let arn = read("arn:aws:sqs:eu-central-1:123456789012:jobs").unwrap();
+    assert_eq!(arn.region(), Some("eu-central-1"));
+    assert_eq!(arn.to_string(), "arn:aws:sqs:eu-central-1:123456789012:jobs");
+}
+
+#[test]
+fn a_broken_worker_is_refused_and_the_others_are_served() {
+    let broken = worker(&json!({"name": "broken", "queue": 7}));
+    let config = Config::from_value(&json!({"workers": [broken, worker(&json!({}))]})).unwrap();
+    let names = |worker: &Worker| worker.name.to_string();
+    assert_eq!(config.workers.iter().map(names).collect::<Vec<_>>(), ["thumbnail"]);
+    assert_eq!(config.refused[0].worker, WorkerName::from("broken"));
+}
+
+#[test]
+fn workers_that_cannot_live_beside_each_other_are_refused_by_name() {
+    let twins = json!({"workers": [worker(&json!({})), worker(&json!({"queue": "b", "taskDefinition": "b"}))]});
+    let one_queue = json!({"workers": [
+        worker(&json!({})), worker(&json!({"name": "b", "taskDefinition": "b"})),
+    ]});
+    let one_family = json!({"workers": [
+        worker(&json!({})),
+        worker(&json!({"name": "b", "queue": "b", "taskDefinition": "thumbnail:7"})),
+        worker(&json!({"name": "c", "queue": "c", "taskDefinition": "thumbnail:8",
+            "packing": {"maxContainersPerTask": 1}})),
+    ]});
+    let messages = [twins, one_queue, one_family].map(|document| problems(&document));
+    insta::assert_snapshot!(messages.join("\n--\n"));
+}
+
+#[test]
+fn two_workers_may_share_a_family_that_they_clone_alike() {
+    let document =
+        json!({"workers": [worker(&json!({})), worker(&json!({"name": "b", "queue": "b"}))]});
+    assert_eq!(problems(&document), "");
+}
+
+#[test]
+fn what_is_no_configuration_at_all_is_told_in_one_line() {
+    let huge = format!("cluster: {}", "x".repeat(LARGEST));
+    let texts = [
+        "",
+        "  \n",
+        "[",
+        "workers: [",
+        "just text",
+        "a: 1\na: 2",
+        "workers: {}",
+        &huge,
+        "workers:\n  - &a [*a]",
+    ];
+    let messages = texts.map(|text| {
+        let text_shown: String = text.chars().take(20).collect();
+        format!("{text_shown:?}\n{}", Config::parse(text).unwrap_err())
+    });
+    insta::assert_snapshot!(messages.join("\n"));
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_parser_panic(text in any::<String>()) {
+        let _ = Config::parse(&text);
+    }
+
+    #[test]
+    fn no_change_of_the_example_makes_the_parser_panic(
+        at in 0..EXAMPLE.len(), length in 0_usize..30, text in "[-0-9a-z:{}\\[\\]\n ,\"*&!]{0,12}",
+    ) {
+        let changed: Vec<_> = EXAMPLE.bytes().take(at).chain(text.bytes())
+            .chain(EXAMPLE.bytes().skip(at + length)).collect();
+        let _ = Config::parse(&String::from_utf8_lossy(&changed));
+    }
+}
