@@ -1,0 +1,228 @@
+//! What woke us, and the time that names the tick. Pure.
+//!
+//! An event wakes the scaler and does not steer it: of its content only the time of the schedule
+//! counts. A direct invocation may bring its own workers, narrow them, or ask for a plan only.
+
+use std::fmt;
+
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+use serde_json::{Map, Value};
+
+use crate::config::reader::{Fields, Problems, boolean, text};
+use crate::units::WorkerName;
+
+/// An invocation, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// What makes this tick the same as a retry of it, and no other.
+    pub tick: Tick,
+    /// What the tick may do.
+    pub mode: Mode,
+    /// The configuration that the invocation brings, in the shape of the file.
+    pub config: Option<Value>,
+    /// The only workers to serve; empty means all.
+    pub only: Vec<WorkerName>,
+}
+
+/// What a tick may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Launch what is owed.
+    Launch,
+    /// Read and plan, change nothing.
+    DryRun,
+}
+
+/// The name of a tick: equal for every delivery of one schedule instant.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tick {
+    /// The schedule's instant, cut to its minute: no schedule is finer, and a rule may fire twice
+    /// for one instant.
+    Scheduled(Timestamp),
+    /// An invocation that no schedule made, by its request id.
+    Request(String),
+}
+
+impl fmt::Display for Tick {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scheduled(time) => time.fmt(f),
+            Self::Request(id) => f.write_str(id),
+        }
+    }
+}
+
+/// An event that is none of ours.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "cannot read the event: {problem}; accepted are an EventBridge rule's schedule event \
+     (`\"detail-type\": \"Scheduled Event\"` with its `time`), EventBridge Scheduler's input \
+     (`{{\"scheduledTime\": \"<aws.scheduler.scheduled-time>\"}}`), and a direct invocation with any \
+     of `workers`, `dryRun`, `only` and `scheduledTime`"
+)]
+pub struct EventError {
+    problem: String,
+}
+
+impl EventError {
+    fn new(problem: impl Into<String>) -> Self {
+        Self { problem: problem.into() }
+    }
+}
+
+/// The keys of an invocation that are no part of a configuration.
+const OWN_KEYS: [&str; 3] = ["scheduledTime", "dryRun", "only"];
+
+/// The keys of a configuration, which an invocation may bring beside its own.
+const CONFIG_KEYS: [&str; 5] = ["workers", "cluster", "launch", "capacity", "watcherImage"];
+
+impl Event {
+    /// Reads a payload; `request_id` names the tick where no schedule does.
+    ///
+    /// # Errors
+    /// What is wrong with the payload, and the shapes that are accepted.
+    pub fn parse(payload: &Value, request_id: &str) -> Result<Self, EventError> {
+        let object = payload.as_object().ok_or_else(|| EventError::new("it is no JSON object"))?;
+        if object.contains_key("detail-type") || object.contains_key("source") {
+            return Self::from_event_bridge(object);
+        }
+        Self::from_invocation(payload, object, request_id)
+    }
+
+    fn from_event_bridge(object: &Map<String, Value>) -> Result<Self, EventError> {
+        let field = |key| object.get(key).and_then(Value::as_str).unwrap_or_default();
+        if field("detail-type") != "Scheduled Event" {
+            let (source, kind) = (field("source"), field("detail-type"));
+            return Err(EventError::new(format!(
+                "its source is `{source}` and its detail-type `{kind}`"
+            )));
+        }
+        Ok(Self {
+            tick: scheduled(field("time"))
+                .map_err(|why| EventError::new(format!("its time is wrong: {why}")))?,
+            mode: Mode::Launch,
+            config: None,
+            only: Vec::new(),
+        })
+    }
+
+    fn from_invocation(
+        payload: &Value,
+        object: &Map<String, Value>,
+        request_id: &str,
+    ) -> Result<Self, EventError> {
+        let problems = Problems::default();
+        let is_ours = |key: &String| OWN_KEYS.iter().chain(&CONFIG_KEYS).any(|own| own == key);
+        if !object.keys().any(is_ours) {
+            return Err(EventError::new("it has no key that is known here"));
+        }
+        let fields = Fields::of(payload, "", &problems);
+        let event = fields.map(|fields| read_invocation(fields, object, request_id));
+        let problems: Vec<_> = problems.into_vec().iter().map(ToString::to_string).collect();
+        match event {
+            Some(event) if problems.is_empty() => Ok(event),
+            _ => Err(EventError::new(problems.join("; "))),
+        }
+    }
+}
+
+fn read_invocation(mut fields: Fields<'_>, object: &Map<String, Value>, request_id: &str) -> Event {
+    let time =
+        fields.optional("scheduledTime", |value| scheduled(value.as_str().unwrap_or_default()));
+    let dry_run = fields.optional("dryRun", boolean);
+    let only = fields.array("only", 1..=usize::MAX).unwrap_or_default();
+    let only = only.iter().filter_map(|(path, v)| fields.member_as(v, path, text(255)));
+    let only = only.map(WorkerName).collect();
+    let config_keys: Vec<_> = CONFIG_KEYS.iter().filter(|key| fields.has(key)).collect();
+    if !config_keys.is_empty() && !fields.has("workers") {
+        fields.problem("workers", "is missing, and the other keys of a configuration need it");
+    }
+    fields.finish();
+    let config = config_keys.contains(&&"workers").then(|| {
+        let own = |key: &str| OWN_KEYS.contains(&key);
+        Value::Object(object.clone().into_iter().filter(|(key, _)| !own(key)).collect())
+    });
+    Event {
+        tick: time.unwrap_or_else(|| Tick::Request(request_id.to_owned())),
+        mode: if dry_run == Some(true) { Mode::DryRun } else { Mode::Launch },
+        config,
+        only,
+    }
+}
+
+fn scheduled(text: &str) -> Result<Tick, String> {
+    let allowed = "it must be a time such as 2026-11-20T21:00:00Z";
+    if text.starts_with('<') {
+        return Err(format!(
+            "{allowed}; `{text}` is a placeholder that only EventBridge Scheduler fills in"
+        ));
+    }
+    let time: Timestamp = text.parse().map_err(|_| allowed.to_owned())?;
+    let to_minute = TimestampRound::new().smallest(Unit::Minute).mode(RoundMode::Trunc);
+    time.round(to_minute).map(Tick::Scheduled).map_err(|_| allowed.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn parse(payload: &Value) -> Result<Event, String> {
+        Event::parse(payload, "request-1").map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_delivery_of_one_instant_has_one_name() {
+        let rule = json!({"detail-type": "Scheduled Event", "source": "aws.events",
+            "time": "2026-11-20T21:00:23Z", "detail": {}});
+        let scheduler = json!({"scheduledTime": "2026-11-20T21:00:00Z"});
+        let (rule, scheduler) = (parse(&rule).unwrap(), parse(&scheduler).unwrap());
+        assert_eq!(rule, scheduler);
+        assert_eq!(rule.tick.to_string(), "2026-11-20T21:00:00Z");
+    }
+
+    #[test]
+    fn an_invocation_without_a_time_is_named_by_its_request() {
+        let event = parse(&json!({"dryRun": true, "only": ["thumbnail"]})).unwrap();
+        assert_eq!(event.tick, Tick::Request("request-1".to_owned()));
+        assert_eq!(event.mode, Mode::DryRun);
+        assert_eq!(event.only, [WorkerName::from("thumbnail")]);
+        assert_eq!(event.config, None);
+    }
+
+    #[test]
+    fn an_invocation_may_bring_its_configuration() {
+        let event = parse(&json!({"dryRun": false, "cluster": "jobs", "workers": []})).unwrap();
+        assert_eq!(event.config, Some(json!({"cluster": "jobs", "workers": []})));
+    }
+
+    #[test]
+    fn any_other_shape_is_refused_with_the_accepted_ones() {
+        let strange = [
+            json!(null),
+            json!([1]),
+            json!({}),
+            json!({"Records": []}),
+            json!({"detail-type": "EC2 Spot Instance Interruption Warning", "source": "aws.ec2"}),
+            json!({"detail-type": "Scheduled Event", "source": "aws.events"}),
+            json!({"detail-type": "Scheduled Event", "time": "yesterday"}),
+            json!({"scheduledTime": "<aws.scheduler.scheduled-time>"}),
+            json!({"scheduledTime": 7}),
+            json!({"dryRun": "yes"}),
+            json!({"dryRun": true, "onyl": ["a"]}),
+            json!({"only": []}),
+            json!({"only": [1]}),
+            json!({"cluster": "jobs"}),
+        ];
+        let messages: Vec<_> = strange
+            .into_iter()
+            .map(|payload| {
+                let message = parse(&payload).unwrap_err();
+                let (problem, accepted) = message.split_once("; accepted are").unwrap();
+                assert!(accepted.contains("dryRun"), "{message}");
+                format!("{payload}\n  {problem}")
+            })
+            .collect();
+        insta::assert_snapshot!(messages.join("\n"));
+    }
+}
