@@ -1,0 +1,355 @@
+//! A task definition with its worker container cloned n times, and its digest. Pure.
+//!
+//! One worker container needs no variant: the base itself is run. For more, the worker is cloned,
+//! what refers to it follows, the task grows by the worker's share and, with `completion: all`, a
+//! watcher ends the task with its last worker.
+
+mod obstacle;
+mod size;
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::config::{Completion, Packing};
+use crate::definition::{Container, Tag, TaskDefinition};
+use crate::units::{Containers, CpuUnits, Family};
+
+pub use obstacle::Obstacle;
+
+/// The container that ends a task with its last worker.
+const WATCHER_SCRIPT: &str = include_str!("variant/watcher.sh");
+
+/// Tells a derived revision's content; equal digests mean equal definitions.
+pub const DIGEST_TAG: &str = "ecs-queue-scaler:digest";
+
+/// Tells which revision of the base was derived from.
+pub const BASE_REVISION_TAG: &str = "ecs-queue-scaler:base-revision";
+
+/// Source: ECS service quotas, "Containers per task definition"; it cannot be raised.
+const MOST_CONTAINERS: u32 = 10;
+
+/// Source: ECS service quotas, "Task definition size".
+const LARGEST_DEFINITION: usize = 64 * 1024;
+
+/// Source: ECS API, `RegisterTaskDefinitionRequest.tags`.
+const MOST_TAGS: usize = 50;
+
+/// What `DescribeTaskDefinition` tells and `RegisterTaskDefinition` does not take.
+/// Source: ECS API, the members of `TaskDefinition` that `RegisterTaskDefinitionRequest` lacks.
+const READ_ONLY: [&str; 9] = [
+    "taskDefinitionArn",
+    "revision",
+    "status",
+    "requiresAttributes",
+    "compatibilities",
+    "registeredAt",
+    "registeredBy",
+    "deregisteredAt",
+    "deleteRequestedAt",
+];
+
+/// A base definition and how its worker is to be cloned.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipe<'a> {
+    /// The definition that the operator named.
+    pub base: &'a TaskDefinition,
+    /// The container that is cloned.
+    pub worker: &'a Container,
+    /// When a task ends.
+    completion: Completion,
+    watcher_image: &'a str,
+    max_task_cpu: CpuUnits,
+}
+
+/// A definition to find or to register.
+#[derive(Clone, PartialEq)]
+pub struct Variant {
+    /// `<base family>--x<n>`.
+    pub family: Family,
+    /// Of the whole content.
+    pub digest: String,
+    /// What `RegisterTaskDefinition` takes, tags included.
+    pub document: Value,
+}
+
+impl std::fmt::Debug for Variant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { family, digest, document: _ } = self;
+        f.debug_struct("Variant").field("family", family).field("digest", digest).finish()
+    }
+}
+
+impl<'a> Recipe<'a> {
+    /// Finds the worker container in the base and checks the base itself.
+    ///
+    /// # Errors
+    /// When the container is not there, or several are and none is named, or the base cannot be
+    /// run as it is.
+    pub fn new(
+        base: &'a TaskDefinition,
+        container: Option<&str>,
+        packing: &'a Packing,
+    ) -> Result<Self, Obstacle> {
+        let containers = &base.view.container_definitions;
+        let names = || containers.iter().map(|c| c.name.clone()).collect();
+        if !base.is_active() {
+            return Err(Obstacle::Inactive { revision: base.arn.clone() });
+        }
+        let worker = match (container, containers.as_slice()) {
+            (Some(name), _) => containers.iter().find(|c| c.name == name).ok_or_else(|| {
+                Obstacle::NoSuchContainer { wanted: name.to_owned(), present: names() }
+            })?,
+            (None, [only]) => only,
+            (None, _) => return Err(Obstacle::ContainerNotNamed { present: names() }),
+        };
+        let recipe = Self {
+            base,
+            worker,
+            completion: packing.completion,
+            watcher_image: &packing.watcher_image,
+            max_task_cpu: packing.max_task_cpu,
+        };
+        recipe.check_base_size()?;
+        Ok(recipe)
+    }
+
+    /// The most worker containers that a task of this base may have. One, with the reason, when
+    /// the worker cannot be cloned.
+    pub fn most_containers(&self) -> (Containers, Option<Obstacle>) {
+        if let Err(obstacle) = self.check_clonable() {
+            return (Containers(1), Some(obstacle));
+        }
+        let room = MOST_CONTAINERS.saturating_sub(self.sidecars()).saturating_sub(self.watchers());
+        let fits = |n: &u32| self.size(Containers(*n)).is_ok();
+        match (2..=room).take_while(fits).last() {
+            Some(most) => (Containers(most), None),
+            None => (Containers(1), self.size(Containers(2)).err().or(Some(self.no_room()))),
+        }
+    }
+
+    /// The worker container's clones, by name, the first being itself.
+    pub fn names(&self, n: Containers) -> Vec<String> {
+        (1..=n.0).map(|index| self.name_of(index)).collect()
+    }
+
+    fn name_of(&self, index: u32) -> String {
+        match index {
+            1 => self.worker.name.clone(),
+            _ => format!("{}-{index}", self.worker.name),
+        }
+    }
+
+    /// Renders the definition of `n` worker containers, at least two.
+    ///
+    /// # Errors
+    /// What of the base stands in the way, by name.
+    pub fn variant(&self, n: Containers) -> Result<Variant, Obstacle> {
+        self.check_clonable()?;
+        if MOST_CONTAINERS < n.0.saturating_add(self.sidecars()).saturating_add(self.watchers()) {
+            return Err(self.no_room());
+        }
+        let family = self.base.arn.family().variant(n);
+        let mut document = self.base.document.clone();
+        document.retain(|field, _| !READ_ONLY.contains(&field.as_str()));
+        document.insert("family".to_owned(), json!(family));
+        document.insert("containerDefinitions".to_owned(), Value::Array(self.containers(n)));
+        let size = self.size(n)?;
+        if let Some(cpu) = size.cpu {
+            document.insert("cpu".to_owned(), json!(cpu.to_string()));
+        }
+        if let Some(memory) = size.memory {
+            document.insert("memory".to_owned(), json!(memory.to_string()));
+        }
+        self.sign(family, document)
+    }
+
+    /// Adds the tags, the last of which is the digest of all the rest.
+    fn sign(&self, family: Family, mut document: Map<String, Value>) -> Result<Variant, Obstacle> {
+        let tag = |key: &str, value: &str| Tag { key: key.to_owned(), value: value.to_owned() };
+        let is_ours = |tag: &Tag| [DIGEST_TAG, BASE_REVISION_TAG].contains(&tag.key.as_str());
+        let mut tags: Vec<_> = self.base.tags.iter().filter(|t| !is_ours(t)).cloned().collect();
+        let revision = self.base.arn.family_and_revision();
+        let revision = revision.rsplit(':').next().unwrap_or_default();
+        tags.push(tag(BASE_REVISION_TAG, revision));
+        document.insert("tags".to_owned(), json!(tags));
+        let digest = digest(&Value::Object(document.clone()));
+        tags.push(tag(DIGEST_TAG, &digest));
+        if MOST_TAGS < tags.len() {
+            return Err(Obstacle::TooManyTags { tags: self.base.tags.len() });
+        }
+        document.insert("tags".to_owned(), json!(tags));
+        let document = Value::Object(document);
+        let bytes = document.to_string().len();
+        if LARGEST_DEFINITION < bytes {
+            return Err(Obstacle::TooLarge { bytes, most: LARGEST_DEFINITION });
+        }
+        Ok(Variant { family, digest, document })
+    }
+
+    fn sidecars(&self) -> u32 {
+        let all = self.base.view.container_definitions.len();
+        u32::try_from(all).unwrap_or(u32::MAX).saturating_sub(1)
+    }
+
+    fn watchers(&self) -> u32 {
+        match self.completion {
+            Completion::All => 1,
+            Completion::Any => 0,
+        }
+    }
+
+    /// The worker's clones in its place, the sidecars in theirs, the watcher at the end.
+    fn containers(&self, n: Containers) -> Vec<Value> {
+        let all = self.base.document.get("containerDefinitions").and_then(Value::as_array);
+        let mut containers = Vec::new();
+        for container in all.into_iter().flatten().filter_map(Value::as_object) {
+            if container.get("name").and_then(Value::as_str) == Some(&self.worker.name) {
+                containers.extend((1..=n.0).map(|index| self.clone_of(container, index, n)));
+            } else {
+                containers.push(self.sidecar(container, n));
+            }
+        }
+        if self.completion == Completion::All {
+            containers.push(self.watcher(n));
+        }
+        containers
+    }
+
+    /// The `index`th of `n` clones.
+    fn clone_of(&self, worker: &Map<String, Value>, index: u32, n: Containers) -> Value {
+        let mut clone = worker.clone();
+        clone.insert("name".to_owned(), json!(self.name_of(index)));
+        clone.insert("environment".to_owned(), environment_with_place(worker, index, n));
+        if 1 < index {
+            rename_port_mappings(&mut clone, index);
+        }
+        match self.completion {
+            Completion::All => {
+                clone.insert("essential".to_owned(), json!(false));
+                // The timeout would stop a task whose clone still works when it expires, and a
+                // clone that is restarted never counts as stopped, so that nothing would end.
+                clone.remove("startTimeout");
+                clone.remove("restartPolicy");
+            }
+            Completion::Any => {}
+        }
+        Value::Object(clone)
+    }
+
+    /// A sidecar that waits for the worker waits for every clone.
+    fn sidecar(&self, sidecar: &Map<String, Value>, n: Containers) -> Value {
+        let mut sidecar = sidecar.clone();
+        if let Some(Value::Array(depends_on)) = sidecar.get_mut("dependsOn") {
+            let on_worker = |d: &Value| {
+                d.get("containerName").and_then(Value::as_str) == Some(&self.worker.name)
+            };
+            *depends_on = depends_on
+                .iter()
+                .flat_map(|dependency| {
+                    let names = if on_worker(dependency) { self.names(n) } else { Vec::new() };
+                    if names.is_empty() {
+                        return vec![dependency.clone()];
+                    }
+                    let condition = dependency.get("condition").cloned().unwrap_or_default();
+                    let on = |name| json!({"containerName": name, "condition": condition});
+                    names.into_iter().map(on).collect()
+                })
+                .collect();
+        }
+        Value::Object(sidecar)
+    }
+
+    /// The name of the watcher.
+    pub fn watcher_name(&self) -> String {
+        format!("{}-watch", self.worker.name)
+    }
+
+    /// One tiny essential container that ends with the last worker, and the task with it.
+    fn watcher(&self, n: Containers) -> Value {
+        let mut awaited = self.names(n);
+        awaited.extend(self.followers());
+        let mut watcher = json!({
+            "name": self.watcher_name(),
+            "image": self.watcher_image,
+            "essential": true,
+            "cpu": 0,
+            "stopTimeout": 2,
+            "readonlyRootFilesystem": true,
+            "entryPoint": ["sh", "-c"],
+            "command": [WATCHER_SCRIPT],
+            "environment": [{"name": "WORKERS", "value": awaited.join(" ")}],
+        });
+        if let Some(fields) = watcher.as_object_mut() {
+            // Without task-level memory every container must name its own. With it the watcher
+            // lives on what rounding leaves, as one MiB must not double a task's price.
+            if self.base.view.memory().is_none() {
+                fields.insert("memoryReservation".to_owned(), json!(16));
+                fields.insert("memory".to_owned(), json!(64));
+            }
+            if let Some(logs) = self.plain_logs() {
+                fields.insert("logConfiguration".to_owned(), logs);
+            }
+        }
+        watcher
+    }
+
+    /// Sidecars that run after the workers, such as an upload of what they made: the task must
+    /// not end before they have.
+    fn followers(&self) -> Vec<String> {
+        let mut after = vec![self.worker.name.as_str()];
+        let waits = |container: &Container, after: &[&str]| {
+            container.depends_on.iter().any(|dependency| {
+                matches!(dependency.condition.as_str(), "COMPLETE" | "SUCCESS")
+                    && after.contains(&dependency.container_name.as_str())
+            })
+        };
+        loop {
+            let containers = &self.base.view.container_definitions;
+            let is_new = |c: &&Container| !after.contains(&c.name.as_str()) && waits(c, &after);
+            let Some(next) = containers.iter().find(is_new) else { break };
+            after.push(&next.name);
+        }
+        after.into_iter().skip(1).map(str::to_owned).collect()
+    }
+
+    /// The worker's log configuration for the watcher too, where no router is needed for it.
+    fn plain_logs(&self) -> Option<Value> {
+        let all = self.base.document.get("containerDefinitions")?.as_array()?;
+        let is_worker =
+            |c: &&Value| c.get("name").and_then(Value::as_str) == Some(&self.worker.name);
+        let logs = all.iter().find(is_worker)?.get("logConfiguration")?;
+        (logs.get("logDriver")?.as_str()? == "awslogs").then(|| logs.clone())
+    }
+}
+
+/// The worker's environment with its place among the clones.
+fn environment_with_place(worker: &Map<String, Value>, index: u32, n: Containers) -> Value {
+    let place = [("WORKER_INDEX", index.to_string()), ("WORKER_COUNT", n.to_string())];
+    let is_place = |variable: &&Value| {
+        let name = variable.get("name").and_then(Value::as_str);
+        place.iter().any(|(own, _)| Some(*own) == name)
+    };
+    let own = worker.get("environment").and_then(Value::as_array).into_iter().flatten();
+    let own = own.filter(|variable| !is_place(variable)).cloned();
+    let added = place.iter().map(|(name, value)| json!({"name": name, "value": value}));
+    own.chain(added).collect()
+}
+
+/// The names of port mappings are unique in a definition.
+fn rename_port_mappings(clone: &mut Map<String, Value>, index: u32) {
+    let mappings = clone.get_mut("portMappings").and_then(Value::as_array_mut);
+    for mapping in mappings.into_iter().flatten().filter_map(Value::as_object_mut) {
+        if let Some(name) = mapping.get("name").and_then(Value::as_str) {
+            let name = format!("{name}-{index}");
+            mapping.insert("name".to_owned(), json!(name));
+        }
+    }
+}
+
+/// Equal for equal documents: objects are kept in the order of their keys.
+fn digest(document: &Value) -> String {
+    hex::encode(Sha256::digest(document.to_string()))
+}
+
+#[cfg(test)]
+mod tests;
