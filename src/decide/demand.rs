@@ -1,0 +1,121 @@
+//! How many containers a backlog asks for. Pure.
+
+use crate::config::{Delayed, Policy, Scaling, Strategy, Worker};
+use crate::plan::{Alive, Bound, Decision, Target};
+use crate::snapshot::Depth;
+use crate::units::{Containers, Messages, Tasks};
+
+/// The messages that a new container could take.
+pub(super) fn waiting(scaling: &Scaling, depth: &Depth) -> Messages {
+    depth.visible.plus(delayed(scaling, depth))
+}
+
+fn delayed(scaling: &Scaling, depth: &Depth) -> Messages {
+    match scaling.delayed {
+        Delayed::Ignored => Messages::ZERO,
+        Delayed::Counted => depth.delayed,
+    }
+}
+
+/// The arithmetic of a launch:
+///
+/// ```text
+/// backlog = visible + min(in flight, what the running containers can hold)
+/// target  = policy(backlog)
+/// launch  = clamp(target, minContainers, maxContainers) - alive, at most one for each waiting
+///           message beyond the minimum, at most maxLaunchPerTick
+/// ```
+///
+/// In-flight messages count only as far as somebody can be holding them: those of a crashed
+/// worker come back as visible ones.
+pub(super) fn decide(
+    worker: &Worker,
+    depth: Depth,
+    alive: Alive,
+    per_task: Containers,
+) -> Decision {
+    let scaling = &worker.scaling;
+    let held = depth.in_flight.min(alive.running.holding(scaling.in_flight_per_container));
+    let mut decision = Decision {
+        visible: depth.visible,
+        in_flight: depth.in_flight,
+        held,
+        delayed: delayed(scaling, &depth),
+        policy: scaling.policy.clone(),
+        target: Target::Containers(Containers::ZERO),
+        alive,
+        bounds: Vec::new(),
+        launch: Containers::ZERO,
+        launch_tasks: None,
+    };
+    decision.target = target(&scaling.policy, decision.backlog());
+    let owed = match decision.target {
+        Target::Containers(target) => target.minus(alive.containers),
+        Target::Tasks(target) => {
+            let each = match worker.packing.strategy {
+                Strategy::Spread => Containers(1),
+                Strategy::Dense | Strategy::Cheapest => per_task,
+            };
+            target.minus(alive.tasks).containers(each)
+        }
+    };
+    (decision.launch, decision.bounds) = bounded(owed, scaling, waiting(scaling, &depth), alive);
+    if let Target::Tasks(target) = decision.target {
+        // The minimum may ask for more containers than the owed tasks can hold.
+        let tasks = target.minus(alive.tasks).max(decision.launch.tasks_rounded_up(per_task));
+        decision.launch_tasks = Some(tasks.min(Tasks(decision.launch.0)));
+    }
+    decision
+}
+
+fn target(policy: &Policy, backlog: Messages) -> Target {
+    match policy {
+        Policy::MessagesPerContainer(messages) => {
+            Target::Containers(backlog.containers_rounded_up(*messages))
+        }
+        Policy::DrainWithin { target, per_message } => {
+            Target::Containers(backlog.containers_to_drain_rounded_up(*per_message, *target))
+        }
+        Policy::StepsOfContainers(steps) => Target::Containers(step_reached(steps, backlog)),
+        Policy::StepsOfTasks(steps) => Target::Tasks(step_reached(steps, backlog)),
+    }
+}
+
+/// The last step whose depth is reached, none below the first.
+fn step_reached<T: Copy + Default>(steps: &[(Messages, T)], backlog: Messages) -> T {
+    let reached = steps.iter().rev().find(|(depth, _)| *depth <= backlog);
+    reached.map(|(_, count)| *count).unwrap_or_default()
+}
+
+/// What is owed within the operator's bounds, and the bounds that made a difference.
+fn bounded(
+    owed: Containers,
+    scaling: &Scaling,
+    waiting: Messages,
+    alive: Alive,
+) -> (Containers, Vec<Bound>) {
+    let floor = scaling.min_containers.minus(alive.containers);
+    let room = scaling.max_containers.minus(alive.containers);
+    let mut launch = owed;
+    let mut bounds = Vec::new();
+    if launch < floor {
+        launch = floor;
+        bounds.push(Bound::MinContainers(floor));
+    }
+    let useful = waiting.as_containers().max(floor);
+    let per_tick = scaling.max_launch_per_tick.unwrap_or(launch);
+    for (most, bound) in [
+        (useful, Bound::WaitingMessages(waiting)),
+        (room, Bound::MaxContainers(room)),
+        (per_tick, Bound::MaxLaunchPerTick(per_tick)),
+    ] {
+        if most < launch {
+            launch = most;
+            bounds.push(bound);
+        }
+    }
+    (launch, bounds)
+}
+
+#[cfg(test)]
+mod tests;

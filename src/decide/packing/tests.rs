@@ -1,0 +1,96 @@
+use proptest::prelude::{prop, prop_assert, prop_assert_eq, proptest};
+
+use super::*;
+
+fn room(per_task: u32, tasks: u32) -> Room {
+    Room { per_task: Containers(per_task), tasks: Tasks(tasks) }
+}
+
+fn packed(groups: &[(u32, u32)], deferred: u32) -> Packed {
+    let groups = groups.iter().map(|&(n, tasks)| (Containers(n), Tasks(tasks))).collect();
+    Packed { groups, deferred: Containers(deferred) }
+}
+
+#[test]
+fn spread_uses_as_few_containers_a_task_as_the_tasks_allow() {
+    assert_eq!(spread(Containers(7), room(9, 10)), packed(&[(1, 7)], 0));
+    assert_eq!(spread(Containers(30), room(9, 10)), packed(&[(3, 10)], 0));
+    assert_eq!(spread(Containers(25), room(9, 10)), packed(&[(3, 5), (2, 5)], 0));
+    assert_eq!(spread(Containers(100), room(4, 10)), packed(&[(4, 10)], 60));
+    assert_eq!(spread(Containers(0), room(4, 10)), packed(&[], 0));
+}
+
+#[test]
+fn dense_uses_as_many_containers_a_task_as_are_allowed() {
+    assert_eq!(dense(Containers(30), room(4, 10)), packed(&[(4, 7), (2, 1)], 0));
+    assert_eq!(dense(Containers(8), room(4, 10)), packed(&[(4, 2)], 0));
+    assert_eq!(dense(Containers(3), room(4, 10)), packed(&[(3, 1)], 0));
+    assert_eq!(dense(Containers(100), room(4, 10)), packed(&[(4, 10)], 60));
+}
+
+/// 0.6 vCPU and 1.2 GB round up well in threes: 2 vCPU and 4 GB.
+#[test]
+fn cheapest_finds_the_sizes_that_round_well() {
+    let price = |n: Containers| MicroDollars([90, 90, 99, 180, 185, 198, 360, 360, 360][index(n)]);
+    assert_eq!(cheapest(Containers(30), room(9, 20), price), packed(&[(6, 5)], 0));
+    assert_eq!(cheapest(Containers(31), room(9, 20), price), packed(&[(5, 2), (3, 7)], 0));
+    assert_eq!(cheapest(Containers(3), room(9, 20), price), packed(&[(3, 1)], 0));
+}
+
+fn index(n: Containers) -> usize {
+    usize::try_from(n.0 - 1).unwrap()
+}
+
+impl Packed {
+    fn containers(&self) -> Containers {
+        self.groups.iter().map(|(n, tasks)| tasks.containers(*n)).sum()
+    }
+
+    fn cost(&self, price: impl Fn(Containers) -> MicroDollars) -> u64 {
+        self.groups.iter().map(|(n, tasks)| price(*n).times(tasks.0).0).sum()
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_packing_is_exact_and_stays_in_its_room(
+        launch in 0_u32..400, per_task in 1_u32..=10, tasks in 1_u32..60,
+        prices in prop::collection::vec(1_u64..1000, 10),
+    ) {
+        let price = |n: Containers| MicroDollars(prices[index(n)]);
+        let (launch, room) = (Containers(launch), room(per_task, tasks));
+        for packed in [spread(launch, room), dense(launch, room), cheapest(launch, room, price)] {
+            prop_assert_eq!(packed.containers().plus(packed.deferred), launch);
+            let all_tasks: Tasks = packed.groups.iter().map(|(_, tasks)| *tasks).sum();
+            prop_assert!(all_tasks <= room.tasks);
+            prop_assert!(packed.groups.len() <= 2);
+            prop_assert!(packed.groups.iter().all(|(n, _)| (1..=per_task).contains(&n.0)));
+            prop_assert!(
+                packed.deferred == Containers(0) || packed.containers() == room.containers());
+        }
+    }
+
+    #[test]
+    fn cheapest_is_never_dearer_than_brute_force(
+        launch in 1_u32..60, per_task in 1_u32..=10, tasks in 1_u32..30,
+        prices in prop::collection::vec(1_u64..1000, 10),
+    ) {
+        let price = |n: Containers| MicroDollars(prices[index(n)]);
+        let room = room(per_task, tasks);
+        let held = Containers(launch).min(room.containers()).0;
+        let mut best = u64::MAX;
+        for a in 1..=per_task {
+            for b in 1..=per_task {
+                for many_a in 0..=tasks {
+                    for many_b in 0..=tasks - many_a {
+                        if a * many_a + b * many_b == held {
+                            let (a, b) = (price(Containers(a)), price(Containers(b)));
+                            best = best.min(a.times(many_a).0 + b.times(many_b).0);
+                        }
+                    }
+                }
+            }
+        }
+        prop_assert_eq!(cheapest(Containers(launch), room, price).cost(price), best);
+    }
+}
