@@ -1,0 +1,139 @@
+//! The only files that name the AWS SDK. [`ReadCloud`] reads and cannot change anything;
+//! [`WriteCloud`] changes and decides nothing.
+
+mod ecs;
+mod sqs;
+mod wire;
+
+use std::error::Error;
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ecs::operation::RequestId;
+
+pub use ecs::{RunTaskError, RunTasks, Started, TaskFailure, WriteCloud};
+pub use sqs::Queue;
+
+use self::wire::CallCounter;
+use crate::snapshot::CallError;
+use crate::units::Region;
+
+/// A handshake inside a Region takes milliseconds.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The slowest call, `RunTask` of ten Fargate tasks, takes about one second.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// Three attempts and the pauses between them.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Both halves of the cloud, for one process.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    /// What a plan may use.
+    pub read: ReadCloud,
+    /// What only `act` may use.
+    pub write: WriteCloud,
+    calls: CallCounter,
+}
+
+/// The calls that read.
+#[derive(Clone, Debug)]
+pub struct ReadCloud {
+    ecs: aws_sdk_ecs::Client,
+    sqs: aws_sdk_sqs::Client,
+    region: Region,
+    urls: sqs::QueueUrls,
+}
+
+/// The environment names no Region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no AWS Region is set; set AWS_REGION, or a profile that names one (AWS_PROFILE)")]
+pub struct NoRegion;
+
+impl Aws {
+    /// Clients from the environment, with bounds on every wait: the SDK itself has none.
+    ///
+    /// # Errors
+    /// When no Region is configured.
+    pub async fn connect() -> Result<Self, NoRegion> {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .operation_timeout(OPERATION_TIMEOUT)
+            .build();
+        let retries = RetryConfig::standard()
+            .with_max_attempts(3)
+            .with_initial_backoff(Duration::from_millis(200))
+            .with_max_backoff(Duration::from_secs(2));
+        let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .timeout_config(timeouts)
+            .retry_config(retries)
+            .load()
+            .await;
+        Self::new(&config)
+    }
+
+    /// Clients from a configuration, such as a test's.
+    ///
+    /// # Errors
+    /// When it names no Region.
+    pub fn new(config: &SdkConfig) -> Result<Self, NoRegion> {
+        let region = config.region().ok_or(NoRegion)?;
+        let region = Region::from(region.as_ref());
+        let calls = CallCounter::default();
+        let ecs = aws_sdk_ecs::config::Builder::from(config).interceptor(calls.clone()).build();
+        let sqs = aws_sdk_sqs::config::Builder::from(config).interceptor(calls.clone()).build();
+        let ecs = aws_sdk_ecs::Client::from_conf(ecs);
+        let sqs = aws_sdk_sqs::Client::from_conf(sqs);
+        Ok(Self {
+            write: WriteCloud::new(ecs.clone()),
+            read: ReadCloud { ecs, sqs, region, urls: sqs::QueueUrls::default() },
+            calls,
+        })
+    }
+
+    /// Requests sent since the process began, retries included.
+    pub fn calls(&self) -> u64 {
+        self.calls.total()
+    }
+}
+
+impl ReadCloud {
+    /// Where we are.
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+}
+
+/// An SDK error as far as it may be shown. Its `Debug` is not used: it may hold the whole answer.
+fn call_error<E>(operation: &'static str, subject: &str, error: &SdkError<E>) -> CallError
+where
+    E: Error + ProvideErrorMetadata + 'static,
+{
+    let code = error.code().map(str::to_owned);
+    let message = match error.message() {
+        Some(message) => message.to_owned(),
+        None if error.as_service_error().is_some() => "no message".to_owned(),
+        None => chain(error),
+    };
+    let request_id = error.meta().request_id().map(str::to_owned);
+    CallError { operation, subject: subject.to_owned(), code, message, request_id }
+}
+
+/// An error and its causes, each told once.
+fn chain(error: &dyn Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !told.ends_with(&text) {
+            told = format!("{told}: {text}");
+        }
+        cause = error.source();
+    }
+    told
+}

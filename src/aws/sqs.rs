@@ -1,0 +1,120 @@
+//! Queue depths.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_sdk_sqs::types::QueueAttributeName;
+
+use super::{ReadCloud, call_error};
+use crate::config::QueueRef;
+use crate::snapshot::{Depth, Read, ReadError};
+use crate::units::Messages;
+
+/// A queue that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// What all names of the queue stand for.
+    pub url: String,
+    /// How much is in it.
+    pub depth: Depth,
+}
+
+/// URLs by name: they never change, so that a tick of a warm function reads a queue in one call.
+#[derive(Clone, Debug, Default)]
+pub(super) struct QueueUrls(Arc<Mutex<BTreeMap<QueueRef, String>>>);
+
+impl QueueUrls {
+    fn get(&self, queue: &QueueRef) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(queue).cloned()
+    }
+
+    fn put(&self, queue: &QueueRef, url: &str) {
+        let mut urls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        urls.insert(queue.clone(), url.to_owned());
+    }
+}
+
+impl ReadCloud {
+    /// Reads a queue's depth.
+    ///
+    /// # Errors
+    /// When the queue is in another Region, is not there, may not be read, or its answer lacks a
+    /// number.
+    pub async fn queue(&self, queue: &QueueRef) -> Read<Queue> {
+        if let Some(region) = queue.region().filter(|region| self.is_elsewhere(region)) {
+            return Err(ReadError::OtherRegion {
+                queue: queue.to_string(),
+                region: region.to_owned(),
+                here: self.region.to_string(),
+            });
+        }
+        let url = self.queue_url(queue).await?;
+        let depth = self.depth(&url).await?;
+        Ok(Queue { url, depth })
+    }
+
+    /// A host such as an emulator's names no Region at all.
+    fn is_elsewhere(&self, region: &str) -> bool {
+        region != self.region.as_str() && region.contains('-')
+    }
+
+    async fn queue_url(&self, queue: &QueueRef) -> Read<String> {
+        let (name, owner) = match queue {
+            QueueRef::Url(url) => return Ok(url.clone()),
+            QueueRef::Name(name) => (name, None),
+            QueueRef::Arn { name, account, .. } => (name, Some(account.clone())),
+        };
+        if let Some(url) = self.urls.get(queue) {
+            return Ok(url);
+        }
+        let answer = self
+            .sqs
+            .get_queue_url()
+            .queue_name(name)
+            .set_queue_owner_aws_account_id(owner)
+            .send()
+            .await
+            .map_err(|error| call_error("GetQueueUrl", &queue.to_string(), &error))?;
+        let url = answer.queue_url.ok_or_else(|| ReadError::Answer {
+            operation: "GetQueueUrl",
+            what: "it has no QueueUrl".to_owned(),
+        })?;
+        self.urls.put(queue, &url);
+        Ok(url)
+    }
+
+    async fn depth(&self, url: &str) -> Read<Depth> {
+        // Without names the answer holds no attribute at all.
+        // Source: SQS API, `GetQueueAttributesRequest.AttributeNames`.
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+        ];
+        let answer = self
+            .sqs
+            .get_queue_attributes()
+            .queue_url(url)
+            .set_attribute_names(Some(names.to_vec()))
+            .send()
+            .await
+            .map_err(|error| call_error("GetQueueAttributes", url, &error))?;
+        let count = |name: &QueueAttributeName| {
+            let value = answer.attributes().and_then(|attributes| attributes.get(name));
+            value.and_then(|value| value.parse().ok()).map(Messages).ok_or_else(|| {
+                let seen =
+                    value.map_or("is missing".to_owned(), |v| format!("is `{v}`, no number"));
+                ReadError::Answer {
+                    operation: "GetQueueAttributes",
+                    what: format!("{name} of {url} {seen}"),
+                }
+            })
+        };
+        let [visible, in_flight, delayed] = &names;
+        Ok(Depth {
+            visible: count(visible)?,
+            in_flight: count(in_flight)?,
+            delayed: count(delayed)?,
+        })
+    }
+}

@@ -1,0 +1,376 @@
+//! What happened: the result of the invocation and one log line a worker. Nothing of a task
+//! definition is in either but the names of revisions.
+
+use serde::Serialize;
+
+use crate::act::{Acted, GroupOutcome};
+use crate::event::{Mode, Tick};
+use crate::plan::{Action, Alive, Decision, Idle, LaunchPlan, Target, WorkerPlan};
+use crate::snapshot::Depth;
+use crate::units::{Containers, Messages, RevisionArn, ScalerName, TaskArn, Tasks, WorkerName};
+
+/// The result of an invocation.
+#[must_use = "an unread report is not actionable"]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The tick that this was.
+    pub tick: String,
+    /// `SCALER_NAME`
+    pub name: ScalerName,
+    /// Whether nothing was to be changed.
+    pub dry_run: bool,
+    /// One entry a worker.
+    pub workers: Vec<WorkerReport>,
+    /// Over all workers.
+    pub totals: Totals,
+}
+
+/// What happened to one worker.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkerReport {
+    /// Which one.
+    pub worker: WorkerName,
+    /// In one word.
+    pub outcome: Outcome,
+    /// Its queue, where it could be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub depth: Option<Depth>,
+    /// Its tasks before this tick, where they mattered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alive: Option<Alive>,
+    /// Why so many, where there was something to decide.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<DecisionReport>,
+    /// What was started, or in a dry run would be.
+    pub launched: Vec<Launched>,
+    /// What ECS did not place, and why.
+    pub failures: Vec<Failed>,
+    /// Containers that are owed and wait for the next tick.
+    pub deferred: Containers,
+    /// What went wrong; empty when nothing did.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<String>,
+    /// What a person may want to know although the worker was served.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// A worker's tick in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// Nothing was owed.
+    Idle,
+    /// All that was planned is there.
+    Launched,
+    /// Some of it is there.
+    Partial,
+    /// A dry run: it would be launched.
+    Planned,
+    /// Something could not be read, and nothing was done.
+    Held,
+    /// Something is wrong, or nothing of what was planned is there.
+    Failed,
+}
+
+/// The arithmetic, in numbers and as a sentence.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DecisionReport {
+    /// Messages to answer.
+    pub backlog: Messages,
+    /// What the policy asks for, in what it counts.
+    pub target: u32,
+    /// What the policy counts.
+    pub counts: Counts,
+    /// Containers owed.
+    pub launch: Containers,
+    /// For a person to check.
+    pub why: String,
+}
+
+/// What a policy counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Counts {
+    /// Worker containers.
+    Containers,
+    /// Tasks.
+    Tasks,
+}
+
+/// Tasks of one size.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Launched {
+    /// The revision that runs; in a dry run of a derived one, its family.
+    pub task_definition: String,
+    /// Worker containers in each task.
+    pub containers_per_task: Containers,
+    /// How many tasks.
+    pub count: Tasks,
+    /// The tasks; none in a dry run.
+    pub tasks: Vec<TaskArn>,
+    /// Tasks that an earlier delivery of this tick had started.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub adopted: Vec<TaskArn>,
+    /// Whether the revision was registered now.
+    pub registered: bool,
+}
+
+/// What ECS did not place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failed {
+    /// ECS's words.
+    pub reason: String,
+    /// More of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// How many tasks.
+    pub tasks: Tasks,
+}
+
+/// Sums over all workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Totals {
+    /// Workers served or not.
+    pub workers: usize,
+    /// Tasks started.
+    pub launched_tasks: Tasks,
+    /// Worker containers in them.
+    pub launched_containers: Containers,
+    /// Workers that are `held` or `failed`.
+    pub failed_workers: usize,
+    /// Requests sent to AWS, retries included.
+    pub api_calls: u64,
+    /// How long the tick took.
+    pub milliseconds: u64,
+}
+
+impl Report {
+    /// Puts together what happened.
+    pub fn new(
+        (name, tick): (&ScalerName, &Tick),
+        mode: Mode,
+        acted: Vec<Acted>,
+        (api_calls, milliseconds): (u64, u64),
+    ) -> Self {
+        let workers: Vec<_> = acted.into_iter().map(|acted| report_worker(acted, mode)).collect();
+        let launched = || workers.iter().flat_map(|worker| &worker.launched);
+        let started = |launched: &Launched| Tasks(launched.tasks.len().try_into().unwrap_or(0));
+        let totals = Totals {
+            workers: workers.len(),
+            launched_tasks: launched().map(started).sum(),
+            launched_containers: launched()
+                .map(|launched| started(launched).containers(launched.containers_per_task))
+                .sum(),
+            failed_workers: workers.iter().filter(|worker| worker.outcome.is_failure()).count(),
+            api_calls,
+            milliseconds,
+        };
+        let dry_run = mode == Mode::DryRun;
+        Self { tick: tick.to_string(), name: name.clone(), dry_run, workers, totals }
+    }
+
+    /// The workers that failed, a line each; `None` when all were served.
+    pub fn failure(&self) -> Option<String> {
+        let failed = self.workers.iter().filter(|worker| worker.outcome.is_failure());
+        let lines: Vec<_> = failed
+            .map(|worker| format!("{}: {}", worker.worker, worker.errors.join("; ")))
+            .collect();
+        let (failed, all) = (lines.len(), self.workers.len());
+        (0 < failed).then(|| format!("{failed} of {all} workers failed\n{}", lines.join("\n")))
+    }
+
+    /// One line a worker, and one for the tick.
+    pub fn log(&self) {
+        self.workers.iter().for_each(WorkerReport::log);
+        let Totals { workers, launched_tasks, launched_containers, .. } = self.totals;
+        tracing::info!(
+            tick = self.tick,
+            scaler.name = self.name.as_str(),
+            dry_run = self.dry_run,
+            workers,
+            tasks.launched = launched_tasks.0,
+            containers.launched = launched_containers.0,
+            workers.failed = self.totals.failed_workers,
+            api_calls = self.totals.api_calls,
+            duration_ms = self.totals.milliseconds,
+            "tick done: {launched_tasks} tasks with {launched_containers} containers started"
+        );
+    }
+}
+
+impl Outcome {
+    /// Whether somebody has to look.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::Held | Self::Failed)
+    }
+}
+
+impl WorkerReport {
+    fn log(&self) {
+        let depth = self.depth.unwrap_or_default();
+        let alive = self.alive.unwrap_or_default();
+        let why = self.decision.as_ref().map_or("", |decision| decision.why.as_str());
+        let (errors, warnings) = (self.errors.join("; "), self.warnings.join("; "));
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    worker.name = self.worker.as_str(),
+                    outcome = ?self.outcome,
+                    queue.visible = depth.visible.0,
+                    queue.in_flight = depth.in_flight.0,
+                    queue.delayed = depth.delayed.0,
+                    tasks.alive = alive.tasks.0,
+                    containers.alive = alive.containers.0,
+                    containers.running = alive.running.0,
+                    tasks.launched = self.launched.iter().map(|l| l.tasks.len()).sum::<usize>(),
+                    containers.deferred = self.deferred.0,
+                    plan.reason = why,
+                    warnings,
+                    error = errors,
+                    "worker {}: {:?}", self.worker, self.outcome
+                )
+            };
+        }
+        match self.outcome {
+            Outcome::Held | Outcome::Failed => line!(error),
+            Outcome::Partial => line!(warn),
+            Outcome::Launched | Outcome::Planned => line!(info),
+            Outcome::Idle => line!(debug),
+        }
+    }
+}
+
+fn report_worker(acted: Acted, mode: Mode) -> WorkerReport {
+    let Acted { plan, groups } = acted;
+    let WorkerPlan { worker, depth, alive, action } = plan;
+    let mut report = WorkerReport {
+        worker,
+        outcome: Outcome::Idle,
+        depth,
+        alive,
+        decision: None,
+        launched: Vec::new(),
+        failures: Vec::new(),
+        deferred: Containers::ZERO,
+        errors: Vec::new(),
+        warnings: Vec::new(),
+    };
+    match action {
+        Action::Idle(Idle::Empty) => {}
+        Action::Idle(Idle::Answered(decision)) => {
+            let why = decision.to_string();
+            report.decision = Some(report_decision(&decision, why));
+        }
+        Action::Hold(error) => {
+            report.outcome = Outcome::Held;
+            report.errors.push(error.to_string());
+        }
+        Action::Refuse(refusal) => {
+            report.outcome = Outcome::Failed;
+            report.errors.push(refusal.to_string());
+        }
+        Action::Launch(plan) => {
+            report.decision = Some(report_decision(&plan.decision, plan.to_string()));
+            report.deferred = plan.deferred.as_ref().map(|d| d.containers).unwrap_or_default();
+            match mode {
+                Mode::DryRun => report_planned(&mut report, &plan),
+                Mode::Launch => report_launched(&mut report, groups),
+            }
+        }
+    }
+    report
+}
+
+fn report_decision(decision: &Decision, why: String) -> DecisionReport {
+    let (target, counts) = match decision.target {
+        Target::Containers(containers) => (containers.0, Counts::Containers),
+        Target::Tasks(tasks) => (tasks.0, Counts::Tasks),
+    };
+    DecisionReport { backlog: decision.backlog(), target, counts, launch: decision.launch, why }
+}
+
+fn report_planned(report: &mut WorkerReport, plan: &LaunchPlan) {
+    report.outcome = Outcome::Planned;
+    report.launched = plan
+        .groups
+        .iter()
+        .map(|group| Launched {
+            task_definition: group.revision.to_string(),
+            containers_per_task: group.containers_per_task,
+            count: group.tasks(),
+            tasks: Vec::new(),
+            adopted: Vec::new(),
+            registered: false,
+        })
+        .collect();
+}
+
+fn report_launched(report: &mut WorkerReport, groups: Vec<GroupOutcome>) {
+    let missing: Tasks = groups.iter().map(|group| group.missing).sum();
+    let there = groups.iter().any(|group| !(group.started.is_empty() && group.adopted.is_empty()));
+    report.outcome = match (missing, there) {
+        (Tasks::ZERO, _) => Outcome::Launched,
+        (_, true) => Outcome::Partial,
+        (_, false) => Outcome::Failed,
+    };
+    for group in groups {
+        let owed = group.missing.containers(group.containers_per_task);
+        report.deferred = report.deferred.plus(owed);
+        report.failures.extend(failures_by_reason(&group));
+        report.errors.extend(group.errors.iter().map(ToString::to_string));
+        report.warnings.extend(group.untidy.iter().map(ToString::to_string));
+        report.launched.extend(launched(group));
+    }
+    if report.outcome == Outcome::Failed && report.errors.is_empty() {
+        let reasons: Vec<_> = report.failures.iter().map(ToString::to_string).collect();
+        report.errors.push(format!("ECS placed no task: {}", reasons.join("; ")));
+    }
+}
+
+fn launched(group: GroupOutcome) -> Option<Launched> {
+    let count = group.started.len().saturating_add(group.adopted.len());
+    let RevisionArn(task_definition) = group.revision?;
+    (0 < count).then_some(Launched {
+        task_definition,
+        containers_per_task: group.containers_per_task,
+        count: Tasks(u32::try_from(count).unwrap_or(u32::MAX)),
+        tasks: group.started,
+        adopted: group.adopted,
+        registered: group.registered,
+    })
+}
+
+/// Equal failures once, with their number.
+fn failures_by_reason(group: &GroupOutcome) -> Vec<Failed> {
+    let mut failures: Vec<Failed> = Vec::new();
+    for failure in &group.failures {
+        let same = |f: &&mut Failed| f.reason == failure.reason && f.detail == failure.detail;
+        match failures.iter_mut().find(same) {
+            Some(known) => known.tasks = known.tasks.plus(Tasks(1)),
+            None => failures.push(Failed {
+                reason: failure.reason.clone(),
+                detail: failure.detail.clone(),
+                tasks: Tasks(1),
+            }),
+        }
+    }
+    failures
+}
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { reason, detail, tasks } = self;
+        write!(f, "{tasks} x {reason}")?;
+        match detail {
+            Some(detail) => write!(f, " ({detail})"),
+            None => Ok(()),
+        }
+    }
+}
