@@ -3,13 +3,15 @@
 //! Each worker is served on its own and keeps its own trouble. Every call is counted by what it
 //! placed, never by what it was asked for.
 
-use futures_util::future::join_all;
-use futures_util::{StreamExt, stream};
+use std::collections::BTreeMap;
+
+use futures_util::future::{BoxFuture, Shared, join_all};
+use futures_util::{FutureExt, StreamExt, stream};
 
 use crate::aws::{Aws, RunTaskError, RunTasks, Started, TaskFailure};
 use crate::plan::{Action, Call, Group, LaunchPlan, Plan, Revision, WorkerPlan};
 use crate::snapshot::{CallError, ReadError};
-use crate::units::{Containers, RevisionArn, TaskArn, Tasks};
+use crate::units::{Containers, Family, RevisionArn, TaskArn, Tasks};
 use crate::variant::{DIGEST_TAG, Variant};
 
 /// Workers served at once.
@@ -56,62 +58,112 @@ impl Acted {
 
 /// Carries out the plan.
 pub async fn act(cloud: &Aws, plan: Plan) -> Vec<Acted> {
-    stream::iter(plan.workers)
-        .map(async |plan| {
-            let groups = match &plan.action {
-                Action::Launch(launch) => {
-                    join_all(launch.groups.iter().map(|group| launch_group(cloud, launch, group)))
-                        .await
-                }
-                Action::Idle(_) | Action::Hold(_) | Action::Refuse(_) => Vec::new(),
-            };
-            Acted { plan, groups }
+    let groups = launch_all(cloud, &plan).await;
+    let workers = plan.workers.into_iter().zip(groups);
+    workers.map(|(plan, groups)| Acted { plan, groups }).collect()
+}
+
+async fn launch_all(cloud: &Aws, plan: &Plan) -> Vec<Vec<GroupOutcome>> {
+    let revisions = &Revisions::new(cloud, plan);
+    stream::iter(&plan.workers)
+        .map(async |plan| match &plan.action {
+            Action::Launch(plan) => {
+                let groups = plan.groups.iter();
+                join_all(groups.map(|group| launch_group(cloud, revisions, (plan, group)))).await
+            }
+            Action::Idle(_) | Action::Hold(_) | Action::Refuse(_) => Vec::new(),
         })
         .buffered(AT_ONCE)
         .collect()
         .await
 }
 
-async fn launch_group(cloud: &Aws, plan: &LaunchPlan, group: &Group) -> GroupOutcome {
+async fn launch_group(
+    cloud: &Aws,
+    revisions: &Revisions<'_>,
+    (plan, group): (&LaunchPlan, &Group),
+) -> GroupOutcome {
     let mut outcome =
         GroupOutcome { containers_per_task: group.containers_per_task, ..GroupOutcome::default() };
-    let revision = match &group.revision {
-        Revision::Base(revision) => Ok(revision.clone()),
-        Revision::Derived(variant) => find_or_register(cloud, variant, &mut outcome).await,
-    };
-    let revision = match revision {
-        Ok(revision) => revision,
+    let found = match revisions.of(&group.revision).await {
+        Ok(found) => found,
         Err(error) => {
             outcome.errors.push(error);
             outcome.missing = group.tasks();
             return outcome;
         }
     };
-    for called in join_all(group.calls.iter().map(|call| run(cloud, plan, &revision, call))).await {
+    let calls = group.calls.iter().map(|call| run(cloud, plan, &found.revision, call));
+    for called in join_all(calls).await {
         outcome.add(called, plan);
     }
-    outcome.revision = Some(revision);
+    outcome.revision = Some(found.revision);
+    outcome.registered = found.registered;
+    outcome.untidy = found.untidy;
     outcome
+}
+
+/// A revision that can be run.
+#[derive(Clone, Debug)]
+struct Found {
+    revision: RevisionArn,
+    registered: bool,
+    untidy: Option<CallError>,
+}
+
+type Finding<'a> = Shared<BoxFuture<'a, Result<Found, ReadError>>>;
+
+/// The revisions that a plan needs, each found once: two workers may share one.
+struct Revisions<'a>(BTreeMap<(&'a Family, &'a str), Finding<'a>>);
+
+impl<'a> Revisions<'a> {
+    fn new(cloud: &'a Aws, plan: &'a Plan) -> Self {
+        let groups = plan.workers.iter().flat_map(|plan| match &plan.action {
+            Action::Launch(plan) => plan.groups.as_slice(),
+            Action::Idle(_) | Action::Hold(_) | Action::Refuse(_) => &[],
+        });
+        let variants = groups.filter_map(|group| match &group.revision {
+            Revision::Base(_) => None,
+            Revision::Derived(variant) => Some(&**variant),
+        });
+        let finding = |variant: &'a Variant| {
+            let key = (&variant.family, variant.digest.as_str());
+            (key, find_or_register(cloud, variant).boxed().shared())
+        };
+        Self(variants.map(finding).collect())
+    }
+
+    async fn of(&self, revision: &Revision) -> Result<Found, ReadError> {
+        let finding = match revision {
+            Revision::Base(base) => {
+                return Ok(Found { revision: base.clone(), registered: false, untidy: None });
+            }
+            Revision::Derived(variant) => self.0.get(&(&variant.family, variant.digest.as_str())),
+        };
+        match finding {
+            Some(finding) => finding.clone().await,
+            None => Err(ReadError::Answer {
+                operation: "DescribeTaskDefinition",
+                what: format!("{revision} is not of this plan"),
+            }),
+        }
+    }
 }
 
 /// The revision of this very content: the family's newest if its digest says so, else a new one,
 /// after which the one that it replaces is deregistered. A crash between the two leaves a revision
 /// that the next tick finds.
-async fn find_or_register(
-    cloud: &Aws,
-    variant: &Variant,
-    outcome: &mut GroupOutcome,
-) -> Result<RevisionArn, ReadError> {
+async fn find_or_register(cloud: &Aws, variant: &Variant) -> Result<Found, ReadError> {
     let newest = cloud.read.newest_revision(&variant.family).await?;
     if let Some(found) = newest.as_ref().filter(|r| r.tag(DIGEST_TAG) == Some(&variant.digest)) {
-        return Ok(found.arn.clone());
+        return Ok(Found { revision: found.arn.clone(), registered: false, untidy: None });
     }
     let revision = cloud.write.register(variant).await?;
-    outcome.registered = true;
-    if let Some(superseded) = newest {
-        outcome.untidy = cloud.write.deregister(&superseded.arn).await.err();
-    }
-    Ok(revision)
+    let untidy = match newest {
+        Some(superseded) => cloud.write.deregister(&superseded.arn).await.err(),
+        None => None,
+    };
+    Ok(Found { revision, registered: true, untidy })
 }
 
 /// What one planned call came to, over all rungs of the ladder.
@@ -165,16 +217,18 @@ fn count(tasks: &[TaskArn]) -> Tasks {
 }
 
 impl GroupOutcome {
-    /// Adds a call. A task that the snapshot showed already was not started now: ECS repeats the
-    /// answer of a repeated token.
+    /// Adds a call. A task that the snapshot showed already is not what is owed now: ECS repeats
+    /// the answer of a repeated token, and the rest is left to the next tick.
     fn add(&mut self, called: Called, plan: &LaunchPlan) {
-        let (known, new): (Vec<_>, Vec<_>) =
-            called.tasks.into_iter().partition(|task| plan.known.contains(task));
-        self.started.extend(new);
-        self.adopted.extend(known);
-        self.adopted.extend(called.adopted);
-        self.failures.extend(called.failures);
-        self.missing = self.missing.plus(called.missing);
-        self.errors.extend(called.error.map(ReadError::Call));
+        let Called { tasks, adopted, failures, missing, error } = called;
+        let is_known = |task: &TaskArn| plan.known.contains(task);
+        let (known, started): (Vec<_>, Vec<_>) = tasks.into_iter().partition(is_known);
+        let adopted_known = adopted.iter().filter(|task| is_known(task)).count();
+        let not_owed = count(&known).plus(Tasks(u32::try_from(adopted_known).unwrap_or(u32::MAX)));
+        self.missing = self.missing.plus(missing).plus(not_owed);
+        self.started.extend(started);
+        self.adopted.extend(known.into_iter().chain(adopted));
+        self.failures.extend(failures);
+        self.errors.extend(error.map(ReadError::Call));
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use self::packing::{Packed, Room};
 use crate::config::{Config, Packing, Strategy, Worker};
 use crate::definition::{Tag, TaskDefinition};
-use crate::fargate::MicroDollars;
+use crate::fargate::{MicroDollars, PriceList};
 use crate::plan::{
     Action, Alive, Call, ClientToken, Decision, Deferred, Group, Idle, LaunchPlan, Marks,
     NetworkMode, Plan, Refusal, Revision, WorkerPlan,
@@ -143,7 +143,8 @@ fn containers_per_task(
 }
 
 fn pack(facts: &Facts<'_>, decision: &Decision, room: Room) -> Packed {
-    let price = |n| price_of(facts, n).unwrap_or_default();
+    let list = price_list(facts);
+    let price = |n| facts.recipe.hourly_price(n, list).unwrap_or_default();
     match (decision.launch_tasks, facts.worker.packing.strategy) {
         (Some(tasks), _) => {
             packing::spread(decision.launch, Room { tasks: tasks.min(room.tasks), ..room })
@@ -154,14 +155,16 @@ fn pack(facts: &Facts<'_>, decision: &Decision, room: Room) -> Packed {
     }
 }
 
-fn price_of(facts: &Facts<'_>, n: Containers) -> Option<MicroDollars> {
-    facts.recipe.hourly_price(n, &facts.snapshot.region)
+fn price_list(facts: &Facts<'_>) -> PriceList {
+    PriceList::of(&facts.snapshot.region, facts.recipe.base.view.architecture())
 }
 
-fn hourly_price(facts: &Facts<'_>, packed: &Packed) -> Option<MicroDollars> {
-    let mut prices =
-        packed.groups.iter().map(|(n, tasks)| Some(price_of(facts, *n)?.times(tasks.0)));
-    prices.try_fold(MicroDollars::default(), |sum, price| Some(sum.plus(price?)))
+fn hourly_price(facts: &Facts<'_>, packed: &Packed) -> Option<(MicroDollars, &'static str)> {
+    let list = price_list(facts);
+    let price = |n| facts.recipe.hourly_price(n, list);
+    let mut prices = packed.groups.iter().map(|(n, tasks)| Some(price(*n)?.times(tasks.0)));
+    let sum = prices.try_fold(MicroDollars::default(), |sum, price| Some(sum.plus(price?)))?;
+    Some((sum, list.region))
 }
 
 fn make_group(

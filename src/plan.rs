@@ -150,8 +150,8 @@ pub struct LaunchPlan {
     pub groups: Vec<Group>,
     /// Containers that are owed and wait for the next tick.
     pub deferred: Option<Deferred>,
-    /// About what an hour of these tasks costs, on Fargate.
-    pub hourly_price: Option<MicroDollars>,
+    /// About what an hour of these tasks costs, on Fargate, and the Region of the price list.
+    pub hourly_price: Option<(MicroDollars, &'static str)>,
     /// Tasks that were there before: a replayed call may name them again.
     pub known: BTreeSet<TaskArn>,
 }
@@ -337,7 +337,9 @@ impl fmt::Display for LaunchPlan {
             write!(f, "; {deferred}")?;
         }
         match self.hourly_price {
-            Some(price) => write!(f, "; about {price} an hour"),
+            Some((price, region)) => {
+                write!(f, "; about {price} an hour (Fargate On-Demand, {region})")
+            }
             None => Ok(()),
         }
     }

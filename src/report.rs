@@ -143,7 +143,7 @@ pub struct Totals {
     pub launched_tasks: Tasks,
     /// Worker containers in them.
     pub launched_containers: Containers,
-    /// Workers that are `held` or `failed`.
+    /// Workers with an error.
     pub failed_workers: usize,
     /// Requests sent to AWS, retries included.
     pub api_calls: u64,
@@ -168,7 +168,7 @@ impl Report {
             launched_containers: launched()
                 .map(|launched| started(launched).containers(launched.containers_per_task))
                 .sum(),
-            failed_workers: workers.iter().filter(|worker| worker.outcome.is_failure()).count(),
+            failed_workers: workers.iter().filter(|worker| worker.has_failed()).count(),
             api_calls,
             milliseconds,
         };
@@ -178,7 +178,7 @@ impl Report {
 
     /// The workers that failed, a line each; `None` when all were served.
     pub fn failure(&self) -> Option<String> {
-        let failed = self.workers.iter().filter(|worker| worker.outcome.is_failure());
+        let failed = self.workers.iter().filter(|worker| worker.has_failed());
         let lines: Vec<_> = failed
             .map(|worker| format!("{}: {}", worker.worker, worker.errors.join("; ")))
             .collect();
@@ -205,14 +205,13 @@ impl Report {
     }
 }
 
-impl Outcome {
-    /// Whether somebody has to look.
-    pub fn is_failure(self) -> bool {
-        matches!(self, Self::Held | Self::Failed)
-    }
-}
-
 impl WorkerReport {
+    /// Whether somebody has to look. A shortage that ECS tells under `failures[]` is none, as long
+    /// as something was placed: the next tick tries the rest.
+    pub fn has_failed(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
     fn log(&self) {
         let depth = self.depth.unwrap_or_default();
         let alive = self.alive.unwrap_or_default();
@@ -239,10 +238,9 @@ impl WorkerReport {
             };
         }
         match self.outcome {
-            Outcome::Held | Outcome::Failed => line!(error),
+            _ if self.has_failed() => line!(error),
             Outcome::Partial => line!(warn),
-            Outcome::Launched | Outcome::Planned => line!(info),
-            Outcome::Idle => line!(debug),
+            _ => line!(info),
         }
     }
 }
@@ -326,6 +324,12 @@ fn report_launched(report: &mut WorkerReport, groups: Vec<GroupOutcome>) {
         report.failures.extend(failures_by_reason(&group));
         report.errors.extend(group.errors.iter().map(ToString::to_string));
         report.warnings.extend(group.untidy.iter().map(ToString::to_string));
+        if !group.adopted.is_empty() {
+            let adopted = group.adopted.len();
+            report
+                .warnings
+                .push(format!("{adopted} tasks are of an earlier delivery of this tick"));
+        }
         report.launched.extend(launched(group));
     }
     if report.outcome == Outcome::Failed && report.errors.is_empty() {

@@ -3,7 +3,7 @@
 use super::{Obstacle, Recipe};
 use crate::definition::Container;
 use crate::fargate::{MicroDollars, PriceList, TaskSize};
-use crate::units::{Containers, CpuUnits, MebiBytes, Region};
+use crate::units::{Containers, CpuUnits, MebiBytes};
 
 /// Task-level CPU on EC2: 192 vCPU. Source: ECS API, `RegisterTaskDefinitionRequest.cpu`.
 const LARGEST_EC2_CPU: CpuUnits = CpuUnits(196_608);
@@ -41,11 +41,11 @@ impl Recipe<'_> {
             .ok_or_else(too_large)
     }
 
-    /// About what an hour of a task of `n` worker containers costs on Fargate; nothing elsewhere.
-    pub fn hourly_price(&self, n: Containers, region: &Region) -> Option<MicroDollars> {
+    /// About what an hour of a task of `n` worker containers costs on Fargate, by this list;
+    /// nothing elsewhere.
+    pub fn hourly_price(&self, n: Containers, prices: PriceList) -> Option<MicroDollars> {
         let size = self.size(n).ok().filter(|_| self.base.view.is_fargate())?;
-        let size = TaskSize { cpu: size.cpu?, memory: size.memory? };
-        Some(PriceList::of(region, self.base.view.architecture()).hourly(size))
+        Some(prices.hourly(TaskSize { cpu: size.cpu?, memory: size.memory? }))
     }
 
     /// Fargate takes no other sizes than its own, and neither a task without one.
