@@ -1,0 +1,43 @@
+//! Every file in `events/` is understood, or refused, as its name says.
+
+use ecs_queue_scaler::event::{Event, EventError, Mode, Tick};
+use ecs_queue_scaler::units::WorkerName;
+use serde_json::Value;
+
+fn parse(file: &str) -> Result<Event, EventError> {
+    let path = format!("{}/{file}", env!("CARGO_MANIFEST_DIR"));
+    let payload: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    Event::parse(&payload, "request-1")
+}
+
+#[test]
+fn a_schedules_minute_names_the_tick() {
+    for file in ["events/schedule.json", "events/scheduler.json"] {
+        let event = parse(file).unwrap();
+        let tick = Tick::Scheduled("2026-11-20T21:00:00Z".parse().unwrap());
+        let expected = Event { tick, mode: Mode::Launch, config: None, only: Vec::new() };
+        assert_eq!(event, expected, "{file}");
+    }
+}
+
+#[test]
+fn a_direct_invocation_may_ask_for_a_plan_of_one_worker() {
+    let event = parse("events/plan.json").unwrap();
+    assert_eq!(event.mode, Mode::DryRun);
+    assert_eq!(event.only, [WorkerName::from("thumbnail")]);
+    assert_eq!(event.tick, Tick::Request("request-1".to_owned()));
+}
+
+#[test]
+fn a_direct_invocation_may_bring_its_workers() {
+    let document = parse("events/workers.json").unwrap().config.unwrap();
+    let config = ecs_queue_scaler::config::Config::from_value(&document).unwrap();
+    assert_eq!(config.workers.len(), 1);
+    assert_eq!(config.refused, []);
+}
+
+#[test]
+fn an_event_that_is_not_ours_is_refused() {
+    let error = parse("events/not-ours.json").unwrap_err().to_string();
+    assert!(error.contains("`aws.ec2`") && error.contains("`dryRun`"), "{error}");
+}

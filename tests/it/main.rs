@@ -1,0 +1,8 @@
+//! The whole through its public interface, in one test crate.
+
+#[cfg(test)]
+mod events;
+#[cfg(test)]
+mod tidy;
+#[cfg(test)]
+mod watcher;
