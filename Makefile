@@ -1,0 +1,52 @@
+# Every target that a person calls has one `##` line; `make` lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+TOOLS := $(CURDIR)/.tools
+VENV := $(TOOLS)/venv
+BUSYBOX := $(TOOLS)/busybox/bin/busybox
+CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+BINARY := target/debug/ecs-queue-scaler
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV) ## see one tick, end to end, on a local AWS
+	cargo build --locked
+	$(VENV)/bin/python tests/local/demo.py $(BINARY)
+
+test: $(VENV) $(BUSYBOX) ## run all tests
+	cargo test --locked
+	$(VENV)/bin/python -m pytest -q tests/local
+
+check: $(VENV) $(CARGO_DENY) ## format, lints, documentation, licences, template
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --no-deps --document-private-items --quiet
+	$(CARGO_DENY) --locked check --hide-inclusion-graph bans licenses sources
+	./tools/advisories.sh $(CARGO_DENY)
+	$(VENV)/bin/cfn-lint template.yaml
+
+tools: $(VENV) $(BUSYBOX) $(CARGO_DENY) ## install what the other targets need, into .tools
+
+clean: ## remove what was built and installed
+	rm -rf target $(TOOLS)
+
+$(VENV): tests/local/requirements.txt
+	rm -rf $@
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet --disable-pip-version-check --requirement $<
+
+$(BUSYBOX): tools/busybox.sh
+	./tools/busybox.sh
+	touch -h $@
+
+$(CARGO_DENY):
+	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --debug --quiet \
+		--root $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)
+
+.PHONY: help demo test check tools clean
