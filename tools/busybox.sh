@@ -26,6 +26,8 @@ trap 'rm -rf "$work"' EXIT
 cd "$work"
 
 if command -v apt-get >/dev/null && command -v dpkg >/dev/null; then
+  # A fresh machine has no package lists yet, and only root can fetch them.
+  download "=$pin" || [ "$(id -u)" != 0 ] || apt-get -q update >/dev/null
   if download "=$pin"; then
     :
   elif download ''; then
