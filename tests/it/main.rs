@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod tick;
+#[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod watcher;
+#[cfg(test)]
+mod world;

@@ -1,0 +1,149 @@
+//! Nothing is started twice, and nothing that was started is forgotten.
+
+use ecs_queue_scaler::report::Outcome;
+use ecs_queue_scaler::units::{Containers, Tasks};
+use serde_json::json;
+
+use super::{batches, config, definition, only_worker, scaler, tick, worker, world_of};
+use crate::world::{Fault, World};
+
+fn ten_messages() -> (World, serde_json::Value) {
+    let world = world_of(&["thumbnail"]);
+    world.queue("thumbnail").visible(10);
+    let one_each = json!({"maxContainersPerTask": 1, "maxTasks": 20});
+    let config = config(&[worker("thumbnail", &json!({"messagesPerContainer": 1}), &one_each)]);
+    (world, config)
+}
+
+/// ECS is eventually consistent: right after `RunTask` its lists may not show the tasks.
+fn list_nothing_once(world: &World) {
+    world.fail("ListTasks", 1, Fault::Answer(json!({"taskArns": []})));
+}
+
+#[tokio::test]
+async fn a_repeated_event_starts_nothing_though_ecs_lists_nothing_yet() {
+    let (world, config) = ten_messages();
+    let _ = tick(&scaler(&world, &config), 0).await;
+    list_nothing_once(&world);
+    let again = tick(&scaler(&world, &config), 0).await;
+    assert_eq!(world.tasks().len(), 10);
+    assert_eq!(only_worker(&again).outcome, Outcome::Launched);
+}
+
+#[tokio::test]
+async fn a_repeated_event_that_sees_other_numbers_adopts_what_is_there() {
+    let (world, config) = ten_messages();
+    let _ = tick(&scaler(&world, &config), 0).await;
+    list_nothing_once(&world);
+    world.queue("thumbnail").visible(7);
+    let again = tick(&scaler(&world, &config), 0).await;
+    assert_eq!(world.tasks().len(), 10);
+    let launched = &only_worker(&again).launched[0];
+    assert_eq!((launched.tasks.len(), launched.adopted.len()), (0, 10));
+    assert_eq!(again.totals.launched_tasks, Tasks(0));
+}
+
+#[tokio::test]
+async fn what_a_repeated_event_still_owes_waits_and_is_told() {
+    let (world, config) = ten_messages();
+    let _ = tick(&scaler(&world, &config), 0).await;
+    // The first ten are listed, and ten more are owed under a token that is used.
+    world.queue("thumbnail").visible(20);
+    let again = tick(&scaler(&world, &config), 0).await;
+    assert_eq!(world.tasks().len(), 10);
+    let report = only_worker(&again);
+    assert_eq!((report.outcome, report.deferred), (Outcome::Partial, Containers(10)));
+    let next = tick(&scaler(&world, &config), 1).await;
+    assert_eq!(next.totals.launched_tasks, Tasks(10));
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_asked_again_under_its_token() {
+    let (world, config) = ten_messages();
+    world.fail("RunTask", 1, Fault::LostAnswer);
+    let report = tick(&scaler(&world, &config), 0).await;
+    assert_eq!(world.count("RunTask"), 2);
+    assert_eq!(world.tasks().len(), 10);
+    assert_eq!(report.totals.launched_tasks, Tasks(10));
+}
+
+#[tokio::test]
+async fn the_next_tick_has_tokens_of_its_own() {
+    let (world, config) = ten_messages();
+    let _ = tick(&scaler(&world, &config), 0).await;
+    world.all_stop();
+    let next = tick(&scaler(&world, &config), 1).await;
+    assert_eq!(next.totals.launched_tasks, Tasks(10));
+}
+
+#[tokio::test]
+async fn only_what_was_placed_counts_and_the_rest_is_told() {
+    let (world, config) = ten_messages();
+    world.fail("RunTask", 1, Fault::Placed(3, "RESOURCE:MEMORY"));
+    let report = tick(&scaler(&world, &config), 0).await;
+    let worker = only_worker(&report);
+    assert_eq!((worker.outcome, worker.deferred), (Outcome::Partial, Containers(7)));
+    assert_eq!(worker.failures[0].to_string(), "7 x RESOURCE:MEMORY");
+    assert_eq!(report.totals.launched_tasks, Tasks(3));
+    assert_eq!(report.failure(), None, "the next tick tries the rest");
+    world.take_calls();
+    let _ = tick(&scaler(&world, &config), 1).await;
+    assert_eq!(batches(&world), [7]);
+}
+
+#[tokio::test]
+async fn what_a_rung_cannot_place_is_tried_on_the_next() {
+    let (world, mut config) = ten_messages();
+    config["workers"][0]["capacity"] =
+        json!([{"capacityProvider": "FARGATE_SPOT"}, {"capacityProvider": "FARGATE"}]);
+    world.fail("RunTask", 1, Fault::Placed(4, "Capacity is unavailable at this time."));
+    let report = tick(&scaler(&world, &config), 0).await;
+    assert_eq!(report.totals.launched_tasks, Tasks(10));
+    let on = |name: &str| {
+        world.tasks().iter().filter(|task| task["capacityProviderName"] == name).count()
+    };
+    assert_eq!((on("FARGATE_SPOT"), on("FARGATE")), (4, 6));
+}
+
+#[tokio::test]
+async fn nothing_placed_is_a_failure() {
+    let (world, config) = ten_messages();
+    world.fail("RunTask", 1, Fault::Placed(0, "RESOURCE:ENI"));
+    let report = tick(&scaler(&world, &config), 0).await;
+    assert_eq!(only_worker(&report).outcome, Outcome::Failed);
+    let failure = report.failure().unwrap();
+    assert_eq!(failure, "1 of 1 workers failed\nthumbnail: ECS placed no task: 10 x RESOURCE:ENI");
+}
+
+#[tokio::test]
+async fn a_new_base_revision_is_derived_once_and_replaces_the_old_one() {
+    let world = world_of(&["thumbnail"]);
+    world.queue("thumbnail").visible(4);
+    let four = json!({"strategy": "dense", "maxContainersPerTask": 4});
+    let config = config(&[worker("thumbnail", &json!({"messagesPerContainer": 1}), &four)]);
+    for minute in 0..4 {
+        if minute == 2 {
+            world.register(&definition("thumbnail"));
+        }
+        world.all_stop();
+        let _ = tick(&scaler(&world, &config), minute).await;
+    }
+    assert_eq!(world.count("RegisterTaskDefinition"), 2);
+    assert_eq!(world.count("DeregisterTaskDefinition"), 1);
+    let [active] = world.active_revisions("thumbnail--x4").try_into().unwrap();
+    assert_eq!(active["revision"], 2);
+}
+
+#[tokio::test]
+async fn two_workers_of_one_family_register_it_once() {
+    let world = world_of(&["a"]);
+    world.queue("a").visible(4);
+    world.queue("b").visible(4);
+    let four = json!({"strategy": "dense", "maxContainersPerTask": 4});
+    let one = json!({"messagesPerContainer": 1});
+    let mut workers = ["a", "b"].map(|name| worker(name, &one, &four));
+    workers[1]["taskDefinition"] = json!("a");
+    let report = tick(&scaler(&world, &config(&workers)), 0).await;
+    assert_eq!(report.totals.launched_tasks, Tasks(2));
+    assert_eq!(world.count("RegisterTaskDefinition"), 1);
+}

@@ -1,0 +1,219 @@
+//! Derived definitions are legal whenever their base is, and lose nothing of it.
+
+use ecs_queue_scaler::config::{Completion, Packing, Strategy as PackingStrategy};
+use ecs_queue_scaler::definition::TaskDefinition;
+use ecs_queue_scaler::units::{Containers, CpuUnits, Tasks};
+use ecs_queue_scaler::variant::Recipe;
+use proptest::prelude::{
+    Just, ProptestConfig, Strategy, any, prop, prop_assert, prop_oneof, proptest,
+};
+use proptest::sample::select;
+use serde_json::{Value, json};
+
+use super::{config, scaler, tick, worker, world_of};
+use crate::world::World;
+
+fn packing(completion: Completion) -> Packing {
+    Packing {
+        strategy: PackingStrategy::Dense,
+        max_containers_per_task: None,
+        max_tasks: Tasks(10),
+        max_task_cpu: CpuUnits(32_768),
+        completion,
+        watcher_image: "busybox".to_owned(),
+    }
+}
+
+/// Sizes of Fargate and free ones of EC2, which may leave either part unset.
+fn any_size() -> impl Strategy<Value = (bool, Option<u32>, Option<u32>)> {
+    let fargate = select(vec![
+        (256, 512),
+        (256, 2048),
+        (512, 1024),
+        (512, 4096),
+        (1024, 3072),
+        (4096, 8192),
+        (8192, 61_440),
+        (16_384, 32_768),
+        (32_768, 249_856),
+    ]);
+    let ec2 = (prop::option::of(128_u32..8192), prop::option::of(512_u32..9000));
+    prop_oneof![
+        fargate.prop_map(|(cpu, memory)| (true, Some(cpu), Some(memory))),
+        ec2.prop_map(|(cpu, memory)| (false, cpu, memory)),
+    ]
+}
+
+/// A container as (name, cpu, memory, reservation, essential, what it waits for).
+fn any_container() -> impl Strategy<Value = Value> {
+    (
+        select(vec![0_u32, 0, 10, 32]),
+        prop::option::weighted(0.95, 6_u32..60),
+        prop::option::of(1_u32..100),
+        any::<bool>(),
+        select(vec!["", "", "", "START", "COMPLETE", "SUCCESS"]),
+        select(vec![Value::Null, json!(60)]),
+        select(vec![
+            json!([]),
+            json!([{"containerPort": 80}]),
+            json!([{"containerPort": 81, "hostPort": 81}]),
+        ]),
+    )
+        .prop_map(|(cpu, memory, reservation, essential, waits, timeout, ports)| {
+            let mut container = json!({"image": "i", "cpu": cpu, "essential": essential,
+                "portMappings": ports, "dependsOn": []});
+            if let Some(memory) = memory {
+                container["memory"] = json!(memory);
+            }
+            if let Some(reservation) = reservation {
+                let at_most = memory.unwrap_or(reservation);
+                container["memoryReservation"] = json!(reservation.min(at_most));
+            }
+            if !waits.is_empty() {
+                container["dependsOn"] = json!([{"containerName": "c0", "condition": waits}]);
+            }
+            if !timeout.is_null() {
+                container["startTimeout"] = timeout;
+            }
+            container
+        })
+}
+
+/// Definitions of any kind, most of them legal.
+fn any_definition() -> impl Strategy<Value = Value> {
+    let modes = select(vec!["bridge", "awsvpc", "host", "none"]);
+    (any_size(), modes, prop::collection::vec(any_container(), 1..=10)).prop_map(
+        |((fargate, cpu, memory), mode, mut containers)| {
+            for (i, container) in containers.iter_mut().enumerate() {
+                container["name"] = json!(format!("c{i}"));
+            }
+            // Nothing waits for itself, and what others wait for may end.
+            let awaited = containers.iter().any(|c| c["dependsOn"] != json!([]));
+            containers[0]["dependsOn"] = json!([]);
+            if awaited {
+                containers[0]["essential"] = json!(false);
+            }
+            if let Some(last) = containers.last_mut() {
+                last["essential"] = json!(true);
+            }
+            let mode = if fargate { "awsvpc" } else { mode };
+            let mut definition =
+                json!({"family": "any", "networkMode": mode, "containerDefinitions": containers});
+            if fargate {
+                definition["requiresCompatibilities"] = json!(["FARGATE"]);
+            }
+            for (member, value) in [("cpu", cpu), ("memory", memory)] {
+                if let Some(value) = value {
+                    definition[member] = json!(value.to_string());
+                }
+            }
+            definition
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn a_variant_of_a_legal_definition_is_legal(
+        definition in any_definition(), worker in 0_usize..10,
+        completion in prop_oneof![Just(Completion::All), Just(Completion::Any)],
+    ) {
+        let world = World::default();
+        if world.try_register(&definition).is_err() {
+            return Ok(()); // not a legal base
+        }
+        let described = world.active_revisions("any").remove(0);
+        let base = TaskDefinition::parse(&described, &json!([])).unwrap();
+        let names = definition["containerDefinitions"].as_array().unwrap();
+        let name = names[worker % names.len()]["name"].as_str().unwrap();
+        let packing = packing(completion);
+        let Ok(recipe) = Recipe::new(&base, Some(name), &packing) else { return Ok(()) };
+        let (most, obstacle) = recipe.most_containers();
+        prop_assert!(1 < most.0 || obstacle.is_some(), "one a task has its reason");
+        for n in 2..=most.0 {
+            let variant = recipe.variant(Containers(n)).unwrap();
+            let registered = world.try_register(&variant.document);
+            prop_assert!(registered.is_ok(), "{registered:?}\n{:#}", variant.document);
+        }
+    }
+}
+
+#[test]
+fn enough_generated_definitions_are_legal_and_can_be_cloned() {
+    use proptest::strategy::ValueTree;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut legal, mut cloned) = (0, 0);
+    for _ in 0..300 {
+        let definition = any_definition().new_tree(&mut runner).unwrap().current();
+        let world = World::default();
+        if world.try_register(&definition).is_ok() {
+            legal += 1;
+            let described = world.active_revisions("any").remove(0);
+            let base = TaskDefinition::parse(&described, &json!([])).unwrap();
+            let packing = packing(Completion::All);
+            let recipe = Recipe::new(&base, Some("c0"), &packing);
+            cloned += u32::from(recipe.is_ok_and(|recipe| 1 < recipe.most_containers().0.0));
+        }
+    }
+    assert!(60 < legal && 25 < cloned, "of 300, {legal} are legal and {cloned} can be cloned");
+}
+
+/// Every member of the API that a base can have is still there after describe, derive, register.
+#[tokio::test]
+async fn every_field_of_the_base_survives() {
+    let world = world_of(&[]);
+    world.queue("a").visible(2);
+    let worker_container = json!({
+        "name": "worker", "image": "worker:1", "cpu": 64, "memory": 128, "memoryReservation": 64,
+        "essential": true, "entryPoint": ["/run"], "command": ["x"], "user": "1000",
+        "environment": [{"name": "A", "value": "b"}],
+        "environmentFiles": [{"type": "s3", "value": "arn:aws:s3:::b/a.env"}],
+        "mountPoints": [{"sourceVolume": "v", "containerPath": "/v", "readOnly": true}],
+        "linuxParameters": {"initProcessEnabled": true, "capabilities": {"drop": ["ALL"]}},
+        "secrets": [{"name": "S", "valueFrom": "arn:aws:ssm:x"}], "stopTimeout": 100,
+        "versionConsistency": "enabled", "workingDirectory": "/w", "privileged": false,
+        "readonlyRootFilesystem": true, "dockerLabels": {"l": "m"},
+        "ulimits": [{"name": "nofile", "softLimit": 1, "hardLimit": 2}],
+        "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "g"},
+            "secretOptions": []},
+        "healthCheck": {"command": ["CMD", "true"], "interval": 30},
+        "systemControls": [{"namespace": "net.core.somaxconn", "value": "1"}],
+        "resourceRequirements": [{"type": "GPU", "value": "1"}],
+        "aFieldThatTheSdkDoesNotKnow": {"deep": [1, 2, {"er": true}]},
+    });
+    let base = json!({
+        "family": "a", "taskRoleArn": "arn:r", "executionRoleArn": "arn:e", "networkMode": "awsvpc",
+        "volumes": [{"name": "v", "efsVolumeConfiguration": {"fileSystemId": "fs-1"}}],
+        "placementConstraints": [], "requiresCompatibilities": ["FARGATE"], "cpu": "256",
+        "memory": "512", "pidMode": "task", "ephemeralStorage": {"sizeInGiB": 21},
+        "runtimePlatform": {"cpuArchitecture": "ARM64", "operatingSystemFamily": "LINUX"},
+        "enableFaultInjection": false, "tags": [{"key": "team", "value": "media"}],
+        "containerDefinitions": [worker_container],
+    });
+    world.register(&base);
+    let two = json!({"strategy": "dense", "maxContainersPerTask": 2});
+    let config = config(&[worker("a", &json!({"messagesPerContainer": 1}), &two)]);
+    let report = tick(&scaler(&world, &config), 0).await;
+    assert_eq!(report.failure(), None);
+
+    let described = world.active_revisions("a").remove(0);
+    let derived = world.active_revisions("a--x2").remove(0);
+    let own = ["taskDefinitionArn", "family", "containerDefinitions", "cpu", "memory"];
+    for (member, value) in described.as_object().unwrap() {
+        let kept = own.contains(&member.as_str()) || derived[member] == *value;
+        assert!(kept, "{member}: {} became {}", value, derived[member]);
+    }
+    for clone in derived["containerDefinitions"].as_array().unwrap().iter().take(2) {
+        let own = ["name", "essential", "environment"];
+        for (member, value) in described["containerDefinitions"][0].as_object().unwrap() {
+            let kept = own.contains(&member.as_str()) || clone[member] == *value;
+            assert!(kept, "{member}: {} became {}", value, clone[member]);
+        }
+    }
+    assert_eq!(
+        world.tags("a--x2").as_array().unwrap()[0],
+        json!({"key": "team", "value": "media"})
+    );
+}

@@ -1,0 +1,158 @@
+//! ECS: task definitions and their revisions.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::{ACCOUNT, Answer, REGION, Refused, World, list, refuse, rules, text};
+
+/// Families and their revisions, which are never reused.
+#[derive(Debug, Default)]
+pub(super) struct Definitions(BTreeMap<String, Vec<Revision>>);
+
+#[derive(Clone, Debug)]
+pub(super) struct Revision {
+    /// As `DescribeTaskDefinition` tells it.
+    pub(super) document: Value,
+    pub(super) tags: Value,
+    pub(super) active: bool,
+}
+
+impl World {
+    /// Registers a definition by the same rules as a client's call, and gives its ARN.
+    pub(crate) fn register(&self, definition: &Value) -> String {
+        let answer = self.state().definitions.register(definition);
+        let answer = answer.unwrap_or_else(|refused| panic!("{refused:?}: {definition}"));
+        text(&answer["taskDefinition"], "taskDefinitionArn").to_owned()
+    }
+
+    /// As [`World::register`], for definitions that may be illegal.
+    pub(crate) fn try_register(&self, definition: &Value) -> Result<(), String> {
+        let answer = self.state().definitions.register(definition);
+        answer.map(drop).map_err(|refused| refused.message)
+    }
+
+    /// The tags of a family's newest revision.
+    pub(crate) fn tags(&self, family: &str) -> Value {
+        self.state().definitions.find(family).unwrap().tags.clone()
+    }
+
+    pub(crate) fn deregister(&self, arn: &str) {
+        self.state().definitions.deregister(&json!({"taskDefinition": arn})).unwrap();
+    }
+
+    /// The ACTIVE revisions of a family, as documents.
+    pub(crate) fn active_revisions(&self, family: &str) -> Vec<Value> {
+        let state = self.state();
+        let revisions = state.definitions.0.get(family).into_iter().flatten();
+        revisions.filter(|revision| revision.active).map(|r| r.document.clone()).collect()
+    }
+
+    /// Families that have a revision.
+    pub(crate) fn families(&self) -> Vec<String> {
+        self.state().definitions.0.keys().cloned().collect()
+    }
+}
+
+impl Definitions {
+    /// A family's newest ACTIVE revision, or the one that is named, ACTIVE or not.
+    pub(super) fn find(&self, name: &str) -> Option<&Revision> {
+        let name = name.rsplit('/').next().unwrap_or(name);
+        match name.split_once(':') {
+            None => self.0.get(name)?.iter().rev().find(|revision| revision.active),
+            Some((family, number)) => {
+                let index = number.parse::<usize>().ok()?.checked_sub(1)?;
+                self.0.get(family)?.get(index)
+            }
+        }
+    }
+
+    pub(super) fn describe(&self, input: &Value) -> Answer {
+        let Some(revision) = self.find(text(input, "taskDefinition")) else {
+            return refuse("ClientException", "Unable to describe task definition.");
+        };
+        let mut answer = json!({"taskDefinition": revision.document});
+        if list(input, "include").contains(&json!("TAGS")) {
+            answer["tags"] = revision.tags.clone();
+        }
+        Ok(answer)
+    }
+
+    pub(super) fn register(&mut self, input: &Value) -> Answer {
+        rules::check_definition(input)?;
+        let family = text(input, "family").to_owned();
+        let revisions = self.0.entry(family.clone()).or_default();
+        let number = revisions.len() + 1;
+        let document = described(input, &family, number);
+        let tags = input.get("tags").cloned().unwrap_or_else(|| json!([]));
+        revisions.push(Revision { document: document.clone(), tags: tags.clone(), active: true });
+        Ok(json!({"taskDefinition": document, "tags": tags}))
+    }
+
+    pub(super) fn deregister(&mut self, input: &Value) -> Answer {
+        let name = text(input, "taskDefinition");
+        let found = self.find(name).map(|revision| text(&revision.document, "family").to_owned());
+        let Some(family) = found else {
+            return refuse("ClientException", "The specified task definition does not exist.");
+        };
+        let number = name.rsplit(':').next().and_then(|number| number.parse::<usize>().ok());
+        let revisions = self.0.get_mut(&family).unwrap();
+        let index = number.map_or(revisions.len() - 1, |number| number - 1);
+        let revision = revisions.get_mut(index).unwrap();
+        revision.active = false;
+        revision.document["status"] = json!("INACTIVE");
+        Ok(json!({"taskDefinition": revision.document}))
+    }
+}
+
+impl Revision {
+    pub(super) fn arn(&self) -> &str {
+        text(&self.document, "taskDefinitionArn")
+    }
+
+    /// One that may be run. Source: ECS API, `RunTaskRequest.taskDefinition`.
+    pub(super) fn runnable(&self) -> Result<&Self, Refused> {
+        if self.active { Ok(self) } else { refuse("ClientException", "TaskDefinition is inactive") }
+    }
+}
+
+/// What ECS adds to what was registered: the members that only an answer has, and the defaults.
+fn described(input: &Value, family: &str, number: usize) -> Value {
+    let mut document = input.clone();
+    let fields = document.as_object_mut().unwrap();
+    fields.remove("tags");
+    let arn = format!("arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/{family}:{number}");
+    let added = json!({
+        "taskDefinitionArn": arn, "revision": number, "status": "ACTIVE",
+        "requiresAttributes": [{"name": "com.amazonaws.ecs.capability.docker-remote-api.1.18"}],
+        "compatibilities": ["EC2", "FARGATE"],
+        "registeredAt": 1_795_000_000.0,
+        "registeredBy": format!("arn:aws:iam::{ACCOUNT}:user/test"),
+    });
+    fields.extend(added.as_object().unwrap().clone());
+    for list in ["volumes", "placementConstraints"] {
+        fields.entry(list).or_insert_with(|| json!([]));
+    }
+    let shares_network = ["awsvpc", "host"].contains(&text(input, "networkMode"));
+    for container in document["containerDefinitions"].as_array_mut().unwrap() {
+        describe_container(container.as_object_mut().unwrap(), shares_network);
+    }
+    document
+}
+
+fn describe_container(container: &mut Map<String, Value>, shares_network: bool) {
+    container.entry("cpu").or_insert(json!(0));
+    container.entry("essential").or_insert(json!(true));
+    for list in ["environment", "mountPoints", "portMappings", "systemControls", "volumesFrom"] {
+        container.entry(list).or_insert_with(|| json!([]));
+    }
+    let mappings = container.get_mut("portMappings").and_then(Value::as_array_mut);
+    for mapping in mappings.into_iter().flatten() {
+        if shares_network {
+            // Source: ECS API, `PortMapping.hostPort`.
+            mapping["hostPort"] = mapping["containerPort"].clone();
+        } else if mapping.get("hostPort").is_none() {
+            mapping["hostPort"] = json!(0);
+        }
+    }
+}

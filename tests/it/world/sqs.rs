@@ -1,0 +1,83 @@
+//! SQS: queues and the depth that they admit to.
+
+use serde_json::{Value, json};
+
+use super::{ACCOUNT, Answer, REGION, State, World, list, refuse, text};
+
+/// A queue being described by a test.
+pub(crate) struct Queue<'a> {
+    world: &'a World,
+    url: String,
+}
+
+impl World {
+    /// A queue of this account, empty unless told otherwise.
+    pub(crate) fn queue(&self, name: &str) -> Queue<'_> {
+        self.queue_of(ACCOUNT, name)
+    }
+
+    /// A queue of another account.
+    pub(crate) fn queue_of(&self, account: &str, name: &str) -> Queue<'_> {
+        let url = url(account, name);
+        self.state().queues.entry(url.clone()).or_default();
+        let queue = Queue { world: self, url };
+        queue.visible(0).in_flight(0).delayed(0)
+    }
+}
+
+pub(crate) fn url(account: &str, name: &str) -> String {
+    format!("https://sqs.{REGION}.amazonaws.com/{account}/{name}")
+}
+
+impl Queue<'_> {
+    pub(crate) fn visible(self, messages: u64) -> Self {
+        self.attribute("ApproximateNumberOfMessages", &messages.to_string())
+    }
+
+    pub(crate) fn in_flight(self, messages: u64) -> Self {
+        self.attribute("ApproximateNumberOfMessagesNotVisible", &messages.to_string())
+    }
+
+    pub(crate) fn delayed(self, messages: u64) -> Self {
+        self.attribute("ApproximateNumberOfMessagesDelayed", &messages.to_string())
+    }
+
+    /// Any value, also one that is no number.
+    pub(crate) fn attribute(self, name: &str, value: &str) -> Self {
+        let mut state = self.world.state();
+        let queue = state.queues.get_mut(&self.url).unwrap();
+        queue.insert(name.to_owned(), value.to_owned());
+        drop(state);
+        self
+    }
+
+    /// The attribute is not in the answer.
+    pub(crate) fn without(self, name: &str) {
+        self.world.state().queues.get_mut(&self.url).unwrap().remove(name);
+    }
+}
+
+impl State {
+    pub(super) fn get_queue_url(&self, input: &Value) -> Answer {
+        let owner = Some(text(input, "QueueOwnerAWSAccountId")).filter(|owner| !owner.is_empty());
+        let url = url(owner.unwrap_or(ACCOUNT), text(input, "QueueName"));
+        if self.queues.contains_key(&url) { Ok(json!({"QueueUrl": url})) } else { unknown_queue() }
+    }
+
+    /// Without names, no attributes. Source: SQS API, `GetQueueAttributesRequest.AttributeNames`.
+    pub(super) fn get_queue_attributes(&self, input: &Value) -> Answer {
+        let Some(queue) = self.queues.get(text(input, "QueueUrl")) else { return unknown_queue() };
+        let names = list(input, "AttributeNames");
+        let asked = |name: &&String| names.iter().any(|asked| asked == "All" || asked == *name);
+        let attributes: serde_json::Map<_, _> = queue
+            .iter()
+            .filter(|(name, _)| asked(name))
+            .map(|(name, value)| (name.clone(), json!(value)))
+            .collect();
+        Ok(json!({"Attributes": attributes}))
+    }
+}
+
+fn unknown_queue() -> Answer {
+    refuse("com.amazonaws.sqs#QueueDoesNotExist", "The specified queue does not exist.")
+}

@@ -1,0 +1,164 @@
+//! ECS: tasks, from `RunTask` to their end.
+
+use serde_json::{Value, json};
+
+use super::{ACCOUNT, Answer, REGION, Refused, State, World, list, refuse, rules, text};
+
+impl World {
+    /// All tasks that ECS does not want stopped, as documents.
+    pub(crate) fn tasks(&self) -> Vec<Value> {
+        let state = self.state();
+        let wanted = state.tasks.values().filter(|task| task["desiredStatus"] == "RUNNING");
+        wanted.cloned().collect()
+    }
+
+    /// Everything that was started runs now.
+    pub(crate) fn all_run(&self) {
+        for task in self.state().tasks.values_mut() {
+            set_status(task, "RUNNING");
+        }
+    }
+
+    /// Everything has ended.
+    pub(crate) fn all_stop(&self) {
+        for task in self.state().tasks.values_mut() {
+            set_status(task, "STOPPED");
+            task["desiredStatus"] = json!("STOPPED");
+        }
+    }
+
+    /// One container of every task has ended.
+    pub(crate) fn containers_stop(&self, name: &str) {
+        for task in self.state().tasks.values_mut() {
+            for container in task["containers"].as_array_mut().unwrap() {
+                if container["name"] == name {
+                    container["lastStatus"] = json!("STOPPED");
+                }
+            }
+        }
+    }
+}
+
+fn set_status(task: &mut Value, status: &str) {
+    task["lastStatus"] = json!(status);
+    for container in task["containers"].as_array_mut().unwrap() {
+        container["lastStatus"] = json!(status);
+    }
+}
+
+impl State {
+    fn check_cluster(&self, input: &Value) -> Result<String, Refused> {
+        let cluster = text(input, "cluster").rsplit('/').next().unwrap_or_default().to_owned();
+        if self.clusters.contains(&cluster) {
+            return Ok(cluster);
+        }
+        refuse("ClusterNotFoundException", "Cluster not found.")
+    }
+
+    /// Source: ECS API, `ListTasksRequest.startedBy`: no other filter beside it.
+    pub(super) fn list_tasks(&self, input: &Value) -> Answer {
+        let cluster = self.check_cluster(input)?;
+        let filters = ["containerInstance", "family", "serviceName", "desiredStatus", "launchType"];
+        let filtered = filters.into_iter().any(|filter| input.get(filter).is_some());
+        let started_by = input.get("startedBy");
+        if started_by.is_some() && filtered {
+            return refuse("InvalidParameterException", "startedBy must be the only filter");
+        }
+        if 100 < input.get("maxResults").and_then(Value::as_u64).unwrap_or(100) {
+            return refuse("InvalidParameterException", "maxResults is at most 100");
+        }
+        let matching = self.tasks.values().filter(|task| {
+            task["cluster"] == cluster
+                && task["desiredStatus"] == "RUNNING"
+                && started_by.is_none_or(|name| task["startedBy"] == *name)
+        });
+        let arns: Vec<_> = matching.map(|task| task["taskArn"].clone()).collect();
+        let from = text(input, "nextToken").parse().unwrap_or(0);
+        let size = self.page_size.unwrap_or(100);
+        let page: Vec<_> = arns.iter().skip(from).take(size).collect();
+        let mut answer = json!({"taskArns": page});
+        if from + size < arns.len() {
+            answer["nextToken"] = json!((from + size).to_string());
+        }
+        Ok(answer)
+    }
+
+    /// Source: ECS API, `DescribeTasksRequest.tasks`: at most 100.
+    pub(super) fn describe_tasks(&self, input: &Value) -> Answer {
+        self.check_cluster(input)?;
+        let arns = list(input, "tasks");
+        if arns.is_empty() || 100 < arns.len() {
+            return refuse("InvalidParameterException", "tasks must be 1 to 100");
+        }
+        let (mut tasks, mut failures) = (Vec::new(), Vec::new());
+        for arn in arns {
+            match self.tasks.get(arn.as_str().unwrap_or_default()) {
+                Some(task) => tasks.push(task.clone()),
+                None => failures.push(json!({"arn": arn, "reason": "MISSING"})),
+            }
+        }
+        Ok(json!({"tasks": tasks, "failures": failures}))
+    }
+
+    pub(super) fn run_task(
+        &mut self,
+        input: &Value,
+        placed: Option<(usize, &'static str)>,
+    ) -> Answer {
+        rules::check_run(input)?;
+        let cluster = self.check_cluster(input)?;
+        let token = (cluster.clone(), text(input, "clientToken").to_owned());
+        if let Some((request, answer)) = self.tokens.get(&token) {
+            // Source: ECS developer guide, "Ensuring idempotency".
+            return if request == input { Ok(answer.clone()) } else { conflict(answer) };
+        }
+        let Some(revision) = self.definitions.find(text(input, "taskDefinition")) else {
+            return refuse("ClientException", "TaskDefinition not found.");
+        };
+        let revision = revision.runnable()?.clone();
+        rules::check_run_of(input, &revision.document)?;
+        let count = usize::try_from(input["count"].as_u64().unwrap_or(1)).unwrap();
+        let (placed, reason) = placed.unwrap_or((count, ""));
+        let mut tasks = Vec::new();
+        for _ in 0..count.min(placed) {
+            let arn = format!(
+                "arn:aws:ecs:{REGION}:{ACCOUNT}:task/{cluster}/{:032x}",
+                self.tasks.len() + 1
+            );
+            let task = new_task(input, (&arn, &cluster), (&revision.document, revision.arn()));
+            self.tasks.insert(arn, task.clone());
+            tasks.push(task);
+        }
+        let failures = vec![json!({"reason": reason}); count - tasks.len()];
+        let answer = json!({"tasks": tasks, "failures": failures});
+        self.tokens.insert(token, (input.clone(), answer.clone()));
+        Ok(answer)
+    }
+}
+
+/// Source: ECS API, `ConflictException.resourceIds`.
+fn conflict(answer: &Value) -> Answer {
+    let arns: Vec<_> = list(answer, "tasks").iter().map(|task| task["taskArn"].clone()).collect();
+    let message = "The clientToken was used with other parameters.".to_owned();
+    let more = json!({"resourceIds": arns});
+    Err(Refused { code: "ConflictException", message, more })
+}
+
+fn new_task(
+    input: &Value,
+    (arn, cluster): (&str, &str),
+    (definition, revision): (&Value, &str),
+) -> Value {
+    let containers = list(definition, "containerDefinitions").iter().map(
+        |container| json!({"name": container["name"], "lastStatus": "PENDING", "taskArn": arn}),
+    );
+    let family = format!("family:{}", text(definition, "family"));
+    json!({
+        "taskArn": arn, "cluster": cluster, "taskDefinitionArn": revision,
+        "desiredStatus": "RUNNING", "lastStatus": "PROVISIONING",
+        "startedBy": input["startedBy"], "tags": input["tags"],
+        "group": input.get("group").cloned().unwrap_or(json!(family)),
+        "containers": containers.collect::<Vec<_>>(),
+        "capacityProviderName": input["capacityProviderStrategy"][0]["capacityProvider"],
+    })
+}
