@@ -118,10 +118,21 @@ where
     let message = match error.message() {
         Some(message) => message.to_owned(),
         None if error.as_service_error().is_some() => "no message".to_owned(),
-        None => chain(error),
+        None => explained(chain(error)),
     };
     let request_id = error.meta().request_id().map(str::to_owned);
     CallError { operation, subject: subject.to_owned(), code, message, request_id }
+}
+
+/// The SDK says where it looked for credentials, and not what a person can do.
+fn explained(failure: String) -> String {
+    if !failure.contains("credentials") {
+        return failure;
+    }
+    format!(
+        "no AWS credentials; give the function a role, or set AWS_ACCESS_KEY_ID and \
+         AWS_SECRET_ACCESS_KEY, or AWS_PROFILE ({failure})"
+    )
 }
 
 /// An error and its causes, each told once.

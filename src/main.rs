@@ -36,13 +36,14 @@ fn env_or(name: &str, default: &str) -> String {
     env::var(name).unwrap_or_else(|_| default.to_owned())
 }
 
-/// JSON lines at the level that Lambda's `LoggingConfig` asks for. Of the SDK's own events only
-/// warnings pass, as its finer levels print requests and answers, and task definitions with them.
+/// JSON lines at the level that Lambda's `LoggingConfig` asks for. The SDK's own events stay out:
+/// they print requests and answers, and with them task definitions and credentials. What goes wrong
+/// there comes back as an error and is told by the report.
 fn init_log(level: &str) {
     let level = level.parse().unwrap_or(LevelFilter::INFO);
     let targets = Targets::new()
-        .with_default(LevelFilter::WARN.min(level))
-        .with_target("ecs_queue_scaler", level);
+        .with_target("ecs_queue_scaler", level)
+        .with_target("lambda_runtime", LevelFilter::ERROR.min(level));
     let lines =
         tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false);
     tracing_subscriber::registry().with(lines.with_filter(targets)).init();

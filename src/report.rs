@@ -213,26 +213,27 @@ impl WorkerReport {
     }
 
     fn log(&self) {
-        let depth = self.depth.unwrap_or_default();
-        let alive = self.alive.unwrap_or_default();
-        let why = self.decision.as_ref().map_or("", |decision| decision.why.as_str());
-        let (errors, warnings) = (self.errors.join("; "), self.warnings.join("; "));
+        // What was not read or did not happen has no field: it must not look like zero.
+        let Self { depth, alive, .. } = self;
+        let why = self.decision.as_ref().map(|decision| decision.why.as_str());
+        let joined = |texts: &[String]| (!texts.is_empty()).then(|| texts.join("; "));
+        let (errors, warnings) = (joined(&self.errors), joined(&self.warnings));
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
                     worker.name = self.worker.as_str(),
                     outcome = ?self.outcome,
-                    queue.visible = depth.visible.0,
-                    queue.in_flight = depth.in_flight.0,
-                    queue.delayed = depth.delayed.0,
-                    tasks.alive = alive.tasks.0,
-                    containers.alive = alive.containers.0,
-                    containers.running = alive.running.0,
+                    queue.visible = depth.map(|depth| depth.visible.0),
+                    queue.in_flight = depth.map(|depth| depth.in_flight.0),
+                    queue.delayed = depth.map(|depth| depth.delayed.0),
+                    tasks.alive = alive.map(|alive| alive.tasks.0),
+                    containers.alive = alive.map(|alive| alive.containers.0),
+                    containers.running = alive.map(|alive| alive.running.0),
                     tasks.launched = self.launched.iter().map(|l| l.tasks.len()).sum::<usize>(),
                     containers.deferred = self.deferred.0,
                     plan.reason = why,
-                    warnings,
-                    error = errors,
+                    warnings = warnings.as_deref(),
+                    error = errors.as_deref(),
                     "worker {}: {:?}", self.worker, self.outcome
                 )
             };

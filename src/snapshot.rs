@@ -106,7 +106,7 @@ pub enum ReadError {
 
 /// A call that AWS refused or did not answer, free of anything secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{operation} of {subject} failed: {}{message}", code_prefix(.code.as_deref()))]
+#[error("{operation} of {subject} failed: {}{message}{}", prefix(.code.as_ref()), suffix(.request_id.as_ref()))]
 pub struct CallError {
     /// The API's name of the call.
     pub operation: &'static str,
@@ -120,6 +120,10 @@ pub struct CallError {
     pub request_id: Option<String>,
 }
 
-fn code_prefix(code: Option<&str>) -> String {
+fn prefix(code: Option<&String>) -> String {
     code.map(|code| format!("{code}: ")).unwrap_or_default()
+}
+
+fn suffix(request_id: Option<&String>) -> String {
+    request_id.map(|id| format!(" (request {id})")).unwrap_or_default()
 }

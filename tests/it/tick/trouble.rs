@@ -4,6 +4,8 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use ecs_queue_scaler::aws::{Aws, NoRegion};
 use ecs_queue_scaler::event::Mode;
 use ecs_queue_scaler::report::Outcome;
@@ -325,4 +327,33 @@ async fn no_secret_of_a_definition_is_ever_told() {
     for text in ours.into_iter().chain(told.iter().map(String::as_str)) {
         assert!(!text.contains("canary"), "{text}");
     }
+}
+
+#[tokio::test]
+async fn without_credentials_the_message_says_what_to_set() {
+    let world = world_of(&["a"]);
+    let config = config(&[worker("a", &json!({"messagesPerContainer": 1}), &json!({}))]);
+    let anonymous = world.sdk_config().into_builder().credentials_provider(nobody()).build();
+    let function = Scaler { aws: Aws::new(&anonymous), ..scaler(&world, &config) };
+    let report = tick(&function, 0).await;
+    assert_eq!(report.workers[0].outcome, Outcome::Held);
+    assert!(report.workers[0].errors[0].contains("AWS_ACCESS_KEY_ID"), "{report:?}");
+    assert_eq!(world.take_calls().len(), 0);
+}
+
+/// A provider chain that found nothing.
+fn nobody() -> SharedCredentialsProvider {
+    #[derive(Debug)]
+    struct Nobody;
+    impl ProvideCredentials for Nobody {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            let nothing =
+                CredentialsError::not_loaded("no providers in chain provided credentials");
+            future::ProvideCredentials::ready(Err(nothing))
+        }
+    }
+    SharedCredentialsProvider::new(Nobody)
 }
