@@ -192,12 +192,12 @@ async fn run(cloud: &Aws, plan: &LaunchPlan, revision: &RevisionArn, call: &Call
         };
         match cloud.write.run_tasks(run).await {
             Ok(Started { tasks, failures }) => {
-                called.missing = called.missing.minus(count(&tasks));
+                called.missing = called.missing.minus(Tasks::counted(tasks.len()));
                 called.tasks.extend(tasks);
                 called.failures.extend(failures);
             }
             Err(RunTaskError::Conflict(tasks)) => {
-                called.missing = called.missing.minus(count(&tasks));
+                called.missing = called.missing.minus(Tasks::counted(tasks.len()));
                 called.adopted.extend(tasks);
             }
             Err(RunTaskError::Call(error)) => {
@@ -212,10 +212,6 @@ async fn run(cloud: &Aws, plan: &LaunchPlan, revision: &RevisionArn, call: &Call
     called
 }
 
-fn count(tasks: &[TaskArn]) -> Tasks {
-    Tasks(u32::try_from(tasks.len()).unwrap_or(u32::MAX))
-}
-
 impl GroupOutcome {
     /// Adds a call. A task that the snapshot showed already is not what is owed now: ECS repeats
     /// the answer of a repeated token, and the rest is left to the next tick.
@@ -223,11 +219,11 @@ impl GroupOutcome {
         let Called { tasks, adopted, failures, missing, error } = called;
         let is_known = |task: &TaskArn| plan.known.contains(task);
         let (known, started): (Vec<_>, Vec<_>) = tasks.into_iter().partition(is_known);
-        let adopted_known = adopted.iter().filter(|task| is_known(task)).count();
-        let not_owed = count(&known).plus(Tasks(u32::try_from(adopted_known).unwrap_or(u32::MAX)));
+        let adopted: Vec<_> = known.into_iter().chain(adopted).collect();
+        let not_owed = Tasks::counted(adopted.iter().filter(|task| is_known(task)).count());
         self.missing = self.missing.plus(missing).plus(not_owed);
         self.started.extend(started);
-        self.adopted.extend(known.into_iter().chain(adopted));
+        self.adopted.extend(adopted);
         self.failures.extend(failures);
         self.errors.extend(error.map(ReadError::Call));
     }

@@ -4,19 +4,19 @@
 mod demand;
 mod packing;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::packing::{Packed, Room};
 use crate::config::{Config, Packing, Strategy, Worker};
-use crate::definition::{Tag, TaskDefinition};
+use crate::definition::Tag;
 use crate::fargate::{MicroDollars, PriceList};
 use crate::plan::{
     Action, Alive, Call, ClientToken, Decision, Deferred, Group, Idle, LaunchPlan, Marks,
     NetworkMode, Plan, Refusal, Revision, WorkerPlan,
 };
-use crate::snapshot::{ContainerStatus, Depth, ReadError, Snapshot, Task};
+use crate::snapshot::{ContainerStatus, Depth, Read, ReadError, Snapshot, Task};
 use crate::units::{Containers, TaskArn, Tasks};
-use crate::variant::{Obstacle, Recipe};
+use crate::variant::{MOST_CONTAINERS, Obstacle, Recipe};
 
 /// Source: ECS API, `RunTaskRequest.count`.
 const MOST_TASKS_A_CALL: u32 = 10;
@@ -41,40 +41,43 @@ pub fn can_owe(worker: &Worker, depth: &Depth) -> bool {
 }
 
 fn decide_worker(worker: &Worker, snapshot: &Snapshot) -> WorkerPlan {
-    let mut plan = WorkerPlan {
-        worker: worker.name.clone(),
-        depth: None,
-        alive: None,
-        action: Action::Idle(Idle::Empty),
-    };
-    let depth = match snapshot.queues.get(&worker.name) {
-        Some(Ok(depth)) => *depth,
-        Some(Err(error)) => return WorkerPlan { action: Action::Hold(error.clone()), ..plan },
-        None => return WorkerPlan { action: Action::Hold(unread("GetQueueAttributes")), ..plan },
-    };
+    let mut plan =
+        WorkerPlan { worker: worker.name.clone(), depth: None, alive: None, action: Action::NONE };
+    plan.action = decide_action(worker, snapshot, &mut plan).unwrap_or_else(|trouble| trouble);
+    plan
+}
+
+/// What is to be done, or what keeps it from being done. On the way the plan learns what was read.
+fn decide_action(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    plan: &mut WorkerPlan,
+) -> Result<Action, Action> {
+    let depth = *read(&snapshot.queues, &worker.name, "GetQueueAttributes")?;
     plan.depth = Some(depth);
     if !can_owe(worker, &depth) {
-        return plan;
+        return Ok(Action::NONE);
     }
-    let (tasks, definition) =
-        match (read_tasks(worker, snapshot), read_definition(worker, snapshot)) {
-            (Ok(tasks), Ok(definition)) => (tasks, definition),
-            (Err(error), _) | (_, Err(error)) => {
-                return WorkerPlan { action: Action::Hold(error.clone()), ..plan };
-            }
-        };
-    let recipe = match Recipe::new(definition, worker.container.as_deref(), &worker.packing) {
-        Ok(recipe) => recipe,
-        Err(obstacle) => {
-            return WorkerPlan { action: Action::Refuse(Refusal::Definition(obstacle)), ..plan };
-        }
-    };
+    let tasks = read(&snapshot.tasks, &worker.cluster, "ListTasks")?;
+    let name = &worker.task_definition;
+    let definition = read(&snapshot.definitions, name, "DescribeTaskDefinition")?;
+    let recipe = Recipe::new(definition, worker.container.as_deref(), &worker.packing)
+        .map_err(Refusal::Definition)?;
     let own: Vec<_> = tasks.iter().filter(|task| task.worker == worker.name).collect();
     let alive = count_alive(&own, &recipe);
     plan.alive = Some(alive);
-    plan.action = decide_launch(&Facts { worker, snapshot, depth, alive, own: &own, recipe })
-        .unwrap_or_else(Action::Refuse);
-    plan
+    Ok(decide_launch(&Facts { worker, snapshot, depth, alive, own: &own, recipe })?)
+}
+
+/// What was read under a key. A snapshot that lacks what a decision needs holds, as a failed read
+/// does.
+fn read<'a, K: Ord, T>(
+    reads: &'a BTreeMap<K, Read<T>>,
+    key: &K,
+    operation: &'static str,
+) -> Result<&'a T, ReadError> {
+    let unread = || ReadError::Answer { operation, what: "it was not read".to_owned() };
+    reads.get(key).ok_or_else(unread)?.as_ref().map_err(Clone::clone)
 }
 
 /// All that is known of a worker that may be owed something.
@@ -188,8 +191,9 @@ fn make_group(
 
 /// Tasks in tens and a rest.
 fn batches(tasks: Tasks) -> impl Iterator<Item = Tasks> {
-    let starts = (0..tasks.0).step_by(10);
-    starts.map(move |start| Tasks(tasks.0.saturating_sub(start).min(MOST_TASKS_A_CALL)))
+    let full = (0..tasks.0 / MOST_TASKS_A_CALL).map(|_| Tasks(MOST_TASKS_A_CALL));
+    let rest = tasks.0 % MOST_TASKS_A_CALL;
+    full.chain((0 < rest).then_some(Tasks(rest)))
 }
 
 fn marks(facts: &Facts<'_>) -> Marks {
@@ -205,13 +209,12 @@ fn marks(facts: &Facts<'_>) -> Marks {
 /// A worker container is alive until ECS says that it stopped: one that ECS does not list yet is
 /// on its way.
 fn count_alive(tasks: &[&Task], recipe: &Recipe<'_>) -> Alive {
-    let names = recipe.names(Containers(MOST_TASKS_A_CALL));
+    let names = recipe.names(MOST_CONTAINERS);
     let mut alive = Alive::default();
     for task in tasks {
         let with = |status| {
             let of_worker = |(name, s): &&(String, _)| *s == status && names.contains(name);
-            let count = task.containers.iter().filter(of_worker).count();
-            Containers(u32::try_from(count).unwrap_or(u32::MAX))
+            Containers::counted(task.containers.iter().filter(of_worker).count())
         };
         let all = task.revision.family().worker_containers();
         alive.tasks = alive.tasks.plus(Tasks(1));
@@ -219,22 +222,4 @@ fn count_alive(tasks: &[&Task], recipe: &Recipe<'_>) -> Alive {
         alive.running = alive.running.plus(with(ContainerStatus::Running));
     }
     alive
-}
-
-fn read_tasks<'a>(worker: &Worker, snapshot: &'a Snapshot) -> Result<&'a [Task], ReadError> {
-    let read = snapshot.tasks.get(&worker.cluster).ok_or_else(|| unread("ListTasks"))?;
-    read.as_deref().map_err(Clone::clone)
-}
-
-fn read_definition<'a>(
-    worker: &Worker,
-    snapshot: &'a Snapshot,
-) -> Result<&'a TaskDefinition, ReadError> {
-    let read = snapshot.definitions.get(&worker.task_definition);
-    read.ok_or_else(|| unread("DescribeTaskDefinition"))?.as_ref().map_err(Clone::clone)
-}
-
-/// A snapshot that lacks what a decision needs holds, as a failed read does.
-fn unread(operation: &'static str) -> ReadError {
-    ReadError::Answer { operation, what: "it was not read".to_owned() }
 }

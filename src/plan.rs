@@ -49,6 +49,23 @@ pub enum Action {
     Launch(Box<LaunchPlan>),
 }
 
+impl Action {
+    /// Nothing, and nothing had to be read for it but the queue.
+    pub const NONE: Self = Self::Idle(Idle::Empty);
+}
+
+impl From<ReadError> for Action {
+    fn from(error: ReadError) -> Self {
+        Self::Hold(error)
+    }
+}
+
+impl From<Refusal> for Action {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refuse(refusal)
+    }
+}
+
 /// Why nothing is owed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Idle {

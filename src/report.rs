@@ -161,7 +161,7 @@ impl Report {
     ) -> Self {
         let workers: Vec<_> = acted.into_iter().map(|acted| report_worker(acted, mode)).collect();
         let launched = || workers.iter().flat_map(|worker| &worker.launched);
-        let started = |launched: &Launched| Tasks(launched.tasks.len().try_into().unwrap_or(0));
+        let started = |launched: &Launched| Tasks::counted(launched.tasks.len());
         let totals = Totals {
             workers: workers.len(),
             launched_tasks: launched().map(started).sum(),
@@ -345,7 +345,7 @@ fn launched(group: GroupOutcome) -> Option<Launched> {
     (0 < count).then_some(Launched {
         task_definition,
         containers_per_task: group.containers_per_task,
-        count: Tasks(u32::try_from(count).unwrap_or(u32::MAX)),
+        count: Tasks::counted(count),
         tasks: group.started,
         adopted: group.adopted,
         registered: group.registered,

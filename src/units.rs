@@ -21,6 +21,11 @@ macro_rules! count {
             /// None of them.
             pub const ZERO: Self = Self(0);
 
+            /// The number of some things, held at the largest value of the type.
+            pub fn counted(things: usize) -> Self {
+                Self(<$number>::try_from(things).unwrap_or(<$number>::MAX))
+            }
+
             /// The sum, held at the largest value of the type.
             #[must_use]
             pub fn plus(self, other: Self) -> Self {

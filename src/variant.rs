@@ -26,7 +26,7 @@ pub const DIGEST_TAG: &str = "ecs-queue-scaler:digest";
 pub const BASE_REVISION_TAG: &str = "ecs-queue-scaler:base-revision";
 
 /// Source: ECS service quotas, "Containers per task definition"; it cannot be raised.
-const MOST_CONTAINERS: u32 = 10;
+pub const MOST_CONTAINERS: Containers = Containers(10);
 
 /// Source: ECS service quotas, "Task definition size".
 const LARGEST_DEFINITION: usize = 64 * 1024;
@@ -119,7 +119,7 @@ impl<'a> Recipe<'a> {
         if let Err(obstacle) = self.check_clonable() {
             return (Containers(1), Some(obstacle));
         }
-        let room = MOST_CONTAINERS.saturating_sub(self.sidecars()).saturating_sub(self.watchers());
+        let room = MOST_CONTAINERS.minus(self.others()).0;
         let fits = |n: &u32| self.size(Containers(*n)).is_ok();
         match (2..=room).take_while(fits).last() {
             Some(most) => (Containers(most), None),
@@ -145,7 +145,7 @@ impl<'a> Recipe<'a> {
     /// What of the base stands in the way, by name.
     pub fn variant(&self, n: Containers) -> Result<Variant, Obstacle> {
         self.check_clonable()?;
-        if MOST_CONTAINERS < n.0.saturating_add(self.sidecars()).saturating_add(self.watchers()) {
+        if MOST_CONTAINERS < n.plus(self.others()) {
             return Err(self.no_room());
         }
         let family = self.base.arn.family().variant(n);
@@ -186,15 +186,13 @@ impl<'a> Recipe<'a> {
         Ok(Variant { family, digest, document })
     }
 
-    fn sidecars(&self) -> u32 {
-        let all = self.base.view.container_definitions.len();
-        u32::try_from(all).unwrap_or(u32::MAX).saturating_sub(1)
-    }
-
-    fn watchers(&self) -> u32 {
+    /// Containers of a variant that are no worker: sidecars and the watcher.
+    fn others(&self) -> Containers {
+        let sidecars =
+            Containers::counted(self.base.view.container_definitions.len().saturating_sub(1));
         match self.completion {
-            Completion::All => 1,
-            Completion::Any => 0,
+            Completion::All => sidecars.plus(Containers(1)),
+            Completion::Any => sidecars,
         }
     }
 

@@ -1,7 +1,8 @@
 //! What stands in the way of running or cloning a worker, each thing by its name. Pure.
 
-use super::Recipe;
+use super::{MOST_CONTAINERS, Recipe};
 use crate::config::Completion;
+use crate::definition::Container;
 use crate::fargate::{OperatingSystem, TaskSize};
 use crate::units::{Containers, CpuUnits, RevisionArn};
 
@@ -193,7 +194,7 @@ impl Recipe<'_> {
     }
 
     fn check_dependents(&self) -> Result<(), Obstacle> {
-        let waits_for_success = |container: &&crate::definition::Container| {
+        let waits_for_success = |container: &&Container| {
             container.depends_on.iter().any(|dependency| {
                 dependency.condition == "SUCCESS" && dependency.container_name == self.worker.name
             })
@@ -206,7 +207,7 @@ impl Recipe<'_> {
     }
 
     fn check_names(&self) -> Result<(), Obstacle> {
-        let mut needed = self.names(Containers(super::MOST_CONTAINERS)).split_off(1);
+        let mut needed = self.names(MOST_CONTAINERS).split_off(1);
         if self.completion == Completion::All {
             needed.push(self.watcher_name());
         }
