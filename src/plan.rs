@@ -144,8 +144,11 @@ pub enum Bound {
     MinContainers(Containers),
     /// `maxContainers` leaves room for this many.
     MaxContainers(Containers),
-    /// More containers than waiting messages would find nothing to do.
+    /// So many visible messages are left to those that are not started yet: more containers would
+    /// find nothing to do.
     WaitingMessages(Messages),
+    /// `packing.maxTasks`, where the rule counts tasks.
+    MaxTasks(Tasks),
     /// `maxLaunchPerTick`
     MaxLaunchPerTick(Containers),
 }
@@ -337,7 +340,8 @@ impl fmt::Display for Bound {
         match self {
             Self::MinContainers(n) => write!(f, "minContainers asks for {n}"),
             Self::MaxContainers(n) => write!(f, "maxContainers leaves room for {n}"),
-            Self::WaitingMessages(n) => write!(f, "no more than {n} waiting"),
+            Self::WaitingMessages(n) => write!(f, "only {n} messages are left for new ones"),
+            Self::MaxTasks(n) => write!(f, "maxTasks allows {n}"),
             Self::MaxLaunchPerTick(n) => write!(f, "maxLaunchPerTick allows {n}"),
         }
     }

@@ -22,8 +22,9 @@ fn delayed(scaling: &Scaling, depth: &Depth) -> Messages {
 /// ```text
 /// backlog = visible + min(in flight, what the running containers can hold)
 /// target  = policy(backlog)
-/// launch  = clamp(target, minContainers, maxContainers) - alive, at most one for each waiting
-///           message beyond the minimum, at most maxLaunchPerTick
+/// launch  = clamp(target, minContainers, maxContainers) - alive, at most maxLaunchPerTick, and
+///           beyond the minimum at most one for each visible message that no starting container
+///           will take
 /// ```
 ///
 /// In-flight messages count only as far as somebody can be holding them: those of a crashed
@@ -49,21 +50,19 @@ pub(super) fn decide(
         launch_tasks: None,
     };
     decision.target = target(&scaling.policy, decision.backlog());
-    let owed = match decision.target {
-        Target::Containers(target) => target.minus(alive.containers),
+    match decision.target {
+        Target::Containers(target) => decision.bound(target.minus(alive.containers), scaling),
         Target::Tasks(target) => {
+            let owed = decision.bound_tasks(target.minus(alive.tasks), worker.packing.max_tasks);
             let each = match worker.packing.strategy {
                 Strategy::Spread => Containers(1),
                 Strategy::Dense | Strategy::Cheapest => per_task,
             };
-            target.minus(alive.tasks).containers(each)
+            decision.bound(owed.containers(each), scaling);
+            // The minimum may ask for more containers than the owed tasks can hold.
+            let tasks = owed.max(decision.launch.tasks_rounded_up(per_task));
+            decision.launch_tasks = Some(tasks.min(Tasks(decision.launch.0)));
         }
-    };
-    (decision.launch, decision.bounds) = bounded(owed, scaling, waiting(scaling, &depth), alive);
-    if let Target::Tasks(target) = decision.target {
-        // The minimum may ask for more containers than the owed tasks can hold.
-        let tasks = target.minus(alive.tasks).max(decision.launch.tasks_rounded_up(per_task));
-        decision.launch_tasks = Some(tasks.min(Tasks(decision.launch.0)));
     }
     decision
 }
@@ -87,34 +86,40 @@ fn step_reached<T: Copy + Default>(steps: &[(Messages, T)], backlog: Messages) -
     reached.map(|(_, count)| *count).unwrap_or_default()
 }
 
-/// What is owed within the operator's bounds, and the bounds that made a difference.
-fn bounded(
-    owed: Containers,
-    scaling: &Scaling,
-    waiting: Messages,
-    alive: Alive,
-) -> (Containers, Vec<Bound>) {
-    let floor = scaling.min_containers.minus(alive.containers);
-    let room = scaling.max_containers.minus(alive.containers);
-    let mut launch = owed;
-    let mut bounds = Vec::new();
-    if launch < floor {
-        launch = floor;
-        bounds.push(Bound::MinContainers(floor));
-    }
-    let useful = waiting.as_containers().max(floor);
-    let per_tick = scaling.max_launch_per_tick.unwrap_or(launch);
-    for (most, bound) in [
-        (useful, Bound::WaitingMessages(waiting)),
-        (room, Bound::MaxContainers(room)),
-        (per_tick, Bound::MaxLaunchPerTick(per_tick)),
-    ] {
-        if most < launch {
-            launch = most;
-            bounds.push(bound);
+impl Decision {
+    /// What is owed within the operator's bounds; those that made a difference are noted.
+    fn bound(&mut self, owed: Containers, scaling: &Scaling) {
+        let alive = self.alive;
+        let floor = scaling.min_containers.minus(alive.containers);
+        let room = scaling.max_containers.minus(alive.containers);
+        let starting = Messages(u64::from(alive.containers.minus(alive.running).0));
+        let waiting = self.visible.plus(self.delayed).minus(starting);
+        self.launch = owed;
+        if self.launch < floor {
+            self.launch = floor;
+            self.bounds.push(Bound::MinContainers(floor));
+        }
+        let per_tick = scaling.max_launch_per_tick.unwrap_or(self.launch);
+        for (most, bound) in [
+            (waiting.as_containers().max(floor), Bound::WaitingMessages(waiting)),
+            (room, Bound::MaxContainers(room)),
+            (per_tick, Bound::MaxLaunchPerTick(per_tick)),
+        ] {
+            if most < self.launch {
+                self.launch = most;
+                self.bounds.push(bound);
+            }
         }
     }
-    (launch, bounds)
+
+    /// The owed tasks that a tick may start. More containers in fewer tasks would be no answer:
+    /// the next tick counts tasks again.
+    fn bound_tasks(&mut self, owed: Tasks, most: Tasks) -> Tasks {
+        if most < owed {
+            self.bounds.push(Bound::MaxTasks(most));
+        }
+        owed.min(most)
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod plans;
+#[cfg(test)]
 mod tick;
 #[cfg(test)]
 mod tidy;

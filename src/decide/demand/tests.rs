@@ -89,6 +89,14 @@ fn a_container_is_never_started_for_a_message_that_another_holds() {
 }
 
 #[test]
+fn what_is_starting_will_take_its_messages() {
+    let mut worker = per_container(1);
+    worker.scaling.in_flight_per_container = Messages(10);
+    let decision = decide(&worker, depth(5, 10), alive(1, 5), Containers(9));
+    assert_eq!(decision.launch, Containers(0), "{decision}");
+}
+
+#[test]
 fn steps_ask_for_what_the_reached_one_says() {
     let steps = vec![(Messages(1), Containers(1)), (Messages(10), Containers(5))];
     let worker = worker(Policy::StepsOfContainers(steps));
@@ -123,6 +131,9 @@ fn the_sum_can_be_read_and_checked() {
     bounded.scaling.delayed = Delayed::Counted;
     let delayed = Depth { delayed: Messages(7), ..depth(90, 9) };
     let tasks = worker(Policy::StepsOfTasks(vec![(Messages(1), Tasks(2))]));
+    let many = worker(Policy::StepsOfTasks(vec![(Messages(1), Tasks(40))]));
+    let mut greedy = per_container(1);
+    greedy.scaling.in_flight_per_container = Messages(10);
     let mut warm = per_container(5);
     warm.scaling.min_containers = Containers(2);
     let cases = [
@@ -130,6 +141,8 @@ fn the_sum_can_be_read_and_checked() {
         decide(&drain, depth(100, 0), alive(2, 1), Containers(9)),
         decide(&bounded, delayed, alive(4, 5), Containers(9)),
         decide(&tasks, depth(5, 0), alive(1, 0), Containers(9)),
+        decide(&many, depth(50, 0), alive(1, 0), Containers(9)),
+        decide(&greedy, depth(5, 20), alive(2, 3), Containers(9)),
         decide(&warm, depth(0, 0), alive(0, 0), Containers(9)),
     ];
     let sums: Vec<_> = cases.iter().map(ToString::to_string).collect();
@@ -192,6 +205,7 @@ proptest! {
             Target::Containers(target) => target.minus(alive.containers),
             Target::Tasks(target) => Containers(target.minus(alive.tasks).0),
         };
+
         prop_assert!(owed <= decision.launch || !decision.bounds.is_empty(), "{decision}");
         prop_assert!(
             decision.launch_tasks.is_none_or(|tasks| tasks.0 <= decision.launch.0), "{decision}");

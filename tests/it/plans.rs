@@ -1,0 +1,238 @@
+//! What holds for every plan, whatever the configuration and the world.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ecs_queue_scaler::config::Config;
+use ecs_queue_scaler::decide::decide;
+use ecs_queue_scaler::definition::TaskDefinition;
+use ecs_queue_scaler::event::Tick;
+use ecs_queue_scaler::fargate::{OperatingSystem, TaskSize};
+use ecs_queue_scaler::plan::{Action, Group, LaunchPlan, Plan, Revision};
+use ecs_queue_scaler::snapshot::{ContainerStatus, Depth, ReadError, Snapshot, Task};
+use ecs_queue_scaler::units::{
+    ClusterName, Containers, CpuUnits, MebiBytes, Messages, Region, RevisionArn, ScalerName,
+    TaskArn, TaskDefinitionRef, Tasks, WorkerName,
+};
+use proptest::prelude::{
+    ProptestConfig, any, prop, prop_assert, prop_assert_eq, prop_compose, proptest,
+};
+use proptest::sample::select;
+use serde_json::{Value, json};
+
+const ARN: &str = "arn:aws:ecs:us-east-1:123456789012:task-definition/a:1";
+const MAX: u32 = 120;
+
+/// A base of one worker of 200 CPU units and 300 MiB, and a sidecar, in a task of 256 and 512.
+fn definition() -> TaskDefinition {
+    let document = json!({
+        "taskDefinitionArn": ARN, "family": "a", "status": "ACTIVE", "networkMode": "awsvpc",
+        "requiresCompatibilities": ["FARGATE"], "cpu": "256", "memory": "512",
+        "containerDefinitions": [
+            {"name": "w", "image": "w", "cpu": 200, "memory": 300},
+            {"name": "s", "image": "s", "cpu": 56, "memory": 212, "essential": false},
+        ],
+    });
+    TaskDefinition::parse(&document, &json!([])).unwrap()
+}
+
+fn config(scaling: &Value, packing: &Value) -> Config {
+    let worker = |name: &str| {
+        json!({"name": name, "queue": name, "taskDefinition": "a", "container": "w",
+            "scaling": scaling, "packing": packing,
+            "capacity": [{"capacityProvider": "FARGATE_SPOT"}, {"capacityProvider": "FARGATE"}]})
+    };
+    let network = json!({"awsvpcConfiguration": {"subnets": ["s"]}});
+    let document = json!({"cluster": "jobs", "launch": {"networkConfiguration": network},
+        "workers": [worker("one"), worker("two")]});
+    let config = Config::from_value(&document).unwrap();
+    assert_eq!(config.refused, []);
+    config
+}
+
+prop_compose! {
+    fn any_config()(
+        scaling in select(vec![
+            json!({"messagesPerContainer": 1}), json!({"messagesPerContainer": 7}),
+            json!({"drainWithin": {"target": "1m", "secondsPerMessage": 20}}),
+            json!({"steps": [{"depth": 1, "containers": 3}, {"depth": 50, "containers": 40}]}),
+            json!({"steps": [{"depth": 1, "tasks": 2}, {"depth": 20, "tasks": 15}]}),
+        ]),
+        min in select(vec![0, 0, 3]),
+        per_tick in prop::option::of(1_u32..60),
+        strategy in select(vec!["spread", "dense", "cheapest"]),
+        completion in select(vec!["all", "any"]),
+        per_task in prop::option::of(1_u32..=9),
+        max_tasks in prop::option::of(1_u32..40),
+    ) -> Config {
+        let mut scaling = scaling;
+        scaling["maxContainers"] = json!(MAX);
+        scaling["minContainers"] = json!(min);
+        if let Some(per_tick) = per_tick {
+            scaling["maxLaunchPerTick"] = json!(per_tick);
+        }
+        let of_tasks = scaling["steps"][0]["tasks"].is_number();
+        let strategy = if of_tasks && strategy == "cheapest" { "dense" } else { strategy };
+        let mut packing = json!({"strategy": strategy, "completion": completion});
+        if let Some(per_task) = per_task {
+            packing["maxContainersPerTask"] = json!(per_task);
+        }
+        if let Some(max_tasks) = max_tasks {
+            packing["maxTasks"] = json!(max_tasks);
+        }
+        config(&scaling, &packing)
+    }
+}
+
+fn task(worker: &str, (number, containers): (usize, u32), status: ContainerStatus) -> Task {
+    let family = if containers == 1 { "a".to_owned() } else { format!("a--x{containers}") };
+    let name = |i| if i == 1 { "w".to_owned() } else { format!("w-{i}") };
+    Task {
+        arn: TaskArn(format!("{worker}/{number}")),
+        worker: WorkerName::from(worker),
+        revision: RevisionArn(format!("arn:aws:ecs:r:a:task-definition/{family}:1")),
+        containers: (1..=containers).map(|i| (name(i), status)).collect(),
+    }
+}
+
+prop_compose! {
+    fn any_snapshot()(
+        visible in 0_u64..200, in_flight in 0_u64..200, delayed in 0_u64..9,
+        alive in prop::collection::vec(1_u32..=9, 0..12),
+    ) -> Snapshot {
+        let depth =
+            Depth { visible: Messages(visible), in_flight: Messages(in_flight), delayed: Messages(delayed) };
+        let tasks = ["one", "two"].into_iter().flat_map(|worker| {
+            let numbered = alive.iter().enumerate();
+            numbered.map(|(i, n)| task(worker, (i, *n), ContainerStatus::Running)).collect::<Vec<_>>()
+        });
+        Snapshot {
+            scaler: ScalerName::parse("scaler").unwrap(),
+            tick: Tick::Request("tick".to_owned()),
+            region: Region::from("us-east-1"),
+            queues: ["one", "two"].into_iter().map(|w| (WorkerName::from(w), Ok(depth))).collect(),
+            tasks: BTreeMap::from([(ClusterName::from("jobs"), Ok(tasks.collect()))]),
+            definitions: BTreeMap::from([(TaskDefinitionRef::from("a"), Ok(definition()))]),
+        }
+    }
+}
+
+fn launches(plan: &Plan) -> Vec<&LaunchPlan> {
+    let mut launches = Vec::new();
+    for worker in &plan.workers {
+        match &worker.action {
+            Action::Launch(launch) => launches.push(&**launch),
+            Action::Idle(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    launches
+}
+
+fn tokens(plan: &Plan) -> Vec<String> {
+    let calls = launches(plan).into_iter().flat_map(|launch| &launch.groups).flat_map(|g| &g.calls);
+    calls.flat_map(|call| call.tokens.iter().map(|token| token.as_str().to_owned())).collect()
+}
+
+/// The world after a plan was carried out, before any message was taken.
+fn applied(snapshot: &Snapshot, plan: &Plan) -> Snapshot {
+    let mut after = snapshot.clone();
+    let tasks = after.tasks.values_mut().next().unwrap().as_mut().unwrap();
+    for worker in &plan.workers {
+        let Action::Launch(launch) = &worker.action else { continue };
+        for group in &launch.groups {
+            for _ in 0..group.tasks().0 {
+                let size = (tasks.len(), group.containers_per_task.0);
+                tasks.push(task(worker.worker.as_str(), size, ContainerStatus::Starting));
+            }
+        }
+    }
+    after
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn a_plan_holds_exactly_what_is_owed_within_every_cap(
+        config in any_config(), snapshot in any_snapshot(),
+    ) {
+        let plan = decide(&config, &snapshot);
+        for launch in launches(&plan) {
+            let decision = &launch.decision;
+            let planned: Containers = launch.groups.iter().map(Group::containers).sum();
+            let deferred = launch.deferred.as_ref().map(|d| d.containers).unwrap_or_default();
+            prop_assert_eq!(planned.plus(deferred), decision.launch, "{}", launch);
+            prop_assert!(decision.alive.containers.plus(planned) <= Containers(MAX), "{}", launch);
+            prop_assert!(launch.groups.len() <= 2);
+            let tasks: Tasks = launch.groups.iter().map(Group::tasks).sum();
+            let worker = &config.workers[0];
+            prop_assert!(tasks <= worker.packing.max_tasks, "{}", launch);
+            for group in &launch.groups {
+                let most = worker.packing.max_containers_per_task.unwrap_or(Containers(9));
+                prop_assert!(group.containers_per_task <= most);
+                prop_assert!(group.calls.iter().all(|call| (1..=10).contains(&call.tasks.0)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_derived_size_is_legal_and_never_smaller_than_needed(
+        config in any_config(), snapshot in any_snapshot(),
+    ) {
+        let plan = decide(&config, &snapshot);
+        for group in launches(&plan).into_iter().flat_map(|launch| &launch.groups) {
+            let Revision::Derived(variant) = &group.revision else { continue };
+            let number = |member: &str| variant.document[member].as_str().unwrap().parse().unwrap();
+            let size =
+                TaskSize { cpu: CpuUnits(number("cpu")), memory: MebiBytes(number("memory")) };
+            let more = group.containers_per_task.0 - 1;
+            prop_assert!(size.is_legal(OperatingSystem::Linux));
+            prop_assert!(CpuUnits(256 + 200 * more) <= size.cpu);
+            prop_assert!(MebiBytes(512 + 300 * more) <= size.memory);
+        }
+    }
+
+    #[test]
+    fn tokens_are_the_same_for_one_tick_and_never_shared(
+        config in any_config(), snapshot in any_snapshot(),
+    ) {
+        let plan = decide(&config, &snapshot);
+        prop_assert_eq!(&plan, &decide(&config, &snapshot));
+        let tokens = tokens(&plan);
+        let distinct: BTreeSet<_> = tokens.iter().collect();
+        prop_assert_eq!(distinct.len(), tokens.len());
+        let next = Snapshot { tick: Tick::Request("next".to_owned()), ..snapshot };
+        let next = self::tokens(&decide(&config, &next));
+        prop_assert!(next.iter().all(|token| !distinct.contains(token)));
+    }
+
+    #[test]
+    fn the_next_tick_starts_only_what_was_left_for_it(
+        config in any_config(), snapshot in any_snapshot(),
+    ) {
+        let plan = decide(&config, &snapshot);
+        let next = decide(&config, &applied(&snapshot, &plan));
+        let held_back = |plan: &Plan| launches(plan).iter().any(|launch| {
+            launch.deferred.is_some() || !launch.decision.bounds.is_empty()
+        });
+        prop_assert!(held_back(&plan) || launches(&next).is_empty(), "{plan:?}\n{next:?}");
+    }
+
+    #[test]
+    fn one_workers_trouble_changes_nothing_for_another(
+        config in any_config(), snapshot in any_snapshot(), kind in any::<bool>(),
+    ) {
+        let healthy = decide(&config, &snapshot);
+        let mut troubled = snapshot;
+        let one = WorkerName::from("one");
+        if kind {
+            let error = ReadError::Answer { operation: "GetQueueAttributes", what: "x".to_owned() };
+            troubled.queues.insert(one, Err(error));
+        } else {
+            troubled.queues.remove(&one);
+        }
+        let plan = decide(&config, &troubled);
+        prop_assert!(matches!(plan.workers[0].action, Action::Hold(_)));
+        prop_assert_eq!(&plan.workers[1], &healthy.workers[1]);
+    }
+}
