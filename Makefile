@@ -10,6 +10,8 @@ VENV := $(TOOLS)/venv
 BUSYBOX := $(TOOLS)/busybox/bin/busybox
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+CARGO_LAMBDA := $(TOOLS)/cargo-lambda
+ARCH ?= arm64
 BINARY := target/debug/ecs-queue-scaler
 
 help: ## list the targets
@@ -31,12 +33,25 @@ check: $(VENV) $(CARGO_DENY) ## format, lints, documentation, licences, template
 	./tools/advisories.sh $(CARGO_DENY)
 	$(VENV)/bin/cfn-lint template.yaml
 
+build: $(CARGO_LAMBDA) ## build the function for Lambda (ARCH=arm64 or x86_64)
+	PATH="$(CARGO_LAMBDA)/bin:$$PATH" cargo lambda build --locked --release \
+		$(if $(filter arm64,$(ARCH)),--arm64,--x86-64)
+
+# What `sam build` calls: the package is the binary, and workers.yaml beside it.
+build-ScalerFunction: build
+	cp target/lambda/ecs-queue-scaler/bootstrap workers.yaml $(ARTIFACTS_DIR)
+
 tools: $(VENV) $(BUSYBOX) $(CARGO_DENY) ## install what the other targets need, into .tools
 
 clean: ## remove what was built and installed
 	rm -rf target $(TOOLS)
 
 $(VENV): tests/local/requirements.txt
+	rm -rf $@
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet --disable-pip-version-check --requirement $<
+
+$(CARGO_LAMBDA): tools/cargo-lambda.txt
 	rm -rf $@
 	$(PYTHON) -m venv $@
 	$@/bin/pip install --quiet --disable-pip-version-check --requirement $<
@@ -49,4 +64,4 @@ $(CARGO_DENY):
 	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --debug --quiet \
 		--root $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)
 
-.PHONY: help demo test check tools clean
+.PHONY: help demo test check build build-ScalerFunction tools clean

@@ -20,6 +20,7 @@ pub mod decide; // (&Config, &Snapshot) -> Plan
 pub mod plan; // what is to be done, and why
 pub mod act; // carries it out, through `aws::WriteCloud`
 pub mod report; // what happened
+pub mod log; // what of it may be logged
 
 pub mod units; // what they speak in
 pub mod fargate;
