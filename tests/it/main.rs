@@ -5,6 +5,8 @@ mod events;
 #[cfg(test)]
 mod plans;
 #[cfg(test)]
+mod readme;
+#[cfg(test)]
 mod tick;
 #[cfg(test)]
 mod tidy;

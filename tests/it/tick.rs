@@ -26,11 +26,11 @@ fn definition(family: &str) -> Value {
     })
 }
 
-fn worker(name: &str, scaling: &Value, packing: &Value) -> Value {
+pub(crate) fn worker(name: &str, scaling: &Value, packing: &Value) -> Value {
     json!({"name": name, "queue": name, "taskDefinition": name, "scaling": scaling, "packing": packing})
 }
 
-fn config(workers: &[Value]) -> Value {
+pub(crate) fn config(workers: &[Value]) -> Value {
     json!({
         "cluster": "jobs", "workers": workers,
         "launch": {"launchType": "FARGATE", "networkConfiguration": {
@@ -39,7 +39,7 @@ fn config(workers: &[Value]) -> Value {
 }
 
 /// A world with a cluster, and a queue and a definition of each name.
-fn world_of(names: &[&str]) -> World {
+pub(crate) fn world_of(names: &[&str]) -> World {
     let world = World::default();
     world.cluster("jobs");
     for name in names {
@@ -50,7 +50,7 @@ fn world_of(names: &[&str]) -> World {
 }
 
 /// A function that was just started: it remembers nothing.
-fn scaler(world: &World, config: &Value) -> Scaler {
+pub(crate) fn scaler(world: &World, config: &Value) -> Scaler {
     Scaler {
         name: ScalerName::parse("scaler").unwrap(),
         aws: Aws::new(&world.sdk_config()),
@@ -59,12 +59,12 @@ fn scaler(world: &World, config: &Value) -> Scaler {
     }
 }
 
-async fn tick(scaler: &Scaler, minute: u32) -> Report {
+pub(crate) async fn tick(scaler: &Scaler, minute: u32) -> Report {
     let event = json!({"scheduledTime": format!("2026-11-20T21:{minute:02}:00Z")});
     scaler.tick(&event, "request").await.unwrap()
 }
 
-fn only_worker(report: &Report) -> &WorkerReport {
+pub(crate) fn only_worker(report: &Report) -> &WorkerReport {
     let [worker] = report.workers.as_slice() else { panic!("one worker, not {report:?}") };
     worker
 }
