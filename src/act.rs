@@ -199,6 +199,8 @@ async fn run(cloud: &Aws, plan: &LaunchPlan, revision: &RevisionArn, call: &Call
             Err(RunTaskError::Conflict(tasks)) => {
                 called.missing = called.missing.minus(Tasks::counted(tasks.len()));
                 called.adopted.extend(tasks);
+                // An earlier delivery went down this ladder; how far, ECS does not tell.
+                break;
             }
             Err(RunTaskError::Call(error)) => {
                 called.error = Some(error);

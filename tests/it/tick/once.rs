@@ -106,6 +106,21 @@ async fn what_a_rung_cannot_place_is_tried_on_the_next() {
 }
 
 #[tokio::test]
+async fn a_repeated_event_goes_down_no_ladder_a_second_time() {
+    let (world, mut config) = ten_messages();
+    config["workers"][0]["capacity"] =
+        json!([{"capacityProvider": "FARGATE_SPOT"}, {"capacityProvider": "FARGATE"}]);
+    world.queue("thumbnail").visible(4);
+    let _ = tick(&scaler(&world, &config), 0).await;
+    list_nothing_once(&world);
+    world.queue("thumbnail").visible(9);
+    let again = tick(&scaler(&world, &config), 0).await;
+    assert_eq!(world.tasks().len(), 4);
+    let report = only_worker(&again);
+    assert_eq!((report.outcome, report.deferred), (Outcome::Partial, Containers(5)));
+}
+
+#[tokio::test]
 async fn nothing_placed_is_a_failure() {
     let (world, config) = ten_messages();
     world.fail("RunTask", 1, Fault::Placed(0, "RESOURCE:ENI"));
