@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::future::{BoxFuture, Shared, join_all};
+use futures_util::future::{BoxFuture, Shared, join, join_all};
 use futures_util::{FutureExt, StreamExt, stream};
 
 use crate::aws::{Aws, RunTaskError, RunTasks, Started, TaskFailure};
@@ -94,24 +94,37 @@ async fn launch_group(
         }
     };
     let calls = group.calls.iter().map(|call| run(cloud, plan, &found.revision, call));
-    for called in join_all(calls).await {
+    let (all_called, untidy) = join(join_all(calls), found.retired()).await;
+    for called in all_called {
         outcome.add(called, plan);
     }
+    outcome.untidy = untidy;
     outcome.revision = Some(found.revision);
     outcome.registered = found.registered;
-    outcome.untidy = found.untidy;
     outcome
 }
 
 /// A revision that can be run.
 #[derive(Clone, Debug)]
-struct Found {
+struct Found<'a> {
     revision: RevisionArn,
     registered: bool,
-    untidy: Option<CallError>,
+    /// Deregisters the revision that this one supersedes, once for all who wait for it. It gives
+    /// what went wrong.
+    retiring: Option<Shared<BoxFuture<'a, Option<CallError>>>>,
 }
 
-type Finding<'a> = Shared<BoxFuture<'a, Result<Found, ReadError>>>;
+impl Found<'_> {
+    fn existing(revision: &RevisionArn) -> Self {
+        Self { revision: revision.clone(), registered: false, retiring: None }
+    }
+
+    async fn retired(&self) -> Option<CallError> {
+        self.retiring.clone()?.await
+    }
+}
+
+type Finding<'a> = Shared<BoxFuture<'a, Result<Found<'a>, ReadError>>>;
 
 /// The revisions that a plan needs, each found once: two workers may share one.
 struct Revisions<'a>(BTreeMap<(&'a Family, &'a str), Finding<'a>>);
@@ -133,11 +146,9 @@ impl<'a> Revisions<'a> {
         Self(variants.map(finding).collect())
     }
 
-    async fn of(&self, revision: &Revision) -> Result<Found, ReadError> {
+    async fn of(&self, revision: &Revision) -> Result<Found<'a>, ReadError> {
         let finding = match revision {
-            Revision::Base(base) => {
-                return Ok(Found { revision: base.clone(), registered: false, untidy: None });
-            }
+            Revision::Base(base) => return Ok(Found::existing(base)),
             Revision::Derived(variant) => self.0.get(&(&variant.family, variant.digest.as_str())),
         };
         match finding {
@@ -150,20 +161,20 @@ impl<'a> Revisions<'a> {
     }
 }
 
-/// The revision of this very content: the family's newest if its digest says so, else a new one,
-/// after which the one that it replaces is deregistered. A crash between the two leaves a revision
-/// that the next tick finds.
-async fn find_or_register(cloud: &Aws, variant: &Variant) -> Result<Found, ReadError> {
+/// The revision of this very content: the family's newest if its digest says so, else a new one.
+/// The one that it supersedes is retired while tasks are started; a crash before that leaves it
+/// ACTIVE, which costs nothing.
+async fn find_or_register<'a>(cloud: &'a Aws, variant: &Variant) -> Result<Found<'a>, ReadError> {
     let newest = cloud.read.newest_revision(&variant.family).await?;
     if let Some(found) = newest.as_ref().filter(|r| r.tag(DIGEST_TAG) == Some(&variant.digest)) {
-        return Ok(Found { revision: found.arn.clone(), registered: false, untidy: None });
+        return Ok(Found::existing(&found.arn));
     }
     let revision = cloud.write.register(variant).await?;
-    let untidy = match newest {
-        Some(superseded) => cloud.write.deregister(&superseded.arn).await.err(),
-        None => None,
-    };
-    Ok(Found { revision, registered: true, untidy })
+    let retiring = newest.map(|superseded| {
+        let retire = async move { cloud.write.deregister(&superseded.arn).await.err() };
+        retire.boxed().shared()
+    });
+    Ok(Found { revision, registered: true, retiring })
 }
 
 /// What one planned call came to, over all rungs of the ladder.
