@@ -6,6 +6,7 @@
 //! happens.
 
 mod definitions;
+mod proof;
 mod rules;
 mod sqs;
 mod tasks;
