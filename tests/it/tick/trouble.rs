@@ -11,7 +11,7 @@ use ecs_queue_scaler::event::Mode;
 use ecs_queue_scaler::log;
 use ecs_queue_scaler::report::Outcome;
 use ecs_queue_scaler::run::{RunError, Scaler};
-use ecs_queue_scaler::units::Tasks;
+use ecs_queue_scaler::units::{Containers, Tasks};
 use lambda_runtime::Diagnostic;
 use serde_json::{Value, json};
 
@@ -168,13 +168,22 @@ async fn a_page_that_fails_holds() {
 async fn throttling_is_tried_again() {
     let world = world_of(&["thumbnail"]);
     world.queue("thumbnail").visible(5);
-    let config = config(&[worker("thumbnail", &json!({"messagesPerContainer": 1}), &json!({}))]);
+    let four = json!({"strategy": "dense", "maxContainersPerTask": 4});
+    let config = config(&[worker("thumbnail", &json!({"messagesPerContainer": 1}), &four)]);
     let throttled = || Fault::Error(400, "ThrottlingException", "Rate exceeded".to_owned());
-    for operation in ["GetQueueAttributes", "ListTasks", "DescribeTaskDefinition", "RunTask"] {
+    let operations = [
+        "GetQueueAttributes",
+        "ListTasks",
+        "DescribeTaskDefinition",
+        "RegisterTaskDefinition",
+        "RunTask",
+    ];
+    for operation in operations {
         world.fail(operation, 1, throttled());
     }
     let report = tick(&scaler(&world, &config), 0).await;
-    assert_eq!(report.totals.launched_tasks, Tasks(5));
+    assert_eq!(report.totals.launched_containers, Containers(5));
+    assert_eq!(world.active_revisions("thumbnail--x4").len(), 1);
 }
 
 #[tokio::test]
