@@ -11,7 +11,7 @@ use ecs_queue_scaler::event::Mode;
 use ecs_queue_scaler::log;
 use ecs_queue_scaler::report::Outcome;
 use ecs_queue_scaler::run::{RunError, Scaler};
-use ecs_queue_scaler::units::{Containers, Tasks};
+use ecs_queue_scaler::units::Containers;
 use lambda_runtime::Diagnostic;
 use serde_json::{Value, json};
 
