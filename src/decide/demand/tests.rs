@@ -97,6 +97,20 @@ fn what_is_starting_will_take_its_messages() {
 }
 
 #[test]
+fn a_bound_that_changes_nothing_is_not_told() {
+    let mut exact = per_container(1);
+    exact.scaling.min_containers = Containers(5);
+    exact.scaling.max_containers = Containers(5);
+    exact.scaling.max_launch_per_tick = Some(Containers(5));
+    let steps = worker(Policy::StepsOfTasks(vec![(Messages(1), Tasks(10))]));
+    for (worker, messages) in [(exact, 5), (steps, 10)] {
+        let decision = decide(&worker, depth(messages, 0), alive(0, 0), Containers(9));
+        assert_eq!(decision.launch, Containers(u32::try_from(messages).unwrap()));
+        assert_eq!(decision.bounds, [], "{decision}");
+    }
+}
+
+#[test]
 fn steps_ask_for_what_the_reached_one_says() {
     let steps = vec![(Messages(1), Containers(1)), (Messages(10), Containers(5))];
     let worker = worker(Policy::StepsOfContainers(steps));
