@@ -19,6 +19,7 @@ pub mod snapshot; // the world as read once
 pub mod decide; // (&Config, &Snapshot) -> Plan
 pub mod plan; // what is to be done, and why
 pub mod act; // carries it out, through `aws::WriteCloud`
+pub mod recent; // and remembers it for some minutes
 pub mod report; // what happened
 pub mod log; // what of it may be logged
 

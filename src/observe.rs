@@ -11,6 +11,7 @@ use crate::aws::{Queue, ReadCloud};
 use crate::config::{Config, Worker};
 use crate::decide::can_owe;
 use crate::event::Tick;
+use crate::recent::Recent;
 use crate::snapshot::{Depth, Read, ReadError, Snapshot};
 use crate::units::{ScalerName, WorkerName};
 
@@ -21,6 +22,7 @@ const AT_ONCE: usize = 32;
 pub async fn observe(
     cloud: &ReadCloud,
     config: &Config,
+    recent: &Recent,
     (scaler, tick): (&ScalerName, &Tick),
 ) -> Snapshot {
     let queues = read_queues(cloud, &config.workers).await;
@@ -32,7 +34,10 @@ pub async fn observe(
     let clusters: BTreeSet<_> = busy.iter().map(|worker| &worker.cluster).collect();
     let definitions: BTreeSet<_> = busy.iter().map(|worker| &worker.task_definition).collect();
     let tasks = stream::iter(clusters)
-        .map(async |cluster| (cluster.clone(), cloud.tasks(cluster, scaler).await))
+        .map(async |cluster| {
+            let recent = recent.tasks(cluster);
+            (cluster.clone(), cloud.tasks(cluster, scaler, &recent).await)
+        })
         .buffered(AT_ONCE)
         .collect::<BTreeMap<_, _>>();
     let definitions = stream::iter(definitions)

@@ -11,6 +11,7 @@ use crate::config::{Config, ConfigError, Source, SourceError};
 use crate::decide::decide;
 use crate::event::{Event, EventError, Mode};
 use crate::observe::observe;
+use crate::recent::Recent;
 use crate::report::Report;
 use crate::units::{ScalerName, WorkerName};
 
@@ -25,6 +26,8 @@ pub struct Scaler {
     pub config: Result<Config, SourceError>,
     /// What every tick may do; an event can ask for less, never for more.
     pub mode: Mode,
+    /// What this process launched in the last minutes.
+    pub recent: Recent,
 }
 
 /// Why an invocation fails.
@@ -66,6 +69,7 @@ impl Scaler {
             aws: Err(NoRegion),
             config: Source::parse(source).and_then(|source| source.read()),
             mode,
+            recent: Recent::default(),
         })
     }
 
@@ -94,17 +98,20 @@ impl Scaler {
         let aws = self.aws.as_ref().map_err(Clone::clone)?;
         let calls_before = aws.calls();
 
-        let snapshot = observe(&aws.read, &config, (&self.name, &event.tick)).await;
+        self.recent.forget(started);
+        let names = (&self.name, &event.tick);
+        let snapshot = observe(&aws.read, &config, &self.recent, names).await;
         let plan = decide(&config, &snapshot);
         let mode = if self.mode == Mode::DryRun { Mode::DryRun } else { event.mode };
         let acted = match mode {
             Mode::Launch => act(aws, plan).await,
             Mode::DryRun => plan.workers.into_iter().map(Acted::not).collect(),
         };
+        self.recent.remember(&acted, now());
 
         let calls = aws.calls().saturating_sub(calls_before);
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok(Report::new((&self.name, &event.tick), mode, acted, (calls, milliseconds)))
+        Ok(Report::new(names, mode, acted, (calls, milliseconds)))
     }
 
     fn config_of(&self, event: &Event) -> Result<Config, RunError> {

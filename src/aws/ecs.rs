@@ -1,5 +1,7 @@
 //! Tasks and task definitions.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_ecs::error::SdkError;
 use aws_sdk_ecs::operation::run_task;
 use aws_sdk_ecs::operation::run_task::builders::RunTaskFluentBuilder;
@@ -26,39 +28,59 @@ use crate::variant::Variant;
 const MOST_TASKS_A_DESCRIBE: usize = 100;
 
 impl ReadCloud {
-    /// The tasks of this scaler that ECS does not want stopped, whatever they have reached.
+    /// The tasks of this scaler that ECS does not want stopped, whatever they have reached. The
+    /// `recent` ones are asked for by name, listed or not, and taken for starting where ECS does
+    /// not know them yet.
     ///
     /// # Errors
     /// When a page or a task is missing: a part of the list would look like fewer tasks.
-    pub async fn tasks(&self, cluster: &ClusterName, scaler: &ScalerName) -> Read<Vec<Task>> {
+    pub async fn tasks(
+        &self,
+        cluster: &ClusterName,
+        scaler: &ScalerName,
+        recent: &[Task],
+    ) -> Read<Vec<Task>> {
         // `startedBy` allows no other filter; `desiredStatus` is RUNNING when it is not given.
         // Source: ECS API, `ListTasksRequest.startedBy`.
         let pages = self.ecs.list_tasks().cluster(cluster.as_str()).started_by(scaler.as_str());
         let arns: Result<Vec<String>, _> = pages.into_paginator().items().send().collect().await;
         let mut arns = arns.map_err(|error| call_error("ListTasks", cluster.as_str(), &error))?;
+        arns.extend(recent.iter().map(|task| task.arn.0.clone()));
         arns.sort_unstable();
         arns.dedup();
         let hundreds = arns.chunks(MOST_TASKS_A_DESCRIBE);
-        let described = hundreds.map(|arns| self.describe_tasks(cluster, arns));
+        let described = hundreds.map(|arns| self.describe_tasks(cluster, arns, recent));
         Ok(try_join_all(described).await?.into_iter().flatten().collect())
     }
 
-    async fn describe_tasks(&self, cluster: &ClusterName, arns: &[String]) -> Read<Vec<Task>> {
+    async fn describe_tasks(
+        &self,
+        cluster: &ClusterName,
+        arns: &[String],
+        recent: &[Task],
+    ) -> Read<Vec<Task>> {
         let call = self.ecs.describe_tasks().cluster(cluster.as_str());
         let answer = call
             .set_tasks(Some(arns.to_vec()))
             .send()
             .await
             .map_err(|error| call_error("DescribeTasks", cluster.as_str(), &error))?;
-        let missing = arns.len().saturating_sub(answer.tasks().len());
-        if 0 < missing {
+        let known: BTreeSet<_> = answer.tasks().iter().filter_map(|task| task.task_arn()).collect();
+        let (missing, unknown): (Vec<_>, Vec<_>) = arns
+            .iter()
+            .filter(|arn| !known.contains(arn.as_str()))
+            .map(|arn| recent.iter().find(|task| task.arn.0 == *arn))
+            .partition(Option::is_none);
+        if !missing.is_empty() {
+            let (missing, all) = (missing.len(), arns.len());
             return Err(ReadError::Answer {
                 operation: "DescribeTasks",
-                what: format!("{missing} of {} listed tasks are not in it", arns.len()),
+                what: format!("{missing} of {all} listed tasks are not in it"),
             });
         }
         let wanted = |task: &&aws_sdk_ecs::types::Task| task.desired_status() != Some("STOPPED");
-        Ok(answer.tasks().iter().filter(wanted).filter_map(read_task).collect())
+        let described = answer.tasks().iter().filter(wanted).filter_map(read_task);
+        Ok(described.chain(unknown.into_iter().flatten().cloned()).collect())
     }
 
     /// A task definition as the operator names it.

@@ -7,6 +7,7 @@ mod variants;
 use ecs_queue_scaler::aws::Aws;
 use ecs_queue_scaler::config::Config;
 use ecs_queue_scaler::event::Mode;
+use ecs_queue_scaler::recent::Recent;
 use ecs_queue_scaler::report::{Outcome, Report, WorkerReport};
 use ecs_queue_scaler::run::{RunError, Scaler};
 use ecs_queue_scaler::units::{Containers, ScalerName, Tasks};
@@ -56,6 +57,7 @@ pub(crate) fn scaler(world: &World, config: &Value) -> Scaler {
         aws: Aws::new(&world.sdk_config()),
         config: Ok(Config::from_value(config).unwrap()),
         mode: Mode::Launch,
+        recent: Recent::default(),
     }
 }
 

@@ -1,7 +1,9 @@
 //! Nothing is started twice, and nothing that was started is forgotten.
 
+use std::time::{Duration, Instant};
+
 use ecs_queue_scaler::report::Outcome;
-use ecs_queue_scaler::units::{Containers, Tasks};
+use ecs_queue_scaler::units::{ClusterName, Containers, Tasks};
 use serde_json::json;
 
 use super::{batches, config, definition, only_worker, scaler, tick, worker, world_of};
@@ -55,6 +57,49 @@ async fn what_a_repeated_event_still_owes_waits_and_is_told() {
     assert_eq!((report.outcome, report.deferred), (Outcome::Partial, Containers(10)));
     let next = tick(&scaler(&world, &config), 1).await;
     assert_eq!(next.totals.launched_tasks, Tasks(10));
+}
+
+#[tokio::test]
+async fn a_warm_function_remembers_what_ecs_does_not_list_yet() {
+    let (world, config) = ten_messages();
+    let function = scaler(&world, &config);
+    let _ = tick(&function, 0).await;
+
+    list_nothing_once(&world);
+    let next = tick(&function, 1).await;
+    assert_eq!(only_worker(&next).alive.unwrap().containers, Containers(10));
+
+    list_nothing_once(&world);
+    let unknown = json!({"tasks": [], "failures": [{"reason": "MISSING"}]});
+    world.fail("DescribeTasks", 1, Fault::Answer(unknown));
+    let after = tick(&function, 2).await;
+    assert_eq!(only_worker(&after).alive.unwrap().containers, Containers(10));
+    assert_eq!(world.tasks().len(), 10);
+}
+
+#[tokio::test]
+async fn what_a_warm_function_remembers_and_ecs_has_stopped_is_not_alive() {
+    let (world, config) = ten_messages();
+    let function = scaler(&world, &config);
+    let _ = tick(&function, 0).await;
+    world.all_stop();
+    let next = tick(&function, 1).await;
+    assert_eq!(next.totals.launched_tasks, Tasks(10));
+}
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "an instant to count from; no test waits for it")]
+async fn what_was_launched_is_forgotten_after_five_minutes() {
+    let (world, config) = ten_messages();
+    let function = scaler(&world, &config);
+    let _ = tick(&function, 0).await;
+    let jobs = ClusterName::from("jobs");
+    let now = Instant::now();
+    function.recent.forget(now + Duration::from_mins(4));
+    assert_eq!(function.recent.tasks(&jobs).len(), 10);
+    assert_eq!(function.recent.tasks(&ClusterName::from("other")), []);
+    function.recent.forget(now + Duration::from_mins(6));
+    assert_eq!(function.recent.tasks(&jobs), []);
 }
 
 #[tokio::test]
