@@ -120,6 +120,11 @@ fn a_task_grows_by_the_workers_share_and_rounds_up() {
     let unset = with_worker(&json!({"cpu": 0, "memory": null}));
     assert_eq!(size(&unset, 2), (Some(1024), Some(2048)), "all that the sidecars leave");
 
+    let mut beside = with_worker(&json!({"cpu": 0, "memory": null}));
+    beside["containerDefinitions"][1]["memoryReservation"] = json!(100);
+    beside["requiresCompatibilities"] = json!(["EC2"]);
+    assert_eq!(size(&beside, 3), (Some(1536), Some(1024 + 2 * 924)), "less what a sidecar has");
+
     let on_ec2 = |more: Value| {
         let mut fields = with_worker(&json!({}));
         fields["requiresCompatibilities"] = json!(["EC2"]);

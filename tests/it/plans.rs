@@ -167,6 +167,7 @@ proptest! {
             let tasks: Tasks = launch.groups.iter().map(Group::tasks).sum();
             let worker = &config.workers[0];
             prop_assert!(tasks <= worker.packing.max_tasks, "{}", launch);
+            prop_assert!(decision.launch_tasks.is_none_or(|owed| tasks <= owed), "{}", launch);
             for group in &launch.groups {
                 let most = worker.packing.max_containers_per_task.unwrap_or(Containers(9));
                 prop_assert!(group.containers_per_task <= most);

@@ -37,6 +37,12 @@ fn cheapest_finds_the_sizes_that_round_well() {
     assert_eq!(cheapest(Containers(3), room(9, 20), price), packed(&[(3, 1)], 0));
 }
 
+#[test]
+fn equal_prices_are_decided_by_the_fewest_calls() {
+    let linear = |n: Containers| MicroDollars(u64::from(n.0));
+    assert_eq!(cheapest(Containers(21), room(2, 30), linear), packed(&[(2, 10), (1, 1)], 0));
+}
+
 fn index(n: Containers) -> usize {
     usize::try_from(n.0 - 1).unwrap()
 }
