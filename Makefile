@@ -21,6 +21,9 @@ demo: $(VENV) ## see one tick, end to end, on a local AWS
 	cargo build --locked
 	$(VENV)/bin/python tests/local/demo.py $(BINARY)
 
+emulator: $(VENV) ## a local AWS to try `cargo lambda watch` on, until Ctrl-C
+	$(VENV)/bin/python tests/local/emulator.py .tools/emulator.env
+
 test: $(VENV) $(BUSYBOX) ## run all tests
 	cargo test --locked
 	$(VENV)/bin/python -m pytest -q tests/local
@@ -64,4 +67,4 @@ $(CARGO_DENY):
 	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --debug --quiet \
 		--root $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)
 
-.PHONY: help demo test check build build-ScalerFunction tools clean
+.PHONY: help demo emulator test check build build-ScalerFunction tools clean
