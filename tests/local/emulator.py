@@ -25,7 +25,6 @@ def environment(stack: Stack) -> str:
 
 
 def main(env_file: Path) -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with local_aws() as stack:
         prepare(stack)
         for queue, messages in MESSAGES.items():

@@ -166,6 +166,8 @@ def event(name: str, minute: int) -> dict[str, Any]:
 def local_aws() -> Iterator[Stack]:
     """An emulator on a free loopback port, with a cluster, for as long as the block runs."""
     with tempfile.TemporaryDirectory(prefix="ecs-queue-scaler-") as home:
+        # A terminated process would leave the emulator behind; one that exits stops it.
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
         stack = Stack(f"http://127.0.0.1:{free_port()}")
         log = Path(home) / "emulator.log"
         with log.open("wb") as output:
@@ -176,6 +178,7 @@ def local_aws() -> Iterator[Stack]:
             yield stack
         finally:
             stop(emulator)
+            signal.signal(signal.SIGTERM, before)
 
 
 def start_emulator(stack: Stack, home: str, output: Any) -> subprocess.Popen[bytes]:

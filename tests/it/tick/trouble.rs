@@ -269,7 +269,11 @@ async fn what_keeps_a_tick_from_beginning_changes_nothing() {
         let error: RunError = function.run(&event, "request").await.unwrap_err();
         let Diagnostic { error_type, error_message } = error.into();
         assert_eq!(error_type, expected, "{error_message}");
+        assert!(!error_message.is_empty());
     }
+    let missing = of("file:no/such.yaml").run(&json!({"dryRun": false}), "request").await;
+    let message = missing.unwrap_err().to_string();
+    assert!(message.contains("no/such.yaml") && message.contains("os error"), "{message}");
     assert_eq!(world.take_calls().len(), 0);
 }
 
@@ -287,13 +291,51 @@ impl Write for Lines {
     }
 }
 
+/// Log lines of what is done while the guard lives.
+fn captured() -> (Lines, tracing::subscriber::DefaultGuard) {
+    let lines = Lines::default();
+    let sink = lines.clone();
+    let subscriber = log::subscriber("TRACE", move || sink.clone());
+    (lines, tracing::subscriber::set_default(subscriber))
+}
+
+impl Lines {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn each_worker_has_one_log_line_and_the_tick_one() {
+    let (lines, _guard) = captured();
+    let world = world_of(&["a", "b", "c"]);
+    world.queue("b").visible(2);
+    let one = json!({"messagesPerContainer": 1});
+    let mut workers = ["a", "b", "c"].map(|name| worker(name, &one, &json!({})));
+    workers[2]["queue"] = json!("nowhere");
+    let function = scaler(&world, &config(&workers));
+    let _ = function.run(&json!({"scheduledTime": "2026-11-20T21:00:00Z"}), "request").await;
+
+    let lines = lines.text();
+    let lines: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let [idle, launched, held, tick] = lines.as_slice() else { panic!("{lines:#?}") };
+    assert_eq!((&idle["level"], &idle["message"]), (&json!("INFO"), &json!("worker a: Idle")));
+    assert_eq!((&idle["queue.visible"], idle.get("error")), (&json!(0), None));
+    assert_eq!((&launched["tasks.launched"], &launched["queue.visible"]), (&json!(2), &json!(2)));
+    assert!(launched["plan.reason"].as_str().unwrap().starts_with("2 visible"));
+    assert_eq!((&held["level"], &held["worker.name"]), (&json!("ERROR"), &json!("c")));
+    assert_eq!(held.get("queue.visible"), None, "what was not read must not look like zero");
+    assert!(held["error"].as_str().unwrap().contains("QueueDoesNotExist"));
+    assert_eq!(
+        (&tick["tick"], &tick["workers.failed"]),
+        (&json!("2026-11-20T21:00:00Z"), &json!(1))
+    );
+}
+
 /// Secrets in every text of a definition, on every path, at our finest log level.
 #[tokio::test]
 async fn no_secret_of_a_definition_is_ever_told() {
-    let lines = Lines::default();
-    let sink = lines.clone();
-    let _guard = tracing::subscriber::set_default(log::subscriber("TRACE", move || sink.clone()));
-
+    let (lines, _guard) = captured();
     let world = world_of(&[]);
     world.queue("a").visible(8);
     let mut secret = definition("a");
@@ -327,7 +369,7 @@ async fn no_secret_of_a_definition_is_ever_told() {
     let outcome = scaler(&world, &config).run(&json!({"dryRun": false}), "request").await;
     told.push(format!("{outcome:?}"));
 
-    let lines = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let lines = lines.text();
     assert!(5 <= lines.lines().count(), "the ticks are logged: {lines}");
     for text in lines.lines().chain(told.iter().map(String::as_str)) {
         assert!(!text.contains("canary"), "{text}");
