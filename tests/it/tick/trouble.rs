@@ -308,22 +308,26 @@ impl Lines {
 #[tokio::test]
 async fn each_worker_has_one_log_line_and_the_tick_one() {
     let (lines, _guard) = captured();
-    let world = world_of(&["a", "b", "c"]);
+    let names = ["a", "b", "c", "d"];
+    let world = world_of(&names);
     world.queue("b").visible(2);
+    world.queue("d").visible(2);
+    world.fail_where("RunTask", "worker:d", (1, Fault::Placed(1, "RESOURCE:CPU")));
     let one = json!({"messagesPerContainer": 1});
-    let mut workers = ["a", "b", "c"].map(|name| worker(name, &one, &json!({})));
+    let mut workers = names.map(|name| worker(name, &one, &json!({})));
     workers[2]["queue"] = json!("nowhere");
     let function = scaler(&world, &config(&workers));
     let _ = function.run(&json!({"scheduledTime": "2026-11-20T21:00:00Z"}), "request").await;
 
     let lines = lines.text();
     let lines: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-    let [idle, launched, held, tick] = lines.as_slice() else { panic!("{lines:#?}") };
+    let [idle, launched, held, partial, tick] = lines.as_slice() else { panic!("{lines:#?}") };
     assert_eq!((&idle["level"], &idle["message"]), (&json!("INFO"), &json!("worker a: Idle")));
     assert_eq!((&idle["queue.visible"], idle.get("error")), (&json!(0), None));
     assert_eq!((&launched["tasks.launched"], &launched["queue.visible"]), (&json!(2), &json!(2)));
     assert!(launched["plan.reason"].as_str().unwrap().starts_with("2 visible"));
     assert_eq!((&held["level"], &held["worker.name"]), (&json!("ERROR"), &json!("c")));
+    assert_eq!((&partial["level"], &partial["containers.deferred"]), (&json!("WARN"), &json!(1)));
     assert_eq!(held.get("queue.visible"), None, "what was not read must not look like zero");
     assert!(held["error"].as_str().unwrap().contains("QueueDoesNotExist"));
     assert_eq!(
