@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from scenario import Audience, by_revision, mistakes, play
-from stack import Invocation, StackError, local_aws
+from scenario import Audience, Tick, by_revision, mistakes, play, short
+from stack import StackError, built_binary, local_aws
 
 
 class Terminal(Audience):
@@ -17,7 +17,8 @@ class Terminal(Audience):
     def step(self, text: str) -> None:
         print(f"\n== {text}", flush=True)
 
-    def tick(self, invocation: Invocation, tasks: list[dict[str, Any]]) -> None:
+    def tick(self, tick: Tick) -> None:
+        invocation = tick.invocation
         if invocation.failed:
             print(f"  failed: {invocation.payload}")
             return
@@ -28,15 +29,17 @@ class Terminal(Audience):
         for worker in workers:
             print(f"  {worker['worker']}: {worker['decision']['why']}")
         print(f"  {totals['apiCalls']} API calls, {totals['milliseconds']} ms")
+        batches = ", ".join(f"{count} x {revision}" for revision, count in sorted(tick.batches))
+        print(f"  RunTask calls that the emulator saw: {batches or 'none'}")
         print("  the emulator lists now:")
-        for revision, count in sorted(by_revision(tasks).items()):
+        for revision, count in sorted(by_revision(tick.tasks).items()):
             print(f"    {count:>2} x {revision}")
 
 
 def row(worker: dict[str, Any]) -> str:
     depth, alive = worker["depth"], worker.get("alive", {"containers": "-"})
     launched = ", ".join(
-        f"{group['taskDefinition'].rsplit('/', 1)[1]}: {group['count']} x"
+        f"{short(group['taskDefinition'])}: {group['count']} x"
         f" {group['containersPerTask']}" + (" (new revision)" if group["registered"] else "")
         for group in worker["launched"]
     )
@@ -46,10 +49,11 @@ def row(worker: dict[str, Any]) -> str:
     )
 
 
-def main(binary: Path) -> int:
+def main(path: str | None) -> int:
     began = time.monotonic()
     terminal = Terminal()
     try:
+        binary = built_binary(path)
         terminal.step("starting a local AWS emulator on a free loopback port")
         with local_aws() as stack:
             print(f"  {stack.endpoint}")
@@ -57,6 +61,8 @@ def main(binary: Path) -> int:
             terminal.step("stopping the emulator")
     except StackError as error:
         found = [str(error)]
+    except KeyboardInterrupt:
+        found = ["interrupted; the emulator is stopped"]
     for mistake in found:
         print(f"\nFAILED: {mistake}")
     if not found:
@@ -69,4 +75,4 @@ def main(binary: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else None))

@@ -9,7 +9,7 @@ from typing import Any
 
 from stack import CLUSTER, Invocation, Stack, event
 
-MESSAGES = {"thumbnail": 30, "export": 12}
+MESSAGES = {"thumbnail": 30, "export": 60}
 
 CONFIG: dict[str, Any] = {
     "cluster": CLUSTER,
@@ -31,9 +31,14 @@ CONFIG: dict[str, Any] = {
             "taskDefinition": "export",
             "container": "worker",
             "scaling": {"messagesPerContainer": 5, "maxContainers": 20},
+            # Twelve tasks of one size, so that they need a second RunTask call.
+            "packing": {"maxContainersPerTask": 1, "maxTasks": 20},
         },
     ],
 }
+
+RUN = "RunTask"
+REGISTER = "RegisterTaskDefinition"
 
 DEFINITIONS: dict[str, list[dict[str, Any]]] = {
     "thumbnail": [{"name": "worker", "image": "worker:1", "cpu": 256, "memory": 512}],
@@ -45,16 +50,25 @@ DEFINITIONS: dict[str, list[dict[str, Any]]] = {
 
 
 @dataclass(frozen=True)
-class Ticks:
-    """The three invocations, and what the emulator had after each."""
+class Tick:
+    """One invocation, and what the emulator saw of it."""
 
-    burst: Invocation
-    repeated: Invocation
-    restarted: Invocation
-    tasks_after_burst: list[dict[str, Any]]
-    tasks_after_repeated: list[dict[str, Any]]
-    revisions_after_burst: list[str]
-    revisions_after_restarted: list[str]
+    invocation: Invocation
+    tasks: list[dict[str, Any]]
+    """The scaler's tasks afterwards."""
+    batches: list[tuple[str, int]]
+    """The tick's RunTask calls: which family:revision, how many tasks."""
+    registered: list[str]
+    """The families that the tick registered."""
+
+
+@dataclass(frozen=True)
+class Ticks:
+    """The three invocations."""
+
+    burst: Tick
+    repeated: Tick
+    restarted: Tick
 
 
 class Audience:
@@ -63,8 +77,8 @@ class Audience:
     def step(self, text: str) -> None:
         """Something is about to be done."""
 
-    def tick(self, invocation: Invocation, tasks: list[dict[str, Any]]) -> None:
-        """A tick was done, and the emulator lists these tasks now."""
+    def tick(self, tick: Tick) -> None:
+        """A tick was done."""
 
 
 def prepare(stack: Stack) -> None:
@@ -92,64 +106,73 @@ def play(stack: Stack, binary: Path, audience: Audience) -> Ticks:
     audience.step("deploying the function to the emulator's Lambda")
     stack.deploy(binary, CONFIG)
 
-    def tick(minute: int) -> tuple[Invocation, list[dict[str, Any]]]:
-        invocation, tasks = stack.invoke(event("schedule.json", minute)), stack.tasks()
-        audience.tick(invocation, tasks)
-        return invocation, tasks
+    def tick(minute: int) -> Tick:
+        done = observed(stack, minute)
+        audience.tick(done)
+        return done
 
     audience.step("tick 1: a schedule event wakes the function, through Lambda")
-    burst, tasks_after_burst = tick(0)
-    revisions_after_burst = stack.revisions("")
+    burst = tick(0)
 
     audience.step("tick 2, a minute later: the containers are there, nothing is launched twice")
-    repeated, tasks_after_repeated = tick(1)
+    repeated = tick(1)
 
     audience.step("stopping the tasks (the emulator's take no messages) and restarting the function")
     stack.stop_tasks()
     stack.deploy(binary, CONFIG)
     audience.step("tick 3, a cold start: the derived revisions are found, nothing is registered")
-    restarted, _ = tick(2)
-    return Ticks(
-        burst=burst,
-        repeated=repeated,
-        restarted=restarted,
-        tasks_after_burst=tasks_after_burst,
-        tasks_after_repeated=tasks_after_repeated,
-        revisions_after_burst=revisions_after_burst,
-        revisions_after_restarted=stack.revisions(""),
+    return Ticks(burst, repeated, restarted=tick(2))
+
+
+def observed(stack: Stack, minute: int) -> Tick:
+    """Invokes the function once; what it asked for is read from the emulator's record of calls."""
+    launched_before, registered_before = len(stack.calls(RUN)), len(stack.calls(REGISTER))
+    invocation = stack.invoke(event("schedule.json", minute))
+    launches = stack.calls(RUN)[launched_before:]
+    registrations = stack.calls(REGISTER)[registered_before:]
+    return Tick(
+        invocation,
+        tasks=stack.tasks(),
+        batches=[(short(call["taskDefinition"]), call.get("count", 1)) for call in launches],
+        registered=[call["family"] for call in registrations],
     )
+
+
+def short(reference: str) -> str:
+    """The family:revision of a task definition's ARN; a family stays as it is."""
+    return reference.rpartition("/")[2]
 
 
 def by_revision(tasks: list[dict[str, Any]]) -> Counter[str]:
     """How many tasks run each revision, as family:revision."""
-    return Counter(task["taskDefinitionArn"].rsplit("/", 1)[1] for task in tasks)
+    return Counter(short(task["taskDefinitionArn"]) for task in tasks)
 
 
 def mistakes(ticks: Ticks) -> list[str]:
     """What is not as the arithmetic says, a sentence each; none when all is well."""
-    expected_tasks = {"thumbnail--x4:1": 7, "thumbnail--x2:1": 1, "export:1": 3}
-    expected_revisions = ["export:1", "thumbnail--x2:1", "thumbnail--x4:1", "thumbnail:1"]
-    invocations = {"1": ticks.burst, "2": ticks.repeated, "3": ticks.restarted}
-    found = [f"tick {n} failed: {i.payload}" for n, i in invocations.items() if i.failed]
-    if found:
-        return found
+    by_number = {1: ticks.burst, 2: ticks.repeated, 3: ticks.restarted}
+    failed = {n: tick.invocation for n, tick in by_number.items() if tick.invocation.failed}
+    if failed:
+        return [f"tick {n} failed: {invocation.payload}" for n, invocation in failed.items()]
 
-    def expect(what: str, seen: object, expected: object) -> None:
-        if seen != expected:
-            found.append(f"{what}: {seen}, not {expected}")
+    tasks = {"thumbnail--x4:1": 7, "thumbnail--x2:1": 1, "export:1": 12}
+    batches = [("export:1", 2), ("export:1", 10), ("thumbnail--x2:1", 1), ("thumbnail--x4:1", 7)]
+    expected = {
+        1: (20, batches, ["thumbnail--x2", "thumbnail--x4"]),
+        2: (0, [], []),
+        3: (20, batches, []),
+    }
+    found = []
 
-    def launched(invocation: Invocation) -> int:
-        return int(invocation.payload["totals"]["launchedTasks"])
+    def expect(what: str, seen: object, wanted: object) -> None:
+        if seen != wanted:
+            found.append(f"{what}: {seen}, not {wanted}")
 
-    expect("tasks after tick 1", dict(by_revision(ticks.tasks_after_burst)), expected_tasks)
-    expect("tasks that tick 1 reports", launched(ticks.burst), 11)
-    expect("revisions after tick 1", ticks.revisions_after_burst, expected_revisions)
-    expect("tasks that tick 2 reports", launched(ticks.repeated), 0)
-    expect(
-        "tasks after tick 2",
-        sorted(task["taskArn"] for task in ticks.tasks_after_repeated),
-        sorted(task["taskArn"] for task in ticks.tasks_after_burst),
-    )
-    expect("tasks that tick 3 reports", launched(ticks.restarted), 11)
-    expect("revisions after tick 3", ticks.revisions_after_restarted, expected_revisions)
+    for n, tick in by_number.items():
+        launched, calls, families = expected[n]
+        reported = tick.invocation.payload["totals"]["launchedTasks"]
+        expect(f"tasks that tick {n} reports as launched", reported, launched)
+        expect(f"RunTask calls of tick {n}", sorted(tick.batches), calls)
+        expect(f"families that tick {n} registered", sorted(tick.registered), families)
+        expect(f"tasks after tick {n}", dict(by_revision(tick.tasks)), tasks)
     return found

@@ -3,7 +3,7 @@ deployed to it as a Lambda function.
 
 The emulator listens on loopback only, keeps its data in a folder of its own, and is stopped with
 everything that it started, whatever happens. It accepts nearly anything: it proves the wiring, never
-AWS's rules.
+AWS's rules. But it records every call, so that what the function asked for can be checked.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator
+from unittest import mock
 
 import boto3
+from botocore.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 EVENTS = ROOT / "events"
@@ -33,6 +35,10 @@ REGION = "us-east-1"
 CLUSTER = "jobs"
 SCALER = "ecs-queue-scaler"
 STARTUP_SECONDS = 60
+RECORDED_CALLS = 50
+
+# What a process needs of the person's environment; everything else stays outside (`sealed_off`).
+INHERITED = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH")
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -40,6 +46,9 @@ CREDENTIALS = {
     "AWS_REGION": REGION,
     "AWS_DEFAULT_REGION": REGION,
 }
+
+# A retried invocation would be a tick that nobody asked for.
+ONE_ATTEMPT = Config(retries={"total_max_attempts": 1})
 
 
 class StackError(Exception):
@@ -71,6 +80,7 @@ class Stack:
             region_name=REGION,
             aws_access_key_id="test",
             aws_secret_access_key="test",
+            config=ONE_ATTEMPT,
         )
 
     def create_queue(self, name: str) -> None:
@@ -112,8 +122,10 @@ class Stack:
     def invoke(self, event: dict[str, Any]) -> Invocation:
         """Invokes the function through Lambda, and so through the Lambda Runtime API."""
         answer = self.client("lambda").invoke(FunctionName=SCALER, Payload=json.dumps(event))
-        payload = json.loads(answer["Payload"].read())
-        return Invocation(payload, failed="FunctionError" in answer)
+        payload, failed = json.loads(answer["Payload"].read()), "FunctionError" in answer
+        if not failed and "workers" not in payload:
+            raise StackError(f"the function's answer is no result: {payload}")
+        return Invocation(payload, failed)
 
     def tasks(self) -> list[dict[str, Any]]:
         """The scaler's tasks, as the emulator lists them."""
@@ -131,17 +143,16 @@ class Stack:
         for task in self.tasks():
             self.client("ecs").stop_task(cluster=CLUSTER, task=task["taskArn"])
 
-    def revisions(self, family_prefix: str) -> list[str]:
-        """All revisions whose family begins so, ACTIVE or not, as family:revision."""
-        ecs = self.client("ecs")
-        arns = [
-            arn
-            for status in ("ACTIVE", "INACTIVE")
-            for page in ecs.get_paginator("list_task_definitions").paginate(status=status)
-            for arn in page["taskDefinitionArns"]
-        ]
-        names = (arn.rsplit("/", 1)[1] for arn in arns)
-        return sorted(name for name in names if name.startswith(family_prefix))
+    def calls(self, action: str) -> list[dict[str, Any]]:
+        """The parameters of every call of an ECS action so far, whoever made it, oldest first."""
+        answer = self.client("cloudtrail").lookup_events(
+            LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": action}],
+            MaxResults=RECORDED_CALLS,
+        )
+        if len(answer["Events"]) == RECORDED_CALLS:
+            raise StackError(f"more calls of {action} than one look at the record shows")
+        records = [json.loads(event["CloudTrailEvent"]) for event in reversed(answer["Events"])]
+        return [record["requestParameters"] for record in records]
 
 
 def zipped(binary: Path) -> bytes:
@@ -162,14 +173,21 @@ def event(name: str, minute: int) -> dict[str, Any]:
     return document
 
 
+def built_binary(path: str | None = None) -> Path:
+    """The binary to deploy: the given one, else SCALER_BINARY, else what `cargo build` made."""
+    chosen = path or os.environ.get("SCALER_BINARY") or "target/debug/ecs-queue-scaler"
+    binary = ROOT / chosen
+    if not binary.is_file():
+        raise StackError(f"there is no binary at {binary}: run `cargo build` first")
+    return binary
+
+
 @contextmanager
 def local_aws() -> Iterator[Stack]:
     """An emulator on a free loopback port, with a cluster, for as long as the block runs."""
-    with tempfile.TemporaryDirectory(prefix="ecs-queue-scaler-") as home:
-        # A terminated process would leave the emulator behind; one that exits stops it.
-        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
+    with stopped_by_signals(), sealed_off(), temporary_home() as home:
         stack = Stack(f"http://127.0.0.1:{free_port()}")
-        log = Path(home) / "emulator.log"
+        log = home / "emulator.log"
         with log.open("wb") as output:
             emulator = start_emulator(stack, home, output)
         try:
@@ -178,20 +196,46 @@ def local_aws() -> Iterator[Stack]:
             yield stack
         finally:
             stop(emulator)
-            signal.signal(signal.SIGTERM, before)
 
 
-def start_emulator(stack: Stack, home: str, output: Any) -> subprocess.Popen[bytes]:
-    port = stack.endpoint.rsplit(":", 1)[1]
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SCALER_"))}
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """`kill`, a timeout or a closed terminal end the block as Ctrl-C does: by an exception, so that
+    nothing stays behind."""
+    kinds = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(kind, signal.default_int_handler) for kind in kinds]
+    try:
+        yield
+    finally:
+        for kind, handler in zip(kinds, before):
+            signal.signal(kind, handler)
+
+
+@contextmanager
+def sealed_off() -> Iterator[None]:
+    """Keeps the person's proxies, AWS profiles and emulator settings from boto3, from the emulator
+    and from the function, which inherits the emulator's environment."""
+    environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    no_files = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    with mock.patch.dict(os.environ, {**environment, **CREDENTIALS, **no_files}, clear=True):
+        yield
+
+
+@contextmanager
+def temporary_home() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="ecs-queue-scaler-") as home:
+        yield Path(home)
+
+
+def start_emulator(stack: Stack, home: Path, output: Any) -> subprocess.Popen[bytes]:
     environment = {
-        **inherited,
-        **CREDENTIALS,
+        **os.environ,
         "BIND_HOST": "127.0.0.1",
-        "GATEWAY_PORT": port,
+        "GATEWAY_PORT": stack.endpoint.rsplit(":", 1)[1],
         "MINISTACK_HOST": "127.0.0.1",
-        "SERVICES": "sqs,ecs,lambda,iam,sts,events,logs",
-        "TMPDIR": home,
+        "SERVICES": "sqs,ecs,lambda,iam,sts,events,logs,cloudtrail",
+        "CLOUDTRAIL_RECORDING": "1",
+        "TMPDIR": str(home),
     }
     return subprocess.Popen(
         [sys.executable, "-m", "ministack"],
@@ -216,13 +260,11 @@ def wait_until_healthy(stack: Stack, emulator: subprocess.Popen[bytes], log: Pat
 
 
 def stop(emulator: subprocess.Popen[bytes]) -> None:
-    """Stops the emulator and what it started: they share a process group."""
-    for kind in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(emulator.pid, kind)
-            emulator.wait(timeout=5)
-        except (ProcessLookupError, subprocess.TimeoutExpired):
-            continue
+    """Kills the emulator and what it started: they share a process group, and keep nothing that a
+    gentler end would save."""
+    with suppress(ProcessLookupError):
+        os.killpg(emulator.pid, signal.SIGKILL)
+    emulator.wait()
 
 
 def free_port() -> int:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import copy
-import os
-from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator
 
 import pytest
 
-from scenario import CONFIG, Audience, mistakes, play, prepare
-from stack import ROOT, Stack, event, local_aws
+from scenario import CONFIG, REGISTER, RUN, Audience, mistakes, play, prepare
+from stack import Stack, built_binary, event, local_aws
 
-BINARY = Path(os.environ.get("SCALER_BINARY", ROOT / "target/debug/ecs-queue-scaler"))
+BINARY = built_binary()
 
 
 @pytest.fixture()
@@ -21,28 +19,45 @@ def stack() -> Iterator[Stack]:
         yield running
 
 
+@pytest.fixture()
+def ready(stack: Stack) -> Stack:
+    """Two messages for a good worker, and a second worker whose queue does not exist."""
+    prepare(stack)
+    stack.send("thumbnail", 2)
+    config = copy.deepcopy(CONFIG)
+    config["workers"][1]["queue"] = "nowhere"
+    stack.deploy(BINARY, config)
+    return stack
+
+
+def changes(stack: Stack) -> list[list[dict[str, Any]]]:
+    """Every call so far that changes something in ECS."""
+    return [stack.calls(action) for action in (RUN, REGISTER, "DeregisterTaskDefinition")]
+
+
 def test_a_burst_is_launched_once_and_derived_once(stack: Stack) -> None:
     assert mistakes(play(stack, BINARY, Audience())) == []
 
 
-def test_trouble_is_told_and_stays_with_its_worker(stack: Stack) -> None:
-    prepare(stack)
-    config = copy.deepcopy(CONFIG)
-    config["workers"][1]["queue"] = "nowhere"
-    stack.send("thumbnail", 2)
-    stack.deploy(BINARY, config)
+def test_a_dry_run_changes_nothing(ready: Stack) -> None:
+    before = changes(ready)
+    planned = ready.invoke({"dryRun": True, "only": ["thumbnail"]}).workers["thumbnail"]
+    assert planned["outcome"] == "planned"
+    assert [group["taskDefinition"] for group in planned["launched"]] == ["thumbnail--x2"]
+    assert changes(ready) == before
 
-    planned = stack.invoke({"dryRun": True, "only": ["thumbnail"]})
-    assert planned.workers["thumbnail"]["outcome"] == "planned"
-    assert stack.tasks() == []
 
-    strange = stack.invoke(event("not-ours.json", minute=0))
+def test_an_event_of_another_shape_names_the_accepted_ones(ready: Stack) -> None:
+    before = changes(ready)
+    strange = ready.invoke(event("not-ours.json", minute=0))
     assert strange.failed
     assert "accepted are" in strange.payload["errorMessage"]
-    assert stack.tasks() == []
+    assert changes(ready) == before
 
-    failed = stack.invoke(event("schedule.json", minute=0))
+
+def test_a_missing_queue_fails_the_invocation_and_holds_its_worker_only(ready: Stack) -> None:
+    failed = ready.invoke(event("schedule.json", minute=0))
     assert failed.failed
     assert failed.payload["errorType"] == "WorkersFailed"
     assert "export: GetQueueUrl of nowhere failed" in failed.payload["errorMessage"]
-    assert len(stack.tasks()) == 1
+    assert [task["group"] for task in ready.tasks()] == ["worker:thumbnail"]
