@@ -166,6 +166,17 @@ async fn a_repeated_event_goes_down_no_ladder_a_second_time() {
 }
 
 #[tokio::test]
+async fn equal_failures_are_told_once_with_their_number() {
+    let (world, config) = ten_messages();
+    let failure = |detail: &str| json!({"reason": "RESOURCE:CPU", "detail": detail});
+    let failures = json!([failure("a"), failure("b"), failure("a")]);
+    world.fail("RunTask", 1, Fault::Answer(json!({"tasks": [], "failures": failures})));
+    let report = tick(&scaler(&world, &config), 0).await;
+    let told: Vec<_> = only_worker(&report).failures.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["2 x RESOURCE:CPU (a)", "1 x RESOURCE:CPU (b)"]);
+}
+
+#[tokio::test]
 async fn nothing_placed_is_a_failure() {
     let (world, config) = ten_messages();
     world.fail("RunTask", 1, Fault::Placed(0, "RESOURCE:ENI"));
