@@ -258,6 +258,24 @@ async fn a_bridge_definition_gets_no_network_configuration() {
 }
 
 #[tokio::test]
+async fn a_worker_that_cannot_be_cloned_runs_one_a_task_and_the_rest_is_told() {
+    let world = world_of(&[]);
+    world.queue("export").visible(30);
+    let mut with_port = definition("export");
+    with_port["containerDefinitions"][0]["portMappings"] = json!([{"containerPort": 8080}]);
+    world.register(&with_port);
+    let one = json!({"messagesPerContainer": 1});
+    let report = tick(&scaler(&world, &config(&[worker("export", &one, &json!({}))])), 0).await;
+    let unasked = only_worker(&report);
+    assert_eq!((groups(unasked), unasked.deferred), (vec![(10, 1)], Containers(20)));
+    insta::assert_snapshot!(unasked.decision.as_ref().unwrap().why);
+
+    let two = json!({"maxContainersPerTask": 2});
+    let report = tick(&scaler(&world, &config(&[worker("export", &one, &two)])), 1).await;
+    assert_eq!(only_worker(&report).outcome, Outcome::Failed, "whoever asks for clones is told");
+}
+
+#[tokio::test]
 async fn a_dry_run_tells_all_and_changes_nothing() {
     let world = world_of(&["thumbnail"]);
     world.queue("thumbnail").visible(30);
