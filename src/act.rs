@@ -1,17 +1,22 @@
 //! Carries out a plan: finds or registers revisions, then runs tasks in tens. Makes no choices.
 //!
-//! Each worker is served on its own and keeps its own trouble. Every call is counted by what it
-//! placed, never by what it was asked for.
+//! Each worker is served on its own and keeps its own trouble, a panic too. Every call is counted by
+//! what it placed, never by what it was asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Mutex, PoisonError};
 
-use futures_util::future::{BoxFuture, Shared, join, join_all};
+use futures_util::future::{LocalBoxFuture, Shared, join, join_all};
 use futures_util::{FutureExt, StreamExt, stream};
 
-use crate::aws::{Aws, RunTaskError, RunTasks, Started, TaskFailure};
+use crate::aws::{Aws, RunTaskError, RunTasks, Started, StartedTask, TaskFailure};
+use crate::config::Rung;
+use crate::definition::TaskDefinition;
 use crate::plan::{Action, Call, Group, LaunchPlan, Plan, Revision, WorkerPlan};
-use crate::snapshot::{CallError, ReadError};
-use crate::units::{Containers, Family, RevisionArn, TaskArn, Tasks};
+use crate::shortage::Shortage;
+use crate::snapshot::{CallError, ReadError, Trouble};
+use crate::units::{ClusterName, Containers, Family, RevisionArn, TaskArn, Tasks};
 use crate::variant::{DIGEST_TAG, Variant};
 
 /// Workers served at once.
@@ -36,17 +41,19 @@ pub struct GroupOutcome {
     /// Whether the revision was registered now.
     pub registered: bool,
     /// Tasks that this tick started.
-    pub started: Vec<TaskArn>,
+    pub started: Vec<StartedTask>,
     /// Tasks that an earlier delivery of this tick had started.
     pub adopted: Vec<TaskArn>,
     /// Tasks that were asked for and are not there.
     pub missing: Tasks,
+    /// Of these, the ones that may be there all the same: the call's answer is missing.
+    pub unanswered: Tasks,
     /// Why they are not there, as ECS tells it.
     pub failures: Vec<TaskFailure>,
     /// Calls that were refused as a whole.
     pub errors: Vec<ReadError>,
-    /// A superseded revision that could not be deregistered: untidy, and no worker's trouble.
-    pub untidy: Option<CallError>,
+    /// Superseded revisions that could not be deregistered: untidy, and no worker's trouble.
+    pub untidy: Vec<CallError>,
 }
 
 impl Acted {
@@ -54,38 +61,88 @@ impl Acted {
     pub fn not(plan: WorkerPlan) -> Self {
         Self { plan, groups: Vec::new() }
     }
-}
 
-/// Carries out the plan.
-pub async fn act(cloud: &Aws, plan: Plan) -> Vec<Acted> {
-    let groups = launch_all(cloud, &plan).await;
-    let workers = plan.workers.into_iter().zip(groups);
-    workers.map(|(plan, groups)| Acted { plan, groups }).collect()
-}
-
-async fn launch_all(cloud: &Aws, plan: &Plan) -> Vec<Vec<GroupOutcome>> {
-    let revisions = &Revisions::new(cloud, plan);
-    stream::iter(&plan.workers)
-        .map(async |plan| match &plan.action {
-            Action::Launch(plan) => {
-                let groups = plan.groups.iter();
-                join_all(groups.map(|group| launch_group(cloud, revisions, (plan, group)))).await
-            }
-            Action::Idle(_) | Action::Hold(_) | Action::Refuse(_) => Vec::new(),
+    /// Whether ECS refused to run a revision, as it does when somebody has replaced it since it
+    /// was read.
+    pub fn may_be_stale(&self) -> bool {
+        let errors = self.groups.iter().flat_map(|group| &group.errors);
+        errors.into_iter().any(|error| {
+            matches!(error, ReadError::Call(error) if error.operation == "RunTask"
+                && matches!(error.code.as_deref(), Some("ClientException" | "InvalidParameterException")))
         })
-        .buffered(AT_ONCE)
+    }
+}
+
+/// Carries out the plan, worker by worker in the plan's order.
+pub async fn act(cloud: &Aws, plan: Plan) -> Vec<Acted> {
+    let mut groups = launch_all(cloud, &plan).await;
+    let workers = plan.workers.into_iter().enumerate();
+    let acted = workers
+        .map(|(index, plan)| Acted { plan, groups: groups.remove(&index).unwrap_or_default() });
+    acted.collect()
+}
+
+async fn launch_all(cloud: &Aws, plan: &Plan) -> BTreeMap<usize, Vec<GroupOutcome>> {
+    let shared =
+        &Common { revisions: Revisions::new(cloud, plan), exhausted: Exhausted::default() };
+    let launches = plan.order.iter().filter_map(|index| match &plan.workers.get(*index)?.action {
+        Action::Launch(launch) => Some((*index, &**launch)),
+        Action::Idle(_) | Action::Hold(_) | Action::Refuse(_) => None,
+    });
+    stream::iter(launches)
+        .map(async |(index, launch)| {
+            let groups = launch.groups.iter();
+            let groups = join_all(groups.map(|group| launch_group(cloud, shared, (launch, group))));
+            let groups = AssertUnwindSafe(groups).catch_unwind().await;
+            (index, groups.unwrap_or_else(|_| panicked(launch)))
+        })
+        .buffer_unordered(AT_ONCE)
         .collect()
         .await
 }
 
+/// What is known of a worker's launch that panicked: nothing.
+fn panicked(launch: &LaunchPlan) -> Vec<GroupOutcome> {
+    let groups = launch.groups.iter().map(|group| GroupOutcome {
+        containers_per_task: group.containers_per_task,
+        missing: group.tasks(),
+        unanswered: group.tasks(),
+        errors: vec![ReadError::Panic],
+        ..GroupOutcome::default()
+    });
+    groups.collect()
+}
+
+/// What the workers of a tick share.
+struct Common<'a> {
+    revisions: Revisions<'a>,
+    exhausted: Exhausted,
+}
+
+/// Capacity that met a quota of the account in this tick: asking again would only meet it again.
+#[derive(Default)]
+struct Exhausted(Mutex<BTreeSet<(ClusterName, Rung)>>);
+
+impl Exhausted {
+    fn has(&self, cluster: &ClusterName, rung: &Rung) -> bool {
+        let exhausted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        exhausted.contains(&(cluster.clone(), rung.clone()))
+    }
+
+    fn add(&self, cluster: &ClusterName, rung: &Rung) {
+        let mut exhausted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        exhausted.insert((cluster.clone(), rung.clone()));
+    }
+}
+
 async fn launch_group(
     cloud: &Aws,
-    revisions: &Revisions<'_>,
+    common: &Common<'_>,
     (plan, group): (&LaunchPlan, &Group),
 ) -> GroupOutcome {
     let mut outcome =
         GroupOutcome { containers_per_task: group.containers_per_task, ..GroupOutcome::default() };
-    let found = match revisions.of(&group.revision).await {
+    let found = match common.revisions.of(&group.revision).await {
         Ok(found) => found,
         Err(error) => {
             outcome.errors.push(error);
@@ -93,7 +150,8 @@ async fn launch_group(
             return outcome;
         }
     };
-    let calls = group.calls.iter().map(|call| run(cloud, plan, &found.revision, call));
+    let launch = Launch { cloud, plan, revision: &found.revision, exhausted: &common.exhausted };
+    let calls = group.calls.iter().map(|call| launch.run(call));
     let (all_called, untidy) = join(join_all(calls), found.retired()).await;
     for called in all_called {
         outcome.add(called, plan);
@@ -109,9 +167,9 @@ async fn launch_group(
 struct Found<'a> {
     revision: RevisionArn,
     registered: bool,
-    /// Deregisters the revision that this one supersedes, once for all who wait for it. It gives
+    /// Deregisters the revisions that this one supersedes, once for all who wait for it. It gives
     /// what went wrong.
-    retiring: Option<Shared<BoxFuture<'a, Option<CallError>>>>,
+    retiring: Option<Shared<LocalBoxFuture<'a, Vec<CallError>>>>,
 }
 
 impl Found<'_> {
@@ -119,12 +177,15 @@ impl Found<'_> {
         Self { revision: revision.clone(), registered: false, retiring: None }
     }
 
-    async fn retired(&self) -> Option<CallError> {
-        self.retiring.clone()?.await
+    async fn retired(&self) -> Vec<CallError> {
+        match self.retiring.clone() {
+            Some(retiring) => retiring.await,
+            None => Vec::new(),
+        }
     }
 }
 
-type Finding<'a> = Shared<BoxFuture<'a, Result<Found<'a>, ReadError>>>;
+type Finding<'a> = Shared<LocalBoxFuture<'a, Result<Found<'a>, ReadError>>>;
 
 /// The revisions that a plan needs, each found once: two workers may share one.
 struct Revisions<'a>(BTreeMap<(&'a Family, &'a str), Finding<'a>>);
@@ -141,7 +202,7 @@ impl<'a> Revisions<'a> {
         });
         let finding = |variant: &'a Variant| {
             let key = (&variant.family, variant.digest.as_str());
-            (key, find_or_register(cloud, variant).boxed().shared())
+            (key, find_or_register(cloud, variant).boxed_local().shared())
         };
         Self(variants.map(finding).collect())
     }
@@ -162,79 +223,161 @@ impl<'a> Revisions<'a> {
 }
 
 /// The revision of this very content: the family's newest if its digest says so, else a new one.
-/// The one that it supersedes is retired while tasks are started; a crash before that leaves it
-/// ACTIVE, which costs nothing.
+/// The one that it supersedes is retired while tasks are started.
 async fn find_or_register<'a>(cloud: &'a Aws, variant: &Variant) -> Result<Found<'a>, ReadError> {
     let newest = cloud.read.newest_revision(&variant.family).await?;
-    if let Some(found) = newest.as_ref().filter(|r| r.tag(DIGEST_TAG) == Some(&variant.digest)) {
+    if let Some(found) = newest.as_ref().filter(|found| is_of(variant, found)) {
         return Ok(Found::existing(&found.arn));
     }
-    let revision = cloud.write.register(variant).await?;
-    let retiring = newest.map(|superseded| {
-        let retire = async move { cloud.write.deregister(&superseded.arn).await.err() };
-        retire.boxed().shared()
-    });
+    let revision = match cloud.write.register(variant).await {
+        // It may have been made: there is no token that would make a second call the same.
+        Err(error) if error.trouble == Trouble::Unanswered => {
+            let newest = cloud.read.newest_revision(&variant.family).await?;
+            newest.filter(|found| is_of(variant, found)).ok_or(error)?.arn
+        }
+        registered => registered?,
+    };
+    let retiring = newest.map(|superseded| retire(cloud, superseded.arn).boxed_local().shared());
     Ok(Found { revision, registered: true, retiring })
+}
+
+fn is_of(variant: &Variant, found: &TaskDefinition) -> bool {
+    found.tag(DIGEST_TAG) == Some(&variant.digest)
+}
+
+/// Deregisters a superseded revision, and the one before it: a crash between a registration and
+/// this leaves one ACTIVE, until the next change of the definition takes it away here.
+async fn retire(cloud: &Aws, superseded: RevisionArn) -> Vec<CallError> {
+    let retired = cloud.write.deregister(&superseded).await;
+    if let Some(before) = superseded.before() {
+        // Mostly it is INACTIVE already.
+        drop(cloud.write.deregister(&before).await);
+    }
+    retired.err().into_iter().collect()
 }
 
 /// What one planned call came to, over all rungs of the ladder.
 #[derive(Default)]
 struct Called {
-    tasks: Vec<TaskArn>,
+    tasks: Vec<StartedTask>,
     adopted: Vec<TaskArn>,
     failures: Vec<TaskFailure>,
     missing: Tasks,
+    unanswered: Tasks,
     error: Option<CallError>,
 }
 
-/// Runs a call's tasks; what a rung does not place is tried on the next, with that rung's token.
-async fn run(cloud: &Aws, plan: &LaunchPlan, revision: &RevisionArn, call: &Call) -> Called {
-    let mut called = Called { missing: call.tasks, ..Called::default() };
-    for (rung, token) in plan.launch.rungs.iter().zip(&call.tokens) {
-        let run = RunTasks {
-            cluster: &plan.cluster,
-            revision,
-            count: called.missing,
-            token,
-            marks: &plan.marks,
-            launch: &plan.launch,
-            network_mode: plan.network_mode,
-            rung,
-        };
-        match cloud.write.run_tasks(run).await {
+/// What all calls of a group have in common.
+struct Launch<'a> {
+    cloud: &'a Aws,
+    plan: &'a LaunchPlan,
+    revision: &'a RevisionArn,
+    exhausted: &'a Exhausted,
+}
+
+/// Whether a call goes on to the next rung of the ladder.
+enum Next {
+    Rung,
+    End,
+}
+
+impl Launch<'_> {
+    /// Runs a call's tasks; what a rung does not place is tried on the next, with that rung's token.
+    async fn run(&self, call: &Call) -> Called {
+        let Self { cloud, plan, revision, exhausted } = *self;
+        let mut called = Called { missing: call.tasks, ..Called::default() };
+        for (rung, token) in plan.launch.rungs.iter().zip(&call.tokens) {
+            if exhausted.has(&plan.cluster, rung) {
+                called.not_asked();
+                continue;
+            }
+            let run = RunTasks {
+                cluster: &plan.cluster,
+                revision,
+                count: called.missing,
+                token,
+                marks: &plan.marks,
+                launch: &plan.launch,
+                network_mode: plan.network_mode,
+                rung,
+            };
+            let answer = cloud.write.run_tasks(run).await;
+            if is_quota(&answer) {
+                exhausted.add(&plan.cluster, rung);
+            }
+            if let Next::End = called.add(answer) {
+                break;
+            }
+        }
+        called
+    }
+}
+
+/// Whether an answer says that the account's quota is reached.
+fn is_quota(answer: &Result<Started, RunTaskError>) -> bool {
+    let of = |reason: &str, detail| Shortage::of(reason, detail) == Shortage::Quota;
+    match answer {
+        Ok(started) => started.failures.iter().any(|f| of(&f.reason, f.detail.as_deref())),
+        Err(RunTaskError::Call(error)) if error.trouble == Trouble::Refused => {
+            of(error.code.as_deref().unwrap_or_default(), Some(&error.message))
+        }
+        Err(_) => false,
+    }
+}
+
+impl Called {
+    fn add(&mut self, answer: Result<Started, RunTaskError>) -> Next {
+        match answer {
             Ok(Started { tasks, failures }) => {
-                called.missing = called.missing.minus(Tasks::counted(tasks.len()));
-                called.tasks.extend(tasks);
-                called.failures.extend(failures);
+                self.missing = self.missing.minus(Tasks::counted(tasks.len()));
+                self.tasks.extend(tasks);
+                self.failures.extend(failures);
+                self.error = None;
+                if self.missing == Tasks::ZERO { Next::End } else { Next::Rung }
             }
             Err(RunTaskError::Conflict(tasks)) => {
-                called.missing = called.missing.minus(Tasks::counted(tasks.len()));
-                called.adopted.extend(tasks);
+                self.missing = self.missing.minus(Tasks::counted(tasks.len()));
+                self.adopted.extend(tasks);
                 // An earlier delivery went down this ladder; how far, ECS does not tell.
-                break;
+                Next::End
             }
             Err(RunTaskError::Call(error)) => {
-                called.error = Some(error);
-                break;
+                // Only where nothing can have been started may another rung start it.
+                let next = match error.trouble {
+                    Trouble::Refused => Next::Rung,
+                    Trouble::Later | Trouble::OutOfTime => Next::End,
+                    Trouble::Unanswered => {
+                        self.unanswered = self.missing;
+                        Next::End
+                    }
+                };
+                self.error = Some(error);
+                next
             }
         }
-        if called.missing == Tasks::ZERO {
-            break;
-        }
     }
-    called
+
+    fn not_asked(&mut self) {
+        let failure = TaskFailure {
+            reason: "quota".to_owned(),
+            detail: Some("not asked: an earlier call of this tick met it".to_owned()),
+        };
+        self.failures.extend((0..self.missing.0).map(|_| failure.clone()));
+    }
 }
 
 impl GroupOutcome {
     /// Adds a call. A task that the snapshot showed already is not what is owed now: ECS repeats
     /// the answer of a repeated token, and the rest is left to the next tick.
     fn add(&mut self, called: Called, plan: &LaunchPlan) {
-        let Called { tasks, adopted, failures, missing, error } = called;
-        let is_known = |task: &TaskArn| plan.known.contains(task);
-        let (known, started): (Vec<_>, Vec<_>) = tasks.into_iter().partition(is_known);
-        let adopted: Vec<_> = known.into_iter().chain(adopted).collect();
+        let Called { tasks, adopted, failures, missing, unanswered, error } = called;
+        let is_known = |arn: &TaskArn| plan.known.contains(arn);
+        let (known, started): (Vec<_>, Vec<_>) =
+            tasks.into_iter().partition(|task| is_known(&task.arn));
+        let adopted: Vec<_> = known.into_iter().map(|task| task.arn).chain(adopted).collect();
         let not_owed = Tasks::counted(adopted.iter().filter(|task| is_known(task)).count());
         self.missing = self.missing.plus(missing).plus(not_owed);
+        self.unanswered = self.unanswered.plus(unanswered);
         self.started.extend(started);
         self.adopted.extend(adopted);
         self.failures.extend(failures);

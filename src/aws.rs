@@ -2,7 +2,9 @@
 //! [`WriteCloud`] changes and decides nothing.
 
 mod ecs;
+mod pace;
 mod sqs;
+mod tasks;
 mod wire;
 
 use std::error::Error;
@@ -14,21 +16,22 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecs::operation::RequestId;
 
-pub use ecs::{RunTaskError, RunTasks, Started, TaskFailure, WriteCloud};
-pub use sqs::Queue;
+use tokio::time::Instant;
 
+pub use ecs::{RunTaskError, RunTasks, Started, StartedTask, TaskFailure, WriteCloud};
+pub use sqs::QueueRead;
+
+use self::pace::{About, Pace, trouble};
 use self::wire::CallCounter;
 use crate::snapshot::CallError;
 use crate::units::Region;
 
 /// A handshake inside a Region takes milliseconds.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The slowest call, `RunTask` of ten Fargate tasks, takes about one second.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(6);
-
-/// Three attempts and the pauses between them.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
+/// The slowest call, `RunTask` of ten Fargate tasks, takes about one second. A call that starts at
+/// the last moment ends before `deadlineMargin` does, which is five seconds at least.
+const CALL_TIMEOUT: Duration = Duration::from_millis(4500);
 
 /// Both halves of the cloud, for one process.
 #[derive(Clone, Debug)]
@@ -47,6 +50,7 @@ pub struct ReadCloud {
     sqs: aws_sdk_sqs::Client,
     region: Region,
     urls: sqs::QueueUrls,
+    pace: Pace,
 }
 
 /// The environment names no Region.
@@ -55,45 +59,49 @@ pub struct ReadCloud {
 pub struct NoRegion;
 
 impl Aws {
-    /// Clients from the environment, with bounds on every wait: the SDK itself has none.
+    /// Clients from the environment.
     ///
     /// # Errors
     /// When no Region is configured.
     pub async fn connect() -> Result<Self, NoRegion> {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-            .operation_timeout(OPERATION_TIMEOUT)
-            .build();
-        let retries = RetryConfig::standard()
-            .with_max_attempts(3)
-            .with_initial_backoff(Duration::from_millis(200))
-            .with_max_backoff(Duration::from_secs(2));
-        let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .timeout_config(timeouts)
-            .retry_config(retries)
-            .load()
-            .await;
-        Self::new(&config)
+        Self::new(&aws_config::defaults(BehaviorVersion::v2026_01_12()).load().await)
     }
 
-    /// Clients from a configuration, such as a test's.
+    /// Clients from a configuration, such as a test's, with bounds on every wait: the SDK itself
+    /// has none.
     ///
     /// # Errors
     /// When it names no Region.
     pub fn new(config: &SdkConfig) -> Result<Self, NoRegion> {
         let region = config.region().ok_or(NoRegion)?;
         let region = Region::from(region.as_ref());
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(CALL_TIMEOUT)
+            .operation_timeout(CALL_TIMEOUT)
+            .build();
+        let once = RetryConfig::disabled(); // `pace` is the layer that repeats
+        let config = config.to_builder().timeout_config(timeouts).retry_config(once).build();
         let calls = CallCounter::default();
-        let ecs = aws_sdk_ecs::config::Builder::from(config).interceptor(calls.clone()).build();
-        let sqs = aws_sdk_sqs::config::Builder::from(config).interceptor(calls.clone()).build();
+        let ecs = aws_sdk_ecs::config::Builder::from(&config).interceptor(calls.clone()).build();
+        let sqs = aws_sdk_sqs::config::Builder::from(&config).interceptor(calls.clone()).build();
         let ecs = aws_sdk_ecs::Client::from_conf(ecs);
         let sqs = aws_sdk_sqs::Client::from_conf(sqs);
+        let pace = Pace::default();
         Ok(Self {
-            write: WriteCloud::new(ecs.clone()),
-            read: ReadCloud { ecs, sqs, region, urls: sqs::QueueUrls::default() },
+            write: WriteCloud::new(ecs.clone(), pace.clone()),
+            read: ReadCloud { ecs, sqs, region, urls: sqs::QueueUrls::default(), pace },
             calls,
         })
+    }
+
+    /// The same clients for a tick that starts no call after this.
+    #[must_use]
+    pub fn until(&self, no_call_after: Instant) -> Self {
+        let mut aws = self.clone();
+        aws.read.pace = self.read.pace.until(no_call_after);
+        aws.write = self.write.until(no_call_after);
+        aws
     }
 
     /// Requests sent since the process began, retries included.
@@ -110,7 +118,7 @@ impl ReadCloud {
 }
 
 /// An SDK error as far as it may be shown. Its `Debug` is not used: it may hold the whole answer.
-fn call_error<E>(operation: &'static str, subject: &str, error: &SdkError<E>) -> CallError
+fn call_error<E>(about: About<'_>, error: &SdkError<E>) -> CallError
 where
     E: Error + ProvideErrorMetadata + 'static,
 {
@@ -121,7 +129,8 @@ where
         None => explained(chain(error)),
     };
     let request_id = error.meta().request_id().map(str::to_owned);
-    CallError { operation, subject: subject.to_owned(), code, message, request_id }
+    let (operation, subject) = (about.operation, about.subject.to_owned());
+    CallError { operation, subject, code, message, request_id, trouble: trouble(error) }
 }
 
 /// The SDK says where it looked for credentials, and not what a person can do.

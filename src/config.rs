@@ -24,6 +24,32 @@ pub struct Config {
     pub workers: Vec<Worker>,
     /// The workers that cannot, and why.
     pub refused: Vec<Refused>,
+    /// The bounds of a tick over all workers.
+    pub limits: Limits,
+}
+
+/// The bounds of a tick over all workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Tasks that one tick may start.
+    pub tasks_per_tick: Tasks,
+    /// Tasks that may be started within an hour.
+    pub tasks_per_hour: Tasks,
+    /// With less than this left of the invocation's time, no call is started.
+    pub deadline_margin: Duration,
+    /// A schedule's event that is older is refused: it would act for a time that is gone.
+    pub max_event_age: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            tasks_per_tick: Tasks(1000),
+            tasks_per_hour: Tasks(10_000),
+            deadline_margin: Duration::from_secs(5),
+            max_event_age: Duration::from_mins(5),
+        }
+    }
 }
 
 /// A worker whose part of the configuration is wrong: nothing is done for it.
@@ -76,6 +102,20 @@ pub struct Scaling {
     pub in_flight_per_container: Messages,
     /// Whether delayed messages count as backlog.
     pub delayed: Delayed,
+    /// A task that has not reached RUNNING by then is no capacity any more.
+    pub stuck_after: Duration,
+    /// What repeated failures of its tasks lead to.
+    pub breaker: Breaker,
+}
+
+/// What repeated failures of a worker's tasks lead to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Breaker {
+    /// One canary at a time, until one runs well.
+    #[default]
+    On,
+    /// Nothing.
+    Off,
 }
 
 /// What delayed messages mean.
@@ -174,7 +214,7 @@ pub enum PropagateTags {
 }
 
 /// One rung of the capacity ladder.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rung {
     /// The cluster's own default strategy.
     ClusterDefault,
@@ -194,6 +234,11 @@ impl Rung {
                 Some(matches!(name.as_str(), "FARGATE" | "FARGATE_SPOT"))
             }
         }
+    }
+
+    /// Whether tasks of this rung run on Fargate Spot.
+    pub fn is_spot(&self) -> bool {
+        matches!(self, Self::CapacityProvider(name) if name == "FARGATE_SPOT")
     }
 }
 

@@ -2,35 +2,73 @@
 //! network, no randomness, no log, no failure. What is wrong is part of the plan.
 
 mod demand;
+mod health;
 mod packing;
+mod share;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use self::packing::{Packed, Room};
-use crate::config::{Config, Packing, Strategy, Worker};
+use self::share::Allowance;
+use crate::config::{Breaker, Config, Limits, Packing, Strategy, Worker};
 use crate::definition::Tag;
 use crate::fargate::{MicroDollars, PriceList};
 use crate::plan::{
-    Action, Alive, Call, ClientToken, Decision, Deferred, Group, Idle, LaunchPlan, Marks,
-    NetworkMode, Plan, Refusal, Revision, WorkerPlan,
+    Action, Alive, Bound, Call, ClientToken, Decision, Deferred, Group, Health, Idle, LaunchPlan,
+    Marks, NetworkMode, Plan, Refusal, Revision, TICK_TAG, TaskBound, WORKER_TAG, WorkerPlan,
 };
-use crate::snapshot::{ContainerStatus, Depth, Read, ReadError, Snapshot, Task};
+use crate::snapshot::{
+    ClusterTasks, ContainerStatus, Depth, Ended, Queue, Read, ReadError, Snapshot, Task,
+};
 use crate::units::{Containers, TaskArn, Tasks};
 use crate::variant::{MOST_CONTAINERS, Obstacle, Recipe};
 
 /// Source: ECS API, `RunTaskRequest.count`.
 const MOST_TASKS_A_CALL: u32 = 10;
 
-/// Decides for every worker on its own.
+/// Decides for every worker on its own; then, where the bounds of all workers together leave less
+/// than they are owed, once more for those who get less.
 pub fn decide(config: &Config, snapshot: &Snapshot) -> Plan {
-    let served = config.workers.iter().map(|worker| decide_worker(worker, snapshot));
+    let decide =
+        |worker: &Worker, allowance| apart(worker, || decide_worker((worker, allowance), snapshot));
+    let served = config.workers.iter().map(|worker| decide(worker, None));
+    let mut workers: Vec<_> = served.collect();
+    let order = share::order(&workers, &snapshot.memories);
+    let Allowance { tasks, bound } = allowance(&config.limits, snapshot);
+    for (index, tasks) in share::cuts(&workers, &order, tasks) {
+        if let (Some(plan), Some(worker)) = (workers.get_mut(index), config.workers.get(index)) {
+            *plan = decide(worker, Some(Allowance { tasks, bound }));
+        }
+    }
     let refused = config.refused.iter().map(|refused| WorkerPlan {
-        worker: refused.worker.clone(),
-        depth: None,
-        alive: None,
         action: Action::Refuse(Refusal::Config(refused.problems.clone())),
+        ..WorkerPlan::new(&refused.worker)
     });
-    Plan { workers: served.chain(refused).collect() }
+    workers.extend(refused);
+    Plan { workers, order }
+}
+
+/// A panic is a fault of ours, and its worker's trouble only.
+fn apart(worker: &Worker, decide: impl FnOnce() -> WorkerPlan) -> WorkerPlan {
+    catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(|_| WorkerPlan {
+        action: Action::Hold(ReadError::Panic),
+        ..WorkerPlan::new(&worker.name)
+    })
+}
+
+/// What all workers together may start: in this tick, and in the hour that ends with it.
+fn allowance(limits: &Limits, snapshot: &Snapshot) -> Allowance {
+    let an_hour_ago = snapshot.now.checked_sub(Duration::from_hours(1)).unwrap_or(snapshot.now);
+    let clusters = snapshot.tasks.values().flatten();
+    let started: Tasks = clusters.map(|cluster| cluster.started_since(an_hour_ago)).sum();
+    let hour = limits.tasks_per_hour.minus(started);
+    if hour < limits.tasks_per_tick {
+        Allowance { tasks: hour, bound: TaskBound::MaxTasksPerHour }
+    } else {
+        Allowance { tasks: limits.tasks_per_tick, bound: TaskBound::MaxTasksPerTick }
+    }
 }
 
 /// Whether anything can be owed at this depth. If not, nothing else has to be read: a container
@@ -40,22 +78,22 @@ pub fn can_owe(worker: &Worker, depth: &Depth) -> bool {
     demand::waiting(scaling, depth).0 != 0 || scaling.min_containers != Containers::ZERO
 }
 
-fn decide_worker(worker: &Worker, snapshot: &Snapshot) -> WorkerPlan {
-    let mut plan =
-        WorkerPlan { worker: worker.name.clone(), depth: None, alive: None, action: Action::NONE };
-    plan.action = decide_action(worker, snapshot, &mut plan).unwrap_or_else(|trouble| trouble);
+fn decide_worker(asked: (&Worker, Option<Allowance>), snapshot: &Snapshot) -> WorkerPlan {
+    let mut plan = WorkerPlan::new(&asked.0.name);
+    plan.action = decide_action(asked, snapshot, &mut plan).unwrap_or_else(|trouble| trouble);
     plan
 }
 
 /// What is to be done, or what keeps it from being done. On the way the plan learns what was read.
 fn decide_action(
-    worker: &Worker,
+    (worker, allowance): (&Worker, Option<Allowance>),
     snapshot: &Snapshot,
     plan: &mut WorkerPlan,
 ) -> Result<Action, Action> {
-    let depth = *read(&snapshot.queues, &worker.name, "GetQueueAttributes")?;
-    plan.depth = Some(depth);
-    if !can_owe(worker, &depth) {
+    let queue = *read(&snapshot.queues, &worker.name, "GetQueueAttributes")?;
+    plan.depth = Some(queue.depth);
+    plan.health.redrive = queue.redrive;
+    if !can_owe(worker, &queue.depth) {
         return Ok(Action::NONE);
     }
     let tasks = read(&snapshot.tasks, &worker.cluster, "ListTasks")?;
@@ -63,10 +101,60 @@ fn decide_action(
     let definition = read(&snapshot.definitions, name, "DescribeTaskDefinition")?;
     let recipe = Recipe::new(definition, worker.container.as_deref(), &worker.packing)
         .map_err(Refusal::Definition)?;
-    let own: Vec<_> = tasks.iter().filter(|task| task.worker == worker.name).collect();
-    let alive = count_alive(&own, &recipe);
+    let own = OwnTasks::of(worker, tasks);
+    let stuck = own.stuck(worker, snapshot);
+    let alive = count_alive(&own.alive, &stuck, &recipe);
     plan.alive = Some(alive);
-    Ok(decide_launch(&Facts { worker, snapshot, depth, alive, own: &own, recipe })?)
+    plan.health.stuck = stuck.iter().map(|task| task.arn.clone()).collect();
+    if worker.scaling.breaker == Breaker::On {
+        let names = recipe.names(MOST_CONTAINERS);
+        plan.health.breaker =
+            health::tripped((&own.alive, &stuck), &own.ended, &names, snapshot.now);
+    }
+    if own.are_of_this_tick_or_later(snapshot) {
+        return Ok(Action::Idle(Idle::Superseded));
+    }
+    let facts = Facts {
+        worker,
+        snapshot,
+        queue,
+        alive,
+        own: &own,
+        recipe,
+        health: &plan.health,
+        allowance,
+    };
+    Ok(decide_launch(&facts)?)
+}
+
+/// A worker's tasks.
+struct OwnTasks<'a> {
+    alive: Vec<&'a Task>,
+    ended: Vec<&'a Ended>,
+}
+
+impl<'a> OwnTasks<'a> {
+    fn of(worker: &Worker, tasks: &'a ClusterTasks) -> Self {
+        Self {
+            alive: tasks.alive.iter().filter(|task| task.worker == worker.name).collect(),
+            ended: tasks.ended.iter().filter(|task| task.worker == worker.name).collect(),
+        }
+    }
+
+    fn stuck(&self, worker: &Worker, snapshot: &Snapshot) -> Vec<&'a Task> {
+        let after = worker.scaling.stuck_after;
+        let is_stuck = |task: &&&Task| health::is_stuck(task, snapshot.now, after);
+        self.alive.iter().filter(is_stuck).copied().collect()
+    }
+
+    /// A tick that was acted on already is not acted on again, nor one that came after its time:
+    /// what was seen of the queue since then was answered by others.
+    fn are_of_this_tick_or_later(&self, snapshot: &Snapshot) -> bool {
+        let Some(this) = snapshot.tick.instant() else { return false };
+        let alive = self.alive.iter().map(|task| task.tick);
+        let all = alive.chain(self.ended.iter().map(|task| task.tick));
+        all.flatten().any(|tick| this <= tick)
+    }
 }
 
 /// What was read under a key. A snapshot that lacks what a decision needs holds, as a failed read
@@ -84,17 +172,20 @@ fn read<'a, K: Ord, T>(
 struct Facts<'a> {
     worker: &'a Worker,
     snapshot: &'a Snapshot,
-    depth: Depth,
+    queue: Queue,
     alive: Alive,
-    own: &'a [&'a Task],
+    own: &'a OwnTasks<'a>,
     recipe: Recipe<'a>,
+    health: &'a Health,
+    allowance: Option<Allowance>,
 }
 
 fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
-    let Facts { worker, depth, alive, recipe, .. } = facts;
+    let Facts { worker, queue, alive, recipe, .. } = facts;
     let packing = &worker.packing;
     let (per_task, obstacle) = containers_per_task(recipe, packing)?;
-    let decision = demand::decide(worker, *depth, *alive, per_task);
+    let mut decision = demand::decide(worker, queue.depth, *alive, per_task);
+    restrain(&mut decision, facts);
     if decision.launch == Containers::ZERO {
         return Ok(Action::Idle(Idle::Answered(decision)));
     }
@@ -103,7 +194,11 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
         Some("awsvpc") => NetworkMode::AwsVpc,
         _ => NetworkMode::Other,
     };
-    let room = Room { per_task, tasks: packing.max_tasks };
+    let (tasks, bound) = match facts.allowance {
+        Some(Allowance { tasks, bound }) if tasks < packing.max_tasks => (tasks, bound),
+        _ => (packing.max_tasks, TaskBound::MaxTasks),
+    };
+    let room = Room { per_task, tasks };
     let packed = pack(facts, &decision, room);
     let mut numbered = 0..;
     let groups = packed
@@ -113,7 +208,8 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
         .collect::<Result<_, _>>()?;
     let deferred = (packed.deferred != Containers::ZERO).then_some(Deferred {
         containers: packed.deferred,
-        max_tasks: room.tasks,
+        tasks,
+        bound,
         per_task,
         obstacle,
     });
@@ -126,8 +222,24 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
         groups,
         deferred,
         hourly_price: hourly_price(facts, &packed),
-        known: facts.own.iter().map(|task| task.arn.clone()).collect::<BTreeSet<TaskArn>>(),
+        known: facts.own.alive.iter().map(|task| task.arn.clone()).collect::<BTreeSet<TaskArn>>(),
     })))
+}
+
+/// What the worker's last launches came to bounds the next one.
+fn restrain(decision: &mut Decision, facts: &Facts<'_>) {
+    let Facts { worker, snapshot, queue, alive, health, .. } = facts;
+    let memory = snapshot.memories.get(&worker.name);
+    let round = memory.and_then(|memory| memory.round.as_ref());
+    let state = (queue.redrive, queue.depth.total(), alive.tasks);
+    if let Some((fruitless, wait)) = health::back_off(round, state, snapshot.now) {
+        decision.restrain(Containers::ZERO, Bound::BackOff { fruitless, wait });
+    }
+    if health.breaker.is_some() {
+        let starting = alive.capacity().minus(alive.running);
+        let canary = Containers(1).minus(starting);
+        decision.restrain(canary, Bound::Canary(canary));
+    }
 }
 
 /// The most containers a task may have. An operator who asks for several gets them or an error; a
@@ -198,17 +310,20 @@ fn batches(tasks: Tasks) -> impl Iterator<Item = Tasks> {
 
 fn marks(facts: &Facts<'_>) -> Marks {
     let (snapshot, worker) = (facts.snapshot, facts.worker);
-    let tag = |key: &str, value: String| Tag { key: format!("ecs-queue-scaler:{key}"), value };
+    let tag = |key: &str, value: String| Tag { key: key.to_owned(), value };
     Marks {
         scaler: snapshot.scaler.clone(),
         group: format!("worker:{}", worker.name),
-        tags: vec![tag("worker", worker.name.to_string()), tag("tick", snapshot.tick.to_string())],
+        tags: vec![
+            tag(WORKER_TAG, worker.name.to_string()),
+            tag(TICK_TAG, snapshot.tick.to_string()),
+        ],
     }
 }
 
 /// A worker container is alive until ECS says that it stopped: one that ECS does not list yet is
 /// on its way.
-fn count_alive(tasks: &[&Task], recipe: &Recipe<'_>) -> Alive {
+fn count_alive(tasks: &[&Task], stuck: &[&Task], recipe: &Recipe<'_>) -> Alive {
     let names = recipe.names(MOST_CONTAINERS);
     let mut alive = Alive::default();
     for task in tasks {
@@ -221,5 +336,12 @@ fn count_alive(tasks: &[&Task], recipe: &Recipe<'_>) -> Alive {
         alive.containers = alive.containers.plus(all.minus(with(ContainerStatus::Stopped)));
         alive.running = alive.running.plus(with(ContainerStatus::Running));
     }
+    for task in stuck {
+        alive.stuck_tasks = alive.stuck_tasks.plus(Tasks(1));
+        alive.stuck = alive.stuck.plus(task.revision.family().worker_containers());
+    }
     alive
 }
+
+#[cfg(test)]
+mod tests;

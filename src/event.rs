@@ -43,6 +43,16 @@ pub enum Tick {
     Request(String),
 }
 
+impl Tick {
+    /// The instant of the schedule, where there is one.
+    pub fn instant(&self) -> Option<Timestamp> {
+        match self {
+            Self::Scheduled(time) => Some(*time),
+            Self::Request(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Tick {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -74,7 +84,17 @@ impl EventError {
 const OWN_KEYS: [&str; 3] = ["scheduledTime", "dryRun", "only"];
 
 /// The keys of a configuration, which an invocation may bring beside its own.
-const CONFIG_KEYS: [&str; 5] = ["workers", "cluster", "launch", "capacity", "watcherImage"];
+const CONFIG_KEYS: [&str; 9] = [
+    "workers",
+    "cluster",
+    "launch",
+    "capacity",
+    "watcherImage",
+    "maxTasksPerTick",
+    "maxTasksPerHour",
+    "deadlineMargin",
+    "maxEventAge",
+];
 
 impl Event {
     /// Reads a payload; `request_id` names the tick where no schedule does.

@@ -19,7 +19,7 @@ pub mod snapshot; // the world as read once
 pub mod decide; // (&Config, &Snapshot) -> Plan
 pub mod plan; // what is to be done, and why
 pub mod act; // carries it out, through `aws::WriteCloud`
-pub mod recent; // and remembers it for some minutes
+pub mod ledger; // what this process remembers of earlier ticks
 pub mod report; // what happened
 pub mod log; // what of it may be logged
 
@@ -27,5 +27,6 @@ pub mod units; // what they speak in
 pub mod fargate;
 pub mod definition;
 pub mod variant;
+pub mod shortage;
 
 pub mod aws; // the edge

@@ -5,8 +5,9 @@ use std::{env, io};
 use ecs_queue_scaler::aws::Aws;
 use ecs_queue_scaler::event::Mode;
 use ecs_queue_scaler::log;
-use ecs_queue_scaler::run::Scaler;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use ecs_queue_scaler::run::{Invocation, Scaler};
+use jiff::Timestamp;
+use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
 use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
@@ -24,9 +25,15 @@ async fn main() -> Result<(), Error> {
     let scaler = Scaler::new(&name, &variable("SCALER_CONFIG", "file:workers.yaml"), mode)?;
     let scaler = &Scaler { aws: Aws::connect().await, ..scaler };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
-        scaler.run(&event.payload, &event.context.request_id).await
+        let Context { request_id, deadline, .. } = &event.context;
+        scaler.run(&event.payload, &Invocation::new(request_id, now(), *deadline)).await
     }))
     .await
+}
+
+#[expect(clippy::disallowed_methods, reason = "the binary tells the time, once a tick")]
+fn now() -> Timestamp {
+    Timestamp::now()
 }
 
 #[expect(clippy::disallowed_methods, reason = "only the binaries read the environment")]

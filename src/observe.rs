@@ -6,70 +6,96 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
+use tokio::time::Instant;
 
-use crate::aws::{Queue, ReadCloud};
+use crate::aws::{QueueRead, ReadCloud};
 use crate::config::{Config, Worker};
 use crate::decide::can_owe;
+use crate::definition::TaskDefinition;
 use crate::event::Tick;
-use crate::recent::Recent;
-use crate::snapshot::{Depth, Read, ReadError, Snapshot};
-use crate::units::{ScalerName, WorkerName};
+use crate::ledger::Ledger;
+use crate::snapshot::{ClusterTasks, Queue, Read, ReadError, Snapshot};
+use crate::units::{ClusterName, ScalerName, TaskDefinitionRef, WorkerName};
 
 /// Requests under way at once: enough to hide the latency, few enough for a small function.
 const AT_ONCE: usize = 32;
 
-/// Reads the world for one tick.
+/// Reads the world for one tick, and adds what this process remembers of earlier ones.
 pub async fn observe(
     cloud: &ReadCloud,
     config: &Config,
-    recent: &Recent,
-    (scaler, tick): (&ScalerName, &Tick),
+    ledger: &Ledger,
+    (scaler, tick, now): (&ScalerName, &Tick, Timestamp),
 ) -> Snapshot {
     let queues = read_queues(cloud, &config.workers).await;
     let can_owe = |worker: &&Worker| {
-        let depth = queues.get(&worker.name).and_then(|depth| depth.as_ref().ok());
-        depth.is_some_and(|depth| can_owe(worker, depth))
+        let queue = queues.get(&worker.name).and_then(|queue| queue.as_ref().ok());
+        queue.is_some_and(|queue| can_owe(worker, &queue.depth))
     };
     let busy: Vec<_> = config.workers.iter().filter(can_owe).collect();
     let clusters: BTreeSet<_> = busy.iter().map(|worker| &worker.cluster).collect();
-    let definitions: BTreeSet<_> = busy.iter().map(|worker| &worker.task_definition).collect();
     let tasks = stream::iter(clusters)
         .map(async |cluster| {
-            let recent = recent.tasks(cluster);
-            (cluster.clone(), cloud.tasks(cluster, scaler, &recent).await)
+            (cluster.clone(), read_tasks(cloud, ledger, (cluster, scaler, now)).await)
         })
-        .buffered(AT_ONCE)
+        .buffer_unordered(AT_ONCE)
         .collect::<BTreeMap<_, _>>();
-    let definitions = stream::iter(definitions)
-        .map(async |name| (name.clone(), cloud.definition(name).await))
-        .buffered(AT_ONCE)
-        .collect::<BTreeMap<_, _>>();
-    let (tasks, definitions) = futures_util::join!(tasks, definitions);
+    let (tasks, definitions) =
+        futures_util::join!(tasks, read_definitions(cloud, busy.iter().copied()));
     Snapshot {
         scaler: scaler.clone(),
         tick: tick.clone(),
+        now,
         region: cloud.region().clone(),
         queues,
         tasks,
         definitions,
+        memories: ledger.memories(),
     }
 }
 
-async fn read_queues(cloud: &ReadCloud, workers: &[Worker]) -> BTreeMap<WorkerName, Read<Depth>> {
-    let queues: Vec<_> = stream::iter(workers)
+async fn read_tasks(
+    cloud: &ReadCloud,
+    ledger: &Ledger,
+    (cluster, scaler, now): (&ClusterName, &ScalerName, Timestamp),
+) -> Read<ClusterTasks> {
+    let remembered = ledger.remembered(cluster, Instant::now());
+    let tasks = cloud.tasks(cluster, scaler, &remembered).await?;
+    Ok(ledger.completed(cluster, tasks, now))
+}
+
+/// The base definitions of some workers, each read once.
+pub async fn read_definitions(
+    cloud: &ReadCloud,
+    workers: impl Iterator<Item = &Worker>,
+) -> BTreeMap<TaskDefinitionRef, Read<TaskDefinition>> {
+    let names: BTreeSet<_> = workers.map(|worker| worker.task_definition.clone()).collect();
+    stream::iter(names)
+        .map(async |name| {
+            let definition = cloud.definition(&name).await;
+            (name, definition)
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await
+}
+
+async fn read_queues(cloud: &ReadCloud, workers: &[Worker]) -> BTreeMap<WorkerName, Read<Queue>> {
+    let queues: BTreeMap<_, _> = stream::iter(workers)
         .map(async |worker| (worker.name.clone(), cloud.queue(&worker.queue).await))
-        .buffered(AT_ONCE)
+        .buffer_unordered(AT_ONCE)
         .collect()
         .await;
     let mut readers: BTreeMap<String, Vec<WorkerName>> = BTreeMap::new();
-    for (worker, queue) in &queues {
-        if let Ok(Queue { url, .. }) = queue {
+    for (worker, read) in &queues {
+        if let Ok(QueueRead { url, .. }) = read {
             readers.entry(url.clone()).or_default().push(worker.clone());
         }
     }
-    let queues = queues.into_iter().map(|(worker, queue)| {
-        let depth = queue.and_then(|queue| only_reader(&worker, queue, &readers));
-        (worker, depth)
+    let queues = queues.into_iter().map(|(worker, read)| {
+        let queue = read.and_then(|read| only_reader(&worker, read, &readers));
+        (worker, queue)
     });
     queues.collect()
 }
@@ -77,12 +103,12 @@ async fn read_queues(cloud: &ReadCloud, workers: &[Worker]) -> BTreeMap<WorkerNa
 /// A name and a URL may stand for one queue, which only AWS can tell.
 fn only_reader(
     worker: &WorkerName,
-    queue: Queue,
+    read: QueueRead,
     readers: &BTreeMap<String, Vec<WorkerName>>,
-) -> Read<Depth> {
-    let others = readers.get(&queue.url).into_iter().flatten();
+) -> Read<Queue> {
+    let others = readers.get(&read.url).into_iter().flatten();
     match others.into_iter().find(|other| *other != worker) {
-        Some(other) => Err(ReadError::SameQueue { other: other.clone(), url: queue.url }),
-        None => Ok(queue.depth),
+        Some(other) => Err(ReadError::SameQueue { other: other.clone(), url: read.url }),
+        None => Ok(read.queue),
     }
 }

@@ -1,7 +1,9 @@
-//! What a tick is going to do, and why. Data and its `Display`; pure.
+//! What a tick is going to do, and why. Data; its `Display` is in `sentences.rs`. Pure.
+
+mod sentences;
 
 use std::collections::BTreeSet;
-use std::fmt;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
@@ -9,7 +11,7 @@ use crate::config::{Launch, Policy, Problem};
 use crate::definition::Tag;
 use crate::event::Tick;
 use crate::fargate::MicroDollars;
-use crate::snapshot::{Depth, ReadError};
+use crate::snapshot::{Depth, ReadError, Redrive};
 use crate::units::{
     ClusterName, Containers, Messages, RevisionArn, ScalerName, TaskArn, Tasks, WorkerName,
 };
@@ -21,6 +23,8 @@ use crate::variant::{Obstacle, Variant};
 pub struct Plan {
     /// One entry a worker, in the order of the configuration.
     pub workers: Vec<WorkerPlan>,
+    /// The places of the workers that are launched, in the order in which they are served.
+    pub order: Vec<usize>,
 }
 
 /// What a tick is going to do for one worker.
@@ -32,8 +36,30 @@ pub struct WorkerPlan {
     pub depth: Option<Depth>,
     /// Its tasks, where they mattered and could be read.
     pub alive: Option<Alive>,
+    /// What is wrong around it, although it can be served.
+    pub health: Health,
     /// What is to be done.
     pub action: Action,
+}
+
+/// What a person may have to look at, although the worker is served.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Tasks that have not reached RUNNING for too long: no capacity.
+    pub stuck: Vec<TaskArn>,
+    /// Why only a canary is started.
+    pub breaker: Option<Tripped>,
+    /// What becomes of a message that nobody can process.
+    pub redrive: Redrive,
+}
+
+/// An open circuit breaker: the last tasks ended without running well, and none did since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tripped {
+    /// How many in a row, as far as they are known.
+    pub failures: Tasks,
+    /// What the last one ended with.
+    pub last: String,
 }
 
 /// What is to be done for a worker.
@@ -71,15 +97,17 @@ impl From<Refusal> for Action {
 pub enum Idle {
     /// The queue is empty and no minimum is set; nothing else was read.
     Empty,
-    /// What is alive answers the backlog, or a cap is reached.
+    /// What is alive answers the backlog, or a bound is reached.
     Answered(Decision),
+    /// An earlier delivery of this tick, or a later tick, has started tasks already.
+    Superseded,
 }
 
 /// What only a person can mend.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The configuration.
-    #[error("refused by the configuration: {}", joined(.0))]
+    #[error("refused by the configuration: {}", sentences::joined(.0))]
     Config(Vec<Problem>),
     /// The task definition.
     #[error(transparent)]
@@ -101,6 +129,19 @@ pub struct Alive {
     pub containers: Containers,
     /// Of these, the ones that run.
     pub running: Containers,
+    /// Of these, the ones of tasks that have not reached RUNNING for too long. They are no
+    /// capacity, and still count under `maxContainers`.
+    pub stuck: Containers,
+    /// The tasks that are stuck.
+    #[serde(skip)]
+    pub stuck_tasks: Tasks,
+}
+
+impl Alive {
+    /// The containers that answer messages, now or soon.
+    pub fn capacity(&self) -> Containers {
+        self.containers.minus(self.stuck)
+    }
 }
 
 /// The arithmetic of one worker's launch. Its `Display` is the sum, for a person to check.
@@ -151,6 +192,15 @@ pub enum Bound {
     MaxTasks(Tasks),
     /// `maxLaunchPerTick`
     MaxLaunchPerTick(Containers),
+    /// The circuit breaker is open: so many, of which none may be starting yet.
+    Canary(Containers),
+    /// The last launches took no message away: the next one waits.
+    BackOff {
+        /// How many in a row.
+        fruitless: u32,
+        /// How long from now.
+        wait: Duration,
+    },
 }
 
 /// Tasks to start for one worker.
@@ -185,6 +235,12 @@ pub enum NetworkMode {
     Other,
 }
 
+/// The tag that names the tick which started a task.
+pub const TICK_TAG: &str = "ecs-queue-scaler:tick";
+
+/// The tag that names the worker of a task.
+pub const WORKER_TAG: &str = "ecs-queue-scaler:worker";
+
 /// What a task carries so that we know it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marks {
@@ -196,13 +252,26 @@ pub struct Marks {
     pub tags: Vec<Tag>,
 }
 
+/// What bounds the tasks of a worker in a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskBound {
+    /// `packing.maxTasks`
+    MaxTasks,
+    /// `maxTasksPerTick`, shared by all workers.
+    MaxTasksPerTick,
+    /// `maxTasksPerHour`, shared by all workers.
+    MaxTasksPerHour,
+}
+
 /// Containers that are owed and not started, and what would have to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deferred {
     /// How many.
     pub containers: Containers,
-    /// `packing.maxTasks`
-    pub max_tasks: Tasks,
+    /// Tasks that may be started.
+    pub tasks: Tasks,
+    /// What bounds them.
+    pub bound: TaskBound,
     /// Containers a task may have.
     pub per_task: Containers,
     /// Why a task has no more, where the definition says so.
@@ -257,12 +326,15 @@ impl ClientToken {
     }
 }
 
-impl fmt::Display for Revision {
-    /// The revision, or the family of one that act is to find or register.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Base(revision) => revision.fmt(f),
-            Self::Derived(variant) => variant.family.fmt(f),
+impl WorkerPlan {
+    /// A plan of which nothing is known yet.
+    pub fn new(worker: &WorkerName) -> Self {
+        Self {
+            worker: worker.clone(),
+            depth: None,
+            alive: None,
+            health: Health::default(),
+            action: Action::NONE,
         }
     }
 }
@@ -284,109 +356,4 @@ impl Decision {
     pub fn backlog(&self) -> Messages {
         self.visible.plus(self.held).plus(self.delayed)
     }
-}
-
-impl fmt::Display for Decision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { visible, in_flight, held, delayed, policy, .. } = self;
-        write!(f, "{visible} visible + {held}")?;
-        if held != in_flight {
-            write!(f, " of {in_flight}")?;
-        }
-        write!(f, " in flight")?;
-        if Messages::ZERO < *delayed {
-            write!(f, " + {delayed} delayed")?;
-        }
-        write!(f, " = {}; ", self.backlog())?;
-        match policy {
-            Policy::MessagesPerContainer(messages) => write!(f, "/ {messages} per container")?,
-            Policy::StepsOfTasks(_) | Policy::StepsOfContainers(_) => write!(f, "by steps")?,
-            Policy::DrainWithin { target, per_message } => {
-                let (work, time) = (per_message.as_secs_f64(), target.as_secs());
-                write!(f, "x {work} s per message / {time} s to drain")?;
-            }
-        }
-        self.write_launch(f)
-    }
-}
-
-impl Decision {
-    /// The second half of the sum: from the target to the launch.
-    fn write_launch(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { target, alive, bounds, launch, launch_tasks, .. } = self;
-        match target {
-            Target::Containers(n) => {
-                write!(f, " = {}; - {} alive", counted(n.0, "container"), alive.containers)?;
-            }
-            Target::Tasks(n) => write!(f, " = {}; - {} alive", counted(n.0, "task"), alive.tasks)?,
-        }
-        for bound in bounds {
-            write!(f, "; {bound}")?;
-        }
-        write!(f, " = launch {launch}")?;
-        match launch_tasks {
-            Some(tasks) if Tasks::ZERO < *tasks => write!(f, " in {}", counted(tasks.0, "task")),
-            _ => Ok(()),
-        }
-    }
-}
-
-fn counted(n: u32, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
-}
-
-impl fmt::Display for Bound {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::MinContainers(n) => write!(f, "minContainers asks for {n}"),
-            Self::MaxContainers(n) => write!(f, "maxContainers leaves room for {n}"),
-            Self::WaitingMessages(n) => write!(f, "only {n} messages are left for new ones"),
-            Self::MaxTasks(n) => write!(f, "maxTasks allows {n}"),
-            Self::MaxLaunchPerTick(n) => write!(f, "maxLaunchPerTick allows {n}"),
-        }
-    }
-}
-
-impl fmt::Display for LaunchPlan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.decision)?;
-        for (group, separator) in self.groups.iter().zip(["; ", " + "]) {
-            let each = counted(group.containers_per_task.0, "container");
-            write!(f, "{separator}{} of {each}", counted(group.tasks().0, "task"))?;
-        }
-        if let Some(deferred) = &self.deferred {
-            write!(f, "; {deferred}")?;
-        }
-        match self.hourly_price {
-            Some((price, region)) => {
-                write!(f, "; about {price} an hour (Fargate On-Demand, {region})")
-            }
-            None => Ok(()),
-        }
-    }
-}
-
-impl fmt::Display for Deferred {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { containers, max_tasks, per_task, obstacle } = self;
-        write!(f, "{containers} wait for the next tick (maxTasks {max_tasks} x {per_task} a task")?;
-        match obstacle {
-            Some(obstacle) => write!(f, ": {obstacle})"),
-            None => write!(f, ")"),
-        }
-    }
-}
-
-impl fmt::Display for Idle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => write!(f, "nothing waits"),
-            Self::Answered(decision) => decision.fmt(f),
-        }
-    }
-}
-
-fn joined(problems: &[Problem]) -> String {
-    let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
-    problems.join("; ")
 }

@@ -1,13 +1,16 @@
 //! What happened: the result of the invocation and one log line a worker. Nothing of a task
 //! definition is in either but the names of revisions.
 
+mod worker;
+
 use serde::Serialize;
 
-use crate::act::{Acted, GroupOutcome};
+use crate::act::Acted;
 use crate::event::{Mode, Tick};
-use crate::plan::{Action, Alive, Decision, Idle, LaunchPlan, Target, WorkerPlan};
+use crate::plan::Alive;
+use crate::shortage::Shortage;
 use crate::snapshot::Depth;
-use crate::units::{Containers, Messages, RevisionArn, ScalerName, TaskArn, Tasks, WorkerName};
+use crate::units::{Containers, Messages, ScalerName, TaskArn, Tasks, WorkerName};
 
 /// The result of an invocation.
 #[must_use = "an unread report is not actionable"]
@@ -49,6 +52,12 @@ pub struct WorkerReport {
     pub failures: Vec<Failed>,
     /// Containers that are owed and wait for the next tick.
     pub deferred: Containers,
+    /// Why only a canary is started; absent while the circuit breaker is closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<String>,
+    /// Tasks that have not reached RUNNING for too long.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stuck: Vec<TaskArn>,
     /// What went wrong; empty when nothing did.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
@@ -67,6 +76,8 @@ pub enum Outcome {
     Launched,
     /// Some of it is there.
     Partial,
+    /// It is owed, and all of it waits for the next tick: the bounds over all workers are used up.
+    Deferred,
     /// A dry run: it would be launched.
     Planned,
     /// Something could not be read, and nothing was done.
@@ -124,6 +135,8 @@ pub struct Launched {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failed {
+    /// What ECS was short of, as far as its words tell.
+    pub shortage: Shortage,
     /// ECS's words.
     pub reason: String,
     /// More of them.
@@ -159,7 +172,7 @@ impl Report {
         acted: Vec<Acted>,
         (api_calls, milliseconds): (u64, u64),
     ) -> Self {
-        let workers: Vec<_> = acted.into_iter().map(|acted| report_worker(acted, mode)).collect();
+        let workers: Vec<_> = acted.into_iter().map(|acted| worker::report(acted, mode)).collect();
         let launched = || workers.iter().flat_map(|worker| &worker.launched);
         let started = |launched: &Launched| Tasks::counted(launched.tasks.len());
         let totals = Totals {
@@ -231,6 +244,8 @@ impl WorkerReport {
                     containers.running = alive.map(|alive| alive.running.0),
                     tasks.launched = self.launched.iter().map(|l| l.tasks.len()).sum::<usize>(),
                     containers.deferred = self.deferred.0,
+                    tasks.stuck = self.stuck.len(),
+                    breaker = self.breaker.as_deref(),
                     plan.reason = why,
                     warnings = warnings.as_deref(),
                     error = errors.as_deref(),
@@ -240,138 +255,16 @@ impl WorkerReport {
         }
         match self.outcome {
             _ if self.has_failed() => line!(error),
-            Outcome::Partial => line!(warn),
+            Outcome::Partial | Outcome::Deferred => line!(warn),
+            _ if self.breaker.is_some() || !self.stuck.is_empty() => line!(warn),
             _ => line!(info),
         }
     }
 }
 
-fn report_worker(acted: Acted, mode: Mode) -> WorkerReport {
-    let Acted { plan, groups } = acted;
-    let WorkerPlan { worker, depth, alive, action } = plan;
-    let mut report = WorkerReport {
-        worker,
-        outcome: Outcome::Idle,
-        depth,
-        alive,
-        decision: None,
-        launched: Vec::new(),
-        failures: Vec::new(),
-        deferred: Containers::ZERO,
-        errors: Vec::new(),
-        warnings: Vec::new(),
-    };
-    match action {
-        Action::Idle(Idle::Empty) => {}
-        Action::Idle(Idle::Answered(decision)) => {
-            let why = decision.to_string();
-            report.decision = Some(report_decision(&decision, why));
-        }
-        Action::Hold(error) => {
-            report.outcome = Outcome::Held;
-            report.errors.push(error.to_string());
-        }
-        Action::Refuse(refusal) => {
-            report.outcome = Outcome::Failed;
-            report.errors.push(refusal.to_string());
-        }
-        Action::Launch(plan) => {
-            report.decision = Some(report_decision(&plan.decision, plan.to_string()));
-            report.deferred = plan.deferred.as_ref().map(|d| d.containers).unwrap_or_default();
-            match mode {
-                Mode::DryRun => report_planned(&mut report, &plan),
-                Mode::Launch => report_launched(&mut report, groups),
-            }
-        }
-    }
-    report
-}
-
-fn report_decision(decision: &Decision, why: String) -> DecisionReport {
-    let (target, counts) = match decision.target {
-        Target::Containers(containers) => (containers.0, Counts::Containers),
-        Target::Tasks(tasks) => (tasks.0, Counts::Tasks),
-    };
-    DecisionReport { backlog: decision.backlog(), target, counts, launch: decision.launch, why }
-}
-
-fn report_planned(report: &mut WorkerReport, plan: &LaunchPlan) {
-    report.outcome = Outcome::Planned;
-    report.launched = plan
-        .groups
-        .iter()
-        .map(|group| Launched {
-            task_definition: group.revision.to_string(),
-            containers_per_task: group.containers_per_task,
-            count: group.tasks(),
-            tasks: Vec::new(),
-            adopted: Vec::new(),
-            registered: false,
-        })
-        .collect();
-}
-
-fn report_launched(report: &mut WorkerReport, groups: Vec<GroupOutcome>) {
-    let missing: Tasks = groups.iter().map(|group| group.missing).sum();
-    let there = groups.iter().any(|group| !(group.started.is_empty() && group.adopted.is_empty()));
-    report.outcome = match (missing, there) {
-        (Tasks::ZERO, _) => Outcome::Launched,
-        (_, true) => Outcome::Partial,
-        (_, false) => Outcome::Failed,
-    };
-    for group in groups {
-        let owed = group.missing.containers(group.containers_per_task);
-        report.deferred = report.deferred.plus(owed);
-        report.failures.extend(failures_by_reason(&group));
-        report.errors.extend(group.errors.iter().map(ToString::to_string));
-        report.warnings.extend(group.untidy.iter().map(ToString::to_string));
-        if !group.adopted.is_empty() {
-            let adopted = group.adopted.len();
-            report
-                .warnings
-                .push(format!("{adopted} tasks are of an earlier delivery of this tick"));
-        }
-        report.launched.extend(launched(group));
-    }
-    if report.outcome == Outcome::Failed && report.errors.is_empty() {
-        let reasons: Vec<_> = report.failures.iter().map(ToString::to_string).collect();
-        report.errors.push(format!("ECS placed no task: {}", reasons.join("; ")));
-    }
-}
-
-fn launched(group: GroupOutcome) -> Option<Launched> {
-    let count = group.started.len().saturating_add(group.adopted.len());
-    let RevisionArn(task_definition) = group.revision?;
-    (0 < count).then_some(Launched {
-        task_definition,
-        containers_per_task: group.containers_per_task,
-        count: Tasks::counted(count),
-        tasks: group.started,
-        adopted: group.adopted,
-        registered: group.registered,
-    })
-}
-
-/// Equal failures once, with their number.
-fn failures_by_reason(group: &GroupOutcome) -> Vec<Failed> {
-    let mut failures: Vec<Failed> = Vec::new();
-    for failure in &group.failures {
-        let same = |f: &&mut Failed| f.reason == failure.reason && f.detail == failure.detail;
-        match failures.iter_mut().find(same) {
-            Some(known) => known.tasks = known.tasks.plus(Tasks(1)),
-            None => failures.push(Failed {
-                reason: failure.reason.clone(),
-                detail: failure.detail.clone(),
-                tasks: Tasks(1),
-            }),
-        }
-    }
-    failures
-}
-
 impl std::fmt::Display for Failed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { reason, detail, tasks } = self;
+        let Self { shortage: _, reason, detail, tasks } = self;
         write!(f, "{tasks} x {reason}")?;
         match detail {
             Some(detail) => write!(f, " ({detail})"),

@@ -1,18 +1,22 @@
 //! The sentence: event, config, observe, decide, act, report.
 
-use std::time::Instant;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use lambda_runtime::Diagnostic;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::act::{Acted, act};
 use crate::aws::{Aws, NoRegion};
 use crate::config::{Config, ConfigError, Source, SourceError};
 use crate::decide::decide;
 use crate::event::{Event, EventError, Mode};
-use crate::observe::observe;
-use crate::recent::Recent;
+use crate::ledger::Ledger;
+use crate::observe::{observe, read_definitions};
 use crate::report::Report;
+use crate::snapshot::Snapshot;
 use crate::units::{ScalerName, WorkerName};
 
 /// One deployment of the scaler, for the life of its process.
@@ -26,8 +30,37 @@ pub struct Scaler {
     pub config: Result<Config, SourceError>,
     /// What every tick may do; an event can ask for less, never for more.
     pub mode: Mode,
-    /// What this process launched in the last minutes.
-    pub recent: Recent,
+    /// What this process did in earlier ticks.
+    pub ledger: Ledger,
+}
+
+/// What Lambda says of an invocation beside its event.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// Names it.
+    pub request_id: String,
+    /// When it began.
+    pub now: Timestamp,
+    /// When Lambda ends it.
+    pub deadline: Instant,
+}
+
+/// What an invocation has where Lambda does not tell: the template's timeout.
+const UNTOLD_TIME: Duration = Duration::from_mins(1);
+
+/// No function may run longer. Source: Lambda quotas, "Function timeout".
+const MOST_TIME: Duration = Duration::from_mins(15);
+
+impl Invocation {
+    /// Reads Lambda's clock: `deadline` is in milliseconds since 1970. One that is no time from now
+    /// on, as of a local runtime, tells nothing.
+    pub fn new(request_id: &str, now: Timestamp, deadline: u64) -> Self {
+        let now_ms = u64::try_from(now.as_millisecond()).unwrap_or_default();
+        let left = Duration::from_millis(deadline.saturating_sub(now_ms)).min(MOST_TIME);
+        let left = if left.is_zero() { UNTOLD_TIME } else { left };
+        let deadline = Instant::now() + left;
+        Self { request_id: request_id.to_owned(), now, deadline }
+    }
 }
 
 /// Why an invocation fails.
@@ -50,6 +83,19 @@ pub enum RunError {
         /// The names that are.
         known: Vec<WorkerName>,
     },
+    /// The schedule's time is long gone.
+    #[error(
+        "the event is of {tick}, {age} s ago, and maxEventAge is {most} s: it is not acted on, as a \
+         later tick has seen the queues since; give `{{\"dryRun\": false}}` for a tick of now"
+    )]
+    TooOld {
+        /// The schedule's time.
+        tick: Timestamp,
+        /// How long it is gone, in seconds.
+        age: i64,
+        /// How long it may be, in seconds.
+        most: u64,
+    },
     /// The environment names no Region.
     #[error(transparent)]
     NoRegion(#[from] NoRegion),
@@ -69,7 +115,7 @@ impl Scaler {
             aws: Err(NoRegion),
             config: Source::parse(source).and_then(|source| source.read()),
             mode,
-            recent: Recent::default(),
+            ledger: Ledger::default(),
         })
     }
 
@@ -78,8 +124,8 @@ impl Scaler {
     ///
     /// # Errors
     /// As [`RunError`] says. Nothing was changed in AWS unless it is [`RunError::Workers`].
-    pub async fn run(&self, payload: &Value, request_id: &str) -> Result<Report, RunError> {
-        let report = self.tick(payload, request_id).await?;
+    pub async fn run(&self, payload: &Value, of: &Invocation) -> Result<Report, RunError> {
+        let report = self.tick(payload, of).await?;
         report.log();
         match report.failure() {
             Some(failure) => Err(RunError::Workers(failure)),
@@ -91,27 +137,33 @@ impl Scaler {
     ///
     /// # Errors
     /// When the tick could not begin.
-    pub async fn tick(&self, payload: &Value, request_id: &str) -> Result<Report, RunError> {
-        let started = now();
-        let event = Event::parse(payload, request_id)?;
+    pub async fn tick(&self, payload: &Value, of: &Invocation) -> Result<Report, RunError> {
+        let started = Instant::now();
+        let event = Event::parse(payload, &of.request_id)?;
         let config = only(self.config_of(&event)?, &event.only)?;
+        refuse_if_late(&event, &config, of.now)?;
         let aws = self.aws.as_ref().map_err(Clone::clone)?;
+        let no_call_after = of.deadline.checked_sub(config.limits.deadline_margin);
+        let aws = &aws.until(no_call_after.unwrap_or(started));
         let calls_before = aws.calls();
 
-        self.recent.forget(started);
-        let names = (&self.name, &event.tick);
-        let snapshot = observe(&aws.read, &config, &self.recent, names).await;
+        let of_tick = (&self.name, &event.tick, of.now);
+        let snapshot = observe(&aws.read, &config, &self.ledger, of_tick).await;
         let plan = decide(&config, &snapshot);
         let mode = if self.mode == Mode::DryRun { Mode::DryRun } else { event.mode };
         let acted = match mode {
-            Mode::Launch => act(aws, plan).await,
+            Mode::Launch => {
+                let acted = act(aws, plan).await;
+                let acted = act_again(aws, (&config, &snapshot), acted).await;
+                self.ledger.remember(&snapshot, &acted, Instant::now());
+                acted
+            }
             Mode::DryRun => plan.workers.into_iter().map(Acted::not).collect(),
         };
-        self.recent.remember(&acted, now());
 
         let calls = aws.calls().saturating_sub(calls_before);
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok(Report::new(names, mode, acted, (calls, milliseconds)))
+        Ok(Report::new((&self.name, &event.tick), mode, acted, (calls, milliseconds)))
     }
 
     fn config_of(&self, event: &Event) -> Result<Config, RunError> {
@@ -139,9 +191,44 @@ fn only(mut config: Config, only: &[WorkerName]) -> Result<Config, RunError> {
     Ok(config)
 }
 
-#[expect(clippy::disallowed_methods, reason = "how long a tick took is a fact of the shell")]
-fn now() -> Instant {
-    Instant::now()
+/// Somebody may have replaced a task definition since it was read. The workers that ECS refused are
+/// decided once more on definitions read anew; what was started for them already comes back by its
+/// tokens.
+async fn act_again(
+    aws: &Aws,
+    (config, snapshot): (&Config, &Snapshot),
+    mut acted: Vec<Acted>,
+) -> Vec<Acted> {
+    let stale = acted.iter().filter(|acted| acted.may_be_stale());
+    let stale: Vec<_> = stale.map(|acted| acted.plan.worker.clone()).collect();
+    if stale.is_empty() {
+        return acted;
+    }
+    let mut config = config.clone();
+    config.workers.retain(|worker| stale.contains(&worker.name));
+    config.refused.clear();
+    let mut snapshot = snapshot.clone();
+    snapshot.definitions.extend(read_definitions(&aws.read, config.workers.iter()).await);
+    let again = act(aws, decide(&config, &snapshot)).await;
+    let mut again: BTreeMap<_, _> =
+        again.into_iter().map(|acted| (acted.plan.worker.clone(), acted)).collect();
+    for acted in &mut acted {
+        if let Some(again) = again.remove(&acted.plan.worker) {
+            *acted = again;
+        }
+    }
+    acted
+}
+
+/// A schedule's event that comes late would act for a time that is gone.
+fn refuse_if_late(event: &Event, config: &Config, now: Timestamp) -> Result<(), RunError> {
+    let Some(tick) = event.tick.instant() else { return Ok(()) };
+    let (age, most) = (now.duration_since(tick).as_secs(), config.limits.max_event_age.as_secs());
+    // The tick is the beginning of its minute.
+    match u64::try_from(age) {
+        Ok(seconds) if most < seconds => Err(RunError::TooOld { tick, age, most }),
+        _ => Ok(()),
+    }
 }
 
 fn error_chain(error: &SourceError) -> String {
@@ -163,6 +250,7 @@ impl From<RunError> for Diagnostic {
             RunError::Event(_) => "EventError",
             RunError::Source(_) | RunError::Config(_) => "ConfigError",
             RunError::UnknownWorker { .. } => "UnknownWorker",
+            RunError::TooOld { .. } => "EventTooOld",
             RunError::NoRegion(_) => "NoRegion",
             RunError::Workers(_) => "WorkersFailed",
         };

@@ -4,12 +4,14 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::definition::TaskDefinition;
 use crate::event::Tick;
 use crate::units::{
-    ClusterName, Messages, Region, RevisionArn, ScalerName, TaskArn, TaskDefinitionRef, WorkerName,
+    ClusterName, Messages, Region, RevisionArn, ScalerName, TaskArn, TaskDefinitionRef, Tasks,
+    WorkerName,
 };
 
 /// All that a decision may depend on beside the configuration.
@@ -19,18 +21,41 @@ pub struct Snapshot {
     pub scaler: ScalerName,
     /// Which tick this is.
     pub tick: Tick,
+    /// When it began.
+    pub now: Timestamp,
     /// Where we are, for the price list.
     pub region: Region,
     /// Every worker's queue.
-    pub queues: BTreeMap<WorkerName, Read<Depth>>,
+    pub queues: BTreeMap<WorkerName, Read<Queue>>,
     /// Our tasks, for every cluster that could matter.
-    pub tasks: BTreeMap<ClusterName, Read<Vec<Task>>>,
+    pub tasks: BTreeMap<ClusterName, Read<ClusterTasks>>,
     /// The base definitions that could matter.
     pub definitions: BTreeMap<TaskDefinitionRef, Read<TaskDefinition>>,
+    /// What this process knows of earlier ticks.
+    pub memories: BTreeMap<WorkerName, Memory>,
 }
 
 /// What a read gave.
 pub type Read<T> = Result<T, ReadError>;
+
+/// A worker's queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queue {
+    /// How much is in it.
+    pub depth: Depth,
+    /// What becomes of a message that nobody can process.
+    pub redrive: Redrive,
+}
+
+/// What becomes of a message that nobody can process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Redrive {
+    /// A redrive policy takes it out of the queue after some attempts.
+    #[default]
+    Bounded,
+    /// It comes back until it expires, and starts a worker each time.
+    Endless,
+}
 
 /// A queue's depth. Approximate by nature.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -44,6 +69,31 @@ pub struct Depth {
     pub delayed: Messages,
 }
 
+impl Depth {
+    /// All messages of the queue, whatever their state.
+    pub fn total(&self) -> Messages {
+        self.visible.plus(self.in_flight).plus(self.delayed)
+    }
+}
+
+/// Our tasks of a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClusterTasks {
+    /// The ones that ECS does not want stopped, whatever they have reached.
+    pub alive: Vec<Task>,
+    /// The ones that ended within the last hour, as far as they are known.
+    pub ended: Vec<Ended>,
+}
+
+impl ClusterTasks {
+    /// Tasks of all workers that were started since then.
+    pub fn started_since(&self, then: Timestamp) -> Tasks {
+        let alive = self.alive.iter().map(|task| task.created);
+        let all = alive.chain(self.ended.iter().map(|task| task.created));
+        Tasks::counted(all.flatten().filter(|created| then <= *created).count())
+    }
+}
+
 /// A task of ours that ECS does not want stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
@@ -55,6 +105,64 @@ pub struct Task {
     pub revision: RevisionArn,
     /// Its containers, sidecars too.
     pub containers: Vec<(String, ContainerStatus)>,
+    /// When `RunTask` made it, where ECS tells it.
+    pub created: Option<Timestamp>,
+    /// When it reached RUNNING.
+    pub started: Option<Timestamp>,
+    /// The scheduled tick that started it, from its tags.
+    pub tick: Option<Timestamp>,
+}
+
+/// A task of ours that has stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Which one.
+    pub arn: TaskArn,
+    /// Whose it was.
+    pub worker: WorkerName,
+    /// When `RunTask` made it, where ECS tells it.
+    pub created: Option<Timestamp>,
+    /// When it reached RUNNING, if it ever did.
+    pub started: Option<Timestamp>,
+    /// When it stopped.
+    pub stopped: Timestamp,
+    /// `stopCode`, an open text.
+    pub code: String,
+    /// `stoppedReason`, or that of the first container that has one; cut where it gets long.
+    pub reason: String,
+    /// The exit codes of its containers; none for one that never ran.
+    pub exits: Vec<(String, Option<i32>)>,
+    /// The scheduled tick that started it, from its tags.
+    pub tick: Option<Timestamp>,
+}
+
+/// What a warm function knows of a worker's earlier ticks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Ticks in a row in which it was owed something and got nothing.
+    pub waited: u32,
+    /// Its last launch.
+    pub round: Option<Round>,
+}
+
+/// A launch, and what it did to the queue since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Round {
+    /// When.
+    pub at: Timestamp,
+    /// The queue's messages then.
+    pub backlog: Messages,
+    /// The fewest that were seen since.
+    pub lowest: Messages,
+    /// Launches in a row, before this one, that made no message disappear.
+    pub fruitless: u32,
+}
+
+impl Round {
+    /// Whether a message is gone since.
+    pub fn bore_fruit(&self) -> bool {
+        self.lowest < self.backlog
+    }
 }
 
 /// How far a container is.
@@ -82,6 +190,9 @@ pub enum ReadError {
         /// What is wrong with the answer.
         what: String,
     },
+    /// We are wrong ourselves.
+    #[error("a fault of ecs-queue-scaler itself (a panic, told on stderr); please report it")]
+    Panic,
     /// The queue is elsewhere.
     #[error(
         "queue `{queue}` is in {region} and this function in {here}; run a scaler in each Region"
@@ -118,6 +229,21 @@ pub struct CallError {
     pub message: String,
     /// What to quote to AWS.
     pub request_id: Option<String>,
+    /// What it means for the call.
+    pub trouble: Trouble,
+}
+
+/// What an error says about the call that it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nothing was done, and asking again would not help.
+    Refused,
+    /// Nothing was done, and asking again later may help.
+    Later,
+    /// It may have been done: the answer is missing.
+    Unanswered,
+    /// It was not sent: the tick's time was up.
+    OutOfTime,
 }
 
 fn prefix(code: Option<&String>) -> String {

@@ -224,6 +224,14 @@ impl RevisionArn {
         self.0.rsplit('/').next().unwrap_or(&self.0)
     }
 
+    /// The revision of the family before this one, if there was any.
+    #[must_use]
+    pub fn before(&self) -> Option<Self> {
+        let (family, number) = self.0.rsplit_once(':')?;
+        let before = number.parse::<u32>().ok()?.checked_sub(1).filter(|n| 0 < *n)?;
+        Some(Self(format!("{family}:{before}")))
+    }
+
     /// The family of the revision.
     #[must_use]
     pub fn family(&self) -> Family {

@@ -1,88 +1,28 @@
-//! Tasks and task definitions.
+//! Task definitions, and what changes something.
 
-use std::collections::BTreeSet;
-
-use aws_sdk_ecs::error::SdkError;
 use aws_sdk_ecs::operation::run_task;
 use aws_sdk_ecs::operation::run_task::builders::RunTaskFluentBuilder;
 use aws_sdk_ecs::types::{
     AssignPublicIp, AwsVpcConfiguration, CapacityProviderStrategyItem, LaunchType,
     NetworkConfiguration, PlacementConstraint, PlacementStrategy, PropagateTags, Tag as EcsTag,
-    TaskDefinitionField,
+    Task as EcsTask, TaskDefinitionField,
 };
-use futures_util::future::try_join_all;
+use jiff::Timestamp;
 use serde_json::Value;
+use tokio::time::Instant;
 
+use super::ReadCloud;
+use super::pace::{About, Pace, Rate, SdkOrTime};
+use super::tasks::timestamp;
 use super::wire::{AnswerBody, RequestBody};
-use super::{ReadCloud, call_error};
 use crate::config::{self, AwsVpc, Launch, PublicIp, Rung};
 use crate::definition::{TaskDefinition, redacted};
 use crate::plan::{ClientToken, Marks, NetworkMode};
-use crate::snapshot::{CallError, ContainerStatus, Read, ReadError, Task};
-use crate::units::{
-    ClusterName, Family, RevisionArn, ScalerName, TaskArn, TaskDefinitionRef, Tasks, WorkerName,
-};
+use crate::snapshot::{CallError, Read, ReadError, Trouble};
+use crate::units::{ClusterName, Family, RevisionArn, TaskArn, TaskDefinitionRef, Tasks};
 use crate::variant::Variant;
 
-/// Source: ECS API, `DescribeTasksRequest.tasks`.
-const MOST_TASKS_A_DESCRIBE: usize = 100;
-
 impl ReadCloud {
-    /// The tasks of this scaler that ECS does not want stopped, whatever they have reached. The
-    /// `recent` ones are asked for by name, listed or not, and taken for starting where ECS does
-    /// not know them yet.
-    ///
-    /// # Errors
-    /// When a page or a task is missing: a part of the list would look like fewer tasks.
-    pub async fn tasks(
-        &self,
-        cluster: &ClusterName,
-        scaler: &ScalerName,
-        recent: &[Task],
-    ) -> Read<Vec<Task>> {
-        // `startedBy` allows no other filter; `desiredStatus` is RUNNING when it is not given.
-        // Source: ECS API, `ListTasksRequest.startedBy`.
-        let pages = self.ecs.list_tasks().cluster(cluster.as_str()).started_by(scaler.as_str());
-        let arns: Result<Vec<String>, _> = pages.into_paginator().items().send().collect().await;
-        let mut arns = arns.map_err(|error| call_error("ListTasks", cluster.as_str(), &error))?;
-        arns.extend(recent.iter().map(|task| task.arn.0.clone()));
-        arns.sort_unstable();
-        arns.dedup();
-        let hundreds = arns.chunks(MOST_TASKS_A_DESCRIBE);
-        let described = hundreds.map(|arns| self.describe_tasks(cluster, arns, recent));
-        Ok(try_join_all(described).await?.into_iter().flatten().collect())
-    }
-
-    async fn describe_tasks(
-        &self,
-        cluster: &ClusterName,
-        arns: &[String],
-        recent: &[Task],
-    ) -> Read<Vec<Task>> {
-        let call = self.ecs.describe_tasks().cluster(cluster.as_str());
-        let answer = call
-            .set_tasks(Some(arns.to_vec()))
-            .send()
-            .await
-            .map_err(|error| call_error("DescribeTasks", cluster.as_str(), &error))?;
-        let known: BTreeSet<_> = answer.tasks().iter().filter_map(|task| task.task_arn()).collect();
-        let (missing, unknown): (Vec<_>, Vec<_>) = arns
-            .iter()
-            .filter(|arn| !known.contains(arn.as_str()))
-            .map(|arn| recent.iter().find(|task| task.arn.0 == *arn))
-            .partition(Option::is_none);
-        if !missing.is_empty() {
-            let (missing, all) = (missing.len(), arns.len());
-            return Err(ReadError::Answer {
-                operation: "DescribeTasks",
-                what: format!("{missing} of {all} listed tasks are not in it"),
-            });
-        }
-        let wanted = |task: &&aws_sdk_ecs::types::Task| task.desired_status() != Some("STOPPED");
-        let described = answer.tasks().iter().filter(wanted).filter_map(read_task);
-        Ok(described.chain(unknown.into_iter().flatten().cloned()).collect())
-    }
-
     /// A task definition as the operator names it.
     ///
     /// # Errors
@@ -98,6 +38,7 @@ impl ReadCloud {
                           or correct taskDefinition"
                     .to_owned(),
                 request_id: None,
+                trouble: Trouble::Refused,
             };
             ReadError::Call(call)
         })
@@ -113,18 +54,21 @@ impl ReadCloud {
     }
 
     async fn describe_definition(&self, name: &str) -> Read<Option<TaskDefinition>> {
+        let about = About {
+            operation: "DescribeTaskDefinition",
+            subject: name,
+            rate: Rate::DefinitionRead,
+        };
         let body = AnswerBody::default();
-        let answer = self
+        let call = self
             .ecs
             .describe_task_definition()
             .task_definition(name)
-            .include(TaskDefinitionField::Tags)
-            .customize()
-            .interceptor(body.clone())
-            .send()
-            .await;
-        if let Err(error) = answer {
-            let error = call_error("DescribeTaskDefinition", name, &error);
+            .include(TaskDefinitionField::Tags);
+        let send =
+            async || call.clone().customize().interceptor(body.clone()).send().await.map(drop);
+        if let Err(error) = self.pace.call(about, send).await {
+            let error = error.told(about);
             let unknown = error.code.as_deref() == Some(UNKNOWN_DEFINITION);
             return if unknown { Ok(None) } else { Err(error.into()) };
         }
@@ -140,28 +84,11 @@ impl ReadCloud {
 /// "Unable to describe task definition."
 const UNKNOWN_DEFINITION: &str = "ClientException";
 
-/// A task without a `worker:` group is none that a worker is waiting for.
-fn read_task(task: &aws_sdk_ecs::types::Task) -> Option<Task> {
-    let containers = task.containers().iter().map(|container| {
-        let status = match container.last_status() {
-            Some("RUNNING") => ContainerStatus::Running,
-            Some("STOPPED") => ContainerStatus::Stopped,
-            _ => ContainerStatus::Starting,
-        };
-        (container.name().unwrap_or_default().to_owned(), status)
-    });
-    Some(Task {
-        arn: TaskArn::from(task.task_arn()?),
-        worker: WorkerName::from(task.group()?.strip_prefix("worker:")?),
-        revision: RevisionArn::from(task.task_definition_arn()?),
-        containers: containers.collect(),
-    })
-}
-
 /// The calls that change something.
 #[derive(Clone, Debug)]
 pub struct WriteCloud {
     ecs: aws_sdk_ecs::Client,
+    pace: Pace,
 }
 
 /// One `RunTask` call.
@@ -189,9 +116,18 @@ pub struct RunTasks<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Started {
     /// The tasks that were placed.
-    pub tasks: Vec<TaskArn>,
+    pub tasks: Vec<StartedTask>,
     /// Why others were not.
     pub failures: Vec<TaskFailure>,
+}
+
+/// A task that was placed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartedTask {
+    /// Which one.
+    pub arn: TaskArn,
+    /// When, by ECS's clock.
+    pub created: Option<Timestamp>,
 }
 
 /// One of `failures[]`. Its reason is an open text.
@@ -214,35 +150,42 @@ pub enum RunTaskError {
 }
 
 impl WriteCloud {
-    pub(super) fn new(ecs: aws_sdk_ecs::Client) -> Self {
-        Self { ecs }
+    pub(super) fn new(ecs: aws_sdk_ecs::Client, pace: Pace) -> Self {
+        Self { ecs, pace }
     }
 
-    /// Registers a derived definition and gives its revision.
+    pub(super) fn until(&self, no_call_after: Instant) -> Self {
+        Self { ecs: self.ecs.clone(), pace: self.pace.until(no_call_after) }
+    }
+
+    /// Registers a derived definition and gives its revision. A registration without an answer is
+    /// not repeated: it may have been made, and would be made twice.
     ///
     /// # Errors
     /// When ECS refuses it. The message holds nothing of the definition's values.
     pub async fn register(&self, variant: &Variant) -> Result<RevisionArn, CallError> {
-        let operation = "RegisterTaskDefinition";
-        let answer = self
-            .ecs
-            .register_task_definition()
-            .family(variant.family.as_str())
-            .customize()
-            .interceptor(RequestBody::new(&variant.document))
-            .send()
-            .await
-            .map_err(|error| {
-                let error = call_error(operation, variant.family.as_str(), &error);
-                CallError { message: redacted(&error.message, &variant.document), ..error }
-            })?;
+        let about = About {
+            operation: "RegisterTaskDefinition",
+            subject: variant.family.as_str(),
+            rate: Rate::DefinitionChange,
+        };
+        let call = self.ecs.register_task_definition().family(about.subject);
+        let send = async || {
+            let body = RequestBody::new(&variant.document);
+            call.clone().customize().interceptor(body).send().await
+        };
+        let answer = self.pace.call(about, send).await.map_err(|error| {
+            let error = error.told(about);
+            CallError { message: redacted(&error.message, &variant.document), ..error }
+        })?;
         let arn = answer.task_definition().and_then(|definition| definition.task_definition_arn());
         arn.map(RevisionArn::from).ok_or_else(|| CallError {
-            operation,
-            subject: variant.family.to_string(),
+            operation: about.operation,
+            subject: about.subject.to_owned(),
             code: None,
             message: "the answer names no revision".to_owned(),
             request_id: None,
+            trouble: Trouble::Unanswered,
         })
     }
 
@@ -251,12 +194,14 @@ impl WriteCloud {
     /// # Errors
     /// When ECS refuses.
     pub async fn deregister(&self, revision: &RevisionArn) -> Result<(), CallError> {
+        let about = About {
+            operation: "DeregisterTaskDefinition",
+            subject: revision.family_and_revision(),
+            rate: Rate::DefinitionChange,
+        };
         let call = self.ecs.deregister_task_definition().task_definition(revision.as_str());
-        let operation = "DeregisterTaskDefinition";
-        call.send()
-            .await
-            .map(drop)
-            .map_err(|error| call_error(operation, revision.family_and_revision(), &error))
+        let answer = self.pace.call(about, async || call.clone().send().await).await;
+        answer.map(drop).map_err(|error| error.told(about))
     }
 
     /// Starts up to ten tasks.
@@ -264,10 +209,26 @@ impl WriteCloud {
     /// # Errors
     /// When ECS refuses the call as a whole; what it placed in part is no error.
     pub async fn run_tasks(&self, run: RunTasks<'_>) -> Result<Started, RunTaskError> {
-        let answer = request(&self.ecs, run).send().await.map_err(|error| refused(run, &error))?;
+        let subject = run.revision.family_and_revision();
+        let about = About { operation: "RunTask", subject, rate: Rate::ClusterChange };
+        if run.rung.is_fargate() == Some(true) {
+            let tasks = if run.rung.is_spot() { Rate::SpotTasks } else { Rate::OnDemandTasks };
+            let count = usize::try_from(run.count.0).unwrap_or(usize::MAX);
+            for (rate, turns) in [(tasks, count), (Rate::FargateCalls, 1)] {
+                let turn = self.pace.turn(About { rate, ..about }, turns).await;
+                turn.map_err(RunTaskError::Call)?;
+            }
+        }
+        let call = request(&self.ecs, run);
+        let answer = self.pace.call(about, async || call.clone().send().await).await;
+        let answer = answer.map_err(|error| refused(about, error))?;
         let reason = |text: Option<&str>| text.unwrap_or("no reason given").to_owned();
+        let started = |task: &EcsTask| {
+            let created = task.created_at().and_then(timestamp);
+            task.task_arn().map(|arn| StartedTask { arn: TaskArn::from(arn), created })
+        };
         Ok(Started {
-            tasks: answer.tasks().iter().filter_map(|t| t.task_arn()).map(TaskArn::from).collect(),
+            tasks: answer.tasks().iter().filter_map(started).collect(),
             failures: answer
                 .failures()
                 .iter()
@@ -280,12 +241,14 @@ impl WriteCloud {
     }
 }
 
-fn refused(run: RunTasks<'_>, error: &SdkError<run_task::RunTaskError>) -> RunTaskError {
-    if let Some(run_task::RunTaskError::ConflictException(conflict)) = error.as_service_error() {
+fn refused(about: About<'_>, error: SdkOrTime<run_task::RunTaskError>) -> RunTaskError {
+    if let SdkOrTime::Sdk(error) = &error
+        && let Some(run_task::RunTaskError::ConflictException(conflict)) = error.as_service_error()
+    {
         let arns = conflict.resource_ids().iter().map(|arn| TaskArn::from(arn.as_str()));
         return RunTaskError::Conflict(arns.collect());
     }
-    RunTaskError::Call(call_error("RunTask", run.revision.family_and_revision(), error))
+    RunTaskError::Call(error.told(about))
 }
 
 fn request(ecs: &aws_sdk_ecs::Client, run: RunTasks<'_>) -> RunTaskFluentBuilder {

@@ -5,18 +5,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_sqs::types::QueueAttributeName;
 
-use super::{ReadCloud, call_error};
+use super::ReadCloud;
+use super::pace::{About, Rate};
 use crate::config::QueueRef;
-use crate::snapshot::{Depth, Read, ReadError};
+use crate::snapshot::{Depth, Queue, Read, ReadError, Redrive};
 use crate::units::Messages;
 
 /// A queue that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Queue {
+pub struct QueueRead {
     /// What all names of the queue stand for.
     pub url: String,
-    /// How much is in it.
-    pub depth: Depth,
+    /// What is known of it.
+    pub queue: Queue,
 }
 
 /// URLs by name: they never change, so that a tick of a warm function reads a queue in one call.
@@ -40,7 +41,7 @@ impl ReadCloud {
     /// # Errors
     /// When the queue is in another Region, is not there, may not be read, or its answer lacks a
     /// number.
-    pub async fn queue(&self, queue: &QueueRef) -> Read<Queue> {
+    pub async fn queue(&self, queue: &QueueRef) -> Read<QueueRead> {
         if let Some(region) = queue.region().filter(|region| self.is_elsewhere(region)) {
             return Err(ReadError::OtherRegion {
                 queue: queue.to_string(),
@@ -49,8 +50,8 @@ impl ReadCloud {
             });
         }
         let url = self.queue_url(queue).await?;
-        let depth = self.depth(&url).await?;
-        Ok(Queue { url, depth })
+        let queue = self.attributes(&url).await?;
+        Ok(QueueRead { url, queue })
     }
 
     /// A host such as an emulator's names no Region at all.
@@ -67,14 +68,11 @@ impl ReadCloud {
         if let Some(url) = self.urls.get(queue) {
             return Ok(url);
         }
-        let answer = self
-            .sqs
-            .get_queue_url()
-            .queue_name(name)
-            .set_queue_owner_aws_account_id(owner)
-            .send()
-            .await
-            .map_err(|error| call_error("GetQueueUrl", &queue.to_string(), &error))?;
+        let subject = &queue.to_string();
+        let about = About { operation: "GetQueueUrl", subject, rate: Rate::Free };
+        let call = self.sqs.get_queue_url().queue_name(name).set_queue_owner_aws_account_id(owner);
+        let answer = self.pace.call(about, async || call.clone().send().await).await;
+        let answer = answer.map_err(|error| error.told(about))?;
         let url = answer.queue_url.ok_or_else(|| ReadError::Answer {
             operation: "GetQueueUrl",
             what: "it has no QueueUrl".to_owned(),
@@ -83,24 +81,26 @@ impl ReadCloud {
         Ok(url)
     }
 
-    async fn depth(&self, url: &str) -> Read<Depth> {
+    async fn attributes(&self, url: &str) -> Read<Queue> {
         // Without names the answer holds no attribute at all.
         // Source: SQS API, `GetQueueAttributesRequest.AttributeNames`.
-        let names = [
+        let counts = [
             QueueAttributeName::ApproximateNumberOfMessages,
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
             QueueAttributeName::ApproximateNumberOfMessagesDelayed,
         ];
-        let answer = self
+        let about = About { operation: "GetQueueAttributes", subject: url, rate: Rate::Free };
+        let call = self
             .sqs
             .get_queue_attributes()
             .queue_url(url)
-            .set_attribute_names(Some(names.to_vec()))
-            .send()
-            .await
-            .map_err(|error| call_error("GetQueueAttributes", url, &error))?;
+            .set_attribute_names(Some(counts.to_vec()))
+            .attribute_names(QueueAttributeName::RedrivePolicy);
+        let answer = self.pace.call(about, async || call.clone().send().await).await;
+        let answer = answer.map_err(|error| error.told(about))?;
+        let attributes = answer.attributes.unwrap_or_default();
         let count = |name: &QueueAttributeName| {
-            let value = answer.attributes().and_then(|attributes| attributes.get(name));
+            let value = attributes.get(name);
             value.and_then(|value| value.parse().ok()).map(Messages).ok_or_else(|| {
                 let seen =
                     value.map_or("is missing".to_owned(), |v| format!("is `{v}`, no number"));
@@ -110,11 +110,17 @@ impl ReadCloud {
                 }
             })
         };
-        let [visible, in_flight, delayed] = &names;
-        Ok(Depth {
-            visible: count(visible)?,
-            in_flight: count(in_flight)?,
-            delayed: count(delayed)?,
+        let [visible, in_flight, delayed] = &counts;
+        Ok(Queue {
+            depth: Depth {
+                visible: count(visible)?,
+                in_flight: count(in_flight)?,
+                delayed: count(delayed)?,
+            },
+            redrive: match attributes.get(&QueueAttributeName::RedrivePolicy) {
+                Some(_) => Redrive::Bounded,
+                None => Redrive::Endless,
+            },
         })
     }
 }

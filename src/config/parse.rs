@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use self::launch::LaunchPart;
-use super::reader::{Fields, Problem, Problems, text};
-use super::{Completion, Config, ConfigError, QueueRef, Refused, Worker};
-use crate::units::{ClusterName, Containers, Family, TaskDefinitionRef, WorkerName};
+use super::reader::{Fields, Problem, Problems, text, whole};
+use super::{Completion, Config, ConfigError, Limits, QueueRef, Refused, Worker};
+use crate::units::{ClusterName, Containers, Family, TaskDefinitionRef, Tasks, WorkerName};
 
 /// A configuration for a thousand workers is well below this.
 const LARGEST: usize = 1 << 20;
@@ -18,6 +18,9 @@ const LARGEST: usize = 1 << 20;
 /// Room in 255 characters for the longest ending of a derived name, `--x10`.
 /// Source: ECS API, `RegisterTaskDefinitionRequest.family`, `ContainerDefinition.name`.
 const LONGEST_FAMILY: usize = 250;
+
+/// A slip of the keyboard stays affordable.
+const MOST_TASKS: u32 = 100_000;
 
 /// What the file says once for all workers.
 struct Defaults {
@@ -50,8 +53,10 @@ impl Config {
     /// As [`Config::parse`].
     pub fn from_value(document: &Value) -> Result<Self, ConfigError> {
         let shared = Problems::default();
+        let mut limits = Limits::default();
         let workers = Fields::of(document, "", &shared).and_then(|mut fields| {
             let defaults = Defaults::read(&mut fields);
+            limits = read_limits(&mut fields);
             if !fields.has("workers") {
                 fields.problem("workers", "is missing; it is the list of your workers");
             }
@@ -71,6 +76,7 @@ impl Config {
         Ok(Self {
             workers: good.into_iter().filter_map(|draft| draft.worker).collect(),
             refused: bad.into_iter().map(Draft::refused).collect(),
+            limits,
         })
     }
 }
@@ -82,6 +88,25 @@ impl Defaults {
             watcher_image: fields.optional("watcherImage", text(255)),
             launch: LaunchPart::read(fields),
         }
+    }
+}
+
+fn read_limits(fields: &mut Fields<'_>) -> Limits {
+    let tasks = whole(1..=MOST_TASKS);
+    // The last call may take as long as the least margin. Source: `aws.rs`, the timeouts.
+    let margin = duration_of(5..=300);
+    let least = Limits::default();
+    Limits {
+        tasks_per_tick: fields
+            .optional("maxTasksPerTick", &tasks)
+            .map_or(least.tasks_per_tick, Tasks),
+        tasks_per_hour: fields
+            .optional("maxTasksPerHour", &tasks)
+            .map_or(least.tasks_per_hour, Tasks),
+        deadline_margin: fields.optional("deadlineMargin", margin).unwrap_or(least.deadline_margin),
+        max_event_age: fields
+            .optional("maxEventAge", duration_of(60..=86_400))
+            .unwrap_or(least.max_event_age),
     }
 }
 
@@ -304,20 +329,35 @@ fn queue(value: &Value) -> Result<QueueRef, String> {
     is_name(text).then(|| QueueRef::Name(text.to_owned())).ok_or_else(|| allowed.to_owned())
 }
 
-/// `30s`, `10m` or `2h`.
+/// `30s`, `10m` or `2h`, at most a day.
 fn duration(value: &Value) -> Result<std::time::Duration, String> {
     let allowed = "it must be a duration such as `30s`, `10m` or `2h`, at most `24h`";
-    let text = value.as_str().ok_or(allowed)?;
-    let unit = text.chars().last().ok_or(allowed)?;
-    let number: u64 = text.trim_end_matches(unit).parse().map_err(|_| allowed)?;
+    any_duration(value).filter(|time| time.as_secs() <= 86_400).ok_or_else(|| allowed.to_owned())
+}
+
+/// A duration of some range of seconds.
+fn duration_of(
+    seconds: std::ops::RangeInclusive<u64>,
+) -> impl Fn(&Value) -> Result<std::time::Duration, String> {
+    move |value| {
+        any_duration(value).filter(|time| seconds.contains(&time.as_secs())).ok_or_else(|| {
+            let (least, most) = (seconds.start(), seconds.end());
+            format!("it must be a duration such as `30s` or `10m`, from `{least}s` to `{most}s`")
+        })
+    }
+}
+
+fn any_duration(value: &Value) -> Option<std::time::Duration> {
+    let text = value.as_str()?;
+    let unit = text.chars().last()?;
+    let number: u64 = text.trim_end_matches(unit).parse().ok()?;
     let seconds = match unit {
         's' => Some(number),
         'm' => number.checked_mul(60),
         'h' => number.checked_mul(3600),
         _ => None,
     };
-    let seconds = seconds.filter(|seconds| (1..=86_400).contains(seconds)).ok_or(allowed)?;
-    Ok(std::time::Duration::from_secs(seconds))
+    seconds.filter(|seconds| 0 < *seconds).map(std::time::Duration::from_secs)
 }
 
 /// A positive number of seconds, at most the twelve hours that SQS lets a message be in flight.

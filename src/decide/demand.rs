@@ -22,7 +22,7 @@ fn delayed(scaling: &Scaling, depth: &Depth) -> Messages {
 /// ```text
 /// backlog = visible + min(in flight, what the running containers can hold)
 /// target  = policy(backlog)
-/// launch  = clamp(target, minContainers, maxContainers) - alive, at most maxLaunchPerTick, and
+/// launch  = clamp(target, minContainers, maxContainers) - alive and not stuck, at most maxLaunchPerTick, and
 ///           beyond the minimum at most one for each visible message that no starting container
 ///           will take
 /// ```
@@ -51,9 +51,10 @@ pub(super) fn decide(
     };
     decision.target = target(&scaling.policy, decision.backlog());
     match decision.target {
-        Target::Containers(target) => decision.bound(target.minus(alive.containers), scaling),
+        Target::Containers(target) => decision.bound(target.minus(alive.capacity()), scaling),
         Target::Tasks(target) => {
-            let owed = decision.bound_tasks(target.minus(alive.tasks), worker.packing.max_tasks);
+            let owed = target.minus(alive.tasks.minus(alive.stuck_tasks));
+            let owed = decision.bound_tasks(owed, worker.packing.max_tasks);
             let each = match worker.packing.strategy {
                 Strategy::Spread => Containers(1),
                 Strategy::Dense | Strategy::Cheapest => per_task,
@@ -90,9 +91,9 @@ impl Decision {
     /// What is owed within the operator's bounds; those that made a difference are noted.
     fn bound(&mut self, owed: Containers, scaling: &Scaling) {
         let alive = self.alive;
-        let floor = scaling.min_containers.minus(alive.containers);
+        let floor = scaling.min_containers.minus(alive.capacity());
         let room = scaling.max_containers.minus(alive.containers);
-        let starting = Messages(u64::from(alive.containers.minus(alive.running).0));
+        let starting = Messages(u64::from(alive.capacity().minus(alive.running).0));
         let waiting = self.visible.plus(self.delayed).minus(starting);
         self.launch = owed;
         if self.launch < floor {
@@ -109,6 +110,15 @@ impl Decision {
                 self.launch = most;
                 self.bounds.push(bound);
             }
+        }
+    }
+
+    /// No more than this, whatever is owed.
+    pub(super) fn restrain(&mut self, most: Containers, bound: Bound) {
+        if most < self.launch {
+            self.launch = most;
+            self.launch_tasks = self.launch_tasks.map(|tasks| tasks.min(Tasks(most.0)));
+            self.bounds.push(bound);
         }
     }
 

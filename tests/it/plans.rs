@@ -8,11 +8,14 @@ use ecs_queue_scaler::definition::TaskDefinition;
 use ecs_queue_scaler::event::Tick;
 use ecs_queue_scaler::fargate::{OperatingSystem, TaskSize};
 use ecs_queue_scaler::plan::{Action, Group, LaunchPlan, Plan, Revision};
-use ecs_queue_scaler::snapshot::{ContainerStatus, Depth, ReadError, Snapshot, Task};
+use ecs_queue_scaler::snapshot::{
+    ClusterTasks, ContainerStatus, Depth, Queue, ReadError, Snapshot, Task,
+};
 use ecs_queue_scaler::units::{
     ClusterName, Containers, CpuUnits, MebiBytes, Messages, Region, RevisionArn, ScalerName,
     TaskArn, TaskDefinitionRef, Tasks, WorkerName,
 };
+use jiff::Timestamp;
 use proptest::prelude::{
     ProptestConfig, any, prop, prop_assert, prop_assert_eq, prop_compose, proptest,
 };
@@ -91,6 +94,9 @@ fn task(worker: &str, (number, containers): (usize, u32), status: ContainerStatu
         worker: WorkerName::from(worker),
         revision: RevisionArn(format!("arn:aws:ecs:r:a:task-definition/{family}:1")),
         containers: (1..=containers).map(|i| (name(i), status)).collect(),
+        created: None,
+        started: None,
+        tick: None,
     }
 }
 
@@ -109,8 +115,16 @@ prop_compose! {
             scaler: ScalerName::parse("scaler").unwrap(),
             tick: Tick::Request("tick".to_owned()),
             region: Region::from("us-east-1"),
-            queues: ["one", "two"].into_iter().map(|w| (WorkerName::from(w), Ok(depth))).collect(),
-            tasks: BTreeMap::from([(ClusterName::from("jobs"), Ok(tasks.collect()))]),
+            now: Timestamp::UNIX_EPOCH,
+            memories: BTreeMap::new(),
+            queues: ["one", "two"]
+                .into_iter()
+                .map(|w| (WorkerName::from(w), Ok(Queue { depth, ..Queue::default() })))
+                .collect(),
+            tasks: BTreeMap::from([(
+                ClusterName::from("jobs"),
+                Ok(ClusterTasks { alive: tasks.collect(), ended: Vec::new() }),
+            )]),
             definitions: BTreeMap::from([(TaskDefinitionRef::from("a"), Ok(definition()))]),
         }
     }
@@ -136,7 +150,7 @@ fn tokens(plan: &Plan) -> Vec<String> {
 /// The world after a plan was carried out, before any message was taken.
 fn applied(snapshot: &Snapshot, plan: &Plan) -> Snapshot {
     let mut after = snapshot.clone();
-    let tasks = after.tasks.values_mut().next().unwrap().as_mut().unwrap();
+    let tasks = &mut after.tasks.values_mut().next().unwrap().as_mut().unwrap().alive;
     for worker in &plan.workers {
         let Action::Launch(launch) = &worker.action else { continue };
         for group in &launch.groups {

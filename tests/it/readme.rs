@@ -24,13 +24,13 @@ fn the_configuration_is_correct() {
     assert_eq!(config.workers.len(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_decision_is_one_that_is_made() {
     let world = world_of(&["thumbnail"]);
     world.queue("thumbnail").visible(30);
     let dense = json!({"strategy": "dense", "maxContainersPerTask": 4});
     let config = config(&[worker("thumbnail", &json!({"messagesPerContainer": 1}), &dense)]);
-    let report = tick(&scaler(&world, &config), 0).await;
+    let report = tick(&scaler(&world, &config), &world, 0).await;
     let why = &only_worker(&report).decision.as_ref().unwrap().why;
     let shown = blocks("text")
         .into_iter()

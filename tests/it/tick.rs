@@ -4,12 +4,14 @@ mod once;
 mod trouble;
 mod variants;
 
+use std::time::Duration;
+
 use ecs_queue_scaler::aws::Aws;
 use ecs_queue_scaler::config::Config;
 use ecs_queue_scaler::event::Mode;
-use ecs_queue_scaler::recent::Recent;
+use ecs_queue_scaler::ledger::Ledger;
 use ecs_queue_scaler::report::{Outcome, Report, WorkerReport};
-use ecs_queue_scaler::run::{RunError, Scaler};
+use ecs_queue_scaler::run::{Invocation, RunError, Scaler};
 use ecs_queue_scaler::units::{Containers, ScalerName, Tasks};
 use serde_json::{Value, json};
 
@@ -57,13 +59,20 @@ pub(crate) fn scaler(world: &World, config: &Value) -> Scaler {
         aws: Aws::new(&world.sdk_config()),
         config: Ok(Config::from_value(config).unwrap()),
         mode: Mode::Launch,
-        recent: Recent::default(),
+        ledger: Ledger::default(),
     }
 }
 
-pub(crate) async fn tick(scaler: &Scaler, minute: u32) -> Report {
+/// An invocation of now, with a minute to its end.
+pub(crate) fn invocation(world: &World) -> Invocation {
+    Invocation::new("request", world.now(), 0)
+}
+
+/// The tick of a minute, which comes when it is due.
+pub(crate) async fn tick(function: &Scaler, world: &World, minute: u64) -> Report {
+    world.reach(Duration::from_secs(60 * minute)).await;
     let event = json!({"scheduledTime": format!("2026-11-20T21:{minute:02}:00Z")});
-    scaler.tick(&event, "request").await.unwrap()
+    function.tick(&event, &invocation(world)).await.unwrap()
 }
 
 pub(crate) fn only_worker(report: &Report) -> &WorkerReport {
@@ -82,7 +91,7 @@ fn groups(worker: &WorkerReport) -> Vec<(u32, u32)> {
     worker.launched.iter().map(|l| (l.count.0, l.containers_per_task.0)).collect()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn thirty_messages_become_seven_tasks_of_four_and_one_of_two() {
     let world = world_of(&["thumbnail"]);
     world.queue("thumbnail").visible(30);
@@ -90,24 +99,24 @@ async fn thirty_messages_become_seven_tasks_of_four_and_one_of_two() {
     let config = config(&[worker("thumbnail", &json!({"messagesPerContainer": 1}), &dense)]);
 
     let function = scaler(&world, &config);
-    let first = tick(&function, 0).await;
+    let first = tick(&function, &world, 0).await;
     assert_eq!(groups(only_worker(&first)), [(7, 4), (1, 2)]);
     assert_eq!(first.totals.launched_containers, Containers(30));
     assert_eq!(world.count("RegisterTaskDefinition"), 2);
     assert_eq!(batches(&world), [7, 1]);
     assert_eq!(world.tasks().len(), 8);
 
-    let second = tick(&function, 1).await;
+    let second = tick(&function, &world, 1).await;
     assert_eq!(only_worker(&second).outcome, Outcome::Idle);
     assert_eq!(world.changes(), 0);
 
     world.all_stop();
-    let third = tick(&scaler(&world, &config), 2).await;
+    let third = tick(&scaler(&world, &config), &world, 2).await;
     assert_eq!(groups(only_worker(&third)), [(7, 4), (1, 2)]);
     assert_eq!(world.count("RegisterTaskDefinition"), 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_burst_goes_out_in_tens_and_a_rest() {
     let scaling = json!({"messagesPerContainer": 1});
     for (messages, expected) in
@@ -117,7 +126,7 @@ async fn a_burst_goes_out_in_tens_and_a_rest() {
         world.queue("export").visible(messages);
         let one_each = json!({"maxContainersPerTask": 1, "maxTasks": 30});
         let config = config(&[worker("export", &scaling, &one_each)]);
-        let _ = tick(&scaler(&world, &config), 0).await;
+        let _ = tick(&scaler(&world, &config), &world, 0).await;
         let mut batches = batches(&world);
         batches.sort_unstable_by(|a, b| b.cmp(a));
         assert_eq!(batches, expected);
@@ -125,31 +134,31 @@ async fn a_burst_goes_out_in_tens_and_a_rest() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_empty_queue_costs_one_call() {
     let world = world_of(&["thumbnail"]);
     world.queue("thumbnail").visible(0).in_flight(5).delayed(5);
     let mut thumbnail = worker("thumbnail", &json!({"messagesPerContainer": 1}), &json!({}));
     thumbnail["queue"] = json!("https://sqs.eu-central-1.amazonaws.com/123456789012/thumbnail");
-    let report = tick(&scaler(&world, &config(&[thumbnail])), 0).await;
+    let report = tick(&scaler(&world, &config(&[thumbnail])), &world, 0).await;
     assert_eq!(only_worker(&report).outcome, Outcome::Idle);
     let calls: Vec<_> = world.take_calls().into_iter().map(|call| call.operation).collect();
     assert_eq!(calls, ["GetQueueAttributes"]);
     assert_eq!(report.totals.api_calls, 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_warm_function_knows_the_queues_url() {
     let world = world_of(&["thumbnail"]);
     let config = config(&[worker("thumbnail", &json!({"messagesPerContainer": 1}), &json!({}))]);
     let function = scaler(&world, &config);
-    let _ = tick(&function, 0).await;
+    let _ = tick(&function, &world, 0).await;
     world.take_calls();
-    let _ = tick(&function, 1).await;
+    let _ = tick(&function, &world, 1).await;
     assert_eq!(world.count("GetQueueUrl"), 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_queue_is_found_by_name_url_and_arn() {
     let names = ["a", "b"];
     let world = world_of(&names);
@@ -158,21 +167,21 @@ async fn a_queue_is_found_by_name_url_and_arn() {
     let one = json!({"messagesPerContainer": 1});
     let mut workers = names.map(|name| worker(name, &one, &json!({})));
     workers[1]["queue"] = json!("arn:aws:sqs:eu-central-1:999999999999:b");
-    let report = tick(&scaler(&world, &config(&workers)), 0).await;
+    let report = tick(&scaler(&world, &config(&workers)), &world, 0).await;
     let visible: Vec<_> = report.workers.iter().map(|w| w.depth.unwrap().visible.0).collect();
     assert_eq!(visible, [1, 2]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn only_containers_that_have_not_stopped_are_alive() {
     let world = world_of(&["thumbnail"]);
     world.queue("thumbnail").visible(8);
     let four = json!({"strategy": "dense", "maxContainersPerTask": 4});
     let config = config(&[worker("thumbnail", &json!({"messagesPerContainer": 1}), &four)]);
     let function = scaler(&world, &config);
-    let _ = tick(&function, 0).await;
+    let _ = tick(&function, &world, 0).await;
 
-    let starting = tick(&function, 1).await;
+    let starting = tick(&function, &world, 1).await;
     let alive = only_worker(&starting).alive.unwrap();
     assert_eq!(
         (alive.tasks, alive.containers, alive.running),
@@ -181,28 +190,28 @@ async fn only_containers_that_have_not_stopped_are_alive() {
 
     world.all_run();
     world.containers_stop("worker-2");
-    let later = tick(&function, 2).await;
+    let later = tick(&function, &world, 2).await;
     let alive = only_worker(&later).alive.unwrap();
     assert_eq!((alive.containers, alive.running), (Containers(6), Containers(6)));
     assert_eq!(later.totals.launched_containers, Containers(2));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn hundreds_of_tasks_come_in_pages_and_are_described_in_hundreds() {
     let world = world_of(&["thumbnail"]);
     world.queue("thumbnail").visible(230);
     let one_each = json!({"maxContainersPerTask": 1, "maxTasks": 300});
     let scaling = json!({"messagesPerContainer": 1, "maxContainers": 300});
     let function = scaler(&world, &config(&[worker("thumbnail", &scaling, &one_each)]));
-    let _ = tick(&function, 0).await;
+    let _ = tick(&function, &world, 0).await;
     world.take_calls();
     world.page_size(70);
-    let report = tick(&function, 1).await;
+    let report = tick(&function, &world, 1).await;
     assert_eq!(only_worker(&report).alive.unwrap().tasks, Tasks(230));
     assert_eq!((world.count("ListTasks"), world.count("DescribeTasks")), (4, 3));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn workers_of_one_cluster_share_its_list_and_count_only_their_own() {
     let world = world_of(&["a", "b"]);
     world.queue("a").visible(3);
@@ -210,31 +219,31 @@ async fn workers_of_one_cluster_share_its_list_and_count_only_their_own() {
     let one = json!({"messagesPerContainer": 1});
     let config = config(&["a", "b"].map(|name| worker(name, &one, &json!({}))));
     let function = scaler(&world, &config);
-    let _ = tick(&function, 0).await;
+    let _ = tick(&function, &world, 0).await;
     world.take_calls();
-    let report = tick(&function, 1).await;
+    let report = tick(&function, &world, 1).await;
     let alive: Vec<_> = report.workers.iter().map(|w| w.alive.unwrap().containers.0).collect();
     assert_eq!(alive, [3, 5]);
     assert_eq!((world.count("ListTasks"), world.count("DescribeTasks")), (1, 1));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn another_scalers_tasks_are_none_of_ours() {
     let world = world_of(&["thumbnail"]);
     world.queue("thumbnail").visible(2);
     let config = config(&[worker("thumbnail", &json!({"messagesPerContainer": 1}), &json!({}))]);
     let other = Scaler { name: ScalerName::parse("other").unwrap(), ..scaler(&world, &config) };
-    let _ = tick(&other, 0).await;
-    let report = tick(&scaler(&world, &config), 0).await;
+    let _ = tick(&other, &world, 0).await;
+    let report = tick(&scaler(&world, &config), &world, 0).await;
     assert_eq!(report.totals.launched_tasks, Tasks(2));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_task_carries_who_started_it_for_whom_and_when() {
     let world = world_of(&["thumbnail"]);
     world.queue("thumbnail").visible(1);
     let config = config(&[worker("thumbnail", &json!({"messagesPerContainer": 1}), &json!({}))]);
-    let _ = tick(&scaler(&world, &config), 0).await;
+    let _ = tick(&scaler(&world, &config), &world, 0).await;
     let task = &world.tasks()[0];
     assert_eq!(
         (&task["startedBy"], &task["group"]),
@@ -245,7 +254,7 @@ async fn a_task_carries_who_started_it_for_whom_and_when() {
     assert_eq!(task["tags"], tags);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_bridge_definition_gets_no_network_configuration() {
     let world = world_of(&[]);
     world.queue("export").visible(1);
@@ -253,11 +262,11 @@ async fn a_bridge_definition_gets_no_network_configuration() {
         {"name": "worker", "image": "worker:1", "memory": 64}]}));
     let mut config = config(&[worker("export", &json!({"messagesPerContainer": 1}), &json!({}))]);
     config["workers"][0]["launch"] = json!({"launchType": "EC2"});
-    let report = tick(&scaler(&world, &config), 0).await;
+    let report = tick(&scaler(&world, &config), &world, 0).await;
     assert_eq!(only_worker(&report).outcome, Outcome::Launched, "{report:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_worker_that_cannot_be_cloned_runs_one_a_task_and_the_rest_is_told() {
     let world = world_of(&[]);
     world.queue("export").visible(30);
@@ -265,25 +274,27 @@ async fn a_worker_that_cannot_be_cloned_runs_one_a_task_and_the_rest_is_told() {
     with_port["containerDefinitions"][0]["portMappings"] = json!([{"containerPort": 8080}]);
     world.register(&with_port);
     let one = json!({"messagesPerContainer": 1});
-    let report = tick(&scaler(&world, &config(&[worker("export", &one, &json!({}))])), 0).await;
+    let report =
+        tick(&scaler(&world, &config(&[worker("export", &one, &json!({}))])), &world, 0).await;
     let unasked = only_worker(&report);
     assert_eq!((groups(unasked), unasked.deferred), (vec![(10, 1)], Containers(20)));
     insta::assert_snapshot!(unasked.decision.as_ref().unwrap().why);
 
     let two = json!({"maxContainersPerTask": 2});
-    let report = tick(&scaler(&world, &config(&[worker("export", &one, &two)])), 1).await;
+    let report = tick(&scaler(&world, &config(&[worker("export", &one, &two)])), &world, 1).await;
     assert_eq!(only_worker(&report).outcome, Outcome::Failed, "whoever asks for clones is told");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_dry_run_tells_all_and_changes_nothing() {
     let world = world_of(&["thumbnail"]);
     world.queue("thumbnail").visible(30);
     let dense = json!({"strategy": "dense", "maxContainersPerTask": 4});
     let config = config(&[worker("thumbnail", &json!({"messagesPerContainer": 1}), &dense)]);
     let function = scaler(&world, &config);
-    let by_event = function.tick(&json!({"dryRun": true}), "request").await.unwrap();
-    let by_environment = tick(&Scaler { mode: Mode::DryRun, ..scaler(&world, &config) }, 0).await;
+    let by_event = function.tick(&json!({"dryRun": true}), &invocation(&world)).await.unwrap();
+    let by_environment =
+        tick(&Scaler { mode: Mode::DryRun, ..scaler(&world, &config) }, &world, 0).await;
     for report in [by_event, by_environment] {
         assert!(report.dry_run);
         assert_eq!(only_worker(&report).outcome, Outcome::Planned);
@@ -293,39 +304,39 @@ async fn a_dry_run_tells_all_and_changes_nothing() {
     assert_eq!(world.changes(), 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_invocation_can_be_narrowed_to_some_workers() {
     let world = world_of(&["a", "b"]);
     let one = json!({"messagesPerContainer": 1});
     let config = config(&["a", "b"].map(|name| worker(name, &one, &json!({}))));
     let function = scaler(&world, &config);
-    let report = function.tick(&json!({"only": ["b"]}), "request").await.unwrap();
+    let report = function.tick(&json!({"only": ["b"]}), &invocation(&world)).await.unwrap();
     assert_eq!(only_worker(&report).worker.as_str(), "b");
-    let error = function.tick(&json!({"only": ["c"]}), "request").await.unwrap_err();
+    let error = function.tick(&json!({"only": ["c"]}), &invocation(&world)).await.unwrap_err();
     assert_eq!(error.to_string(), "`only` names `c`, which is no worker; there are `a`, `b`");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_invocation_can_bring_its_workers() {
     let world = world_of(&["a", "b"]);
     let one = json!({"messagesPerContainer": 1});
     let function = scaler(&world, &config(&[worker("a", &one, &json!({}))]));
     let mut event = config(&[worker("b", &one, &json!({}))]);
     event["dryRun"] = json!(true);
-    let report = function.tick(&event, "request").await.unwrap();
+    let report = function.tick(&event, &invocation(&world)).await.unwrap();
     assert_eq!(only_worker(&report).worker.as_str(), "b");
     event["workers"] = json!([]);
-    let error = function.tick(&event, "request").await.unwrap_err();
+    let error = function.tick(&event, &invocation(&world)).await.unwrap_err();
     assert!(matches!(error, RunError::Config(_)), "{error}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_result_has_the_documented_shape() {
     let world = world_of(&["thumbnail"]);
     world.queue("thumbnail").visible(57).in_flight(3);
     let scaling = json!({"messagesPerContainer": 20, "maxContainers": 100});
     let config = config(&[worker("thumbnail", &scaling, &json!({"maxTasks": 1}))]);
-    let mut report = tick(&scaler(&world, &config), 0).await;
+    let mut report = tick(&scaler(&world, &config), &world, 0).await;
     report.totals.milliseconds = 41;
     insta::assert_snapshot!(serde_json::to_string_pretty(&report).unwrap());
 }

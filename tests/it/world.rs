@@ -2,20 +2,23 @@
 //! serialization, signing, retries and error parsing are the real ones.
 //!
 //! It enforces the rules that AWS documents, which emulators do not. State and requests are JSON
-//! documents under the API's own names. There is no clock and no chance in it: a test says what
-//! happens.
+//! documents under the API's own names. Its time is tokio's, which tests pause. A test says what
+//! happens; or `life` and `weather` do, from a seed, while `watch` looks for what must never be.
 
+mod buckets;
 mod definitions;
+pub(crate) mod life;
 mod proof;
 mod rules;
 mod sqs;
 mod tasks;
+pub(crate) mod watch;
+pub(crate) mod weather;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ecs::config::{
     Credentials, HttpClient, RuntimeComponents, SharedCredentialsProvider, SharedHttpClient,
@@ -26,19 +29,35 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
+use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
+use self::buckets::Buckets;
 use self::definitions::Definitions;
+use self::life::Life;
+use self::watch::Watch;
+use self::weather::Weather;
 
 pub(crate) const REGION: &str = "eu-central-1";
 pub(crate) const ACCOUNT: &str = "123456789012";
 
-/// A world; its clones are the same one.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct World(Arc<Mutex<State>>);
+/// When every world begins.
+pub(crate) const BEGINNING: &str = "2026-11-20T21:00:00Z";
 
-#[derive(Debug, Default)]
-struct State {
+/// A world as one process sees it; its clones are the same one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct World {
+    state: Arc<Mutex<State>>,
+    process: u32,
+    /// Tells that a process has crashed.
+    crash: Arc<Notify>,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    born: Instant,
     /// By URL.
     queues: BTreeMap<String, BTreeMap<String, String>>,
     clusters: BTreeSet<String>,
@@ -50,6 +69,32 @@ struct State {
     calls: Vec<Call>,
     faults: Vec<Scripted>,
     page_size: Option<usize>,
+    crashed: BTreeSet<u32>,
+    pub(crate) buckets: Option<Buckets>,
+    pub(crate) life: Option<Life>,
+    pub(crate) weather: Option<Weather>,
+    pub(crate) watch: Watch,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            born: Instant::now(),
+            queues: BTreeMap::new(),
+            clusters: BTreeSet::new(),
+            definitions: Definitions::default(),
+            tasks: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            calls: Vec::new(),
+            faults: Vec::new(),
+            page_size: None,
+            crashed: BTreeSet::new(),
+            buckets: None,
+            life: None,
+            weather: None,
+            watch: Watch::default(),
+        }
+    }
 }
 
 /// A request as it came in.
@@ -70,6 +115,17 @@ pub(crate) enum Fault {
     LostAnswer,
     /// Executed, and answered with this.
     Answer(Value),
+    /// Never answered; executed or not.
+    Hang(Executed),
+    /// The function dies; before the call was executed or after.
+    Crash(Executed),
+}
+
+/// Whether a call took effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Executed {
+    Yes,
+    No,
 }
 
 #[derive(Debug)]
@@ -95,8 +151,29 @@ fn refuse<T>(code: &'static str, message: impl Into<String>) -> Result<T, Refuse
 }
 
 impl World {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// The same world for another process of the function.
+    pub(crate) fn seen_by(&self, process: u32) -> Self {
+        Self { process, ..self.clone() }
+    }
+
+    /// What time it is.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.state().timestamp()
+    }
+
+    /// Waits until so much time has passed since the beginning.
+    pub(crate) async fn reach(&self, time: Duration) {
+        let passed = self.state().born.elapsed();
+        pass(time.saturating_sub(passed)).await;
+    }
+
+    /// Waits until a function crashes.
+    pub(crate) async fn crashed(&self) {
+        self.crash.notified().await;
     }
 
     /// What a real client needs to talk to this world.
@@ -106,8 +183,7 @@ impl World {
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(REGION))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .retry_config(RetryConfig::standard().with_initial_backoff(Duration::ZERO))
-            .sleep_impl(aws_sdk_ecs::config::SharedAsyncSleep::new(NoSleep))
+            .sleep_impl(aws_sdk_ecs::config::SharedAsyncSleep::new(VirtualSleep))
             .http_client(SharedHttpClient::new(self.clone()))
             .build()
     }
@@ -153,7 +229,7 @@ impl World {
         changing.into_iter().map(|operation| self.count(operation)).sum()
     }
 
-    fn respond(&self, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    async fn respond(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default();
         let body = request.body().bytes().unwrap_or_default();
@@ -164,22 +240,50 @@ impl World {
             "{operation} declares {declared:?} bytes and sends {}",
             body.len()
         );
-        let mut state = self.state();
-        state.calls.push(Call { operation: operation.to_owned(), input: input.clone() });
-        match state.fault(operation, &input) {
+        let call = Call { operation: operation.to_owned(), input };
+        let (fault, before, after) = self.state().arrive(self.process, &call);
+        pass(before).await;
+        if self.state().crashed.contains(&self.process) {
+            return std::future::pending().await;
+        }
+        let answer = self.execute(&call, fault).await;
+        pass(after).await;
+        self.state().watch.answered(self.process, &call, answer.as_ref().ok());
+        answer
+    }
+
+    async fn execute(
+        &self,
+        call: &Call,
+        fault: Option<Fault>,
+    ) -> Result<HttpResponse, ConnectorError> {
+        let run = |placed| self.state().execute(self.process, call, placed);
+        match fault {
             Some(Fault::Error(status, code, message)) => {
                 let refused = Refused { code, message, more: json!({}) };
                 Ok(answer(status, &refused.document()))
             }
             Some(Fault::Answer(document)) => Ok(answer(200, &document)),
             Some(Fault::LostAnswer) => {
-                let _ = state.execute(operation, &input, None);
+                let _ = run(None);
                 Err(ConnectorError::io("the answer was lost".into()))
             }
-            Some(Fault::Placed(placed, reason)) => {
-                Ok(answered(state.execute(operation, &input, Some((placed, reason)))))
+            Some(Fault::Hang(executed)) => {
+                if executed == Executed::Yes {
+                    let _ = run(None);
+                }
+                std::future::pending().await
             }
-            None => Ok(answered(state.execute(operation, &input, None))),
+            Some(Fault::Crash(executed)) => {
+                if executed == Executed::Yes {
+                    let _ = run(None);
+                }
+                self.state().crashed.insert(self.process);
+                self.crash.notify_one();
+                std::future::pending().await
+            }
+            Some(Fault::Placed(placed, reason)) => Ok(answered(run(Some((placed, reason))))),
+            None => Ok(answered(run(None))),
         }
     }
 }
@@ -194,23 +298,74 @@ impl State {
         Some(scripted.fault.clone())
     }
 
+    /// A call has come in: what goes wrong with it, and how long its two ways take.
+    fn arrive(&mut self, process: u32, call: &Call) -> (Option<Fault>, Duration, Duration) {
+        self.catch_up();
+        self.calls.push(call.clone());
+        if let Some(fault) = self.fault(&call.operation, &call.input) {
+            return (Some(fault), Duration::ZERO, Duration::ZERO);
+        }
+        let now = self.millis();
+        self.watch.called(process, call, now);
+        match &mut self.weather {
+            Some(weather) => weather.fate(process, call, now),
+            None => (None, Duration::ZERO, Duration::ZERO),
+        }
+    }
+
     fn execute(
         &mut self,
-        operation: &str,
-        input: &Value,
+        process: u32,
+        call: &Call,
         placed: Option<(usize, &'static str)>,
     ) -> Answer {
-        match operation {
+        self.catch_up();
+        let Call { operation, input } = call;
+        let now = self.millis();
+        if let Some(buckets) = &mut self.buckets
+            && !buckets.take(operation, input, now)
+        {
+            self.watch.throttled += 1;
+            return refuse("ThrottlingException", "Rate exceeded");
+        }
+        let answer = match operation.as_str() {
             "GetQueueUrl" => self.get_queue_url(input),
-            "GetQueueAttributes" => self.get_queue_attributes(input),
-            "ListTasks" => self.list_tasks(input),
+            "GetQueueAttributes" => self.get_queue_attributes(process, input),
+            "ListTasks" => self.list_tasks(process, input),
             "DescribeTasks" => self.describe_tasks(input),
-            "RunTask" => self.run_task(input, placed),
+            "RunTask" => self.run_task(process, input, placed),
             "DescribeTaskDefinition" => self.definitions.describe(input),
             "RegisterTaskDefinition" => self.definitions.register(input),
             "DeregisterTaskDefinition" => self.definitions.deregister(input),
             other => refuse("UnknownOperationException", format!("{other} is not known")),
+        };
+        if let Err(refused) = &answer {
+            self.watch.refused(now, call, refused);
         }
+        answer
+    }
+
+    /// Milliseconds since the world began.
+    pub(crate) fn millis(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_millis()).unwrap()
+    }
+
+    fn timestamp(&self) -> Timestamp {
+        let beginning: Timestamp = BEGINNING.parse().unwrap();
+        beginning.checked_add(self.born.elapsed()).unwrap()
+    }
+
+    /// Now, as ECS tells times.
+    fn epoch_seconds(&self) -> Value {
+        json!(self.timestamp().as_duration().as_secs_f64())
+    }
+}
+
+/// Time passes, where there is any to pass.
+#[expect(clippy::disallowed_methods, reason = "it is virtual time, which tests pause")]
+async fn pass(time: Duration) {
+    if !time.is_zero() {
+        tokio::time::sleep(time).await;
     }
 }
 
@@ -236,7 +391,8 @@ fn answer(status: u16, document: &Value) -> HttpResponse {
 
 impl HttpConnector for World {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        HttpConnectorFuture::ready(self.respond(&request))
+        let world = self.clone();
+        HttpConnectorFuture::new(async move { world.respond(request).await })
     }
 }
 
@@ -250,13 +406,14 @@ impl HttpClient for World {
     }
 }
 
-/// Time does not pass in this world.
+/// The SDK's timeouts run on the world's time.
 #[derive(Debug)]
-struct NoSleep;
+struct VirtualSleep;
 
-impl aws_sdk_ecs::config::AsyncSleep for NoSleep {
-    fn sleep(&self, _duration: Duration) -> aws_sdk_ecs::config::Sleep {
-        aws_sdk_ecs::config::Sleep::new(std::future::ready(()))
+impl aws_sdk_ecs::config::AsyncSleep for VirtualSleep {
+    #[expect(clippy::disallowed_methods, reason = "it is virtual time, which tests pause")]
+    fn sleep(&self, duration: Duration) -> aws_sdk_ecs::config::Sleep {
+        aws_sdk_ecs::config::Sleep::new(tokio::time::sleep(duration))
     }
 }
 

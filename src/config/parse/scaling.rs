@@ -1,10 +1,12 @@
 //! The `scaling` and `packing` of a worker.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::super::reader::{Fields, boolean, one_of, text, whole};
-use super::super::{Completion, Delayed, Packing, Policy, Scaling, Strategy};
-use super::{duration, seconds};
+use super::super::{Breaker, Completion, Delayed, Packing, Policy, Scaling, Strategy};
+use super::{duration, duration_of, seconds};
 use crate::units::{Containers, CpuUnits, Messages, Tasks};
 
 /// Ten, because ECS takes no more containers in a task definition, nor more tasks in one call.
@@ -19,6 +21,9 @@ const DEFAULT_MAX_CONTAINERS: Containers = Containers(100);
 
 /// One `RunTask` call.
 const DEFAULT_MAX_TASKS: Tasks = Tasks(TEN);
+
+/// Longer than large images take, and than an Auto Scaling group takes to bring an instance.
+const DEFAULT_STUCK_AFTER: Duration = Duration::from_mins(15);
 
 /// The largest Fargate task.
 const LARGEST_CPU: u32 = 32_768;
@@ -111,6 +116,8 @@ pub(super) fn read_scaling(worker: &mut Fields<'_>, packing: &Chosen) -> Option<
     let max_launch = fields.optional("maxLaunchPerTick", whole(1..=MOST)).map(Containers);
     let in_flight = fields.optional("inFlightPerContainer", whole(1..=MOST));
     let count_delayed = fields.optional("countDelayed", boolean);
+    let stuck_after = fields.optional("stuckAfter", duration_of(120..=86_400));
+    let breaker = fields.optional("circuitBreaker", boolean);
     let min = min.unwrap_or_default();
     let max = max.or_else(|| policy.as_ref().map(|policy| default_max(policy, packing)));
     if let Some(max) = max.filter(|max| *max < min) {
@@ -124,6 +131,8 @@ pub(super) fn read_scaling(worker: &mut Fields<'_>, packing: &Chosen) -> Option<
         max_launch_per_tick: max_launch,
         in_flight_per_container: Messages(u64::from(in_flight.unwrap_or(1))),
         delayed: if count_delayed == Some(true) { Delayed::Counted } else { Delayed::Ignored },
+        stuck_after: stuck_after.unwrap_or(DEFAULT_STUCK_AFTER),
+        breaker: if breaker == Some(false) { Breaker::Off } else { Breaker::On },
     })
 }
 

@@ -4,7 +4,7 @@ use proptest::prelude::{
 use std::time::Duration;
 
 use super::*;
-use crate::config::{Completion, Launch, Packing, QueueRef};
+use crate::config::{Breaker, Completion, Launch, Packing, QueueRef};
 use crate::units::{ClusterName, CpuUnits, TaskDefinitionRef, WorkerName};
 
 fn worker(policy: Policy) -> Worker {
@@ -21,6 +21,8 @@ fn worker(policy: Policy) -> Worker {
             max_launch_per_tick: None,
             in_flight_per_container: Messages(1),
             delayed: Delayed::Ignored,
+            stuck_after: Duration::from_mins(15),
+            breaker: Breaker::On,
         },
         packing: Packing {
             strategy: Strategy::Spread,
@@ -44,7 +46,8 @@ fn depth(visible: u64, in_flight: u64) -> Depth {
 
 fn alive(running: u32, starting: u32) -> Alive {
     let containers = Containers(running + starting);
-    Alive { tasks: Tasks(containers.0), containers, running: Containers(running) }
+    let running = Containers(running);
+    Alive { tasks: Tasks(containers.0), containers, running, ..Alive::default() }
 }
 
 /// The situations in which other scalers start too much or too little.
@@ -124,8 +127,8 @@ fn steps_ask_for_what_the_reached_one_says() {
 fn steps_of_tasks_deduct_what_is_alive_in_tasks() {
     let mut worker = worker(Policy::StepsOfTasks(vec![(Messages(10), Tasks(10))]));
     worker.packing.strategy = Strategy::Dense;
-    let three_tasks_of_four =
-        Alive { tasks: Tasks(3), containers: Containers(12), running: Containers(12) };
+    let (tasks, containers) = (Tasks(3), Containers(12));
+    let three_tasks_of_four = Alive { tasks, containers, running: containers, ..Alive::default() };
     let decision = decide(&worker, depth(100, 0), three_tasks_of_four, Containers(4));
     assert_eq!((decision.launch_tasks, decision.launch), (Some(Tasks(7)), Containers(28)));
     // With few messages each task still gets its share, and no container is surplus.
@@ -235,4 +238,18 @@ proptest! {
         };
         prop_assert!(launch(visible) <= launch(visible + more));
     }
+}
+
+/// A stuck task answers nothing, and still counts under the cap.
+#[test]
+fn what_is_stuck_is_replaced_as_far_as_the_cap_allows() {
+    let stuck = |n| Alive { stuck: Containers(n), stuck_tasks: Tasks(n), ..alive(0, 3) };
+    let mut worker = per_container(1);
+    let launch = |worker: &Worker, alive| decide(worker, depth(3, 0), alive, Containers(1)).launch;
+    assert_eq!(launch(&worker, stuck(0)), Containers(0));
+    assert_eq!(launch(&worker, stuck(2)), Containers(2));
+    worker.scaling.max_containers = Containers(4);
+    assert_eq!(launch(&worker, stuck(2)), Containers(1));
+    let told = decide(&worker, depth(3, 0), stuck(2), Containers(1)).to_string();
+    insta::assert_snapshot!(told);
 }

@@ -1,9 +1,7 @@
 //! Nothing is started twice, and nothing that was started is forgotten.
 
-use std::time::{Duration, Instant};
-
 use ecs_queue_scaler::report::Outcome;
-use ecs_queue_scaler::units::{ClusterName, Containers, Tasks};
+use ecs_queue_scaler::units::{Containers, Tasks};
 use serde_json::json;
 
 use super::{batches, config, definition, only_worker, scaler, tick, worker, world_of};
@@ -22,127 +20,126 @@ fn list_nothing_once(world: &World) {
     world.fail("ListTasks", 1, Fault::Answer(json!({"taskArns": []})));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_repeated_event_starts_nothing_though_ecs_lists_nothing_yet() {
     let (world, config) = ten_messages();
-    let _ = tick(&scaler(&world, &config), 0).await;
+    let _ = tick(&scaler(&world, &config), &world, 0).await;
     list_nothing_once(&world);
-    let again = tick(&scaler(&world, &config), 0).await;
+    let again = tick(&scaler(&world, &config), &world, 0).await;
     assert_eq!(world.tasks().len(), 10);
     assert_eq!(only_worker(&again).outcome, Outcome::Launched);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_repeated_event_that_sees_other_numbers_adopts_what_is_there() {
     let (world, config) = ten_messages();
-    let _ = tick(&scaler(&world, &config), 0).await;
+    let _ = tick(&scaler(&world, &config), &world, 0).await;
     list_nothing_once(&world);
     world.queue("thumbnail").visible(7);
-    let again = tick(&scaler(&world, &config), 0).await;
+    let again = tick(&scaler(&world, &config), &world, 0).await;
     assert_eq!(world.tasks().len(), 10);
     let launched = &only_worker(&again).launched[0];
     assert_eq!((launched.tasks.len(), launched.adopted.len()), (0, 10));
     assert_eq!(again.totals.launched_tasks, Tasks(0));
 }
 
-#[tokio::test]
-async fn what_a_repeated_event_still_owes_waits_and_is_told() {
+#[tokio::test(start_paused = true)]
+async fn a_repeated_event_that_sees_the_first_ones_tasks_starts_nothing() {
     let (world, config) = ten_messages();
-    let _ = tick(&scaler(&world, &config), 0).await;
-    // The first ten are listed, and ten more are owed under a token that is used.
+    let _ = tick(&scaler(&world, &config), &world, 0).await;
     world.queue("thumbnail").visible(20);
-    let again = tick(&scaler(&world, &config), 0).await;
+    let again = tick(&scaler(&world, &config), &world, 0).await;
     assert_eq!(world.tasks().len(), 10);
     let report = only_worker(&again);
-    assert_eq!((report.outcome, report.deferred), (Outcome::Partial, Containers(10)));
-    let next = tick(&scaler(&world, &config), 1).await;
+    assert_eq!(report.outcome, Outcome::Idle);
+    assert!(report.warnings[0].contains("earlier delivery of this tick"), "{report:?}");
+    let next = tick(&scaler(&world, &config), &world, 1).await;
     assert_eq!(next.totals.launched_tasks, Tasks(10));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_warm_function_remembers_what_ecs_does_not_list_yet() {
     let (world, config) = ten_messages();
     let function = scaler(&world, &config);
-    let _ = tick(&function, 0).await;
+    let _ = tick(&function, &world, 0).await;
 
     list_nothing_once(&world);
-    let next = tick(&function, 1).await;
+    let next = tick(&function, &world, 1).await;
     assert_eq!(only_worker(&next).alive.unwrap().containers, Containers(10));
 
     list_nothing_once(&world);
     let unknown = json!({"tasks": [], "failures": [{"reason": "MISSING"}]});
     world.fail("DescribeTasks", 1, Fault::Answer(unknown));
-    let after = tick(&function, 2).await;
+    let after = tick(&function, &world, 2).await;
     assert_eq!(only_worker(&after).alive.unwrap().containers, Containers(10));
     assert_eq!(world.tasks().len(), 10);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_a_warm_function_remembers_and_ecs_has_stopped_is_not_alive() {
     let (world, config) = ten_messages();
     let function = scaler(&world, &config);
-    let _ = tick(&function, 0).await;
+    let _ = tick(&function, &world, 0).await;
     world.all_stop();
-    let next = tick(&function, 1).await;
+    let next = tick(&function, &world, 1).await;
     assert_eq!(next.totals.launched_tasks, Tasks(10));
 }
 
-#[tokio::test]
-#[expect(clippy::disallowed_methods, reason = "an instant to count from; no test waits for it")]
-async fn what_was_launched_is_forgotten_after_five_minutes() {
+#[tokio::test(start_paused = true)]
+async fn what_was_launched_and_never_shows_is_forgotten_after_five_minutes() {
     let (world, config) = ten_messages();
     let function = scaler(&world, &config);
-    let _ = tick(&function, 0).await;
-    let jobs = ClusterName::from("jobs");
-    let now = Instant::now();
-    function.recent.forget(now + Duration::from_mins(4));
-    assert_eq!(function.recent.tasks(&jobs).len(), 10);
-    assert_eq!(function.recent.tasks(&ClusterName::from("other")), []);
-    function.recent.forget(now + Duration::from_mins(6));
-    assert_eq!(function.recent.tasks(&jobs), []);
+    let _ = tick(&function, &world, 0).await;
+    for (minute, alive) in [(4, 10), (5, 0)] {
+        list_nothing_once(&world);
+        let unknown = json!({"tasks": [], "failures": [{"reason": "MISSING"}]});
+        world.fail("DescribeTasks", 1, Fault::Answer(unknown));
+        let report = tick(&function, &world, minute).await;
+        assert_eq!(only_worker(&report).alive.unwrap().containers, Containers(alive));
+    }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_lost_answer_is_asked_again_under_its_token() {
     let (world, config) = ten_messages();
     world.fail("RunTask", 1, Fault::LostAnswer);
-    let report = tick(&scaler(&world, &config), 0).await;
+    let report = tick(&scaler(&world, &config), &world, 0).await;
     assert_eq!(world.count("RunTask"), 2);
     assert_eq!(world.tasks().len(), 10);
     assert_eq!(report.totals.launched_tasks, Tasks(10));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_next_tick_has_tokens_of_its_own() {
     let (world, config) = ten_messages();
-    let _ = tick(&scaler(&world, &config), 0).await;
+    let _ = tick(&scaler(&world, &config), &world, 0).await;
     world.all_stop();
-    let next = tick(&scaler(&world, &config), 1).await;
+    let next = tick(&scaler(&world, &config), &world, 1).await;
     assert_eq!(next.totals.launched_tasks, Tasks(10));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn only_what_was_placed_counts_and_the_rest_is_told() {
     let (world, config) = ten_messages();
     world.fail("RunTask", 1, Fault::Placed(3, "RESOURCE:MEMORY"));
-    let report = tick(&scaler(&world, &config), 0).await;
+    let report = tick(&scaler(&world, &config), &world, 0).await;
     let worker = only_worker(&report);
     assert_eq!((worker.outcome, worker.deferred), (Outcome::Partial, Containers(7)));
     assert_eq!(worker.failures[0].to_string(), "7 x RESOURCE:MEMORY");
     assert_eq!(report.totals.launched_tasks, Tasks(3));
     assert_eq!(report.failure(), None, "the next tick tries the rest");
     world.take_calls();
-    let _ = tick(&scaler(&world, &config), 1).await;
+    let _ = tick(&scaler(&world, &config), &world, 1).await;
     assert_eq!(batches(&world), [7]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_a_rung_cannot_place_is_tried_on_the_next() {
     let (world, mut config) = ten_messages();
     config["workers"][0]["capacity"] =
         json!([{"capacityProvider": "FARGATE_SPOT"}, {"capacityProvider": "FARGATE"}]);
     world.fail("RunTask", 1, Fault::Placed(4, "Capacity is unavailable at this time."));
-    let report = tick(&scaler(&world, &config), 0).await;
+    let report = tick(&scaler(&world, &config), &world, 0).await;
     assert_eq!(report.totals.launched_tasks, Tasks(10));
     let on = |name: &str| {
         world.tasks().iter().filter(|task| task["capacityProviderName"] == name).count()
@@ -150,43 +147,43 @@ async fn what_a_rung_cannot_place_is_tried_on_the_next() {
     assert_eq!((on("FARGATE_SPOT"), on("FARGATE")), (4, 6));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_repeated_event_goes_down_no_ladder_a_second_time() {
     let (world, mut config) = ten_messages();
     config["workers"][0]["capacity"] =
         json!([{"capacityProvider": "FARGATE_SPOT"}, {"capacityProvider": "FARGATE"}]);
     world.queue("thumbnail").visible(4);
-    let _ = tick(&scaler(&world, &config), 0).await;
+    let _ = tick(&scaler(&world, &config), &world, 0).await;
     list_nothing_once(&world);
     world.queue("thumbnail").visible(9);
-    let again = tick(&scaler(&world, &config), 0).await;
+    let again = tick(&scaler(&world, &config), &world, 0).await;
     assert_eq!(world.tasks().len(), 4);
     let report = only_worker(&again);
     assert_eq!((report.outcome, report.deferred), (Outcome::Partial, Containers(5)));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn equal_failures_are_told_once_with_their_number() {
     let (world, config) = ten_messages();
     let failure = |detail: &str| json!({"reason": "RESOURCE:CPU", "detail": detail});
     let failures = json!([failure("a"), failure("b"), failure("a")]);
     world.fail("RunTask", 1, Fault::Answer(json!({"tasks": [], "failures": failures})));
-    let report = tick(&scaler(&world, &config), 0).await;
+    let report = tick(&scaler(&world, &config), &world, 0).await;
     let told: Vec<_> = only_worker(&report).failures.iter().map(ToString::to_string).collect();
     assert_eq!(told, ["2 x RESOURCE:CPU (a)", "1 x RESOURCE:CPU (b)"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn nothing_placed_is_a_failure() {
     let (world, config) = ten_messages();
     world.fail("RunTask", 1, Fault::Placed(0, "RESOURCE:ENI"));
-    let report = tick(&scaler(&world, &config), 0).await;
+    let report = tick(&scaler(&world, &config), &world, 0).await;
     assert_eq!(only_worker(&report).outcome, Outcome::Failed);
     let failure = report.failure().unwrap();
     assert_eq!(failure, "1 of 1 workers failed\nthumbnail: ECS placed no task: 10 x RESOURCE:ENI");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_new_base_revision_is_derived_once_and_replaces_the_old_one() {
     let world = world_of(&["thumbnail"]);
     world.queue("thumbnail").visible(4);
@@ -197,7 +194,7 @@ async fn a_new_base_revision_is_derived_once_and_replaces_the_old_one() {
             world.register(&definition("thumbnail"));
         }
         world.all_stop();
-        let _ = tick(&scaler(&world, &config), minute).await;
+        let _ = tick(&scaler(&world, &config), &world, minute).await;
     }
     assert_eq!(world.count("RegisterTaskDefinition"), 2);
     assert_eq!(world.count("DeregisterTaskDefinition"), 1);
@@ -205,7 +202,7 @@ async fn a_new_base_revision_is_derived_once_and_replaces_the_old_one() {
     assert_eq!(active["revision"], 2);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn two_workers_of_one_family_register_it_once() {
     let world = world_of(&["a"]);
     world.queue("a").visible(4);
@@ -214,7 +211,7 @@ async fn two_workers_of_one_family_register_it_once() {
     let one = json!({"messagesPerContainer": 1});
     let mut workers = ["a", "b"].map(|name| worker(name, &one, &four));
     workers[1]["taskDefinition"] = json!("a");
-    let report = tick(&scaler(&world, &config(&workers)), 0).await;
+    let report = tick(&scaler(&world, &config(&workers)), &world, 0).await;
     assert_eq!(report.totals.launched_tasks, Tasks(2));
     assert_eq!(world.count("RegisterTaskDefinition"), 1);
 }

@@ -15,7 +15,7 @@ use ecs_queue_scaler::units::Containers;
 use lambda_runtime::Diagnostic;
 use serde_json::{Value, json};
 
-use super::{config, definition, scaler, tick, worker, world_of};
+use super::{config, definition, invocation, scaler, tick, worker, world_of};
 use crate::world::{Fault, World};
 
 /// A worker in trouble beside a healthy one: what is told of it. The healthy one is served, and
@@ -28,7 +28,7 @@ async fn told(disturb: impl Fn(&World, &mut Value)) -> String {
     let mut workers = ["troubled", "healthy"].map(|name| worker(name, &one, &json!({})));
     disturb(&world, &mut workers[0]);
     world.take_calls();
-    let report = tick(&scaler(&world, &config(&workers)), 0).await;
+    let report = tick(&scaler(&world, &config(&workers)), &world, 0).await;
 
     let of = |name: &str| report.workers.iter().find(|w| w.worker.as_str() == name).unwrap();
     assert_eq!(of("healthy").outcome, Outcome::Launched, "{report:?}");
@@ -81,7 +81,7 @@ fn listed<const N: usize>(cases: [(&str, String); N]) -> String {
     cases.map(|(case, told)| format!("{case}\n  {told}")).join("\n")
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_the_configuration_names_and_aws_has_not_stays_with_its_worker() {
     let elsewhere = json!("arn:aws:sqs:us-east-1:123456789012:q");
     insta::assert_snapshot!(listed([
@@ -98,7 +98,7 @@ async fn what_the_configuration_names_and_aws_has_not_stays_with_its_worker() {
     ]));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_cannot_be_used_stays_with_its_worker() {
     let no_in_flight = |world: &World, _: &mut Value| {
         world.queue("troubled").without("ApproximateNumberOfMessagesNotVisible");
@@ -119,7 +119,7 @@ async fn an_answer_that_cannot_be_used_stays_with_its_worker() {
     ]));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_call_that_is_denied_stays_with_its_worker() {
     insta::assert_snapshot!(listed([
         ("reading a queue", told(refused("GetQueueAttributes")).await),
@@ -129,7 +129,7 @@ async fn a_call_that_is_denied_stays_with_its_worker() {
     ]));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_list_that_fails_or_is_incomplete_holds_and_never_means_none() {
     for (operation, fault) in [
         ("ListTasks", Fault::Error(500, "ServerException", "internal".to_owned())),
@@ -141,30 +141,30 @@ async fn a_list_that_fails_or_is_incomplete_holds_and_never_means_none() {
         world.queue("thumbnail").visible(5);
         let config =
             config(&[worker("thumbnail", &json!({"messagesPerContainer": 1}), &json!({}))]);
-        let _ = tick(&scaler(&world, &config), 0).await;
+        let _ = tick(&scaler(&world, &config), &world, 0).await;
         world.fail(operation, 9, fault.clone());
         world.take_calls();
-        let report = tick(&scaler(&world, &config), 1).await;
+        let report = tick(&scaler(&world, &config), &world, 1).await;
         assert_eq!(report.workers[0].outcome, Outcome::Held, "{operation} {fault:?}");
         assert_eq!(world.changes(), 0);
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_page_that_fails_holds() {
     let world = world_of(&["thumbnail"]);
     world.queue("thumbnail").visible(5);
     let one_each = json!({"maxContainersPerTask": 1});
     let config = config(&[worker("thumbnail", &json!({"messagesPerContainer": 1}), &one_each)]);
-    let _ = tick(&scaler(&world, &config), 0).await;
+    let _ = tick(&scaler(&world, &config), &world, 0).await;
     world.page_size(2);
     let fault = Fault::Error(400, "InvalidParameterException", "nextToken".to_owned());
     world.fail_where("ListTasks", "nextToken", (9, fault));
-    let report = tick(&scaler(&world, &config), 1).await;
+    let report = tick(&scaler(&world, &config), &world, 1).await;
     assert_eq!(report.workers[0].outcome, Outcome::Held);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn throttling_is_tried_again() {
     let world = world_of(&["thumbnail"]);
     world.queue("thumbnail").visible(5);
@@ -181,55 +181,55 @@ async fn throttling_is_tried_again() {
     for operation in operations {
         world.fail(operation, 1, throttled());
     }
-    let report = tick(&scaler(&world, &config), 0).await;
+    let report = tick(&scaler(&world, &config), &world, 0).await;
     assert_eq!(report.totals.launched_containers, Containers(5));
     assert_eq!(world.active_revisions("thumbnail--x4").len(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn awsvpc_needs_a_network() {
     let world = world_of(&["thumbnail"]);
     world.queue("thumbnail").visible(5);
     let mut config =
         config(&[worker("thumbnail", &json!({"messagesPerContainer": 1}), &json!({}))]);
     config["launch"] = json!({"launchType": "EC2"});
-    let report = tick(&scaler(&world, &config), 0).await;
+    let report = tick(&scaler(&world, &config), &world, 0).await;
     assert_eq!(report.workers[0].outcome, Outcome::Failed);
     assert!(report.workers[0].errors[0].contains("awsvpcConfiguration"), "{report:?}");
     assert_eq!(world.changes(), 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn two_names_of_one_queue_hold_both_workers() {
     let world = world_of(&["a", "b"]);
     world.queue("a").visible(5);
     let one = json!({"messagesPerContainer": 1});
     let mut workers = ["a", "b"].map(|name| worker(name, &one, &json!({})));
     workers[1]["queue"] = json!("https://sqs.eu-central-1.amazonaws.com/123456789012/a");
-    let report = tick(&scaler(&world, &config(&workers)), 0).await;
+    let report = tick(&scaler(&world, &config(&workers)), &world, 0).await;
     let errors: Vec<_> = report.workers.iter().map(|worker| worker.errors.join("; ")).collect();
     insta::assert_snapshot!(errors.join("\n"));
     assert_eq!(world.changes(), 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_superseded_revision_that_stays_is_told_and_no_failure() {
     let world = world_of(&["thumbnail"]);
     world.queue("thumbnail").visible(4);
     let four = json!({"strategy": "dense", "maxContainersPerTask": 4});
     let config = config(&[worker("thumbnail", &json!({"messagesPerContainer": 1}), &four)]);
-    let _ = tick(&scaler(&world, &config), 0).await;
+    let _ = tick(&scaler(&world, &config), &world, 0).await;
     world.all_stop();
     world.register(&definition("thumbnail"));
     let fault = Fault::Error(400, "AccessDeniedException", "no".to_owned());
     world.fail("DeregisterTaskDefinition", 9, fault);
-    let report = tick(&scaler(&world, &config), 1).await;
+    let report = tick(&scaler(&world, &config), &world, 1).await;
     assert_eq!(report.workers[0].outcome, Outcome::Launched);
     assert_eq!(report.failure(), None);
     assert!(report.workers[0].warnings[0].contains("DeregisterTaskDefinition"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_invocation_fails_after_all_workers_were_served() {
     let world = world_of(&["a", "b"]);
     world.queue("b").visible(1);
@@ -237,14 +237,14 @@ async fn the_invocation_fails_after_all_workers_were_served() {
     let mut workers = ["a", "b"].map(|name| worker(name, &one, &json!({})));
     workers[0]["queue"] = json!("nowhere");
     let function = scaler(&world, &config(&workers));
-    let error = function.run(&json!({"dryRun": false}), "request").await.unwrap_err();
+    let error = function.run(&json!({"dryRun": false}), &invocation(&world)).await.unwrap_err();
     let Diagnostic { error_type, error_message } = error.into();
     assert_eq!(error_type, "WorkersFailed");
     assert!(error_message.starts_with("1 of 2 workers failed\na: GetQueueUrl of nowhere failed"));
     assert_eq!(world.tasks().len(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_keeps_a_tick_from_beginning_changes_nothing() {
     let world = world_of(&["a"]);
     world.queue("a").visible(1);
@@ -266,12 +266,12 @@ async fn what_keeps_a_tick_from_beginning_changes_nothing() {
         (Scaler { aws: no_region, ..of(&good.to_string()) }, json!({"dryRun": false}), "NoRegion"),
     ];
     for (function, event, expected) in cases {
-        let error: RunError = function.run(&event, "request").await.unwrap_err();
+        let error: RunError = function.run(&event, &invocation(&world)).await.unwrap_err();
         let Diagnostic { error_type, error_message } = error.into();
         assert_eq!(error_type, expected, "{error_message}");
         assert!(!error_message.is_empty());
     }
-    let missing = of("file:no/such.yaml").run(&json!({"dryRun": false}), "request").await;
+    let missing = of("file:no/such.yaml").run(&json!({"dryRun": false}), &invocation(&world)).await;
     let message = missing.unwrap_err().to_string();
     assert!(message.contains("no/such.yaml") && message.contains("os error"), "{message}");
     assert_eq!(world.take_calls().len(), 0);
@@ -305,7 +305,7 @@ impl Lines {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn each_worker_has_one_log_line_and_the_tick_one() {
     let (lines, _guard) = captured();
     let names = ["a", "b", "c", "d"];
@@ -317,7 +317,8 @@ async fn each_worker_has_one_log_line_and_the_tick_one() {
     let mut workers = names.map(|name| worker(name, &one, &json!({})));
     workers[2]["queue"] = json!("nowhere");
     let function = scaler(&world, &config(&workers));
-    let _ = function.run(&json!({"scheduledTime": "2026-11-20T21:00:00Z"}), "request").await;
+    let _ =
+        function.run(&json!({"scheduledTime": "2026-11-20T21:00:00Z"}), &invocation(&world)).await;
 
     let lines = lines.text();
     let lines: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
@@ -337,7 +338,7 @@ async fn each_worker_has_one_log_line_and_the_tick_one() {
 }
 
 /// Secrets in every text of a definition, on every path, at our finest log level.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn no_secret_of_a_definition_is_ever_told() {
     let (lines, _guard) = captured();
     let world = world_of(&[]);
@@ -367,10 +368,11 @@ async fn no_secret_of_a_definition_is_ever_told() {
     let mut told = Vec::new();
     for (operation, fault) in faults {
         world.fail(operation, 3, fault);
-        let outcome = scaler(&world, &config).run(&json!({"dryRun": false}), "request").await;
+        let outcome =
+            scaler(&world, &config).run(&json!({"dryRun": false}), &invocation(&world)).await;
         told.push(format!("{outcome:?}"));
     }
-    let outcome = scaler(&world, &config).run(&json!({"dryRun": false}), "request").await;
+    let outcome = scaler(&world, &config).run(&json!({"dryRun": false}), &invocation(&world)).await;
     told.push(format!("{outcome:?}"));
 
     let lines = lines.text();
@@ -380,13 +382,13 @@ async fn no_secret_of_a_definition_is_ever_told() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn without_credentials_the_message_says_what_to_set() {
     let world = world_of(&["a"]);
     let config = config(&[worker("a", &json!({"messagesPerContainer": 1}), &json!({}))]);
     let anonymous = world.sdk_config().into_builder().credentials_provider(nobody()).build();
     let function = Scaler { aws: Aws::new(&anonymous), ..scaler(&world, &config) };
-    let report = tick(&function, 0).await;
+    let report = tick(&function, &world, 0).await;
     assert_eq!(report.workers[0].outcome, Outcome::Held);
     assert!(report.workers[0].errors[0].contains("AWS_ACCESS_KEY_ID"), "{report:?}");
     assert_eq!(world.take_calls().len(), 0);

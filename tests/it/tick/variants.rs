@@ -161,7 +161,7 @@ fn enough_generated_definitions_are_legal_and_can_be_cloned() {
 }
 
 /// Every member of the API that a base can have is still there after describe, derive, register.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn every_field_of_the_base_survives() {
     let world = world_of(&[]);
     world.queue("a").visible(2);
@@ -195,7 +195,7 @@ async fn every_field_of_the_base_survives() {
     world.register(&base);
     let two = json!({"strategy": "dense", "maxContainersPerTask": 2});
     let config = config(&[worker("a", &json!({"messagesPerContainer": 1}), &two)]);
-    let report = tick(&scaler(&world, &config), 0).await;
+    let report = tick(&scaler(&world, &config), &world, 0).await;
     assert_eq!(report.failure(), None);
 
     let described = world.active_revisions("a").remove(0);

@@ -48,6 +48,16 @@ impl World {
         revisions.filter(|revision| revision.active).map(|r| r.document.clone()).collect()
     }
 
+    /// How many ACTIVE revisions each derived family has.
+    pub(crate) fn active_derived(&self) -> Vec<(String, usize)> {
+        let families = self.families().into_iter().filter(|family| family.contains("--x"));
+        let counted = families.map(|family| {
+            let active = self.active_revisions(&family).len();
+            (family, active)
+        });
+        counted.collect()
+    }
+
     /// Families that have a revision.
     pub(crate) fn families(&self) -> Vec<String> {
         self.state().definitions.0.keys().cloned().collect()

@@ -140,7 +140,7 @@ fn jobs() -> (World, Client) {
     (world, ecs)
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn illegal_runs_are_refused() {
     let (world, ecs) = jobs();
     let spot = CapacityProviderStrategyItem::builder().capacity_provider("FARGATE_SPOT").weight(1);
@@ -166,7 +166,7 @@ async fn illegal_runs_are_refused() {
     assert_eq!(world.tasks().len(), 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_token_is_remembered_with_its_request() {
     let (world, ecs) = jobs();
     let arns = |answer: aws_sdk_ecs::operation::run_task::RunTaskOutput| {
@@ -183,7 +183,7 @@ async fn a_token_is_remembered_with_its_request() {
     assert_eq!(world.tasks().len(), 2);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn started_by_is_the_only_filter() {
     let (_, ecs) = jobs();
     let _ = legal(&ecs).send().await.unwrap();

@@ -21,7 +21,8 @@ impl World {
         let url = url(account, name);
         self.state().queues.entry(url.clone()).or_default();
         let queue = Queue { world: self, url };
-        queue.visible(0).in_flight(0).delayed(0)
+        let redrive = r#"{"deadLetterTargetArn":"arn:aws:sqs:eu-central-1:123456789012:dead","maxReceiveCount":3}"#;
+        queue.visible(0).in_flight(0).delayed(0).attribute("RedrivePolicy", redrive)
     }
 }
 
@@ -65,8 +66,17 @@ impl State {
     }
 
     /// Without names, no attributes. Source: SQS API, `GetQueueAttributesRequest.AttributeNames`.
-    pub(super) fn get_queue_attributes(&self, input: &Value) -> Answer {
-        let Some(queue) = self.queues.get(text(input, "QueueUrl")) else { return unknown_queue() };
+    pub(super) fn get_queue_attributes(&mut self, process: u32, input: &Value) -> Answer {
+        let (now, url) = (self.millis(), text(input, "QueueUrl"));
+        let Some(queue) = self.queues.get_mut(url) else { return unknown_queue() };
+        if let Some((visible, in_flight)) =
+            self.life.as_mut().and_then(|life| life.approximately(url, now))
+        {
+            queue.insert("ApproximateNumberOfMessages".to_owned(), visible.to_string());
+            queue.insert("ApproximateNumberOfMessagesNotVisible".to_owned(), in_flight.to_string());
+            let name = url.rsplit('/').next().unwrap_or_default();
+            self.watch.served(process, name, visible + in_flight);
+        }
         let names = list(input, "AttributeNames");
         let asked = |name: &&String| names.iter().any(|asked| asked == "All" || asked == *name);
         let attributes: serde_json::Map<_, _> = queue

@@ -14,16 +14,26 @@ impl World {
 
     /// Everything that was started runs now.
     pub(crate) fn all_run(&self) {
-        for task in self.state().tasks.values_mut() {
+        let mut state = self.state();
+        let now = state.epoch_seconds();
+        for task in state.tasks.values_mut() {
             set_status(task, "RUNNING");
+            task["startedAt"] = now.clone();
         }
     }
 
-    /// Everything has ended.
+    /// Everything has ended as it should.
     pub(crate) fn all_stop(&self) {
-        for task in self.state().tasks.values_mut() {
-            set_status(task, "STOPPED");
-            task["desiredStatus"] = json!("STOPPED");
+        self.all_end("EssentialContainerExited", "Essential container in task exited", Some(0));
+    }
+
+    /// Everything that has not ended ends now; without an exit code nothing has ever run.
+    pub(crate) fn all_end(&self, code: &str, reason: &str, exit: Option<i32>) {
+        let mut state = self.state();
+        let now = state.epoch_seconds();
+        let alive = state.tasks.values_mut().filter(|task| task["desiredStatus"] == "RUNNING");
+        for task in alive {
+            end(task, &now, (code, reason, exit));
         }
     }
 
@@ -39,7 +49,22 @@ impl World {
     }
 }
 
-fn set_status(task: &mut Value, status: &str) {
+/// A task stops, for a reason and with the exit code of its worker containers.
+pub(super) fn end(task: &mut Value, now: &Value, (code, reason, exit): (&str, &str, Option<i32>)) {
+    set_status(task, "STOPPED");
+    let ended = json!({"desiredStatus": "STOPPED", "stoppedAt": now, "stopCode": code, "stoppedReason": reason});
+    task.as_object_mut().unwrap().extend(ended.as_object().unwrap().clone());
+    if exit.is_some() && task.get("startedAt").is_none() {
+        task["startedAt"] = now.clone();
+    }
+    for container in task["containers"].as_array_mut().unwrap() {
+        if exit.is_some() && container.get("exitCode").is_none() {
+            container["exitCode"] = json!(exit);
+        }
+    }
+}
+
+pub(super) fn set_status(task: &mut Value, status: &str) {
     task["lastStatus"] = json!(status);
     for container in task["containers"].as_array_mut().unwrap() {
         container["lastStatus"] = json!(status);
@@ -56,7 +81,7 @@ impl State {
     }
 
     /// Source: ECS API, `ListTasksRequest.startedBy`: no other filter beside it.
-    pub(super) fn list_tasks(&self, input: &Value) -> Answer {
+    pub(super) fn list_tasks(&mut self, process: u32, input: &Value) -> Answer {
         let cluster = self.check_cluster(input)?;
         let filters = ["containerInstance", "family", "serviceName", "desiredStatus", "launchType"];
         let filtered = filters.into_iter().any(|filter| input.get(filter).is_some());
@@ -67,9 +92,13 @@ impl State {
         if 100 < input.get("maxResults").and_then(Value::as_u64).unwrap_or(100) {
             return refuse("InvalidParameterException", "maxResults is at most 100");
         }
+        let now = self.millis();
+        self.watch.listed(process, now);
+        let desired = input.get("desiredStatus").cloned().unwrap_or(json!("RUNNING"));
         let matching = self.tasks.values().filter(|task| {
             task["cluster"] == cluster
-                && task["desiredStatus"] == "RUNNING"
+                && task["desiredStatus"] == desired
+                && self.watch.is_listed(text(task, "taskArn"), now)
                 && started_by.is_none_or(|name| task["startedBy"] == *name)
         });
         let arns: Vec<_> = matching.map(|task| task["taskArn"].clone()).collect();
@@ -93,8 +122,14 @@ impl State {
         let (mut tasks, mut failures) = (Vec::new(), Vec::new());
         for arn in arns {
             match self.tasks.get(arn.as_str().unwrap_or_default()) {
-                Some(task) => tasks.push(task.clone()),
-                None => failures.push(json!({"arn": arn, "reason": "MISSING"})),
+                Some(task) if self.watch.is_described(text(task, "taskArn"), self.millis()) => {
+                    let mut task = task.clone();
+                    if !list(input, "include").contains(&json!("TAGS")) {
+                        task.as_object_mut().unwrap().remove("tags");
+                    }
+                    tasks.push(task);
+                }
+                _ => failures.push(json!({"arn": arn, "reason": "MISSING"})),
             }
         }
         Ok(json!({"tasks": tasks, "failures": failures}))
@@ -102,6 +137,7 @@ impl State {
 
     pub(super) fn run_task(
         &mut self,
+        process: u32,
         input: &Value,
         placed: Option<(usize, &'static str)>,
     ) -> Answer {
@@ -118,15 +154,19 @@ impl State {
         let revision = revision.runnable()?.clone();
         rules::check_run_of(input, &revision.document)?;
         let count = usize::try_from(input["count"].as_u64().unwrap_or(1)).unwrap();
-        let (placed, reason) = placed.unwrap_or((count, ""));
+        let now = self.millis();
+        let room = self.weather.as_mut().and_then(|weather| weather.room(input, now));
+        let (placed, reason) = placed.or(room).unwrap_or((count, ""));
+        self.watch_run(process, input, (&revision.document, count.min(placed)));
         let mut tasks = Vec::new();
-        for _ in 0..count.min(placed) {
-            let arn = format!(
-                "arn:aws:ecs:{REGION}:{ACCOUNT}:task/{cluster}/{:032x}",
-                self.tasks.len() + 1
-            );
-            let task = new_task(input, (&arn, &cluster), (&revision.document, revision.arn()));
-            self.tasks.insert(arn, task.clone());
+        for number in 0..count.min(placed) {
+            let id = text(input, "clientToken").get(..24).unwrap_or("none");
+            let id = format!("{id}{number:02x}{:06x}", self.tokens.len());
+            let arn = format!("arn:aws:ecs:{REGION}:{ACCOUNT}:task/{cluster}/{id}");
+            let mut task = new_task(input, (&arn, &cluster), (&revision.document, revision.arn()));
+            task["createdAt"] = self.epoch_seconds();
+            self.tasks.insert(arn.clone(), task.clone());
+            self.begin(process, &arn);
             tasks.push(task);
         }
         let failures = vec![json!({"reason": reason}); count - tasks.len()];

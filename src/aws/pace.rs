@@ -1,0 +1,239 @@
+//! When a call may go out: in its turn under the rate of its API, again after trouble that passes,
+//! and never when the tick's time is up. The only retry layer: the SDK's own is turned off, because
+//! it knows neither the rates nor the deadline.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
+use leaky_bucket::RateLimiter;
+use tokio::time::{Instant, timeout_at};
+
+use super::call_error;
+use crate::snapshot::{CallError, Trouble};
+
+/// One call and two repetitions.
+const ATTEMPTS: u32 = 3;
+
+/// The first repetition waits for a random part of this, the second for one of its double.
+const BACKOFF: Duration = Duration::from_millis(400);
+
+/// We stay a little under the rates, as our clock and AWS's do not tick alike.
+const SHARE: f64 = 0.99;
+
+/// The rates that AWS documents for an account and Region, each shared by several APIs. Others
+/// take from them too, so that a call may still be throttled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rate {
+    /// SQS: none that a tick could reach.
+    Free,
+    /// "Task definition read"
+    DefinitionRead,
+    /// "Task definition modify"
+    DefinitionChange,
+    /// "Cluster resource read"
+    ClusterRead,
+    /// "Cluster resource modify"
+    ClusterChange,
+    /// Tasks on Fargate On-Demand.
+    OnDemandTasks,
+    /// Tasks on Fargate Spot.
+    SpotTasks,
+    /// `RunTask` calls on Fargate.
+    FargateCalls,
+}
+
+impl Rate {
+    const ALL: [Self; 8] = [
+        Self::Free,
+        Self::DefinitionRead,
+        Self::DefinitionChange,
+        Self::ClusterRead,
+        Self::ClusterChange,
+        Self::OnDemandTasks,
+        Self::SpotTasks,
+        Self::FargateCalls,
+    ];
+
+    /// How many at once, and how many a second.
+    /// Source: ECS API reference, "Request throttling for the Amazon ECS API"; ECS developer guide,
+    /// "AWS Fargate throttling quotas".
+    fn burst_and_per_second(self) -> Option<(u32, u32)> {
+        match self {
+            Self::Free => None,
+            Self::DefinitionRead => Some((50, 20)),
+            Self::DefinitionChange => Some((20, 1)),
+            Self::ClusterRead => Some((100, 20)),
+            Self::ClusterChange => Some((100, 40)),
+            Self::OnDemandTasks | Self::SpotTasks => Some((100, 20)),
+            Self::FargateCalls => Some((20, 20)),
+        }
+    }
+
+    fn limiter(self) -> Option<RateLimiter> {
+        let (burst, per_second) = self.burst_and_per_second()?;
+        let burst = usize::try_from(burst).unwrap_or(usize::MAX);
+        let interval = Duration::from_secs_f64(1.0 / (f64::from(per_second) * SHARE));
+        let mut limiter = RateLimiter::builder();
+        limiter.max(burst).initial(burst).refill(1).interval(interval).fair(true);
+        Some(limiter.build())
+    }
+}
+
+/// What a call is, for its messages and for its turn.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct About<'a> {
+    /// The API's name of the call.
+    pub(super) operation: &'static str,
+    /// What it is about.
+    pub(super) subject: &'a str,
+    /// What it takes from.
+    pub(super) rate: Rate,
+}
+
+/// The rates of one process and the time of one tick.
+#[derive(Clone, Debug)]
+pub(super) struct Pace {
+    limiters: Arc<Vec<(Rate, Option<RateLimiter>)>>,
+    no_call_after: Option<Instant>,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        let limiters = Rate::ALL.into_iter().map(|rate| (rate, rate.limiter())).collect();
+        Self { limiters: Arc::new(limiters), no_call_after: None }
+    }
+}
+
+impl Pace {
+    /// The same rates for a tick that starts no call after this.
+    pub(super) fn until(&self, no_call_after: Instant) -> Self {
+        Self { limiters: self.limiters.clone(), no_call_after: Some(no_call_after) }
+    }
+
+    /// Waits for so many turns.
+    ///
+    /// # Errors
+    /// When the time is up before they come.
+    pub(super) async fn turn(&self, about: About<'_>, turns: usize) -> Result<(), CallError> {
+        if self.no_call_after.is_some_and(|end| end <= Instant::now()) {
+            return Err(out_of_time(about));
+        }
+        let limiters = self.limiters.iter().find(|(rate, _)| *rate == about.rate);
+        let Some((_, Some(limiter))) = limiters else { return Ok(()) };
+        let turns = limiter.acquire(turns.min(limiter.max()));
+        match self.no_call_after {
+            Some(end) => timeout_at(end, turns).await.map_err(|_| out_of_time(about)),
+            None => {
+                turns.await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends a call in its turn, and again after trouble that may have passed by then: throttling,
+    /// and no usable answer where repeating the call does no harm.
+    ///
+    /// # Errors
+    /// What went wrong the last time.
+    pub(super) async fn call<T, E>(
+        &self,
+        about: About<'_>,
+        send: impl AsyncFn() -> Result<T, SdkError<E>>,
+    ) -> Result<T, SdkOrTime<E>>
+    where
+        E: Error + ProvideErrorMetadata + 'static,
+    {
+        let mut attempt = 1;
+        loop {
+            self.turn(about, 1).await.map_err(SdkOrTime::Time)?;
+            let error = match send().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let passes = match trouble(&error) {
+                Trouble::Later => true,
+                // There is no token that would make a second registration the same as the first.
+                Trouble::Unanswered => about.operation != "RegisterTaskDefinition",
+                Trouble::Refused | Trouble::OutOfTime => false,
+            };
+            if !passes || attempt == ATTEMPTS {
+                return Err(SdkOrTime::Sdk(error));
+            }
+            pause(BACKOFF.saturating_mul(attempt)).await;
+            attempt = attempt.saturating_add(1);
+        }
+    }
+}
+
+/// Why a call gave nothing.
+pub(super) enum SdkOrTime<E> {
+    /// As the SDK tells it.
+    Sdk(SdkError<E>),
+    /// The time was up before it could be sent.
+    Time(CallError),
+}
+
+impl<E: Error + ProvideErrorMetadata + 'static> SdkOrTime<E> {
+    /// As far as it may be shown.
+    pub(super) fn told(self, about: About<'_>) -> CallError {
+        match self {
+            Self::Sdk(error) => call_error(about, &error),
+            Self::Time(error) => error,
+        }
+    }
+}
+
+/// Full jitter: callers that were refused together do not come back together.
+#[expect(clippy::disallowed_methods, reason = "between two attempts there is nothing else to do")]
+async fn pause(longest: Duration) {
+    tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;
+}
+
+fn out_of_time(about: About<'_>) -> CallError {
+    CallError {
+        operation: about.operation,
+        subject: about.subject.to_owned(),
+        code: None,
+        message: "the invocation's time is up (less than deadlineMargin is left), it was not \
+                  called; the next tick goes on"
+            .to_owned(),
+        request_id: None,
+        trouble: Trouble::OutOfTime,
+    }
+}
+
+/// Answers that say: nothing was done, ask again. The last three are a wrong clock's; the SDK takes
+/// the right time from the answer.
+const ASK_AGAIN: [&str; 8] = [
+    "ThrottlingException",
+    "Throttling",
+    "RequestThrottled",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "RequestTimeTooSkewed",
+];
+
+/// What an error says about the call.
+pub(super) fn trouble<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Trouble {
+    match error {
+        SdkError::ServiceError(service) => {
+            let code = error.code().unwrap_or_default();
+            let code = code.rsplit('#').next().unwrap_or_default();
+            match service.raw().status().as_u16() {
+                _ if ASK_AGAIN.contains(&code) => Trouble::Later,
+                429 => Trouble::Later,
+                500.. => Trouble::Unanswered,
+                _ => Trouble::Refused,
+            }
+        }
+        SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
+            Trouble::Unanswered
+        }
+        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Trouble::Unanswered,
+        _ => Trouble::Refused,
+    }
+}

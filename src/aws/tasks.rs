@@ -1,0 +1,181 @@
+//! Tasks, as ECS lists and describes them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_ecs::operation::list_tasks::builders::ListTasksFluentBuilder;
+use aws_sdk_ecs::primitives::DateTime;
+use aws_sdk_ecs::types::{DesiredStatus, Task as EcsTask, TaskField};
+use futures_util::future::{try_join, try_join_all};
+use jiff::Timestamp;
+
+use super::ReadCloud;
+use super::pace::{About, Rate};
+use crate::ledger::Remembered;
+use crate::plan::TICK_TAG;
+use crate::snapshot::{ClusterTasks, ContainerStatus, Ended, Read, ReadError, Task};
+use crate::units::{ClusterName, RevisionArn, ScalerName, TaskArn, WorkerName};
+
+/// Source: ECS API, `DescribeTasksRequest.tasks`.
+const MOST_TASKS_A_DESCRIBE: usize = 100;
+
+/// Pages of stopped tasks that are read, a hundred each: it is a sample of what became of the last
+/// launches, and others' tasks are in it too.
+const MOST_STOPPED_PAGES: usize = 10;
+
+impl ReadCloud {
+    /// The tasks of this scaler. Beside those that ECS lists, the ones that this process remembers
+    /// are asked for by name; a new one that ECS does not know yet is taken for starting. A process
+    /// that does not know what became of earlier launches reads the stopped ones too.
+    ///
+    /// # Errors
+    /// When a page or a task is missing: a part of the list would look like fewer tasks.
+    pub async fn tasks(
+        &self,
+        cluster: &ClusterName,
+        scaler: &ScalerName,
+        remembered: &Remembered,
+    ) -> Read<ClusterTasks> {
+        let stopped = async {
+            if remembered.knows_ended { Ok(Vec::new()) } else { self.list_stopped(cluster).await }
+        };
+        let (listed, stopped) = try_join(self.list(cluster, scaler), stopped).await?;
+        let listed: BTreeSet<_> = listed.into_iter().collect();
+        let by_name = remembered.tasks.iter().map(|task| task.arn.0.clone());
+        let asked: BTreeSet<_> = listed.iter().cloned().chain(stopped).chain(by_name).collect();
+        let asked: Vec<_> = asked.into_iter().collect();
+        let hundreds = asked.chunks(MOST_TASKS_A_DESCRIBE);
+        let described = try_join_all(hundreds.map(|arns| self.describe(cluster, arns))).await?;
+        let described: BTreeMap<_, _> = described.into_iter().flatten().collect();
+        let missing = listed.iter().filter(|arn| !described.contains_key(*arn)).count();
+        if 0 < missing {
+            return Err(ReadError::Answer {
+                operation: "DescribeTasks",
+                what: format!("{missing} of {} listed tasks are not in it", listed.len()),
+            });
+        }
+        let unknown = |task: &&Task| {
+            !described.contains_key(&task.arn.0) && remembered.new.contains(&task.arn)
+        };
+        let unknown: Vec<_> = remembered.tasks.iter().filter(unknown).cloned().collect();
+        let of_ours = described.values().filter(|task| task.started_by() == Some(scaler.as_str()));
+        let (wanted, unwanted): (Vec<_>, Vec<_>) =
+            of_ours.partition(|task| task.desired_status() != Some("STOPPED"));
+        Ok(ClusterTasks {
+            alive: wanted.into_iter().filter_map(read_task).chain(unknown).collect(),
+            ended: unwanted.into_iter().filter_map(read_ended).collect(),
+        })
+    }
+
+    /// `startedBy` allows no other filter; `desiredStatus` is RUNNING when it is not given.
+    /// Source: ECS API, `ListTasksRequest.startedBy`.
+    async fn list(&self, cluster: &ClusterName, scaler: &ScalerName) -> Read<Vec<String>> {
+        let call = self.ecs.list_tasks().cluster(cluster.as_str()).started_by(scaler.as_str());
+        self.pages(cluster, call, usize::MAX).await
+    }
+
+    /// ECS keeps them for an hour. Source: ECS developer guide, "Stopped tasks error messages".
+    async fn list_stopped(&self, cluster: &ClusterName) -> Read<Vec<String>> {
+        let call = self.ecs.list_tasks().cluster(cluster.as_str());
+        self.pages(cluster, call.desired_status(DesiredStatus::Stopped), MOST_STOPPED_PAGES).await
+    }
+
+    async fn pages(
+        &self,
+        cluster: &ClusterName,
+        call: ListTasksFluentBuilder,
+        most: usize,
+    ) -> Read<Vec<String>> {
+        let subject = cluster.as_str();
+        let about = About { operation: "ListTasks", subject, rate: Rate::ClusterRead };
+        let (mut arns, mut token) = (Vec::new(), None);
+        for _ in 0..most {
+            let page = call.clone().set_next_token(token);
+            let page = self.pace.call(about, async || page.clone().send().await).await;
+            let page = page.map_err(|error| error.told(about))?;
+            arns.extend(page.task_arns.unwrap_or_default());
+            token = page.next_token;
+            if token.is_none() {
+                break;
+            }
+        }
+        Ok(arns)
+    }
+
+    async fn describe(
+        &self,
+        cluster: &ClusterName,
+        arns: &[String],
+    ) -> Read<Vec<(String, EcsTask)>> {
+        let subject = cluster.as_str();
+        let about = About { operation: "DescribeTasks", subject, rate: Rate::ClusterRead };
+        let call = self.ecs.describe_tasks().cluster(subject).set_tasks(Some(arns.to_vec()));
+        let call = call.include(TaskField::Tags);
+        let answer = self.pace.call(about, async || call.clone().send().await).await;
+        let tasks = answer.map_err(|error| error.told(about))?.tasks.unwrap_or_default();
+        let named = tasks.into_iter().filter_map(|task| Some((task.task_arn()?.to_owned(), task)));
+        Ok(named.collect())
+    }
+}
+
+/// A task without a `worker:` group is none that a worker is waiting for.
+fn worker_of(task: &EcsTask) -> Option<WorkerName> {
+    Some(WorkerName::from(task.group()?.strip_prefix("worker:")?))
+}
+
+fn read_task(task: &EcsTask) -> Option<Task> {
+    let containers = task.containers().iter().map(|container| {
+        let status = match container.last_status() {
+            Some("RUNNING") => ContainerStatus::Running,
+            Some("STOPPED") => ContainerStatus::Stopped,
+            _ => ContainerStatus::Starting,
+        };
+        (container.name().unwrap_or_default().to_owned(), status)
+    });
+    Some(Task {
+        arn: TaskArn::from(task.task_arn()?),
+        worker: worker_of(task)?,
+        revision: RevisionArn::from(task.task_definition_arn()?),
+        containers: containers.collect(),
+        created: task.created_at().and_then(timestamp),
+        started: task.started_at().and_then(timestamp),
+        tick: tick_of(task),
+    })
+}
+
+fn tick_of(task: &EcsTask) -> Option<Timestamp> {
+    let tag = task.tags().iter().find(|tag| tag.key() == Some(TICK_TAG))?;
+    tag.value()?.parse().ok()
+}
+
+/// A task that has come to its end; one that is only on its way there has no exit codes yet.
+fn read_ended(task: &EcsTask) -> Option<Ended> {
+    if task.last_status() != Some("STOPPED") {
+        return None;
+    }
+    let (created, started) = (task.created_at(), task.started_at());
+    let stopped = task.stopped_at().or(task.stopping_at()).or(started).or(created)?;
+    let containers = task.containers();
+    let of_container = containers.iter().find_map(|container| container.reason());
+    let reason = of_container.or(task.stopped_reason()).unwrap_or_default();
+    let exits = containers.iter().map(|c| (c.name().unwrap_or_default().to_owned(), c.exit_code()));
+    Some(Ended {
+        arn: TaskArn::from(task.task_arn()?),
+        worker: worker_of(task)?,
+        created: created.and_then(timestamp),
+        started: started.and_then(timestamp),
+        stopped: timestamp(stopped)?,
+        code: task.stop_code().map(|code| code.as_str().to_owned()).unwrap_or_default(),
+        reason: reason.chars().take(LONGEST_REASON).collect(),
+        exits: exits.collect(),
+        tick: tick_of(task),
+    })
+}
+
+/// Enough of a reason to know it by.
+const LONGEST_REASON: usize = 200;
+
+/// A time as ECS tells it.
+pub(super) fn timestamp(time: &DateTime) -> Option<Timestamp> {
+    let nanoseconds = i32::try_from(time.subsec_nanos()).ok()?;
+    Timestamp::new(time.secs(), nanoseconds).ok()
+}

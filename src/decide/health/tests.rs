@@ -1,0 +1,141 @@
+use super::*;
+use crate::units::{RevisionArn, TaskArn, WorkerName};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::new(1_800_000_000 + seconds, 0).unwrap()
+}
+
+fn workers() -> Vec<String> {
+    vec!["worker".to_owned(), "worker-2".to_owned()]
+}
+
+/// A task that was created, started and stopped at these seconds.
+fn ended(created: i64, started: Option<i64>, stopped: i64, exit: Option<i32>) -> Ended {
+    Ended {
+        arn: TaskArn(format!("{created}-{stopped}")),
+        worker: WorkerName::from("thumbnail"),
+        created: Some(at(created)),
+        started: started.map(at),
+        stopped: at(stopped),
+        code: "EssentialContainerExited".to_owned(),
+        reason: String::new(),
+        exits: vec![("worker".to_owned(), exit), ("watcher".to_owned(), Some(0))],
+        tick: None,
+    }
+}
+
+fn crash(created: i64) -> Ended {
+    ended(created, Some(created + 20), created + 23, Some(1))
+}
+
+fn never_ran(created: i64) -> Ended {
+    let code = "TaskFailedToStart".to_owned();
+    let reason = "CannotPullContainerError: not found".to_owned();
+    Ended { code, reason, ..ended(created, None, created + 30, None) }
+}
+
+fn running(created: i64) -> Task {
+    Task {
+        arn: TaskArn(format!("{created}")),
+        worker: WorkerName::from("thumbnail"),
+        revision: RevisionArn("arn:aws:ecs:r:a:task-definition/thumbnail:1".to_owned()),
+        containers: vec![("worker".to_owned(), ContainerStatus::Running)],
+        created: Some(at(created)),
+        started: Some(at(created + 20)),
+        tick: None,
+    }
+}
+
+fn pending(created: i64) -> Task {
+    let containers = vec![("worker".to_owned(), ContainerStatus::Starting)];
+    Task { started: None, containers, ..running(created) }
+}
+
+fn breaker(alive: &[Task], ended: &[Ended], now: i64) -> Option<Tripped> {
+    let (stuck, alive): (Vec<_>, Vec<_>) =
+        alive.iter().partition(|task| is_stuck(task, at(now), Duration::from_mins(10)));
+    let ended: Vec<_> = ended.iter().collect();
+    tripped((&alive, &stuck), &ended, &workers(), at(now))
+}
+
+#[test]
+fn three_failures_in_a_row_open_the_breaker_and_two_do_not() {
+    assert_eq!(breaker(&[], &[crash(0), crash(60)], 200), None);
+    let open = breaker(&[], &[crash(0), never_ran(60), crash(120)], 200).unwrap();
+    assert_eq!(open.failures, Tasks(3));
+    insta::assert_snapshot!(format!(
+        "{open}\n{}",
+        breaker(&[], &[crash(0), crash(60), never_ran(120)], 200).unwrap()
+    ));
+}
+
+#[test]
+fn one_that_ran_well_closes_it() {
+    let three = [crash(0), crash(60), crash(120)];
+    let with = |task| breaker(&[], &[three.as_slice(), &[task]].concat(), 1000);
+    assert_eq!(with(ended(180, Some(200), 210, Some(0))), None, "exit code 0");
+    assert_eq!(with(ended(180, Some(200), 320, Some(1))), None, "two minutes of work");
+    assert!(with(ended(180, Some(200), 319, Some(1))).is_some());
+    assert!(breaker(&[running(880)], &three, 1000).is_some(), "a canary that only began");
+    assert_eq!(breaker(&[running(860)], &three, 1000), None, "a canary that runs well");
+    assert!(breaker(&[running(60)], &three, 1000).is_some(), "one from before the failures");
+}
+
+#[test]
+fn what_others_ended_tells_nothing() {
+    let by_others = |code: &str| {
+        let code = code.to_owned();
+        Ended { code, ..ended(180, Some(200), 210, Some(143)) }
+    };
+    for code in ENDED_BY_OTHERS {
+        let three = [crash(0), crash(60), by_others(code)];
+        assert_eq!(breaker(&[], &three, 300), None);
+        let four = [crash(0), crash(60), crash(120), by_others(code)];
+        assert_eq!(breaker(&[], &four, 300).map(|open| open.failures), Some(Tasks(3)), "{code}");
+    }
+}
+
+#[test]
+fn tasks_that_never_start_are_failures_when_their_time_is_up() {
+    let three = [pending(0), pending(1), pending(2)];
+    assert_eq!(breaker(&three, &[], 599), None);
+    assert_eq!(breaker(&three, &[], 602).map(|open| open.failures), Some(Tasks(3)));
+    let half_started = Task {
+        containers: vec![
+            ("worker".to_owned(), ContainerStatus::Running),
+            ("worker-2".to_owned(), ContainerStatus::Starting),
+        ],
+        ..pending(0)
+    };
+    assert!(!is_stuck(&half_started, at(9999), Duration::from_mins(10)));
+    let unknown = Task { created: None, ..pending(0) };
+    assert!(!is_stuck(&unknown, at(9999), Duration::from_mins(10)));
+}
+
+fn round(fruitless: u32) -> Round {
+    Round { at: at(0), backlog: Messages(5), lowest: Messages(5), fruitless }
+}
+
+#[test]
+fn fruitless_launches_wait_longer_and_longer() {
+    let state = (Redrive::Endless, Messages(5), Tasks(0));
+    let wait =
+        |fruitless| back_off(Some(&round(fruitless)), state, at(0)).map(|(_, w)| w.as_secs());
+    assert_eq!(wait(0), None, "the first repetition is free");
+    assert_eq!([1, 2, 3, 5, 6, 60].map(wait), [120, 240, 480, 1920, 3840, 3840].map(Some));
+    assert_eq!(back_off(Some(&round(1)), state, at(119)), Some((2, Duration::from_secs(1))));
+    assert_eq!(back_off(Some(&round(1)), state, at(120)), None);
+}
+
+#[test]
+fn who_has_a_reason_to_launch_does_not_wait() {
+    let of = |round: Option<Round>, state| back_off(round.as_ref(), state, at(0));
+    let state = (Redrive::Endless, Messages(5), Tasks(0));
+    assert!(of(Some(round(1)), state).is_some());
+    assert_eq!(of(None, state), None, "nothing is known");
+    let bore_fruit = Round { lowest: Messages(4), ..round(1) };
+    assert_eq!(of(Some(bore_fruit), state), None, "a message went away");
+    assert_eq!(of(Some(round(1)), (Redrive::Endless, Messages(6), Tasks(0))), None, "one came");
+    assert_eq!(of(Some(round(1)), (Redrive::Bounded, Messages(5), Tasks(0))), None, "a redrive");
+    assert_eq!(of(Some(round(1)), (Redrive::Endless, Messages(5), Tasks(1))), None, "one runs");
+}

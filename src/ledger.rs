@@ -1,0 +1,247 @@
+//! What this process did in earlier ticks and what came of it. Memory only: a function that was
+//! just started has none, and every decision is safe without it.
+//!
+//! ECS is eventually consistent: its lists may not show a task yet when the next tick asks, and that
+//! tick must not start it again. Nor does a list of what runs tell what has failed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::act::{Acted, GroupOutcome};
+use crate::plan::Action;
+use crate::snapshot::{ClusterTasks, Depth, Ended, Memory, Round, Snapshot, Task};
+use crate::units::{ClusterName, RevisionArn, TaskArn, WorkerName};
+
+/// As long as ECS advises to ask again for what it does not show yet.
+/// Source: ECS API, `RunTask`: "from a couple of seconds up to five minutes".
+const NEW: Duration = Duration::from_mins(5);
+
+/// As long as what ended tells something about what is started next. ECS does not keep it longer.
+/// Source: ECS developer guide, "Stopped tasks error messages".
+const REMEMBERED: Duration = Duration::from_hours(1);
+
+/// Clocks may differ by this.
+const CLOCKS_DIFFER: Duration = Duration::from_mins(1);
+
+/// The memory of a process.
+#[derive(Debug, Default)]
+pub struct Ledger(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    clusters: BTreeMap<ClusterName, Cluster>,
+    memories: BTreeMap<WorkerName, Memory>,
+}
+
+#[derive(Debug, Default)]
+struct Cluster {
+    /// Tasks that have not been seen stopped.
+    launched: BTreeMap<TaskArn, (Instant, Task)>,
+    unanswered: Vec<Unanswered>,
+    ended: BTreeMap<TaskArn, Ended>,
+    /// Up to when the ends of its tasks are known.
+    read: Option<Instant>,
+}
+
+/// Tasks that may have been started: `RunTask` was called, and its answer is missing.
+#[derive(Debug)]
+struct Unanswered {
+    at: Instant,
+    since: Timestamp,
+    tick: Option<Timestamp>,
+    worker: WorkerName,
+    revision: RevisionArn,
+    tasks: u32,
+}
+
+/// What is known of a cluster before it is read.
+#[derive(Clone, Debug, Default)]
+pub struct Remembered {
+    /// Tasks that were alive when they were seen last.
+    pub tasks: Vec<Task>,
+    /// Of these, the ones that ECS need not know yet.
+    pub new: BTreeSet<TaskArn>,
+    /// Whether the ends of our tasks are known.
+    pub knows_ended: bool,
+}
+
+impl Ledger {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known of a cluster before it is read.
+    pub fn remembered(&self, cluster: &ClusterName, now: Instant) -> Remembered {
+        let kept = self.kept();
+        let Some(cluster) = kept.clusters.get(cluster) else { return Remembered::default() };
+        let is_new = |at: &Instant| now.saturating_duration_since(*at) < NEW;
+        let new = cluster.launched.iter().filter(|(_, (at, _))| is_new(at));
+        Remembered {
+            tasks: cluster.launched.values().map(|(_, task)| task.clone()).collect(),
+            new: new.map(|(arn, _)| arn.clone()).collect(),
+            knows_ended: cluster.read.as_ref().is_some_and(is_new),
+        }
+    }
+
+    /// What a cluster's reading comes to with what is remembered: tasks that a call without an
+    /// answer may have started count as starting until they are seen or five minutes are over, and
+    /// what ended stays known for an hour.
+    pub fn completed(
+        &self,
+        cluster: &ClusterName,
+        read: ClusterTasks,
+        now: Timestamp,
+    ) -> ClusterTasks {
+        let kept = self.kept();
+        let Some(cluster) = kept.clusters.get(cluster) else { return read };
+        let unanswered = cluster.unanswered.iter().flat_map(|call| call.still_open(cluster, &read));
+        let unanswered: Vec<_> = unanswered.collect();
+        let remembered = cluster.ended.iter().map(|(arn, ended)| (arn.clone(), ended.clone()));
+        let read_now = read.ended.into_iter().map(|ended| (ended.arn.clone(), ended));
+        let ended: BTreeMap<_, _> = remembered.chain(read_now).collect();
+        let ended = ended.into_values().filter(|ended| is_recent(ended, now));
+        ClusterTasks { alive: [read.alive, unanswered].concat(), ended: ended.collect() }
+    }
+
+    /// What is known of a worker's earlier ticks.
+    pub fn memories(&self) -> BTreeMap<WorkerName, Memory> {
+        self.kept().memories.clone()
+    }
+
+    /// Remembers what a tick saw and what it started.
+    pub fn remember(&self, snapshot: &Snapshot, acted: &[Acted], now: Instant) {
+        let mut kept = self.kept();
+        for (cluster, tasks) in &snapshot.tasks {
+            if let Ok(tasks) = tasks {
+                let cluster = kept.clusters.entry(cluster.clone()).or_default();
+                cluster.learn(tasks, (snapshot.now, now));
+            }
+        }
+        for acted in acted {
+            kept.remember_worker(snapshot, acted, now);
+        }
+    }
+}
+
+fn is_recent(ended: &Ended, now: Timestamp) -> bool {
+    now.duration_since(ended.stopped)
+        < jiff::SignedDuration::try_from(REMEMBERED).unwrap_or_default()
+}
+
+impl Unanswered {
+    /// The call's tasks that are not among those that were seen.
+    fn still_open(&self, cluster: &Cluster, read: &ClusterTasks) -> Vec<Task> {
+        let since = self.since.checked_sub(CLOCKS_DIFFER).unwrap_or(self.since);
+        let is_of_call = |arn: &TaskArn, worker: &WorkerName, created: Option<Timestamp>| {
+            *worker == self.worker
+                && created.is_some_and(|created| since <= created)
+                && !cluster.launched.contains_key(arn)
+                && !cluster.ended.contains_key(arn)
+        };
+        let alive = read.alive.iter().filter(|t| is_of_call(&t.arn, &t.worker, t.created)).count();
+        let ended = read.ended.iter().filter(|t| is_of_call(&t.arn, &t.worker, t.created)).count();
+        let seen = u32::try_from(alive.saturating_add(ended)).unwrap_or(u32::MAX);
+        let task = |number| Task {
+            arn: TaskArn(format!("task {number} of an unanswered RunTask")),
+            worker: self.worker.clone(),
+            revision: self.revision.clone(),
+            containers: Vec::new(),
+            created: Some(self.since),
+            started: None,
+            tick: self.tick,
+        };
+        (seen..self.tasks).map(task).collect()
+    }
+}
+
+impl Cluster {
+    /// Takes over what was seen, and forgets what ECS must know by now and does not.
+    fn learn(&mut self, seen: &ClusterTasks, (when, now): (Timestamp, Instant)) {
+        let is_new = |at: Instant| now.saturating_duration_since(at) < NEW;
+        let alive: BTreeSet<_> = seen.alive.iter().map(|task| &task.arn).collect();
+        self.ended.extend(seen.ended.iter().map(|ended| (ended.arn.clone(), ended.clone())));
+        self.ended.retain(|_, ended| is_recent(ended, when));
+        let Self { launched, ended, .. } = self;
+        launched.retain(|arn, (at, _)| {
+            !ended.contains_key(arn) && (is_new(*at) || alive.contains(arn))
+        });
+        self.unanswered.retain(|call| is_new(call.at));
+        self.read = Some(now);
+    }
+}
+
+impl Kept {
+    fn remember_worker(&mut self, snapshot: &Snapshot, acted: &Acted, now: Instant) {
+        let Acted { plan, groups } = acted;
+        let mut started = false;
+        if let Action::Launch(launch) = &plan.action {
+            let cluster = self.clusters.entry(launch.cluster.clone()).or_default();
+            for group in groups {
+                started |= cluster.remember(&plan.worker, group, (snapshot, now));
+            }
+        }
+        let memory = self.memories.entry(plan.worker.clone()).or_default();
+        memory.waited = match &plan.action {
+            Action::Launch(_) if !started => memory.waited.saturating_add(1),
+            _ => 0,
+        };
+        let Some(total) = plan.depth.as_ref().map(Depth::total) else { return };
+        let lowest = |round: Round| Round { lowest: round.lowest.min(total), ..round };
+        memory.round = memory.round.map(lowest);
+        if started {
+            let fruitless = match (&memory.round, plan.alive) {
+                (Some(round), _) if round.bore_fruit() => 0,
+                // Its tasks have all ended, and no message is gone.
+                (Some(round), Some(alive)) if alive.tasks.0 == 0 => {
+                    round.fruitless.saturating_add(1)
+                }
+                (Some(round), _) => round.fruitless,
+                (None, _) => 0,
+            };
+            memory.round =
+                Some(Round { at: snapshot.now, backlog: total, lowest: total, fruitless });
+        }
+    }
+}
+
+impl Cluster {
+    /// Remembers a group of tasks, and says whether any of them were started.
+    fn remember(
+        &mut self,
+        worker: &WorkerName,
+        group: &GroupOutcome,
+        (snapshot, now): (&Snapshot, Instant),
+    ) -> bool {
+        let (since, tick) = (snapshot.now, snapshot.tick.instant());
+        let Some(revision) = &group.revision else { return false };
+        let started = group.started.iter().map(|task| (&task.arn, task.created));
+        let adopted = group.adopted.iter().map(|arn| (arn, None));
+        for (arn, created) in started.chain(adopted) {
+            let task = Task {
+                arn: arn.clone(),
+                worker: worker.clone(),
+                revision: revision.clone(),
+                containers: Vec::new(),
+                created: created.or(Some(since)),
+                started: None,
+                tick,
+            };
+            self.launched.entry(arn.clone()).or_insert((now, task));
+        }
+        if group.unanswered.0 != 0 {
+            self.unanswered.push(Unanswered {
+                at: now,
+                since,
+                tick,
+                worker: worker.clone(),
+                revision: revision.clone(),
+                tasks: group.unanswered.0,
+            });
+        }
+        !group.started.is_empty() || !group.adopted.is_empty() || group.unanswered.0 != 0
+    }
+}

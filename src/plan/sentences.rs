@@ -1,0 +1,154 @@
+//! What a plan says to a person.
+
+use std::fmt;
+
+use super::{Bound, Decision, Deferred, Idle, LaunchPlan, Revision, Target, TaskBound, Tripped};
+use crate::config::{Policy, Problem};
+use crate::units::{Messages, Tasks};
+
+impl fmt::Display for Revision {
+    /// The revision, or the family of one that act is to find or register.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Base(revision) => revision.fmt(f),
+            Self::Derived(variant) => variant.family.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { visible, in_flight, held, delayed, policy, .. } = self;
+        write!(f, "{visible} visible + {held}")?;
+        if held != in_flight {
+            write!(f, " of {in_flight}")?;
+        }
+        write!(f, " in flight")?;
+        if Messages::ZERO < *delayed {
+            write!(f, " + {delayed} delayed")?;
+        }
+        write!(f, " = {}; ", self.backlog())?;
+        match policy {
+            Policy::MessagesPerContainer(messages) => write!(f, "/ {messages} per container")?,
+            Policy::StepsOfTasks(_) | Policy::StepsOfContainers(_) => write!(f, "by steps")?,
+            Policy::DrainWithin { target, per_message } => {
+                let (work, time) = (per_message.as_secs_f64(), target.as_secs());
+                write!(f, "x {work} s per message / {time} s to drain")?;
+            }
+        }
+        self.write_launch(f)
+    }
+}
+
+impl Decision {
+    /// The second half of the sum: from the target to the launch.
+    fn write_launch(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { target, alive, bounds, launch, launch_tasks, .. } = self;
+        match target {
+            Target::Containers(n) => {
+                write!(f, " = {}; - {} alive", counted(n.0, "container"), alive.capacity())?;
+            }
+            Target::Tasks(n) => {
+                let alive = alive.tasks.minus(alive.stuck_tasks);
+                write!(f, " = {}; - {alive} alive", counted(n.0, "task"))?;
+            }
+        }
+        if Tasks::ZERO < alive.stuck_tasks {
+            write!(f, " ({} stuck)", counted(alive.stuck_tasks.0, "task"))?;
+        }
+        for bound in bounds {
+            write!(f, "; {bound}")?;
+        }
+        write!(f, " = launch {launch}")?;
+        match launch_tasks {
+            Some(tasks) if Tasks::ZERO < *tasks => write!(f, " in {}", counted(tasks.0, "task")),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn counted(n: u32, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MinContainers(n) => write!(f, "minContainers asks for {n}"),
+            Self::MaxContainers(n) => write!(f, "maxContainers leaves room for {n}"),
+            Self::WaitingMessages(n) => write!(f, "only {n} messages are left for new ones"),
+            Self::MaxTasks(n) => write!(f, "maxTasks allows {n}"),
+            Self::MaxLaunchPerTick(n) => write!(f, "maxLaunchPerTick allows {n}"),
+            Self::Canary(n) => write!(f, "the circuit breaker is open and allows {n}"),
+            Self::BackOff { fruitless, wait } => write!(
+                f,
+                "the last {fruitless} launches took no message away, the next waits {} s",
+                wait.as_secs()
+            ),
+        }
+    }
+}
+
+impl fmt::Display for LaunchPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.decision)?;
+        for (group, separator) in self.groups.iter().zip(["; ", " + "]) {
+            let each = counted(group.containers_per_task.0, "container");
+            write!(f, "{separator}{} of {each}", counted(group.tasks().0, "task"))?;
+        }
+        if let Some(deferred) = &self.deferred {
+            write!(f, "; {deferred}")?;
+        }
+        match self.hourly_price {
+            Some((price, region)) => {
+                write!(f, "; about {price} an hour (Fargate On-Demand, {region})")
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Deferred {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { containers, tasks, bound, per_task, obstacle } = self;
+        write!(f, "{containers} wait for the next tick ({bound} {tasks} x {per_task} a task")?;
+        match obstacle {
+            Some(obstacle) => write!(f, ": {obstacle})"),
+            None => write!(f, ")"),
+        }
+    }
+}
+
+impl fmt::Display for TaskBound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MaxTasks => "maxTasks",
+            Self::MaxTasksPerTick => "maxTasksPerTick leaves",
+            Self::MaxTasksPerHour => "maxTasksPerHour leaves",
+        })
+    }
+}
+
+impl fmt::Display for Tripped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { failures, last } = self;
+        write!(f, "{failures} tasks in a row ended without running well, the last one: {last}")
+    }
+}
+
+impl fmt::Display for Idle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => write!(f, "nothing waits"),
+            Self::Answered(decision) => decision.fmt(f),
+            Self::Superseded => {
+                write!(f, "an earlier delivery of this tick or a later tick has started its tasks")
+            }
+        }
+    }
+}
+
+pub(super) fn joined(problems: &[Problem]) -> String {
+    let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    problems.join("; ")
+}

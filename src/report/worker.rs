@@ -1,0 +1,157 @@
+//! What happened to one worker.
+
+use super::{Counts, DecisionReport, Failed, Launched, Outcome, WorkerReport};
+use crate::act::{Acted, GroupOutcome};
+use crate::event::Mode;
+use crate::plan::{Action, Decision, Health, Idle, LaunchPlan, Target, WorkerPlan};
+use crate::shortage::Shortage;
+use crate::snapshot::Redrive;
+use crate::units::{Containers, RevisionArn, Tasks};
+
+pub(super) fn report(acted: Acted, mode: Mode) -> WorkerReport {
+    let Acted { plan, groups } = acted;
+    let WorkerPlan { worker, depth, alive, health, action } = plan;
+    let Health { stuck, breaker, redrive } = health;
+    let mut report = WorkerReport {
+        worker,
+        outcome: Outcome::Idle,
+        depth,
+        alive,
+        decision: None,
+        launched: Vec::new(),
+        failures: Vec::new(),
+        deferred: Containers::ZERO,
+        breaker: breaker.map(|tripped| tripped.to_string()),
+        stuck,
+        errors: Vec::new(),
+        warnings: warnings(redrive),
+    };
+    match action {
+        Action::Idle(Idle::Empty) => {}
+        Action::Idle(idle @ Idle::Superseded) => report.warnings.push(idle.to_string()),
+        Action::Idle(Idle::Answered(decision)) => {
+            let why = decision.to_string();
+            report.decision = Some(report_decision(&decision, why));
+        }
+        Action::Hold(error) => {
+            report.outcome = Outcome::Held;
+            report.errors.push(error.to_string());
+        }
+        Action::Refuse(refusal) => {
+            report.outcome = Outcome::Failed;
+            report.errors.push(refusal.to_string());
+        }
+        Action::Launch(plan) => {
+            report.decision = Some(report_decision(&plan.decision, plan.to_string()));
+            report.deferred = plan.deferred.as_ref().map(|d| d.containers).unwrap_or_default();
+            match mode {
+                Mode::DryRun => report_planned(&mut report, &plan),
+                Mode::Launch => report_launched(&mut report, groups),
+            }
+        }
+    }
+    report
+}
+
+fn warnings(redrive: Redrive) -> Vec<String> {
+    match redrive {
+        Redrive::Bounded => Vec::new(),
+        Redrive::Endless => vec![
+            "the queue has no redrive policy: a message that nobody can process comes back until \
+             it expires, and starts workers each time; give the queue a dead-letter queue"
+                .to_owned(),
+        ],
+    }
+}
+
+/// Many calls of a worker may fail alike.
+fn add_once(errors: &mut Vec<String>, error: String) {
+    if !errors.contains(&error) {
+        errors.push(error);
+    }
+}
+
+fn report_decision(decision: &Decision, why: String) -> DecisionReport {
+    let (target, counts) = match decision.target {
+        Target::Containers(containers) => (containers.0, Counts::Containers),
+        Target::Tasks(tasks) => (tasks.0, Counts::Tasks),
+    };
+    DecisionReport { backlog: decision.backlog(), target, counts, launch: decision.launch, why }
+}
+
+fn report_planned(report: &mut WorkerReport, plan: &LaunchPlan) {
+    report.outcome = Outcome::Planned;
+    report.launched = plan
+        .groups
+        .iter()
+        .map(|group| Launched {
+            task_definition: group.revision.to_string(),
+            containers_per_task: group.containers_per_task,
+            count: group.tasks(),
+            tasks: Vec::new(),
+            adopted: Vec::new(),
+            registered: false,
+        })
+        .collect();
+}
+
+fn report_launched(report: &mut WorkerReport, groups: Vec<GroupOutcome>) {
+    let missing: Tasks = groups.iter().map(|group| group.missing).sum();
+    let there = groups.iter().any(|group| !(group.started.is_empty() && group.adopted.is_empty()));
+    report.outcome = match (missing, there) {
+        (Tasks::ZERO, false) => Outcome::Deferred,
+        (Tasks::ZERO, true) => Outcome::Launched,
+        (_, true) => Outcome::Partial,
+        (_, false) => Outcome::Failed,
+    };
+    for group in groups {
+        let owed = group.missing.containers(group.containers_per_task);
+        report.deferred = report.deferred.plus(owed);
+        report.failures.extend(failures_by_reason(&group));
+        let errors = group.errors.iter().map(ToString::to_string);
+        errors.for_each(|error| add_once(&mut report.errors, error));
+        report.warnings.extend(group.untidy.iter().map(ToString::to_string));
+        if !group.adopted.is_empty() {
+            let adopted = group.adopted.len();
+            report
+                .warnings
+                .push(format!("{adopted} tasks are of an earlier delivery of this tick"));
+        }
+        report.launched.extend(launched(group));
+    }
+    if report.outcome == Outcome::Failed && report.errors.is_empty() {
+        let reasons: Vec<_> = report.failures.iter().map(ToString::to_string).collect();
+        report.errors.push(format!("ECS placed no task: {}", reasons.join("; ")));
+    }
+}
+
+fn launched(group: GroupOutcome) -> Option<Launched> {
+    let count = group.started.len().saturating_add(group.adopted.len());
+    let RevisionArn(task_definition) = group.revision?;
+    (0 < count).then_some(Launched {
+        task_definition,
+        containers_per_task: group.containers_per_task,
+        count: Tasks::counted(count),
+        tasks: group.started.into_iter().map(|task| task.arn).collect(),
+        adopted: group.adopted,
+        registered: group.registered,
+    })
+}
+
+/// Equal failures once, with their number.
+fn failures_by_reason(group: &GroupOutcome) -> Vec<Failed> {
+    let mut failures: Vec<Failed> = Vec::new();
+    for failure in &group.failures {
+        let same = |f: &&mut Failed| f.reason == failure.reason && f.detail == failure.detail;
+        match failures.iter_mut().find(same) {
+            Some(known) => known.tasks = known.tasks.plus(Tasks(1)),
+            None => failures.push(Failed {
+                shortage: Shortage::of(&failure.reason, failure.detail.as_deref()),
+                reason: failure.reason.clone(),
+                detail: failure.detail.clone(),
+                tasks: Tasks(1),
+            }),
+        }
+    }
+    failures
+}
