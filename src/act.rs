@@ -83,18 +83,16 @@ pub async fn act(cloud: &Aws, plan: Plan) -> Vec<Acted> {
 }
 
 async fn launch_all(cloud: &Aws, plan: &Plan) -> BTreeMap<usize, Vec<GroupOutcome>> {
-    let shared =
+    let common =
         &Common { revisions: Revisions::new(cloud, plan), exhausted: Exhausted::default() };
     let launches = plan.order.iter().filter_map(|index| match &plan.workers.get(*index)?.action {
         Action::Launch(launch) => Some((*index, &**launch)),
         Action::Idle(_) | Action::Hold(_) | Action::Refuse(_) => None,
     });
     stream::iter(launches)
-        .map(async |(index, launch)| {
-            let groups = launch.groups.iter();
-            let groups = join_all(groups.map(|group| launch_group(cloud, shared, (launch, group))));
-            let groups = AssertUnwindSafe(groups).catch_unwind().await;
-            (index, groups.unwrap_or_else(|_| panicked(launch)))
+        .map(async |(index, plan)| {
+            let groups = AssertUnwindSafe(launch(cloud, common, plan)).catch_unwind().await;
+            (index, groups.unwrap_or_else(|_| panicked(plan)))
         })
         .buffer_unordered(AT_ONCE)
         .collect()
@@ -135,31 +133,87 @@ impl Exhausted {
     }
 }
 
-async fn launch_group(
-    cloud: &Aws,
-    common: &Common<'_>,
-    (plan, group): (&LaunchPlan, &Group),
-) -> GroupOutcome {
-    let mut outcome =
-        GroupOutcome { containers_per_task: group.containers_per_task, ..GroupOutcome::default() };
-    let found = match common.revisions.of(&group.revision).await {
-        Ok(found) => found,
-        Err(error) => {
-            outcome.errors.push(error);
-            outcome.missing = group.tasks();
-            return outcome;
-        }
+/// Runs a worker's calls. The first goes alone: it names the whole plan, so that of two deliveries
+/// of one tick that planned differently only one gets its way, and the other hears of it. It also
+/// tells whether there is room, before many are asked for.
+async fn launch<'a>(
+    cloud: &'a Aws,
+    common: &Common<'a>,
+    plan: &'a LaunchPlan,
+) -> Vec<GroupOutcome> {
+    let found = join_all(plan.groups.iter().map(|g| common.revisions.of(&g.revision))).await;
+    let mut groups: Vec<_> = plan.groups.iter().zip(found).map(InCharge::new).collect();
+    let exhausted = &common.exhausted;
+    let run = async |group: &InCharge<'_>, call: &Call| match &group.found {
+        Ok(found) => Launch { cloud, plan, revision: &found.revision, exhausted }.run(call).await,
+        Err(_) => Called { missing: call.tasks, ..Called::default() },
     };
-    let launch = Launch { cloud, plan, revision: &found.revision, exhausted: &common.exhausted };
-    let calls = group.calls.iter().map(|call| launch.run(call));
-    let (all_called, untidy) = join(join_all(calls), found.retired()).await;
-    for called in all_called {
-        outcome.add(called, plan);
+    let mut rest = Rest::All;
+    if let Some(group) = groups.first_mut()
+        && let Some((first, others)) = group.calls.split_first()
+    {
+        let called = run(group, first).await;
+        rest = called.rest();
+        group.calls = others;
+        group.outcome.add(called, plan);
     }
-    outcome.untidy = untidy;
-    outcome.revision = Some(found.revision);
-    outcome.registered = found.registered;
-    outcome
+    for (index, group) in groups.iter_mut().enumerate() {
+        if rest == Rest::None || (rest == Rest::OtherSizes && index == 0) {
+            let not_asked: Tasks = group.calls.iter().map(|call| call.tasks).sum();
+            group.outcome.missing = group.outcome.missing.plus(not_asked);
+            group.calls = &[];
+        }
+    }
+    join_all(groups.iter().map(async |group| {
+        let calls = join_all(group.calls.iter().map(|call| run(group, call)));
+        let (called, untidy) = join(calls, group.retired()).await;
+        let mut outcome = group.outcome.clone();
+        called.into_iter().for_each(|called| outcome.add(called, plan));
+        outcome.untidy = untidy;
+        outcome
+    }))
+    .await
+}
+
+/// What is asked for after the first call of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    All,
+    /// There was no room for one task of this size.
+    OtherSizes,
+    /// Another delivery of the tick is in charge, or may be.
+    None,
+}
+
+/// A group whose calls are under way.
+struct InCharge<'a> {
+    found: Result<Found<'a>, ReadError>,
+    calls: &'a [Call],
+    outcome: GroupOutcome,
+}
+
+impl<'a> InCharge<'a> {
+    fn new((group, found): (&'a Group, Result<Found<'a>, ReadError>)) -> Self {
+        let mut outcome = GroupOutcome {
+            containers_per_task: group.containers_per_task,
+            ..GroupOutcome::default()
+        };
+        match &found {
+            Ok(found) => {
+                outcome.revision = Some(found.revision.clone());
+                outcome.registered = found.registered;
+            }
+            Err(error) => outcome.errors.push(error.clone()),
+        }
+        Self { found, calls: &group.calls, outcome }
+    }
+
+    async fn retired(&self) -> Vec<CallError> {
+        match &self.found {
+            Ok(found) => found.retired().await,
+            Err(_) => Vec::new(),
+        }
+    }
 }
 
 /// A revision that can be run.
@@ -326,6 +380,16 @@ fn is_quota(answer: &Result<Started, RunTaskError>) -> bool {
 }
 
 impl Called {
+    fn rest(&self) -> Rest {
+        if !self.adopted.is_empty() || Tasks::ZERO < self.unanswered {
+            Rest::None
+        } else if self.tasks.is_empty() {
+            Rest::OtherSizes
+        } else {
+            Rest::All
+        }
+    }
+
     fn add(&mut self, answer: Result<Started, RunTaskError>) -> Next {
         match answer {
             Ok(Started { tasks, failures }) => {

@@ -17,7 +17,8 @@ use crate::definition::Tag;
 use crate::fargate::{MicroDollars, PriceList};
 use crate::plan::{
     Action, Alive, Bound, Call, ClientToken, Decision, Deferred, Group, Health, Idle, LaunchPlan,
-    Marks, NetworkMode, Plan, Refusal, Revision, TICK_TAG, TaskBound, WORKER_TAG, WorkerPlan,
+    Marks, NetworkMode, PLAN_TAG, Plan, Refusal, Revision, TICK_TAG, TaskBound, WORKER_TAG,
+    WorkerPlan,
 };
 use crate::snapshot::{
     ClusterTasks, ContainerStatus, Depth, Ended, Queue, Read, ReadError, Snapshot, Task,
@@ -205,7 +206,7 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
         .groups
         .iter()
         .map(|&(n, tasks)| make_group(facts, (n, tasks), &mut numbered))
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<Vec<_>, _>>()?;
     let deferred = (packed.deferred != Containers::ZERO).then_some(Deferred {
         containers: packed.deferred,
         tasks,
@@ -218,7 +219,7 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
         cluster: worker.cluster.clone(),
         launch: worker.launch.clone(),
         network_mode,
-        marks: marks(facts),
+        marks: marks(facts, &groups),
         groups,
         deferred,
         hourly_price: hourly_price(facts, &packed),
@@ -308,15 +309,18 @@ fn batches(tasks: Tasks) -> impl Iterator<Item = Tasks> {
     full.chain((0 < rest).then_some(Tasks(rest)))
 }
 
-fn marks(facts: &Facts<'_>) -> Marks {
+fn marks(facts: &Facts<'_>, groups: &[Group]) -> Marks {
     let (snapshot, worker) = (facts.snapshot, facts.worker);
     let tag = |key: &str, value: String| Tag { key: key.to_owned(), value };
+    let size = |group: &Group| format!("{}x{}", group.tasks(), group.containers_per_task);
+    let plan: Vec<_> = groups.iter().map(size).collect();
     Marks {
         scaler: snapshot.scaler.clone(),
         group: format!("worker:{}", worker.name),
         tags: vec![
             tag(WORKER_TAG, worker.name.to_string()),
             tag(TICK_TAG, snapshot.tick.to_string()),
+            tag(PLAN_TAG, plan.join(" + ")),
         ],
     }
 }

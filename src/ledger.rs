@@ -83,7 +83,8 @@ impl Ledger {
         Remembered {
             tasks: cluster.launched.values().map(|(_, task)| task.clone()).collect(),
             new: new.map(|(arn, _)| arn.clone()).collect(),
-            knows_ended: cluster.read.as_ref().is_some_and(is_new),
+            // A task of an unanswered call may end before it is ever listed.
+            knows_ended: cluster.read.as_ref().is_some_and(is_new) && cluster.unanswered.is_empty(),
         }
     }
 

@@ -238,6 +238,10 @@ pub enum NetworkMode {
 /// The tag that names the tick which started a task.
 pub const TICK_TAG: &str = "ecs-queue-scaler:tick";
 
+/// The tag that names all that the tick started for the worker, such as `7x4 + 1x2`. A repeated
+/// token with another plan is a conflict, whichever call it is.
+pub const PLAN_TAG: &str = "ecs-queue-scaler:plan";
+
 /// The tag that names the worker of a task.
 pub const WORKER_TAG: &str = "ecs-queue-scaler:worker";
 

@@ -7,6 +7,8 @@ mod plans;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]
+mod soak;
+#[cfg(test)]
 mod tick;
 #[cfg(test)]
 mod tidy;

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::world::World;
 
 /// A family whose worker container leaves room for clones.
-fn definition(family: &str) -> Value {
+pub(crate) fn definition(family: &str) -> Value {
     json!({
         "family": family, "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"],
         "cpu": "256", "memory": "512",

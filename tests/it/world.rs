@@ -5,7 +5,7 @@
 //! documents under the API's own names. Its time is tokio's, which tests pause. A test says what
 //! happens; or `life` and `weather` do, from a seed, while `watch` looks for what must never be.
 
-mod buckets;
+pub(crate) mod buckets;
 mod definitions;
 pub(crate) mod life;
 mod proof;
@@ -248,7 +248,10 @@ impl World {
         }
         let answer = self.execute(&call, fault).await;
         pass(after).await;
-        self.state().watch.answered(self.process, &call, answer.as_ref().ok());
+        let mut state = self.state();
+        let now = state.millis();
+        let body = answer.as_ref().ok().and_then(|answer| answer.body().bytes());
+        state.watch.answered(self.process, &call, (body.unwrap_or_default(), now));
         answer
     }
 

@@ -105,6 +105,7 @@ impl State {
         let from = text(input, "nextToken").parse().unwrap_or(0);
         let size = self.page_size.unwrap_or(100);
         let page: Vec<_> = arns.iter().skip(from).take(size).collect();
+        self.watch.show(process, page.iter().copied());
         let mut answer = json!({"taskArns": page});
         if from + size < arns.len() {
             answer["nextToken"] = json!((from + size).to_string());

@@ -1,6 +1,6 @@
 //! Looks for what must never be, at every call and at every report, with its own arithmetic.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ecs_queue_scaler::report::{Outcome, Report};
 use jiff::Timestamp;
@@ -36,11 +36,10 @@ struct Run {
     from: u64,
     tick: Option<Timestamp>,
     listed_at: Option<u64>,
-    served: BTreeMap<String, u64>,
     started: usize,
     started_of: BTreeMap<String, u64>,
-    /// Rungs that have answered with a quota.
-    quotas: Vec<String>,
+    /// Rungs that have answered with a quota, and when.
+    quotas: Vec<(String, u64)>,
     inactive: u32,
 }
 
@@ -54,9 +53,13 @@ pub(crate) struct Watch {
     /// What happened, for whoever reads a seed that failed.
     pub(crate) log: Vec<String>,
     runs: BTreeMap<u32, Run>,
+    /// The most messages that any delivery of a tick was told of.
+    served: BTreeMap<(Option<Timestamp>, String), u64>,
     count: u32,
     /// When a task is listed, when described, by which process and invocation it was started.
     seen: BTreeMap<String, (u64, u64, u32, u32)>,
+    /// The tasks that a process has heard of.
+    shown: BTreeSet<(u32, String)>,
 }
 
 impl Watch {
@@ -80,6 +83,12 @@ impl Watch {
         }
     }
 
+    /// A process hears of tasks.
+    pub(super) fn show<'a>(&mut self, process: u32, arns: impl Iterator<Item = &'a Value>) {
+        let arns = arns.filter_map(Value::as_str);
+        self.shown.extend(arns.map(|arn| (process, arn.to_owned())));
+    }
+
     pub(super) fn is_listed(&self, arn: &str, now: u64) -> bool {
         self.seen.get(arn).is_none_or(|(listed, ..)| *listed <= now)
     }
@@ -89,8 +98,8 @@ impl Watch {
     }
 
     pub(super) fn served(&mut self, process: u32, worker: &str, total: u64) {
-        if let Some(run) = self.runs.get_mut(&process) {
-            let most = run.served.entry(worker.to_owned()).or_default();
+        if let Some(run) = self.runs.get(&process) {
+            let most = self.served.entry((run.tick, worker.to_owned())).or_default();
             *most = total.max(*most);
         }
     }
@@ -107,17 +116,16 @@ impl Watch {
     }
 
     /// An answer arrives.
-    pub(super) fn answered(
-        &mut self,
-        process: u32,
-        call: &Call,
-        answer: Option<&super::HttpResponse>,
-    ) {
-        let body = answer.and_then(|answer| answer.body().bytes()).unwrap_or_default();
+    pub(super) fn answered(&mut self, process: u32, call: &Call, (answer, now): (&[u8], u64)) {
+        let text = String::from_utf8_lossy(answer);
+        if call.operation == "RunTask" {
+            let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+            let tasks = list(&answer, "tasks").iter().map(|task| &task["taskArn"]);
+            self.show(process, tasks.chain(list(&answer, "resourceIds")));
+        }
         let Some(run) = self.runs.get_mut(&process) else { return };
-        let text = String::from_utf8_lossy(body);
         if call.operation == "RunTask" && text.contains("limit on the number") {
-            run.quotas.push(rung(&call.input).to_owned());
+            run.quotas.push((rung(&call.input).to_owned(), now));
         }
         if text.contains("TaskDefinition is inactive") {
             run.inactive += 1;
@@ -128,7 +136,9 @@ impl Watch {
     pub(super) fn called(&mut self, process: u32, call: &Call, now: u64) {
         let Some(run) = self.runs.get(&process) else { return };
         let on = rung(&call.input);
-        if call.operation == "RunTask" && run.quotas.iter().any(|rung| rung == on) {
+        if call.operation == "RunTask"
+            && run.quotas.iter().any(|(rung, at)| rung == on && *at < now)
+        {
             self.violate("asked again after a quota", now, on.to_owned());
         }
     }
@@ -223,13 +233,18 @@ impl State {
         *run.started_of.entry(starting.worker).or_default() += containers;
     }
 
-    /// Whether the process had no way to know of a task: ECS did not list it yet, and another
-    /// process started it for another tick.
+    /// Whether the process had no way to know of a task: ECS did not list it yet, or not before it
+    /// ended, and another process started it for another tick.
     fn is_hidden(&self, process: u32, arn: &str, starting: &Starting<'_>) -> bool {
         let run = &self.watch.runs[&process];
         let task = &self.tasks[arn];
         let (listed, _, by, _) = self.watch.seen[arn];
+        let unheard = !self.watch.shown.contains(&(process, arn.to_owned()));
+        if task["desiredStatus"] == "STOPPED" {
+            return unheard;
+        }
         by != process
+            && unheard
             && tick_of(task) != tick_of(starting.input)
             && run.listed_at.is_none_or(|at| at < listed)
     }
@@ -257,7 +272,8 @@ impl State {
             let what = format!("{worker}: {alive} alive, {containers} more");
             self.watch.violate("above maxContainers", *now, what);
         }
-        let served = self.watch.runs[&process].served.get(worker).copied().unwrap_or_default();
+        let tick = self.watch.runs[&process].tick;
+        let served = self.watch.served.get(&(tick, worker.clone())).copied().unwrap_or_default();
         let target = served.div_ceil(bounds.per_message).max(bounds.min_containers);
         if target < capacity + containers {
             let what =
@@ -313,7 +329,11 @@ impl State {
         let Some(listed_at) = run.listed_at else { return };
         let listed = at(&json!({"at": super::life::at_epoch(listed_at)}), "at").unwrap();
         let group = format!("worker:{worker}");
-        let own = || self.tasks.values().filter(|task| task["group"] == group.as_str());
+        let heard = |arn: &String| self.watch.shown.contains(&(process, arn.clone()));
+        let own = || {
+            let heard = self.tasks.iter().filter(|(arn, _)| heard(arn)).map(|(_, task)| task);
+            heard.filter(|task| task["group"] == group.as_str())
+        };
         let mut ended: Vec<_> = own()
             .filter_map(|task| Some((at(task, "stoppedAt")?, task)))
             .filter(|(stopped, task)| {

@@ -137,15 +137,16 @@ impl Weather {
         for (kind, likely, fault) in kinds {
             reached += likely;
             if draw < reached {
-                let in_a_row = self.streaks.entry(streak).or_default();
-                if kind == "throttled" && *in_a_row == MOST_IN_A_ROW {
-                    return None;
+                let in_a_row = self.streaks.entry(streak.clone()).or_default();
+                if kind == "throttled" && MOST_IN_A_ROW <= *in_a_row {
+                    break;
                 }
                 *in_a_row += 1;
                 self.note(kind);
                 return Some(fault);
             }
         }
+        self.streaks.remove(&streak);
         None
     }
 

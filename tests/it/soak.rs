@@ -1,0 +1,271 @@
+//! Seeds: the real function in a world where everything goes wrong that can, until it calms down.
+//! `make soak` runs many of them; a seed that fails says how to see it again.
+
+pub(crate) mod scenario;
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use ecs_queue_scaler::aws::Aws;
+use ecs_queue_scaler::config::Config;
+use ecs_queue_scaler::event::Mode;
+use ecs_queue_scaler::ledger::Ledger;
+use ecs_queue_scaler::run::{Invocation, RunError, Scaler};
+use ecs_queue_scaler::units::ScalerName;
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::runtime::Builder;
+use tokio::time::timeout;
+
+use self::scenario::{Delivery, Scenario};
+use crate::world::World;
+
+/// Lambda ends a function after this.
+const LAMBDA_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// What a seed came to.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) violations: Vec<(&'static str, String)>,
+    faults: BTreeMap<&'static str, u64>,
+    simulated: Duration,
+    calls: u64,
+    tasks: usize,
+    log: Vec<String>,
+}
+
+/// A process of the function.
+struct Process {
+    number: u32,
+    scaler: Scaler,
+}
+
+struct Driver {
+    world: World,
+    scenario: Scenario,
+    processes: u32,
+}
+
+impl Driver {
+    fn now(&self) -> u64 {
+        self.world.state().millis()
+    }
+
+    fn process(&mut self) -> Process {
+        self.processes += 1;
+        let world = self.world.seen_by(self.processes);
+        let scaler = Scaler {
+            name: ScalerName::parse("scaler").unwrap(),
+            aws: Aws::new(&world.sdk_config()),
+            config: Ok(Config::from_value(&self.scenario.config).unwrap()),
+            mode: Mode::Launch,
+            ledger: Ledger::default(),
+        };
+        Process { number: self.processes, scaler }
+    }
+
+    /// One invocation; the process, when it is still there afterwards.
+    async fn invoke(&self, mut process: Process, tick: Timestamp) -> Option<Process> {
+        let config = self.scenario.config_at(self.now());
+        process.scaler.config = Ok(Config::from_value(config).unwrap());
+        let deadline = (self.world.now() + LAMBDA_TIMEOUT).as_millisecond();
+        let invocation =
+            Invocation::new("request", self.world.now(), u64::try_from(deadline).unwrap());
+        let now = self.now();
+        self.world.state().watch.begin(process.number, Some(tick), now);
+        let event = json!({"scheduledTime": tick.to_string()});
+        let run = timeout(LAMBDA_TIMEOUT, process.scaler.tick(&event, &invocation));
+        let outcome = tokio::select! {
+            outcome = run => outcome,
+            () = self.world.crashed() => return None,
+        };
+        let now = self.now();
+        let mut state = self.world.state();
+        match outcome {
+            Ok(Ok(report)) => state.watch.report(process.number, &report, now),
+            Ok(Err(RunError::TooOld { .. })) => {}
+            Ok(Err(error)) => state.watch.violate("no tick", now, error.to_string()),
+            Err(_) => {
+                state.watch.violate("killed by Lambda's timeout", now, tick.to_string());
+                return None;
+            }
+        }
+        drop(state);
+        Some(process)
+    }
+
+    async fn run(&mut self) {
+        let mut process = None;
+        for delivery in self.scenario.deliveries.clone() {
+            self.world.reach(Duration::from_millis(delivery.at)).await;
+            self.world.catch_up();
+            if self.is_over() {
+                break;
+            }
+            let Delivery { tick, overlaps, cold, .. } = delivery;
+            let first = match process.take() {
+                Some(process) if !cold => process,
+                _ => self.process(),
+            };
+            process = if overlaps {
+                let second = self.process();
+                let (first, _) =
+                    futures_util::join!(self.invoke(first, tick), self.invoke(second, tick));
+                first
+            } else {
+                self.invoke(first, tick).await
+            };
+        }
+    }
+
+    /// The world is calm, everything was processed, and nothing runs.
+    fn is_over(&self) -> bool {
+        let state = self.world.state();
+        let left = state.life.as_ref().unwrap().left();
+        let calm = self.scenario.calm_at + 60_000 < state.millis();
+        drop(state);
+        calm && left == 0
+    }
+
+    fn outcome(self) -> Outcome {
+        self.world.catch_up();
+        let tasks = self.world.started();
+        let calls = u64::try_from(self.world.take_calls().len()).unwrap();
+        let revisions = self.world.active_derived();
+        let simulated = Duration::from_millis(self.now());
+        let mut state = self.world.state();
+        let now = state.millis();
+        let left = state.life.as_ref().unwrap().left();
+        if 0 < left && self.scenario.must_drain {
+            state.watch.violate("not drained", now, format!("{left} messages are left"));
+        }
+        for (family, active) in revisions {
+            // One, and one that a crash left behind.
+            if 2 < active {
+                state.watch.violate("revisions pile up", now, format!("{active} of {family}"));
+            }
+        }
+        Outcome {
+            violations: std::mem::take(&mut state.watch.violations),
+            faults: self.scenario.faults(state.weather.as_ref().unwrap()),
+            simulated,
+            calls,
+            tasks,
+            log: std::mem::take(&mut state.watch.log),
+        }
+    }
+}
+
+/// Runs a seed. The same seed does the same.
+pub(crate) fn run(seed: u64) -> Outcome {
+    fastrand::seed(seed); // the jitter of the retries
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let world = World::default();
+        let scenario = Scenario::new(seed, &world);
+        let deploys = scenario.deploys(&world);
+        let mut driver = Driver { world: world.clone(), scenario, processes: 0 };
+        tokio::select! {
+            () = driver.run() => {}
+            () = deploys => {}
+        }
+        driver.outcome()
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "how many seeds is the caller's choice")]
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}: {text}")))
+}
+
+/// All seeds, over all processors: those that failed, and the sum.
+fn run_all(seeds: std::ops::Range<u64>) -> (BTreeMap<u64, Outcome>, Outcome) {
+    let next = AtomicU64::new(seeds.start);
+    let all = Mutex::new((BTreeMap::new(), Outcome::default()));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seeds.end <= seed {
+                        break;
+                    }
+                    let outcome = run(seed);
+                    let (failed, sum) = &mut *all.lock().unwrap();
+                    sum.add(&outcome);
+                    if !outcome.violations.is_empty() {
+                        failed.insert(seed, outcome);
+                    }
+                }
+            });
+        }
+    });
+    all.into_inner().unwrap()
+}
+
+impl Outcome {
+    fn add(&mut self, other: &Self) {
+        for (kind, count) in &other.faults {
+            *self.faults.entry(kind).or_default() += count;
+        }
+        self.simulated += other.simulated;
+        self.calls += other.calls;
+        self.tasks += other.tasks;
+    }
+
+    fn table(&self, seeds: usize) -> String {
+        let days = self.simulated.as_secs_f64() / 86_400.0;
+        let faults: u64 = self.faults.values().sum();
+        let head = format!(
+            "{seeds} seeds, {days:.1} days simulated, {} calls, {} tasks, {faults} faults",
+            self.calls, self.tasks
+        );
+        let lines = self.faults.iter().map(|(kind, count)| format!("{count:>9} {kind}"));
+        std::iter::once(head).chain(lines).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// `SEEDS=n` runs so many, `SEED=n` one, with its event log.
+#[test]
+fn no_fault_breaks_an_invariant() {
+    let seeds = match number("SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("SEEDS").unwrap_or(100),
+    };
+    let count = usize::try_from(seeds.end - seeds.start).unwrap();
+    let (failed, sum) = run_all(seeds);
+    say(&sum.table(count));
+    let mut kinds: BTreeMap<&str, (usize, u64)> = BTreeMap::new();
+    for (seed, outcome) in &failed {
+        for (kind, what) in &outcome.violations {
+            let (count, _) = kinds.entry(kind).or_insert((0, *seed));
+            if *count == 0 {
+                say(&format!("seed {seed}: {kind}: {what}"));
+            }
+            *count += 1;
+        }
+    }
+    for (kind, (count, seed)) in &kinds {
+        say(&format!("{count:>9} violations: {kind}; first seen: make soak SEED={seed}"));
+    }
+    if let (Some((_, outcome)), 1) = (failed.first_key_value(), count) {
+        say(&outcome.log.join("\n"));
+    }
+    say(&format!("{} of {count} seeds with violations", failed.len()));
+    assert!(failed.is_empty());
+}
+
+#[expect(clippy::print_stdout, reason = "it is what `make soak` shows")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+#[test]
+fn a_seed_does_the_same_twice() {
+    for seed in 0..5 {
+        assert_eq!(run(seed).log, run(seed).log, "seed {seed}");
+    }
+}
