@@ -318,6 +318,8 @@ struct Called {
     failures: Vec<TaskFailure>,
     missing: Tasks,
     unanswered: Tasks,
+    /// Another delivery of the tick has made this call with another plan.
+    conflict: bool,
     error: Option<CallError>,
 }
 
@@ -341,7 +343,8 @@ impl Launch<'_> {
         let Self { cloud, plan, revision, exhausted } = *self;
         let mut called = Called { missing: call.tasks, ..Called::default() };
         for (rung, token) in plan.launch.rungs.iter().zip(&call.tokens) {
-            if exhausted.has(&plan.cluster, rung) {
+            // The first call asks all the same: whose token it is, has the tick.
+            if call.number != 0 && exhausted.has(&plan.cluster, rung) {
                 called.not_asked();
                 continue;
             }
@@ -381,7 +384,7 @@ fn is_quota(answer: &Result<Started, RunTaskError>) -> bool {
 
 impl Called {
     fn rest(&self) -> Rest {
-        if !self.adopted.is_empty() || Tasks::ZERO < self.unanswered {
+        if self.conflict || Tasks::ZERO < self.unanswered {
             Rest::None
         } else if self.tasks.is_empty() {
             Rest::OtherSizes
@@ -402,6 +405,7 @@ impl Called {
             Err(RunTaskError::Conflict(tasks)) => {
                 self.missing = self.missing.minus(Tasks::counted(tasks.len()));
                 self.adopted.extend(tasks);
+                self.conflict = true;
                 // An earlier delivery went down this ladder; how far, ECS does not tell.
                 Next::End
             }
@@ -434,7 +438,7 @@ impl GroupOutcome {
     /// Adds a call. A task that the snapshot showed already is not what is owed now: ECS repeats
     /// the answer of a repeated token, and the rest is left to the next tick.
     fn add(&mut self, called: Called, plan: &LaunchPlan) {
-        let Called { tasks, adopted, failures, missing, unanswered, error } = called;
+        let Called { tasks, adopted, failures, missing, unanswered, conflict: _, error } = called;
         let is_known = |arn: &TaskArn| plan.known.contains(arn);
         let (known, started): (Vec<_>, Vec<_>) =
             tasks.into_iter().partition(|task| is_known(&task.arn));

@@ -295,9 +295,10 @@ fn make_group(
     };
     let (snapshot, worker) = (facts.snapshot, facts.worker);
     let named = (&snapshot.scaler, &worker.name, &snapshot.tick);
-    let calls = batches(tasks).zip(numbered).map(|(tasks, call)| {
+    let calls = batches(tasks).zip(numbered).map(|(tasks, number)| {
         let rungs = 0..worker.launch.rungs.len();
-        Call { tasks, tokens: rungs.map(|rung| ClientToken::new(named, call, rung)).collect() }
+        let tokens = rungs.map(|rung| ClientToken::new(named, number, rung)).collect();
+        Call { number, tasks, tokens }
     });
     Ok(Group { revision, containers_per_task, calls: calls.collect() })
 }

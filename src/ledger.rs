@@ -39,8 +39,9 @@ struct Kept {
 
 #[derive(Debug, Default)]
 struct Cluster {
-    /// Tasks that have not been seen stopped.
-    launched: BTreeMap<TaskArn, (Instant, Task)>,
+    /// Tasks that have not been seen stopped, and when this process started them; none for those
+    /// that it has only seen.
+    unended: BTreeMap<TaskArn, (Option<Instant>, Task)>,
     unanswered: Vec<Unanswered>,
     ended: BTreeMap<TaskArn, Ended>,
     /// Up to when the ends of its tasks are known.
@@ -79,9 +80,9 @@ impl Ledger {
         let kept = self.kept();
         let Some(cluster) = kept.clusters.get(cluster) else { return Remembered::default() };
         let is_new = |at: &Instant| now.saturating_duration_since(*at) < NEW;
-        let new = cluster.launched.iter().filter(|(_, (at, _))| is_new(at));
+        let new = cluster.unended.iter().filter(|(_, (at, _))| at.as_ref().is_some_and(is_new));
         Remembered {
-            tasks: cluster.launched.values().map(|(_, task)| task.clone()).collect(),
+            tasks: cluster.unended.values().map(|(_, task)| task.clone()).collect(),
             new: new.map(|(arn, _)| arn.clone()).collect(),
             // A task of an unanswered call may end before it is ever listed.
             knows_ended: cluster.read.as_ref().is_some_and(is_new) && cluster.unanswered.is_empty(),
@@ -140,7 +141,7 @@ impl Unanswered {
         let is_of_call = |arn: &TaskArn, worker: &WorkerName, created: Option<Timestamp>| {
             *worker == self.worker
                 && created.is_some_and(|created| since <= created)
-                && !cluster.launched.contains_key(arn)
+                && !cluster.unended.contains_key(arn)
                 && !cluster.ended.contains_key(arn)
         };
         let alive = read.alive.iter().filter(|t| is_of_call(&t.arn, &t.worker, t.created)).count();
@@ -166,10 +167,14 @@ impl Cluster {
         let alive: BTreeSet<_> = seen.alive.iter().map(|task| &task.arn).collect();
         self.ended.extend(seen.ended.iter().map(|ended| (ended.arn.clone(), ended.clone())));
         self.ended.retain(|_, ended| is_recent(ended, when));
-        let Self { launched, ended, .. } = self;
-        launched.retain(|arn, (at, _)| {
-            !ended.contains_key(arn) && (is_new(*at) || alive.contains(arn))
+        let Self { unended, ended, .. } = self;
+        unended.retain(|arn, (at, _)| {
+            !ended.contains_key(arn) && (at.is_some_and(is_new) || alive.contains(arn))
         });
+        // Another process may have started them; what becomes of them matters to this one too.
+        for task in &seen.alive {
+            unended.entry(task.arn.clone()).or_insert_with(|| (None, task.clone()));
+        }
         self.unanswered.retain(|call| is_new(call.at));
         self.read = Some(now);
     }
@@ -231,7 +236,7 @@ impl Cluster {
                 started: None,
                 tick,
             };
-            self.launched.entry(arn.clone()).or_insert((now, task));
+            self.unended.entry(arn.clone()).or_insert((Some(now), task));
         }
         if group.unanswered.0 != 0 {
             self.unanswered.push(Unanswered {

@@ -305,6 +305,8 @@ pub enum Revision {
 /// One `RunTask` call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
+    /// Its place among the worker's calls, from zero.
+    pub number: usize,
     /// One to ten. Source: ECS API, `RunTaskRequest.count`.
     pub tasks: Tasks,
     /// One for each rung of the capacity ladder.

@@ -328,7 +328,7 @@ impl State {
         if let Some(buckets) = &mut self.buckets
             && !buckets.take(operation, input, now)
         {
-            self.watch.throttled += 1;
+            self.watch.throttle(process);
             return refuse("ThrottlingException", "Rate exceeded");
         }
         let answer = match operation.as_str() {

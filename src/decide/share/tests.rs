@@ -23,7 +23,7 @@ fn owed(name: usize, tasks: u32, messages: u64) -> WorkerPlan {
     let group = Group {
         revision: Revision::Base(RevisionArn::from("a:1")),
         containers_per_task: Containers(1),
-        calls: vec![Call { tasks: Tasks(tasks), tokens: Vec::new() }],
+        calls: vec![Call { number: 0, tasks: Tasks(tasks), tokens: Vec::new() }],
     };
     let marks =
         Marks { scaler: ScalerName::parse("s").unwrap(), group: String::new(), tags: Vec::new() };

@@ -40,6 +40,10 @@ struct Run {
     started_of: BTreeMap<String, u64>,
     /// Rungs that have answered with a quota, and when.
     quotas: Vec<(String, u64)>,
+    /// The first token with which a worker has asked a rung.
+    asked: BTreeMap<(String, String), String>,
+    /// Calls that were above a rate.
+    throttled: u32,
     inactive: u32,
 }
 
@@ -134,12 +138,24 @@ impl Watch {
 
     /// A call goes out.
     pub(super) fn called(&mut self, process: u32, call: &Call, now: u64) {
-        let Some(run) = self.runs.get(&process) else { return };
-        let on = rung(&call.input);
-        if call.operation == "RunTask"
-            && run.quotas.iter().any(|(rung, at)| rung == on && *at < now)
-        {
-            self.violate("asked again after a quota", now, on.to_owned());
+        let Some(run) = self.runs.get_mut(&process) else { return };
+        if call.operation != "RunTask" {
+            return;
+        }
+        let (on, token) = (rung(&call.input).to_owned(), text(&call.input, "clientToken"));
+        let asked = (text(&call.input, "group").to_owned(), on.clone());
+        let first = run.asked.entry(asked).or_insert_with(|| token.to_owned());
+        // The first call of a worker asks whatever others have heard.
+        if first != token && run.quotas.iter().any(|(rung, at)| *rung == on && *at < now) {
+            self.violate("asked again after a quota", now, on);
+        }
+    }
+
+    /// A call was above the rates.
+    pub(super) fn throttle(&mut self, process: u32) {
+        self.throttled += 1;
+        if let Some(run) = self.runs.get_mut(&process) {
+            run.throttled += 1;
         }
     }
 
@@ -150,7 +166,8 @@ impl Watch {
 
     /// What an invocation says it did.
     pub(crate) fn report(&mut self, process: u32, report: &Report, now: u64) {
-        let inactive = self.runs.get(&process).map_or(0, |run| run.inactive);
+        let run = self.runs.get(&process);
+        let (inactive, throttled) = run.map_or((0, 0), |run| (run.inactive, run.throttled));
         for worker in &report.workers {
             let started = worker.launched.iter().map(|launched| {
                 let tasks = launched.tasks.len() + launched.adopted.len();
@@ -169,7 +186,7 @@ impl Watch {
                 self.violate("told what is not there", now, worker.worker.to_string());
             }
             let errors = worker.errors.join("; ");
-            if errors.contains("ThrottlingException") {
+            if errors.contains("ThrottlingException") && throttled == 0 {
                 self.violate("gave up on trouble that passes", now, errors);
             } else if errors.contains("inactive") && inactive < 2 {
                 self.violate("gave up on a stale revision", now, errors);
