@@ -54,19 +54,22 @@ pub(super) fn tripped(
     known.extend(stuck.iter().map(never_ran));
     known.sort_by_key(|(ended, ..)| *ended);
     let judged = known.into_iter().rev().filter(|(.., v)| !matches!(v, Verdict::Unjudged));
-    let mut failures = judged.map_while(|(_, created, verdict)| match verdict {
-        Verdict::Badly(reason) => Some((created, reason)),
-        Verdict::Well | Verdict::Unjudged => None,
+    let failures: Vec<_> = judged
+        .map_while(|(_, created, verdict)| match verdict {
+            Verdict::Badly(reason) => Some((created, reason)),
+            Verdict::Well | Verdict::Unjudged => None,
+        })
+        .collect();
+    let newest = failures.iter().filter_map(|(created, _)| *created).max();
+    let recovered = alive.iter().any(|task| {
+        let runs_well = task.started.is_some_and(|began| RAN_WELL <= now.duration_since(began));
+        runs_well && newest <= task.created
     });
-    let (last_created, last) = failures.next()?;
-    let failures = failures.count().saturating_add(1);
-    let runs_well = |task: &&&Task| {
-        let runs = task.started.is_some_and(|started| RAN_WELL <= now.duration_since(started));
-        runs && last_created <= task.created
-    };
-    let recovered = alive.iter().any(|task| runs_well(&task));
-    (FAILURES <= failures && !recovered)
-        .then(|| Tripped { failures: Tasks::counted(failures), last })
+    if failures.len() < FAILURES || recovered {
+        return None;
+    }
+    let (_, last) = failures.first()?;
+    Some(Tripped { failures: Tasks::counted(failures.len()), last: last.clone() })
 }
 
 fn judge(task: &Ended, workers: &[String]) -> Verdict {

@@ -368,7 +368,8 @@ impl State {
             }
         };
         let failures = ended.iter().take_while(|task| failed(task)).count();
-        let last = ended.first().map(|(_, task)| at(task, "createdAt").unwrap());
+        let created = |(_, task): &(f64, &Value)| at(task, "createdAt").unwrap();
+        let last = ended.iter().take(failures).map(created).max_by(f64::total_cmp);
         let runs_well = own().any(|task| {
             let runs = at(task, "startedAt").is_some_and(|started| started + 119.0 < listed);
             task["desiredStatus"] == "RUNNING" && runs && last <= at(task, "createdAt")

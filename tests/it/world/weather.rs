@@ -118,6 +118,8 @@ impl Weather {
             let message = format!("User is not authorized to perform: ecs:{}", call.operation);
             return Some(Fault::Error(400, "AccessDeniedException", message));
         }
+        // A slow call may take longer than the caller waits: that is one attempt less.
+        let slow = self.spell("slow", now).next().is_some();
         let Likely { throttled, failed, lost, hung, crashed, .. } = self.likely;
         let streak = format!("{process} {} {input}", call.operation);
         let executed = if self.rng.bool() { Executed::Yes } else { Executed::No };
@@ -138,7 +140,7 @@ impl Weather {
             reached += likely;
             if draw < reached {
                 let in_a_row = self.streaks.entry(streak.clone()).or_default();
-                if kind == "throttled" && MOST_IN_A_ROW <= *in_a_row {
+                if kind == "throttled" && (slow || MOST_IN_A_ROW <= *in_a_row) {
                     break;
                 }
                 *in_a_row += 1;
