@@ -168,7 +168,9 @@ async fn launch<'a>(
         let calls = join_all(group.calls.iter().map(|call| run(group, call)));
         let (called, untidy) = join(calls, group.retired()).await;
         let mut outcome = group.outcome.clone();
-        called.into_iter().for_each(|called| outcome.add(called, plan));
+        for called in called {
+            outcome.add(called, plan);
+        }
         outcome.untidy = untidy;
         outcome
     }))

@@ -188,7 +188,7 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
     let mut decision = demand::decide(worker, queue.depth, *alive, per_task);
     restrain(&mut decision, facts);
     if decision.launch == Containers::ZERO {
-        return Ok(Action::Idle(Idle::Answered(decision)));
+        return Ok(Action::Idle(Idle::Answered(Box::new(decision))));
     }
     let network_mode = match recipe.base.view.network_mode.as_deref() {
         Some("awsvpc") if worker.launch.network.is_none() => return Err(Refusal::NoNetwork),
@@ -233,8 +233,10 @@ fn restrain(decision: &mut Decision, facts: &Facts<'_>) {
     let memory = snapshot.memories.get(&worker.name);
     let round = memory.and_then(|memory| memory.round.as_ref());
     let state = (queue.redrive, queue.depth.total(), alive.tasks);
-    if let Some((fruitless, wait)) = health::back_off(round, state, snapshot.now) {
-        decision.restrain(Containers::ZERO, Bound::BackOff { fruitless, wait });
+    let back_off = health::back_off(round, state, snapshot.now);
+    if let (Some((fruitless, wait)), None) = (back_off, &health.breaker) {
+        let minimum = worker.scaling.min_containers.minus(alive.capacity());
+        decision.restrain(minimum, Bound::BackOff { fruitless, wait });
     }
     if health.breaker.is_some() {
         let starting = alive.capacity().minus(alive.running);

@@ -201,6 +201,8 @@ impl Kept {
         if started {
             let fruitless = match (&memory.round, plan.alive) {
                 (Some(round), _) if round.bore_fruit() => 0,
+                // A canary is to tell whether tasks run at all.
+                _ if plan.health.breaker.is_some() => 0,
                 // Its tasks have all ended, and no message is gone.
                 (Some(round), Some(alive)) if alive.tasks.0 == 0 => {
                     round.fruitless.saturating_add(1)

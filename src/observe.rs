@@ -37,7 +37,8 @@ pub async fn observe(
     let clusters: BTreeSet<_> = busy.iter().map(|worker| &worker.cluster).collect();
     let tasks = stream::iter(clusters)
         .map(async |cluster| {
-            (cluster.clone(), read_tasks(cloud, ledger, (cluster, scaler, now)).await)
+            let tasks = Box::pin(read_tasks(cloud, ledger, (cluster, scaler, now))).await;
+            (cluster.clone(), tasks)
         })
         .buffer_unordered(AT_ONCE)
         .collect::<BTreeMap<_, _>>();

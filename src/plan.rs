@@ -98,7 +98,7 @@ pub enum Idle {
     /// The queue is empty and no minimum is set; nothing else was read.
     Empty,
     /// What is alive answers the backlog, or a bound is reached.
-    Answered(Decision),
+    Answered(Box<Decision>),
     /// An earlier delivery of this tick, or a later tick, has started tasks already.
     Superseded,
 }

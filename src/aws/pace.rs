@@ -64,9 +64,8 @@ impl Rate {
             Self::Free => None,
             Self::DefinitionRead => Some((50, 20)),
             Self::DefinitionChange => Some((20, 1)),
-            Self::ClusterRead => Some((100, 20)),
             Self::ClusterChange => Some((100, 40)),
-            Self::OnDemandTasks | Self::SpotTasks => Some((100, 20)),
+            Self::ClusterRead | Self::OnDemandTasks | Self::SpotTasks => Some((100, 20)),
             Self::FargateCalls => Some((20, 20)),
         }
     }
@@ -123,13 +122,11 @@ impl Pace {
         let limiters = self.limiters.iter().find(|(rate, _)| *rate == about.rate);
         let Some((_, Some(limiter))) = limiters else { return Ok(()) };
         let turns = limiter.acquire(turns.min(limiter.max()));
-        match self.no_call_after {
-            Some(end) => timeout_at(end, turns).await.map_err(|_| out_of_time(about)),
-            None => {
-                turns.await;
-                Ok(())
-            }
+        if let Some(end) = self.no_call_after {
+            return timeout_at(end, turns).await.map_err(|_| out_of_time(about));
         }
+        turns.await;
+        Ok(())
     }
 
     /// Sends a call in its turn, and again after trouble that may have passed by then: throttling,

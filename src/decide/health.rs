@@ -101,14 +101,15 @@ fn told(code: &str, reason: &str) -> String {
 
 /// How long the next launch has to wait, because the last ones took no message away: their tasks
 /// have ended, and the queue has never been shorter since. Where a redrive policy takes such
-/// messages out, or where more have come, there is no need to wait.
+/// messages out, or where more have come, there is no need to wait; nor where there was no message
+/// and the launch was for the minimum.
 pub(super) fn back_off(
     round: Option<&Round>,
     (redrive, total, alive): (Redrive, Messages, Tasks),
     now: Timestamp,
 ) -> Option<(u32, Duration)> {
     let round = round.filter(|round| !round.bore_fruit() && total <= round.backlog)?;
-    if redrive == Redrive::Bounded || alive != Tasks::ZERO {
+    if redrive == Redrive::Bounded || alive != Tasks::ZERO || round.backlog == Messages::ZERO {
         return None;
     }
     let fruitless = round.fruitless.saturating_add(1);

@@ -133,6 +133,8 @@ fn who_has_a_reason_to_launch_does_not_wait() {
     let state = (Redrive::Endless, Messages(5), Tasks(0));
     assert!(of(Some(round(1)), state).is_some());
     assert_eq!(of(None, state), None, "nothing is known");
+    let nothing = Round { backlog: Messages(0), lowest: Messages(0), ..round(1) };
+    assert_eq!(of(Some(nothing), (Redrive::Endless, Messages(0), Tasks(0))), None, "a minimum");
     let bore_fruit = Round { lowest: Messages(4), ..round(1) };
     assert_eq!(of(Some(bore_fruit), state), None, "a message went away");
     assert_eq!(of(Some(round(1)), (Redrive::Endless, Messages(6), Tasks(0))), None, "one came");

@@ -16,7 +16,7 @@ use crate::world::weather::{Likely, Spell, Weather};
 const MINUTE: u64 = 60_000;
 
 /// After the trouble, so long a time is enough to process everything.
-const CALM: u64 = 60 * MINUTE;
+const CALM: u64 = 180 * MINUTE;
 
 const NAMES: [&str; 4] = ["alpha", "beta", "gamma", "delta"];
 
@@ -113,7 +113,7 @@ impl Scenario {
                     world.deregister(&format!("{family}:{old}"));
                 }
             }
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
@@ -169,13 +169,13 @@ fn live(rng: &mut Rng, (life, name): (&mut Life, &str), calm_at: u64) -> Jobs {
     let lasts = pick(rng, &[(100, 2_000), (5_000, 60_000), (60_000, 400_000)]);
     let redrive = pick(rng, &[Some(3), Some(10), None]);
     let jobs = Jobs { lasts, visibility: 2 * lasts.1 + 30_000, redrive, startup };
-    life.line(name, jobs);
+    life.worker(name, jobs);
     for _ in 0..rng.u64(1..6) {
         let messages = pick(rng, &[1, 1, 5, 30]);
-        life.arrive(rng.u64(0..calm_at), name, rng.u64(1..=messages), false);
+        life.arrive(rng.u64(0..calm_at), name, (rng.u64(1..=messages), false));
     }
     if rng.u8(0..4) == 0 {
-        life.arrive(rng.u64(0..calm_at), name, rng.u64(1..4), true);
+        life.arrive(rng.u64(0..calm_at), name, (rng.u64(1..4), true));
     }
     jobs
 }

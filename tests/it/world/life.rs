@@ -34,7 +34,7 @@ struct Message {
 }
 
 #[derive(Debug)]
-struct Line {
+struct Work {
     jobs: Jobs,
     waiting: VecDeque<Message>,
     in_flight: u64,
@@ -57,7 +57,7 @@ enum Happening {
 #[derive(Debug)]
 pub(crate) struct Life {
     rng: Rng,
-    lines: BTreeMap<String, Line>,
+    works: BTreeMap<String, Work>,
     agenda: BinaryHeap<Reverse<(u64, u64)>>,
     happenings: BTreeMap<u64, Happening>,
     next: u64,
@@ -75,7 +75,7 @@ impl Life {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             rng: Rng::with_seed(seed),
-            lines: BTreeMap::new(),
+            works: BTreeMap::new(),
             agenda: BinaryHeap::new(),
             happenings: BTreeMap::new(),
             next: 0,
@@ -89,24 +89,25 @@ impl Life {
     }
 
     /// A worker's queue, by the worker's name.
-    pub(crate) fn line(&mut self, worker: &str, jobs: Jobs) {
-        let line = Line {
+    pub(crate) fn worker(&mut self, worker: &str, jobs: Jobs) {
+        let work = Work {
             jobs,
             waiting: VecDeque::new(),
             in_flight: 0,
             healthy_left: 0,
             log: vec![(0, 0, 0)],
         };
-        self.lines.insert(worker.to_owned(), line);
+        self.works.insert(worker.to_owned(), work);
     }
 
-    pub(crate) fn arrive(&mut self, at: u64, worker: &str, messages: u64, poison: bool) {
+    /// Messages arrive, of which poisonous ones can never be processed.
+    pub(crate) fn arrive(&mut self, at: u64, worker: &str, (messages, poison): (u64, bool)) {
         self.plan(at, Happening::Arrive(worker.to_owned(), messages, poison));
     }
 
     /// Messages that can be processed and are not.
     pub(crate) fn left(&self) -> u64 {
-        self.lines.values().map(|line| line.healthy_left).sum()
+        self.works.values().map(|work| work.healthy_left).sum()
     }
 
     fn plan(&mut self, at: u64, happening: Happening) {
@@ -129,10 +130,10 @@ impl Life {
         let worker = url.rsplit('/').next()?;
         let calm = self.calm_at <= now;
         let (lag, noise) = if calm { (0, 0.0) } else { (self.lag, self.noise) };
-        let line = self.lines.get(worker)?;
+        let work = self.works.get(worker)?;
         let (then, later) = (self.rng.u64(0..=lag), self.rng.u64(0..=lag));
-        let visible = line.at(now.saturating_sub(then)).0;
-        let in_flight = line.at(now.saturating_sub(later)).1;
+        let visible = work.at(now.saturating_sub(then)).0;
+        let in_flight = work.at(now.saturating_sub(later)).1;
         let mut wrong = |n: u64| {
             let by = 1.0 + noise * (2.0 * self.rng.f64() - 1.0);
             // Small numbers are exact, as far as can be seen.
@@ -153,7 +154,7 @@ fn rounded(n: u64, by: f64) -> u64 {
     (n as f64 * by).round() as u64
 }
 
-impl Line {
+impl Work {
     fn at(&self, time: u64) -> (u64, u64) {
         let later = self.log.partition_point(|(at, ..)| *at <= time);
         let (_, visible, in_flight) = self.log[later.saturating_sub(1)];
@@ -169,12 +170,6 @@ impl World {
     /// Lets everything happen that is due.
     pub(crate) fn catch_up(&self) {
         self.state().catch_up();
-    }
-
-    /// Tasks that ECS does not want stopped.
-    pub(crate) fn alive(&self) -> usize {
-        let state = self.state();
-        state.tasks.values().filter(|task| task["desiredStatus"] == "RUNNING").count()
     }
 
     /// Tasks that were ever started.
@@ -200,8 +195,8 @@ impl State {
         let Some(life) = &mut self.life else { return };
         let group = text(&self.tasks[arn], "group").to_owned();
         let worker = group.trim_start_matches("worker:");
-        let Some(line) = life.lines.get(worker) else { return };
-        let (shortest, longest) = line.jobs.startup;
+        let Some(work) = life.works.get(worker) else { return };
+        let (shortest, longest) = work.jobs.startup;
         let starts = now + life.rng.u64(shortest..=longest);
         let arn = arn.to_owned();
         match fate {
@@ -235,11 +230,11 @@ impl State {
     fn happen(&mut self, life: &mut Life, at: u64, happening: Happening) {
         match happening {
             Happening::Arrive(worker, messages, poison) => {
-                let line = life.lines.get_mut(&worker).unwrap();
+                let work = life.works.get_mut(&worker).unwrap();
                 let message = Message { poison, receives: 0 };
-                line.waiting.extend((0..messages).map(|_| message));
-                line.healthy_left += if poison { 0 } else { messages };
-                line.note(at);
+                work.waiting.extend((0..messages).map(|_| message));
+                work.healthy_left += if poison { 0 } else { messages };
+                work.note(at);
             }
             Happening::Start(arn) => self.start(life, at, &arn),
             Happening::Poll(arn, container, empty) => self.poll(life, at, (arn, container, empty)),
@@ -247,14 +242,14 @@ impl State {
                 self.done(life, at, (arn, container, message));
             }
             Happening::Return(worker, message) => {
-                let line = life.lines.get_mut(&worker).unwrap();
-                line.in_flight -= 1;
-                if line.jobs.redrive.is_none_or(|most| message.receives < most) {
-                    line.waiting.push_back(message);
+                let work = life.works.get_mut(&worker).unwrap();
+                work.in_flight -= 1;
+                if work.jobs.redrive.is_none_or(|most| message.receives < most) {
+                    work.waiting.push_back(message);
                 } else if !message.poison {
-                    line.healthy_left -= 1;
+                    work.healthy_left -= 1;
                 }
-                line.note(at);
+                work.note(at);
             }
             Happening::Stop(arn, code, reason, exit) => {
                 let now = at_epoch(at);
@@ -289,18 +284,18 @@ impl State {
             return;
         }
         let worker = text(task, "group").trim_start_matches("worker:").to_owned();
-        let line = life.lines.get_mut(&worker).unwrap();
-        let message = if line.waiting.is_empty() {
+        let work = life.works.get_mut(&worker).unwrap();
+        let message = if work.waiting.is_empty() {
             None
         } else {
-            let index = life.rng.usize(0..line.waiting.len());
-            line.waiting.remove(index)
+            let index = life.rng.usize(0..work.waiting.len());
+            work.waiting.remove(index)
         };
         if let Some(mut message) = message {
             message.receives += 1;
-            line.in_flight += 1;
-            line.note(at);
-            let (shortest, longest) = line.jobs.lasts;
+            work.in_flight += 1;
+            work.note(at);
+            let (shortest, longest) = work.jobs.lasts;
             let done = at + life.rng.u64(shortest..=longest);
             life.received.insert(format!("{arn}/{container}"));
             life.plan(done, Happening::Done(arn, container, message));
@@ -336,16 +331,16 @@ impl State {
     ) {
         let task = &self.tasks[&arn];
         let worker = text(task, "group").trim_start_matches("worker:").to_owned();
-        let line = life.lines.get_mut(&worker).unwrap();
+        let work = life.works.get_mut(&worker).unwrap();
         let gone = task["desiredStatus"] != "RUNNING";
         if gone || message.poison {
             // Nobody deletes it: it comes back.
-            let visibility = line.jobs.visibility;
+            let visibility = work.jobs.visibility;
             life.plan(at + visibility, Happening::Return(worker, message));
         } else {
-            line.in_flight -= 1;
-            line.healthy_left -= 1;
-            line.note(at);
+            work.in_flight -= 1;
+            work.healthy_left -= 1;
+            work.note(at);
         }
         if !gone {
             life.plan(at, Happening::Poll(arn, container, 0));

@@ -346,7 +346,10 @@ impl State {
         let Some(listed_at) = run.listed_at else { return };
         let listed = at(&json!({"at": super::life::at_epoch(listed_at)}), "at").unwrap();
         let group = format!("worker:{worker}");
-        let heard = |arn: &String| self.watch.shown.contains(&(process, arn.clone()));
+        let heard = |arn: &String| {
+            self.watch.shown.contains(&(process, arn.clone()))
+                && self.watch.is_described(arn, listed_at)
+        };
         let own = || {
             let heard = self.tasks.iter().filter(|(arn, _)| heard(arn)).map(|(_, task)| task);
             heard.filter(|task| task["group"] == group.as_str())
