@@ -1,7 +1,15 @@
 //! The whole through its public interface, in one test crate.
 
 #[cfg(test)]
+mod alone;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
 mod events;
+#[cfg(test)]
+mod fuzz;
+#[cfg(test)]
+mod keda;
 #[cfg(test)]
 mod plans;
 #[cfg(test)]

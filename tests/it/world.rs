@@ -70,6 +70,8 @@ pub(crate) struct State {
     faults: Vec<Scripted>,
     page_size: Option<usize>,
     crashed: BTreeSet<u32>,
+    /// Calls, counted from the beginning, at which the function dies.
+    crashes: BTreeMap<usize, Executed>,
     pub(crate) buckets: Option<Buckets>,
     pub(crate) life: Option<Life>,
     pub(crate) weather: Option<Weather>,
@@ -89,6 +91,7 @@ impl Default for State {
             faults: Vec::new(),
             page_size: None,
             crashed: BTreeSet::new(),
+            crashes: BTreeMap::new(),
             buckets: None,
             life: None,
             weather: None,
@@ -208,6 +211,13 @@ impl World {
         self.state().faults.push(Scripted { operation, text, times, fault });
     }
 
+    /// The function dies at one of the calls to come, counted from zero.
+    pub(crate) fn crash_at(&self, call: usize, executed: Executed) {
+        let mut state = self.state();
+        let call = state.calls.len() + call;
+        state.crashes.insert(call, executed);
+    }
+
     /// Lists come in pages of so many.
     pub(crate) fn page_size(&self, size: usize) {
         self.state().page_size = Some(size);
@@ -305,6 +315,9 @@ impl State {
     fn arrive(&mut self, process: u32, call: &Call) -> (Option<Fault>, Duration, Duration) {
         self.catch_up();
         self.calls.push(call.clone());
+        if let Some(executed) = self.crashes.remove(&(self.calls.len() - 1)) {
+            return (Some(Fault::Crash(executed)), Duration::ZERO, Duration::ZERO);
+        }
         if let Some(fault) = self.fault(&call.operation, &call.input) {
             return (Some(fault), Duration::ZERO, Duration::ZERO);
         }

@@ -178,7 +178,8 @@ impl World {
     }
 }
 
-pub(super) fn is_worker(container: &Value) -> bool {
+/// Whether a container takes messages, and is no sidecar.
+pub(crate) fn is_worker(container: &Value) -> bool {
     let name = text(container, "name");
     name == "worker" || name.strip_prefix("worker-").is_some_and(|n| n.parse::<u32>().is_ok())
 }

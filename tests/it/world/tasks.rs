@@ -161,8 +161,9 @@ impl State {
         self.watch_run(process, input, (&revision.document, count.min(placed)));
         let mut tasks = Vec::new();
         for number in 0..count.min(placed) {
-            let id = text(input, "clientToken").get(..24).unwrap_or("none");
-            let id = format!("{id}{number:02x}{:06x}", self.tokens.len());
+            // From the token, so that it does not depend on what others start.
+            let id = text(input, "clientToken").get(..30).unwrap_or("none");
+            let id = format!("{id}{number:02x}");
             let arn = format!("arn:aws:ecs:{REGION}:{ACCOUNT}:task/{cluster}/{id}");
             let mut task = new_task(input, (&arn, &cluster), (&revision.document, revision.arn()));
             task["createdAt"] = self.epoch_seconds();
