@@ -137,7 +137,12 @@ struct OwnTasks<'a> {
 impl<'a> OwnTasks<'a> {
     fn of(worker: &Worker, tasks: &'a ClusterTasks) -> Self {
         Self {
-            alive: tasks.alive.iter().filter(|task| task.worker == worker.name).collect(),
+            alive: tasks
+                .alive
+                .iter()
+                .chain(&tasks.presumed)
+                .filter(|task| task.worker == worker.name)
+                .collect(),
             ended: tasks.ended.iter().filter(|task| task.worker == worker.name).collect(),
         }
     }
@@ -229,10 +234,10 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
 
 /// What the worker's last launches came to bounds the next one.
 fn restrain(decision: &mut Decision, facts: &Facts<'_>) {
-    let Facts { worker, snapshot, queue, alive, health, .. } = facts;
+    let Facts { worker, snapshot, queue, alive, health, own, .. } = facts;
     let memory = snapshot.memories.get(&worker.name);
     let round = memory.and_then(|memory| memory.round.as_ref());
-    let state = (queue.redrive, queue.depth.total(), alive.tasks);
+    let state = (queue.redrive, queue.depth.total(), own.ended.as_slice());
     let back_off = health::back_off(round, state, snapshot.now);
     if let (Some((fruitless, wait)), None) = (back_off, &health.breaker) {
         let minimum = worker.scaling.min_containers.minus(alive.capacity());
@@ -280,6 +285,9 @@ fn price_list(facts: &Facts<'_>) -> PriceList {
 fn hourly_price(facts: &Facts<'_>, packed: &Packed) -> Option<(MicroDollars, &'static str)> {
     let list = price_list(facts);
     let price = |n| facts.recipe.hourly_price(n, list);
+    if packed.groups.is_empty() {
+        return None;
+    }
     let mut prices = packed.groups.iter().map(|(n, tasks)| Some(price(*n)?.times(tasks.0)));
     let sum = prices.try_fold(MicroDollars::default(), |sum, price| Some(sum.plus(price?)))?;
     Some((sum, list.region))

@@ -100,13 +100,13 @@ impl Ledger {
     ) -> ClusterTasks {
         let kept = self.kept();
         let Some(cluster) = kept.clusters.get(cluster) else { return read };
-        let unanswered = cluster.unanswered.iter().flat_map(|call| call.still_open(cluster, &read));
-        let unanswered: Vec<_> = unanswered.collect();
+        let presumed = cluster.unanswered.iter().flat_map(|call| call.still_open(cluster, &read));
+        let presumed: Vec<_> = presumed.collect();
         let remembered = cluster.ended.iter().map(|(arn, ended)| (arn.clone(), ended.clone()));
         let read_now = read.ended.into_iter().map(|ended| (ended.arn.clone(), ended));
         let ended: BTreeMap<_, _> = remembered.chain(read_now).collect();
         let ended = ended.into_values().filter(|ended| is_recent(ended, now));
-        ClusterTasks { alive: [read.alive, unanswered].concat(), ended: ended.collect() }
+        ClusterTasks { alive: read.alive, ended: ended.collect(), presumed }
     }
 
     /// What is known of a worker's earlier ticks.
@@ -136,17 +136,7 @@ fn is_recent(ended: &Ended, now: Timestamp) -> bool {
 
 impl Unanswered {
     /// The call's tasks that are not among those that were seen.
-    fn still_open(&self, cluster: &Cluster, read: &ClusterTasks) -> Vec<Task> {
-        let since = self.since.checked_sub(CLOCKS_DIFFER).unwrap_or(self.since);
-        let is_of_call = |arn: &TaskArn, worker: &WorkerName, created: Option<Timestamp>| {
-            *worker == self.worker
-                && created.is_some_and(|created| since <= created)
-                && !cluster.unended.contains_key(arn)
-                && !cluster.ended.contains_key(arn)
-        };
-        let alive = read.alive.iter().filter(|t| is_of_call(&t.arn, &t.worker, t.created)).count();
-        let ended = read.ended.iter().filter(|t| is_of_call(&t.arn, &t.worker, t.created)).count();
-        let seen = u32::try_from(alive.saturating_add(ended)).unwrap_or(u32::MAX);
+    fn still_open(&self, cluster: &Cluster, seen: &ClusterTasks) -> Vec<Task> {
         let task = |number| Task {
             arn: TaskArn(format!("task {number} of an unanswered RunTask")),
             worker: self.worker.clone(),
@@ -156,7 +146,21 @@ impl Unanswered {
             started: None,
             tick: self.tick,
         };
-        (seen..self.tasks).map(task).collect()
+        (self.shown(cluster, seen)..self.tasks).map(task).collect()
+    }
+
+    /// How many tasks show up that can be of the call: new ones of its worker.
+    fn shown(&self, cluster: &Cluster, seen: &ClusterTasks) -> u32 {
+        let since = self.since.checked_sub(CLOCKS_DIFFER).unwrap_or(self.since);
+        let is_of_call = |arn: &TaskArn, worker: &WorkerName, created: Option<Timestamp>| {
+            *worker == self.worker
+                && created.is_some_and(|created| since <= created)
+                && !cluster.unended.contains_key(arn)
+                && !cluster.ended.contains_key(arn)
+        };
+        let alive = seen.alive.iter().filter(|t| is_of_call(&t.arn, &t.worker, t.created)).count();
+        let ended = seen.ended.iter().filter(|t| is_of_call(&t.arn, &t.worker, t.created)).count();
+        u32::try_from(alive.saturating_add(ended)).unwrap_or(u32::MAX)
     }
 }
 
@@ -164,6 +168,12 @@ impl Cluster {
     /// Takes over what was seen, and forgets what ECS must know by now and does not.
     fn learn(&mut self, seen: &ClusterTasks, (when, now): (Timestamp, Instant)) {
         let is_new = |at: Instant| now.saturating_duration_since(at) < NEW;
+        let mut unanswered = std::mem::take(&mut self.unanswered);
+        for call in &mut unanswered {
+            call.tasks = call.tasks.saturating_sub(call.shown(self, seen));
+        }
+        unanswered.retain(|call| is_new(call.at) && 0 < call.tasks);
+        self.unanswered = unanswered;
         let alive: BTreeSet<_> = seen.alive.iter().map(|task| &task.arn).collect();
         self.ended.extend(seen.ended.iter().map(|ended| (ended.arn.clone(), ended.clone())));
         self.ended.retain(|_, ended| is_recent(ended, when));
@@ -175,7 +185,6 @@ impl Cluster {
         for task in &seen.alive {
             unended.entry(task.arn.clone()).or_insert_with(|| (None, task.clone()));
         }
-        self.unanswered.retain(|call| is_new(call.at));
         self.read = Some(now);
     }
 }
@@ -199,17 +208,13 @@ impl Kept {
         let lowest = |round: Round| Round { lowest: round.lowest.min(total), ..round };
         memory.round = memory.round.map(lowest);
         if started {
-            let fruitless = match (&memory.round, plan.alive) {
-                (Some(round), _) if round.bore_fruit() => 0,
-                // A canary is to tell whether tasks run at all.
-                _ if plan.health.breaker.is_some() => 0,
-                // Its tasks have all ended, and no message is gone.
-                (Some(round), Some(alive)) if alive.tasks.0 == 0 => {
-                    round.fruitless.saturating_add(1)
-                }
-                (Some(round), _) => round.fruitless,
-                (None, _) => 0,
-            };
+            let clusters = snapshot.tasks.values().flatten();
+            let ended = clusters.flat_map(|tasks| &tasks.ended);
+            let ended = ended.filter(|task| task.worker == plan.worker);
+            // A canary is to tell whether tasks run at all.
+            let counts = plan.health.breaker.is_none();
+            let round = memory.round.filter(|_| counts);
+            let fruitless = round.and_then(|round| round.fruitless(ended)).unwrap_or_default();
             memory.round =
                 Some(Round { at: snapshot.now, backlog: total, lowest: total, fruitless });
         }

@@ -83,12 +83,14 @@ pub struct ClusterTasks {
     pub alive: Vec<Task>,
     /// The ones that ended within the last hour, as far as they are known.
     pub ended: Vec<Ended>,
+    /// The ones that a call without an answer may have started, and nobody has seen.
+    pub presumed: Vec<Task>,
 }
 
 impl ClusterTasks {
     /// Tasks of all workers that were started since then.
     pub fn started_since(&self, then: Timestamp) -> Tasks {
-        let alive = self.alive.iter().map(|task| task.created);
+        let alive = self.alive.iter().chain(&self.presumed).map(|task| task.created);
         let all = alive.chain(self.ended.iter().map(|task| task.created));
         Tasks::counted(all.flatten().filter(|created| then <= *created).count())
     }
@@ -136,6 +138,18 @@ pub struct Ended {
     pub tick: Option<Timestamp>,
 }
 
+/// `stopCode`s of tasks that somebody else ended: they tell nothing of the worker.
+/// Source: ECS API, `Task.stopCode`.
+const ENDED_BY_OTHERS: [&str; 4] =
+    ["SpotInterruption", "TerminationNotice", "UserInitiated", "ServiceSchedulerInitiated"];
+
+impl Ended {
+    /// Whether nobody else ended it.
+    pub fn by_itself(&self) -> bool {
+        !ENDED_BY_OTHERS.contains(&self.code.as_str())
+    }
+}
+
 /// What a warm function knows of a worker's earlier ticks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
@@ -159,9 +173,12 @@ pub struct Round {
 }
 
 impl Round {
-    /// Whether a message is gone since.
-    pub fn bore_fruit(&self) -> bool {
-        self.lowest < self.backlog
+    /// Launches in a row, with this one, that made no message disappear although a task has come to
+    /// its end since. None where there was no message to begin with.
+    pub fn fruitless<'a>(&self, mut ended: impl Iterator<Item = &'a Ended>) -> Option<u32> {
+        let is_fruitless = Messages::ZERO < self.backlog && self.backlog <= self.lowest;
+        let has_ended = ended.any(|task| task.by_itself() && self.at <= task.stopped);
+        (is_fruitless && has_ended).then(|| self.fruitless.saturating_add(1))
     }
 }
 

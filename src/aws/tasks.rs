@@ -63,6 +63,7 @@ impl ReadCloud {
         Ok(ClusterTasks {
             alive: wanted.into_iter().filter_map(read_task).chain(unknown).collect(),
             ended: unwanted.into_iter().filter_map(read_ended).collect(),
+            presumed: Vec::new(),
         })
     }
 

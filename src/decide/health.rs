@@ -17,11 +17,6 @@ const FAILURES: usize = 3;
 /// Fruitless launches back off no further than this many doublings of a minute.
 const MOST_DOUBLINGS: u32 = 6;
 
-/// `stopCode`s of tasks that somebody else ended: they tell nothing of the worker.
-/// Source: ECS API, `Task.stopCode`.
-const ENDED_BY_OTHERS: [&str; 4] =
-    ["SpotInterruption", "TerminationNotice", "UserInitiated", "ServiceSchedulerInitiated"];
-
 /// How a task came out.
 enum Verdict {
     Well,
@@ -73,7 +68,7 @@ pub(super) fn tripped(
 }
 
 fn judge(task: &Ended, workers: &[String]) -> Verdict {
-    if ENDED_BY_OTHERS.contains(&task.code.as_str()) {
+    if !task.by_itself() {
         return Verdict::Unjudged;
     }
     let Some(started) = task.started else {
@@ -99,20 +94,17 @@ fn told(code: &str, reason: &str) -> String {
     }
 }
 
-/// How long the next launch has to wait, because the last ones took no message away: their tasks
-/// have ended, and the queue has never been shorter since. Where a redrive policy takes such
+/// How long the next launch has to wait, because the last ones took no message away: tasks have come
+/// to their end, and the queue has never been shorter since. Where a redrive policy takes such
 /// messages out, or where more have come, there is no need to wait; nor where there was no message
 /// and the launch was for the minimum.
 pub(super) fn back_off(
     round: Option<&Round>,
-    (redrive, total, alive): (Redrive, Messages, Tasks),
+    (redrive, total, ended): (Redrive, Messages, &[&Ended]),
     now: Timestamp,
 ) -> Option<(u32, Duration)> {
-    let round = round.filter(|round| !round.bore_fruit() && total <= round.backlog)?;
-    if redrive == Redrive::Bounded || alive != Tasks::ZERO || round.backlog == Messages::ZERO {
-        return None;
-    }
-    let fruitless = round.fruitless.saturating_add(1);
+    let round = round.filter(|round| redrive == Redrive::Endless && total <= round.backlog)?;
+    let fruitless = round.fruitless(ended.iter().copied())?;
     // The first repetition is free: a worker may have been unlucky.
     let doublings = fruitless.saturating_sub(1).min(MOST_DOUBLINGS);
     let pause = Duration::from_mins(if doublings == 0 { 0 } else { 1_u64 << doublings });

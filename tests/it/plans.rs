@@ -123,7 +123,7 @@ prop_compose! {
                 .collect(),
             tasks: BTreeMap::from([(
                 ClusterName::from("jobs"),
-                Ok(ClusterTasks { alive: tasks.collect(), ended: Vec::new() }),
+                Ok(ClusterTasks { alive: tasks.collect(), ..ClusterTasks::default() }),
             )]),
             definitions: BTreeMap::from([(TaskDefinitionRef::from("a"), Ok(definition()))]),
         }

@@ -176,7 +176,7 @@ pub(crate) fn run(seed: u64) -> Outcome {
 }
 
 #[expect(clippy::disallowed_methods, reason = "how many seeds is the caller's choice")]
-fn number(name: &str) -> Option<u64> {
+pub(crate) fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}: {text}")))
 }
 
@@ -259,7 +259,7 @@ fn no_fault_breaks_an_invariant() {
 }
 
 #[expect(clippy::print_stdout, reason = "it is what `make soak` shows")]
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     println!("{text}");
 }
 

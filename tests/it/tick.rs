@@ -1,5 +1,6 @@
 //! Whole ticks against the in-process AWS: what is read, launched, and left alone.
 
+mod defences;
 mod once;
 mod trouble;
 mod variants;
@@ -13,6 +14,7 @@ use ecs_queue_scaler::ledger::Ledger;
 use ecs_queue_scaler::report::{Outcome, Report, WorkerReport};
 use ecs_queue_scaler::run::{Invocation, RunError, Scaler};
 use ecs_queue_scaler::units::{Containers, ScalerName, Tasks};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -71,7 +73,9 @@ pub(crate) fn invocation(world: &World) -> Invocation {
 /// The tick of a minute, which comes when it is due.
 pub(crate) async fn tick(function: &Scaler, world: &World, minute: u64) -> Report {
     world.reach(Duration::from_secs(60 * minute)).await;
-    let event = json!({"scheduledTime": format!("2026-11-20T21:{minute:02}:00Z")});
+    let beginning: Timestamp = crate::world::BEGINNING.parse().unwrap();
+    let tick = beginning + Duration::from_secs(60 * minute);
+    let event = json!({"scheduledTime": tick.to_string()});
     function.tick(&event, &invocation(world)).await.unwrap()
 }
 
@@ -250,7 +254,8 @@ async fn a_task_carries_who_started_it_for_whom_and_when() {
         (&json!("scaler"), &json!("worker:thumbnail"))
     );
     let tags = json!([{"key": "ecs-queue-scaler:worker", "value": "thumbnail"},
-        {"key": "ecs-queue-scaler:tick", "value": "2026-11-20T21:00:00Z"}]);
+        {"key": "ecs-queue-scaler:tick", "value": "2026-11-20T21:00:00Z"},
+        {"key": "ecs-queue-scaler:plan", "value": "1x1"}]);
     assert_eq!(task["tags"], tags);
 }
 

@@ -87,7 +87,7 @@ fn what_others_ended_tells_nothing() {
         let code = code.to_owned();
         Ended { code, ..ended(180, Some(200), 210, Some(143)) }
     };
-    for code in ENDED_BY_OTHERS {
+    for code in ["SpotInterruption", "UserInitiated", "ServiceSchedulerInitiated"] {
         let three = [crash(0), crash(60), by_others(code)];
         assert_eq!(breaker(&[], &three, 300), None);
         let four = [crash(0), crash(60), crash(120), by_others(code)];
@@ -118,7 +118,9 @@ fn round(fruitless: u32) -> Round {
 
 #[test]
 fn fruitless_launches_wait_longer_and_longer() {
-    let state = (Redrive::Endless, Messages(5), Tasks(0));
+    let gone = crash(0);
+    let ended = [&gone];
+    let state = (Redrive::Endless, Messages(5), ended.as_slice());
     let wait =
         |fruitless| back_off(Some(&round(fruitless)), state, at(0)).map(|(_, w)| w.as_secs());
     assert_eq!(wait(0), None, "the first repetition is free");
@@ -129,15 +131,20 @@ fn fruitless_launches_wait_longer_and_longer() {
 
 #[test]
 fn who_has_a_reason_to_launch_does_not_wait() {
-    let of = |round: Option<Round>, state| back_off(round.as_ref(), state, at(0));
-    let state = (Redrive::Endless, Messages(5), Tasks(0));
-    assert!(of(Some(round(1)), state).is_some());
-    assert_eq!(of(None, state), None, "nothing is known");
-    let nothing = Round { backlog: Messages(0), lowest: Messages(0), ..round(1) };
-    assert_eq!(of(Some(nothing), (Redrive::Endless, Messages(0), Tasks(0))), None, "a minimum");
+    let (gone, before) = (crash(0), crash(-60));
+    let taken = Ended { code: "SpotInterruption".to_owned(), ..crash(0) };
+    let of = |round: Option<Round>, redrive, total, ended: &Ended| {
+        back_off(round.as_ref(), (redrive, Messages(total), &[ended]), at(0))
+    };
+    let (endless, bounded) = (Redrive::Endless, Redrive::Bounded);
+    assert!(of(Some(round(1)), endless, 5, &gone).is_some());
+    assert_eq!(of(None, endless, 5, &gone), None, "nothing is known");
     let bore_fruit = Round { lowest: Messages(4), ..round(1) };
-    assert_eq!(of(Some(bore_fruit), state), None, "a message went away");
-    assert_eq!(of(Some(round(1)), (Redrive::Endless, Messages(6), Tasks(0))), None, "one came");
-    assert_eq!(of(Some(round(1)), (Redrive::Bounded, Messages(5), Tasks(0))), None, "a redrive");
-    assert_eq!(of(Some(round(1)), (Redrive::Endless, Messages(5), Tasks(1))), None, "one runs");
+    assert_eq!(of(Some(bore_fruit), endless, 5, &gone), None, "a message went away");
+    let nothing = Round { backlog: Messages(0), lowest: Messages(0), ..round(1) };
+    assert_eq!(of(Some(nothing), endless, 0, &gone), None, "a minimum");
+    assert_eq!(of(Some(round(1)), endless, 6, &gone), None, "one came");
+    assert_eq!(of(Some(round(1)), bounded, 5, &gone), None, "a redrive policy");
+    assert_eq!(of(Some(round(1)), endless, 5, &before), None, "no task has ended since");
+    assert_eq!(of(Some(round(1)), endless, 5, &taken), None, "it was taken away");
 }

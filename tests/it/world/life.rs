@@ -8,7 +8,7 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 
 use super::weather::Fate;
-use super::{State, World, tasks, text};
+use super::{State, World, list, tasks, text};
 
 /// A worker container ends after so many receives that gave nothing, each of twenty seconds.
 const EMPTY_RECEIVES: u32 = 3;
@@ -170,6 +170,55 @@ impl World {
     /// Lets everything happen that is due.
     pub(crate) fn catch_up(&self) {
         self.state().catch_up();
+    }
+
+    /// Tasks that ECS does not want stopped.
+    pub(crate) fn alive(&self) -> usize {
+        self.tasks().len()
+    }
+
+    /// Messages that can be processed and are not.
+    pub(crate) fn left(&self) -> u64 {
+        self.state().life.as_ref().unwrap().left()
+    }
+
+    /// Worker containers that ended without having had a message.
+    pub(crate) fn idle_containers(&self) -> u64 {
+        self.state().life.as_ref().unwrap().idle_containers
+    }
+
+    /// A queue's visible and in-flight messages, as SQS tells them.
+    pub(crate) fn approximate_depth(&self, worker: &str) -> (u64, u64) {
+        let mut state = self.state();
+        let now = state.millis();
+        state.life.as_mut().unwrap().approximately(worker, now).unwrap()
+    }
+
+    /// A worker's tasks, and those of them that do not run yet.
+    pub(crate) fn jobs(&self, worker: &str) -> (u64, u64) {
+        let group = format!("worker:{worker}");
+        let is_there = |task: &Value| {
+            let mut workers = list(task, "containers").iter().filter(|c| is_worker(c));
+            task["group"] == group.as_str() && workers.any(|c| c["lastStatus"] != "STOPPED")
+        };
+        let tasks: Vec<_> = self.tasks().into_iter().filter(is_there).collect();
+        let pending = tasks.iter().filter(|task| task.get("startedAt").is_none()).count();
+        (u64::try_from(tasks.len()).unwrap(), u64::try_from(pending).unwrap())
+    }
+
+    /// Starts tasks of one container, as another scaler would.
+    pub(crate) fn start_jobs(&self, worker: &str, count: u64) {
+        let mut state = self.state();
+        for _ in 0..count {
+            let token = format!("{:030}", state.tasks.len());
+            let network = json!({"awsvpcConfiguration": {"subnets": ["subnet-1"]}});
+            let input = json!({
+                "cluster": "jobs", "taskDefinition": worker, "group": format!("worker:{worker}"),
+                "launchType": "FARGATE", "networkConfiguration": network, "clientToken": token,
+                "startedBy": "another", "count": 1,
+            });
+            state.run_task(0, &input, None).unwrap();
+        }
     }
 
     /// Tasks that were ever started.

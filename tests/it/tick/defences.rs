@@ -1,0 +1,412 @@
+//! What keeps a tick from doing harm: time, rates, bounds over all workers, what failed before.
+
+use std::time::Duration;
+
+use ecs_queue_scaler::report::{Outcome, WorkerReport};
+use ecs_queue_scaler::run::{Invocation, RunError};
+use ecs_queue_scaler::shortage::Shortage;
+use ecs_queue_scaler::units::{Containers, Tasks};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{batches, config, definition, invocation, only_worker, scaler, tick, worker, world_of};
+use crate::world::buckets::Buckets;
+use crate::world::life::{Jobs, Life};
+use crate::world::{Executed, Fault, World};
+
+fn one_worker(messages: u64) -> (World, Value) {
+    let world = world_of(&["thumbnail"]);
+    world.queue("thumbnail").visible(messages);
+    let one_each = json!({"maxContainersPerTask": 1, "maxTasks": 300});
+    let scaling = json!({"messagesPerContainer": 1, "maxContainers": 300});
+    (world, config(&[worker("thumbnail", &scaling, &one_each)]))
+}
+
+/// Workers of one task a message, by name and messages.
+fn workers(of: &[(&str, u64)]) -> (World, Value) {
+    let world = world_of(&of.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    let one_each = json!({"maxContainersPerTask": 1, "maxTasks": 100});
+    let scaling = json!({"messagesPerContainer": 1, "maxContainers": 100});
+    let workers: Vec<_> = of
+        .iter()
+        .map(|(name, messages)| {
+            world.queue(name).visible(*messages);
+            worker(name, &scaling, &one_each)
+        })
+        .collect();
+    (world, config(&workers))
+}
+
+fn started(worker: &WorkerReport) -> usize {
+    worker.launched.iter().map(|launched| launched.tasks.len()).sum()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_stays_under_every_rate_and_takes_no_longer_than_it_must() {
+    let names: Vec<String> = (0..15).map(|i| format!("w{i}")).collect();
+    let of: Vec<_> = names.iter().map(|name| (name.as_str(), 40)).collect();
+    let (world, config) = workers(&of);
+    world.state().buckets = Some(Buckets::new(0.0));
+    let began = Instant::now();
+    let report = tick(&scaler(&world, &config), &world, 0).await;
+    assert_eq!(report.totals.launched_tasks, Tasks(600));
+    assert_eq!(world.state().watch.throttled, 0);
+    // A hundred at once and then twenty a second.
+    let floor = Duration::from_secs(25);
+    let took = began.elapsed();
+    assert!(floor <= took && took <= floor.mul_f64(1.02), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_hangs_delays_nobody_beyond_the_deadline() {
+    let operations = [
+        "GetQueueUrl",
+        "GetQueueAttributes",
+        "DescribeTaskDefinition",
+        "RegisterTaskDefinition",
+        "RunTask",
+    ];
+    for operation in operations {
+        let world = world_of(&["healthy", "omega"]);
+        let one = json!({"messagesPerContainer": 1});
+        let dense = json!({"strategy": "dense", "maxContainersPerTask": 4});
+        for name in ["healthy", "omega"] {
+            world.queue(name).visible(4);
+        }
+        let config = config(&["healthy", "omega"].map(|name| worker(name, &one, &dense)));
+        world.fail_where(operation, "omega", (99, Fault::Hang(Executed::No)));
+        let began = Instant::now();
+        let report = tick(&scaler(&world, &config), &world, 0).await;
+        let [healthy, omega] = report.workers.as_slice() else { panic!("{report:?}") };
+        assert_eq!(healthy.outcome, Outcome::Launched, "{operation}");
+        assert!([Outcome::Held, Outcome::Failed].contains(&omega.outcome), "{operation}");
+        assert!(omega.errors[0].contains(operation), "{omega:?}");
+        assert!(began.elapsed() < Duration::from_secs(55), "{operation}: {:?}", began.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_time_is_up_no_call_is_started_and_what_is_left_is_told() {
+    let (world, config) = one_worker(250);
+    world.state().buckets = Some(Buckets::new(0.0));
+    let function = scaler(&world, &config);
+    let twelve = u64::try_from((world.now() + Duration::from_secs(10)).as_millisecond()).unwrap();
+    let of = Invocation::new("request", world.now(), twelve);
+    let began = Instant::now();
+    let report =
+        function.tick(&json!({"scheduledTime": "2026-11-20T21:00:00Z"}), &of).await.unwrap();
+    assert!(began.elapsed() <= Duration::from_secs(5), "{:?}", began.elapsed());
+    let worker = only_worker(&report);
+    assert_eq!(worker.outcome, Outcome::Partial);
+    let told = Tasks::counted(started(worker)).0 + worker.deferred.0;
+    assert_eq!((told, world.tasks().len()), (250, started(worker)));
+    assert_eq!(worker.errors.len(), 1, "{:?}", worker.errors);
+    assert!(worker.errors[0].contains("deadlineMargin"));
+
+    let next = tick(&function, &world, 1).await;
+    assert_eq!(next.totals.launched_tasks.0, worker.deferred.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_is_no_time_from_now_on_tells_nothing() {
+    let (world, config) = one_worker(1);
+    for deadline in [0, 600_000] {
+        let of = Invocation::new("request", world.now(), deadline);
+        assert_eq!(of.deadline - Instant::now(), Duration::from_mins(1));
+    }
+    let of = Invocation::new("request", world.now(), u64::MAX);
+    assert_eq!(of.deadline - Instant::now(), Duration::from_mins(15));
+    let report = scaler(&world, &config).tick(&json!({"dryRun": false}), &of).await.unwrap();
+    assert_eq!(report.totals.launched_tasks, Tasks(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_of_long_ago_is_refused_and_one_of_now_is_not() {
+    let (world, mut config) = one_worker(1);
+    let at = |time: &str| json!({"scheduledTime": time});
+    world.reach(Duration::from_secs(301)).await;
+    let of = invocation(&world);
+    let function = scaler(&world, &config);
+    for old in ["2026-11-20T21:00:00Z", "2026-11-19T21:05:00Z"] {
+        let error = function.tick(&at(old), &of).await.unwrap_err();
+        assert!(matches!(error, RunError::TooOld { .. }), "{error}");
+        assert!(error.to_string().contains("maxEventAge is 300 s"), "{error}");
+    }
+    assert_eq!(world.take_calls().len(), 0);
+    config["maxEventAge"] = json!("24h");
+    let patient = scaler(&world, &config);
+    for fine in ["2026-11-20T21:00:00Z", "2026-11-20T21:09:00Z"] {
+        let _ = patient.tick(&at(fine), &of).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quota_is_met_once_a_tick_and_the_rest_is_told() {
+    let (world, mut config) = one_worker(100);
+    config["workers"][0]["capacity"] =
+        json!([{"capacityProvider": "FARGATE_SPOT"}, {"capacityProvider": "FARGATE"}]);
+    let quota = "You've reached the limit on the number of vCPUs you can run concurrently";
+    world.fail_where("RunTask", "\"FARGATE_SPOT\"", (99, Fault::Placed(0, quota)));
+    let report = tick(&scaler(&world, &config), &world, 0).await;
+    let worker = only_worker(&report);
+    assert_eq!((worker.outcome, started(worker)), (Outcome::Launched, 100));
+    let calls = world.take_calls().into_iter().filter(|call| call.operation == "RunTask");
+    let spot = calls.filter(|call| call.input.to_string().contains("FARGATE_SPOT")).count();
+    assert_eq!(spot, 1);
+    assert!(worker.failures.iter().all(|failed| failed.shortage == Shortage::Quota));
+    assert_eq!(worker.failures.iter().map(|failed| failed.tasks).sum::<Tasks>(), Tasks(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_first_call_finds_no_room_the_others_of_its_size_are_not_made() {
+    let (world, config) = one_worker(100);
+    world.fail("RunTask", 99, Fault::Placed(0, "RESOURCE:CPU"));
+    let report = tick(&scaler(&world, &config), &world, 0).await;
+    assert_eq!(batches(&world), [10]);
+    assert_eq!(only_worker(&report).deferred, Containers(100));
+    assert_eq!(only_worker(&report).failures[0].shortage, Shortage::NoRoom);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rung_that_is_refused_leaves_its_tasks_to_the_next() {
+    let (world, mut config) = one_worker(12);
+    config["workers"][0]["capacity"] =
+        json!([{"capacityProvider": "unknown"}, {"capacityProvider": "FARGATE"}]);
+    let refused = Fault::Error(400, "InvalidParameterException", "no such provider".to_owned());
+    world.fail_where("RunTask", "\"unknown\"", (99, refused));
+    let report = tick(&scaler(&world, &config), &world, 0).await;
+    assert_eq!((started(only_worker(&report)), report.failure()), (12, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revision_that_turned_inactive_in_between_is_resolved_once_again() {
+    let inactive = || Fault::Error(400, "ClientException", "TaskDefinition is inactive".to_owned());
+    for (times, outcome) in [(1, Outcome::Launched), (2, Outcome::Failed)] {
+        let (world, config) = one_worker(4);
+        world.fail("RunTask", times, inactive());
+        let report = tick(&scaler(&world, &config), &world, 0).await;
+        assert_eq!(only_worker(&report).outcome, outcome);
+        assert_eq!(world.count("RunTask"), 2);
+        assert_eq!(world.count("DescribeTaskDefinition"), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registration_without_an_answer_is_looked_for_and_not_repeated() {
+    let world = world_of(&["thumbnail"]);
+    world.queue("thumbnail").visible(4);
+    let dense = json!({"strategy": "dense", "maxContainersPerTask": 4});
+    let config = config(&[worker("thumbnail", &json!({"messagesPerContainer": 1}), &dense)]);
+    world.fail("RegisterTaskDefinition", 1, Fault::LostAnswer);
+    let report = tick(&scaler(&world, &config), &world, 0).await;
+    assert_eq!(only_worker(&report).outcome, Outcome::Launched);
+    assert_eq!(world.count("RegisterTaskDefinition"), 1);
+    assert_eq!(world.active_revisions("thumbnail--x4").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_call_without_an_answer_may_have_started_counts_until_it_shows() {
+    let (world, config) = one_worker(10);
+    let function = scaler(&world, &config);
+    for _ in 0..3 {
+        world.fail("RunTask", 1, Fault::LostAnswer);
+    }
+    let report = tick(&function, &world, 0).await;
+    let worker = only_worker(&report);
+    assert_eq!((worker.outcome, worker.deferred), (Outcome::Failed, Containers(10)));
+    assert_eq!(world.tasks().len(), 10, "they were started all the same");
+
+    let nothing = || Fault::Answer(json!({"taskArns": []}));
+    world.fail("ListTasks", 2, nothing());
+    let hidden = tick(&function, &world, 1).await;
+    assert_eq!(only_worker(&hidden).alive.unwrap().containers, Containers(10));
+    let shown = tick(&function, &world, 2).await;
+    assert_eq!(only_worker(&shown).alive.unwrap().containers, Containers(10));
+    assert_eq!(world.tasks().len(), 10);
+
+    world.all_stop();
+    let after = tick(&function, &world, 3).await;
+    assert_eq!(only_worker(&after).alive.unwrap().containers, Containers(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_deliveries_that_planned_differently_start_no_more_than_one_of_them_would() {
+    let world = world_of(&["thumbnail"]);
+    let scaling = json!({"messagesPerContainer": 1});
+    let config = config(&[worker("thumbnail", &scaling, &json!({"maxTasks": 2}))]);
+    for (first, second) in [(6, 5), (5, 6), (8, 3), (3, 8)] {
+        world.all_stop();
+        let minute = first * 5 % 13;
+        let event = json!({"scheduledTime": format!("2026-11-20T21:{minute:02}:00Z")});
+        let mut started = Vec::new();
+        for messages in [first, second] {
+            world.queue("thumbnail").visible(messages);
+            world.fail("ListTasks", 2, Fault::Answer(json!({"taskArns": []})));
+            let function = scaler(&world.seen_by(u32::try_from(messages).unwrap()), &config);
+            let report = function.tick(&event, &invocation(&world)).await.unwrap();
+            started.push(report.totals.launched_containers);
+        }
+        let (first, second) = (u32::try_from(first).unwrap(), Containers(0));
+        assert_eq!(started, [Containers(first), second]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_three_failures_one_canary_at_a_time_is_started_until_one_runs_well() {
+    let (world, config) = one_worker(50);
+    let function = scaler(&world, &config);
+    let reason = "CannotPullContainerError: not found";
+    let fail = || world.all_end("TaskFailedToStart", reason, None);
+    let _ = tick(&function, &world, 0).await;
+    fail();
+    // The memory of a process is lost, what ECS keeps is not.
+    let cold = scaler(&world, &config);
+    for minute in 1..4 {
+        let report = tick(&cold, &world, minute).await;
+        let worker = only_worker(&report);
+        assert_eq!(started(worker), 1);
+        assert!(worker.breaker.as_ref().unwrap().contains(reason), "{worker:?}");
+        if minute == 2 {
+            let starting = tick(&cold, &world, minute + 1).await;
+            assert_eq!(started(only_worker(&starting)), 0, "a canary is starting");
+        }
+        fail();
+    }
+    let _ = tick(&cold, &world, 5).await;
+    world.all_run();
+    let running = tick(&cold, &world, 6).await;
+    assert!(only_worker(&running).breaker.is_some(), "it has only begun");
+    let well = tick(&cold, &world, 8).await;
+    assert_eq!((&only_worker(&well).breaker, started(only_worker(&well))), (&None, 48));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_breaker_can_be_turned_off() {
+    let (world, mut config) = one_worker(5);
+    config["workers"][0]["scaling"]["circuitBreaker"] = json!(false);
+    let function = scaler(&world, &config);
+    for minute in 0..3 {
+        let report = tick(&function, &world, minute).await;
+        assert_eq!((started(only_worker(&report)), &only_worker(&report).breaker), (5, &None));
+        world.all_end("EssentialContainerExited", "", Some(1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_never_starts_is_named_and_replaced() {
+    let (world, mut config) = one_worker(2);
+    config["workers"][0]["scaling"]["stuckAfter"] = json!("10m");
+    let function = scaler(&world, &config);
+    let _ = tick(&function, &world, 0).await;
+    let before = tick(&function, &world, 9).await;
+    assert_eq!((started(only_worker(&before)), only_worker(&before).stuck.len()), (0, 0));
+    let after = tick(&function, &world, 10).await;
+    let worker = only_worker(&after);
+    assert_eq!((started(worker), worker.stuck.len()), (2, 2));
+    assert_eq!(worker.alive.unwrap().stuck, Containers(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_workers_together_stay_under_the_caps_and_nobody_waits_more_than_two_ticks() {
+    let names: Vec<String> = (0..9).map(|i| format!("w{i}")).collect();
+    let of: Vec<_> = names.iter().map(|name| (name.as_str(), 40)).collect();
+    let (world, mut config) = workers(&of);
+    config["maxTasksPerTick"] = json!(3);
+    config["maxTasksPerHour"] = json!(20);
+    let function = scaler(&world, &config);
+    let mut served: Vec<u64> = vec![0; 9];
+    for minute in 0..6 {
+        let report = tick(&function, &world, minute).await;
+        assert_eq!(report.totals.launched_tasks, Tasks(3));
+        for (worker, last) in report.workers.iter().zip(&mut served) {
+            if 0 < started(worker) {
+                *last = minute;
+            } else {
+                assert_eq!(worker.outcome, Outcome::Deferred);
+            }
+            assert!(minute - *last <= 2, "{} waits since {last}", worker.worker);
+        }
+    }
+    let last = tick(&function, &world, 6).await;
+    assert_eq!(last.totals.launched_tasks, Tasks(2));
+    let why = &last.workers.iter().find(|w| w.outcome == Outcome::Deferred).unwrap();
+    insta::assert_snapshot!(why.decision.as_ref().unwrap().why);
+    world.all_stop();
+    let later = tick(&function, &world, 59).await;
+    assert_eq!(later.totals.launched_tasks, Tasks(0));
+    let hour_is_over = tick(&function, &world, 61).await;
+    assert_eq!(hour_is_over.totals.launched_tasks, Tasks(3));
+}
+
+/// Three messages that nobody can process, hour by hour.
+async fn launches_by_hour(redrive: Option<u32>) -> Vec<usize> {
+    let (world, config) = one_worker(0);
+    let mut life = Life::new(7);
+    let jobs = Jobs { lasts: (500, 900), visibility: 30_000, redrive, startup: (20_000, 30_000) };
+    life.worker("thumbnail", jobs);
+    life.arrive(0, "thumbnail", (3, true));
+    world.state().life = Some(life);
+    if redrive.is_none() {
+        world.queue("thumbnail").without("RedrivePolicy");
+    }
+    let function = scaler(&world, &config);
+    let mut launches = Vec::new();
+    for hour in 0..4 {
+        let before = world.started();
+        for minute in 0..60 {
+            let at = Duration::from_mins(hour * 60 + minute);
+            world.reach(at).await;
+            world.catch_up();
+            let tick = jiff::Timestamp::from_second(world.now().as_second()).unwrap();
+            let event = json!({"scheduledTime": tick.to_string()});
+            let _ = function.tick(&event, &invocation(&world)).await.unwrap();
+        }
+        launches.push(world.started() - before);
+    }
+    launches
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_that_nobody_can_process_start_fewer_and_fewer_workers() {
+    let endless = launches_by_hour(None).await;
+    assert!(endless[0] <= 20 && endless[1] <= 4 && endless[3] <= 4, "{endless:?}");
+    assert!(endless.iter().all(|launches| 0 < *launches), "{endless:?}");
+    let bounded = launches_by_hour(Some(3)).await;
+    assert!(bounded[0] <= 6 && bounded[1..] == [0, 0, 0], "{bounded:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_without_a_redrive_policy_is_told() {
+    let (world, config) = one_worker(0);
+    let bounded = tick(&scaler(&world, &config), &world, 0).await;
+    assert_eq!(only_worker(&bounded).warnings, [""; 0]);
+    world.queue("thumbnail").without("RedrivePolicy");
+    let endless = tick(&scaler(&world, &config), &world, 0).await;
+    assert!(only_worker(&endless).warnings[0].contains("no redrive policy"));
+    assert_eq!(endless.failure(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_minimum_on_an_empty_queue_is_no_fruitless_launch() {
+    let (world, mut config) = one_worker(0);
+    world.queue("thumbnail").without("RedrivePolicy");
+    config["workers"][0]["scaling"]["minContainers"] = json!(1);
+    let function = scaler(&world, &config);
+    for minute in 0..12 {
+        let report = tick(&function, &world, minute).await;
+        assert_eq!(started(only_worker(&report)), 1, "minute {minute}");
+        world.all_stop();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_definition_that_changes_while_its_worker_runs_is_taken_up() {
+    let (world, config) = one_worker(2);
+    let function = scaler(&world, &config);
+    let _ = tick(&function, &world, 0).await;
+    let new = world.register(&definition("thumbnail"));
+    world.deregister("thumbnail:1");
+    world.queue("thumbnail").visible(5);
+    let report = tick(&function, &world, 1).await;
+    assert_eq!(only_worker(&report).launched[0].task_definition, new);
+}
