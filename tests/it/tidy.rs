@@ -170,7 +170,38 @@ fn every_event_is_used_by_a_test() {
     holds(events_are_tested);
 }
 
+#[test]
+fn every_test_that_the_documents_name_exists() {
+    let page = ("docs/reliability.md", "proof: `a_crash_at_any_call_starts_nothing_twice`");
+    let test = "#[test]\nfn a_crash_at_any_call_starts_nothing_twice() {}";
+    assert_eq!(named_tests_exist(&tree(&[page, ("tests/it/crash.rs", test)])), NONE);
+    let other = ("tests/it/crash.rs", "fn a_crash_at_any_call_starts_nothing_twice_more() {}");
+    assert_ne!(named_tests_exist(&tree(&[page, other])), NONE);
+    assert_ne!(named_tests_exist(&tree(&[])), NONE, "a repository without the page");
+    holds(named_tests_exist);
+}
+
 // -- the rules: each gives its violations --
+
+/// A name of four words or more in backquotes is a test's.
+fn named_tests_exist(tree: &Tree) -> Vec<String> {
+    let Some(page) = tree.0.get("docs/reliability.md") else {
+        return vec!["docs/reliability.md: is missing".into()];
+    };
+    let rust = || tree.0.iter().filter(|(path, _)| is_rust(path)).map(|(_, text)| text);
+    let is_name = |text: &&str| {
+        let letters =
+            text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        letters && 4 <= text.split('_').count()
+    };
+    page.split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(is_name)
+        .filter(|name| !rust().any(|text| text.contains(&format!("fn {name}("))))
+        .map(|name| format!("docs/reliability.md: names {name}, which is no test"))
+        .collect()
+}
 
 fn sdk_stays_at_the_edge(tree: &Tree) -> Vec<String> {
     let inside = tree.code().filter(|file| file.stem() != "aws");
@@ -264,7 +295,7 @@ impl Tree {
     fn repository() -> Self {
         let mut tree = Self(BTreeMap::new());
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        for folder in ["src", "tests", "events"] {
+        for folder in ["src", "tests", "events", "docs"] {
             tree.add(root, &root.join(folder));
         }
         tree

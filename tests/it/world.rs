@@ -17,19 +17,20 @@ pub(crate) mod weather;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ecs::config::{
     Credentials, HttpClient, RuntimeComponents, SharedCredentialsProvider, SharedHttpClient,
 };
+use aws_smithy_async::time::TimeSource;
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -69,6 +70,8 @@ pub(crate) struct State {
     calls: Vec<Call>,
     faults: Vec<Scripted>,
     page_size: Option<usize>,
+    /// Signatures of another time than this one's are refused.
+    checks_clocks: bool,
     crashed: BTreeSet<u32>,
     /// Calls, counted from the beginning, at which the function dies.
     crashes: BTreeMap<usize, Executed>,
@@ -90,6 +93,7 @@ impl Default for State {
             calls: Vec::new(),
             faults: Vec::new(),
             page_size: None,
+            checks_clocks: false,
             crashed: BTreeSet::new(),
             crashes: BTreeMap::new(),
             buckets: None,
@@ -191,6 +195,13 @@ impl World {
             .build()
     }
 
+    /// The same for a client whose clock is wrong, in a world that checks it.
+    pub(crate) fn sdk_config_with_clock(&self, wrong_by: SignedDuration) -> SdkConfig {
+        self.state().checks_clocks = true;
+        let clock = WrongClock { world: self.clone(), wrong_by };
+        self.sdk_config().into_builder().time_source(clock).build()
+    }
+
     pub(crate) fn cluster(&self, name: &str) {
         self.state().clusters.insert(name.to_owned());
     }
@@ -250,6 +261,10 @@ impl World {
             "{operation} declares {declared:?} bytes and sends {}",
             body.len()
         );
+        let signed = request.headers().get("x-amz-date").unwrap_or_default();
+        if let Some(refused) = self.state().refuse_clock(signed) {
+            return Ok(refused);
+        }
         let call = Call { operation: operation.to_owned(), input };
         let (fault, before, after) = self.state().arrive(self.process, &call);
         pass(before).await;
@@ -361,6 +376,22 @@ impl State {
         answer
     }
 
+    /// Source: IAM user guide, "Signature Version 4": within five minutes.
+    fn refuse_clock(&self, signed: &str) -> Option<HttpResponse> {
+        let signed = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", signed).ok()?;
+        let signed = signed.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
+        let wrong_by = self.timestamp().duration_since(signed).abs();
+        if !self.checks_clocks || wrong_by < SignedDuration::from_mins(5) {
+            return None;
+        }
+        let message = "Signature expired".to_owned();
+        let refused = Refused { code: "InvalidSignatureException", message, more: json!({}) };
+        let mut answer = answer(403, &refused.document());
+        let date = self.timestamp().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        answer.headers_mut().insert("date", date);
+        Some(answer)
+    }
+
     /// Milliseconds since the world began.
     pub(crate) fn millis(&self) -> u64 {
         u64::try_from(self.born.elapsed().as_millis()).unwrap()
@@ -430,6 +461,19 @@ impl aws_sdk_ecs::config::AsyncSleep for VirtualSleep {
     #[expect(clippy::disallowed_methods, reason = "it is virtual time, which tests pause")]
     fn sleep(&self, duration: Duration) -> aws_sdk_ecs::config::Sleep {
         aws_sdk_ecs::config::Sleep::new(tokio::time::sleep(duration))
+    }
+}
+
+/// The clock of a client, fast or slow.
+#[derive(Debug)]
+struct WrongClock {
+    world: World,
+    wrong_by: SignedDuration,
+}
+
+impl TimeSource for WrongClock {
+    fn now(&self) -> SystemTime {
+        (self.world.now() + self.wrong_by).into()
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use ecs_queue_scaler::aws::Aws;
 use ecs_queue_scaler::report::{Outcome, WorkerReport};
-use ecs_queue_scaler::run::{Invocation, RunError};
+use ecs_queue_scaler::run::{Invocation, RunError, Scaler};
 use ecs_queue_scaler::shortage::Shortage;
 use ecs_queue_scaler::units::{Containers, Tasks};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -409,4 +411,15 @@ async fn a_definition_that_changes_while_its_worker_runs_is_taken_up() {
     world.queue("thumbnail").visible(5);
     let report = tick(&function, &world, 1).await;
     assert_eq!(only_worker(&report).launched[0].task_definition, new);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_clock_is_corrected_by_the_answers() {
+    for wrong_by in [-20, 20].map(SignedDuration::from_mins) {
+        let (world, config) = one_worker(3);
+        let aws = Aws::new(&world.sdk_config_with_clock(wrong_by));
+        let function = Scaler { aws, ..scaler(&world, &config) };
+        let report = tick(&function, &world, 0).await;
+        assert_eq!(report.totals.launched_tasks, Tasks(3), "{wrong_by}: {report:?}");
+    }
 }

@@ -1,0 +1,187 @@
+"""What each defence is good for: the tests without it.
+
+Copies the repository, takes one defence out of the copy, builds it and runs the seeds (or the test
+that stands for it), one defence after the other. A defence whose absence nobody notices fails the
+run, and so does an edit that does not fit the source any more. Writes the table of
+docs/reliability.md.
+"""
+
+import datetime
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+COPY = ROOT / "target" / "ablation"
+PAGE = ROOT / "docs" / "reliability.md"
+SEEDS = int(os.environ.get("SEEDS", "400"))
+SOAK = "soak::no_fault_breaks_an_invariant"
+
+# (the defence, file, what stands there, what stands there without it, the test that notices)
+DEFENCES = [
+    ("the token names the tick", "src/plan.rs",
+     'let name = format!("{scaler}\\n{worker}\\n{tick}\\n{call}\\n{rung}");',
+     'let name = format!("{scaler}\\n{worker}\\n{tick}\\n{call}\\n{rung}{}", fastrand::u64(..));', SOAK),
+    ("the first call names the whole plan and goes alone", "src/act.rs",
+     "rest = called.rest();", "let _ = called.rest();", SOAK),
+    ("a tick that was acted on is not acted on again", "src/decide.rs",
+     "if own.are_of_this_tick_or_later(snapshot) {",
+     "if own.are_of_this_tick_or_later(snapshot) && false {", SOAK),
+    ("what was launched is remembered until it is listed", "src/run.rs",
+     "self.ledger.remember(&snapshot, &acted, Instant::now());", "", SOAK),
+    ("a call without an answer may have started its tasks", "src/act.rs",
+     "self.unanswered = self.missing;", "", SOAK),
+    ("what is starting is deducted", "src/decide/demand.rs",
+     "decision.bound(target.minus(alive.capacity()), scaling)",
+     "decision.bound(target.minus(alive.running), scaling)", SOAK),
+    ("a failed read holds", "src/observe.rs",
+     "let tasks = cloud.tasks(cluster, scaler, &remembered).await?;",
+     "let tasks = cloud.tasks(cluster, scaler, &remembered).await.unwrap_or_default();", SOAK),
+    ("launched means placed", "src/act.rs",
+     "self.missing = self.missing.minus(Tasks::counted(tasks.len()));\n"
+     "                self.tasks.extend(tasks);",
+     "self.missing = Tasks::ZERO;\n                self.tasks.extend(tasks);", SOAK),
+    ("maxContainers", "src/decide/demand.rs",
+     "(room, Bound::MaxContainers(room)),", "", SOAK),
+    ("maxTasksPerTick and maxTasksPerHour", "src/decide.rs",
+     "in share::cuts(&workers, &order, tasks) {",
+     "in share::cuts(&workers, &order, Tasks(u32::MAX)) {", SOAK),
+    ("who waited comes first", "src/decide/share.rs",
+     "Some(((waited, launch.decision.backlog()), index))",
+     "Some(((waited & 0, launch.decision.backlog()), index))", "nobody_waits_more_than_two_ticks"),
+    ("an old event is refused", "src/run.rs",
+     "refuse_if_late(&event, &config, of.now)?;", "", SOAK),
+    ("no call after the deadline's margin", "src/run.rs",
+     "of.deadline.checked_sub(config.limits.deadline_margin)",
+     "of.deadline.checked_add(config.limits.deadline_margin)", SOAK),
+    ("a call has a time limit", "src/aws.rs",
+     "Duration::from_millis(4500)", "Duration::from_secs(4500)", SOAK),
+    ("trouble that passes is tried again", "src/aws/pace.rs",
+     "const ATTEMPTS: u32 = 3;", "const ATTEMPTS: u32 = 1;", SOAK),
+    ("calls are paced under the rates", "src/aws/pace.rs",
+     "let Some((_, Some(limiter))) = limiters else { return Ok(()) };",
+     "let Some((_, Some(limiter))) = limiters.filter(|_| false) else { return Ok(()) };",
+     "a_burst_stays_under_every_rate"),
+    ("a quota is asked once", "src/act.rs",
+     "if call.number != 0 && exhausted.has(&plan.cluster, rung) {",
+     "if call.number == usize::MAX && exhausted.has(&plan.cluster, rung) {", SOAK),
+    ("a stale revision is resolved once again", "src/run.rs",
+     "let acted = act_again(aws, (&config, &snapshot), acted).await;", "", SOAK),
+    ("a registration is not repeated blindly", "src/aws/pace.rs",
+     'about.operation != "RegisterTaskDefinition"', "!about.operation.is_empty()",
+     "a_registration_without_an_answer"),
+    ("what a crash left ACTIVE is taken away", "src/act.rs",
+     "if let Some(before) = superseded.before() {",
+     "if let Some(before) = superseded.before().filter(|_| false) {",
+     "revisions_that_a_crash_left"),
+    ("the circuit breaker", "src/decide.rs",
+     "if health.breaker.is_some() {", "if health.breaker.is_some() && false {", SOAK),
+    ("a cold start reads what failed before", "src/aws/tasks.rs",
+     "if remembered.knows_ended {", "if true {", "after_three_failures"),
+    ("a stuck task is no capacity", "src/decide/health.rs",
+     "task.started.is_none() && is_starting && is_old", "is_starting && is_old && false", SOAK),
+    ("fruitless launches back off", "src/decide/health.rs",
+     "(!wait.is_zero()).then_some((fruitless, wait))",
+     "(!wait.is_zero() && false).then_some((fruitless, wait))", "messages_that_nobody_can_process"),
+    ("a panic is its worker's trouble", "src/decide.rs",
+     "catch_unwind(AssertUnwindSafe(decide))", "Ok::<_, ()>(decide())", "a_panic_holds_its_worker"),
+    ("a worker's mistake is its own", "src/config/parse.rs",
+     "if !shared.is_empty() {",
+     "if !shared.is_empty() || workers.iter().any(|draft| !draft.problems.is_empty()) {",
+     "the_others_is_the_same_byte_for_byte"),
+]
+
+
+def run(*command, **more):
+    return subprocess.run(command, capture_output=True, text=True, check=False, **more)
+
+
+def copy():
+    shutil.rmtree(COPY, ignore_errors=True)
+    files = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT).stdout
+    for name in files.splitlines():
+        if (ROOT / name).is_file():
+            target = COPY / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target)
+
+
+def test(name):
+    """Runs a test of the copy: how many violations, which are first, and where."""
+    environment = dict(os.environ, CARGO_TARGET_DIR=str(ROOT / "target"), SEEDS=str(SEEDS),
+                       RUST_BACKTRACE="0", RUSTFLAGS="", INSTA_UPDATE="no")
+    if name == SOAK:
+        command = ["cargo", "test", "--quiet", "--test", "it", name, "--", "--nocapture"]
+    else:
+        command = ["cargo", "test", "--quiet", "--lib", "--test", "it", "--no-fail-fast", name]
+    done = run(*command, cwd=COPY, env=environment)
+    if re.search(r"^error(\[E\d+\])?: (?!test failed|\d+ target)", done.stderr, re.M):
+        sys.exit(f"the copy does not build:\n{done.stderr}")
+    if name != SOAK:
+        failed = sum(map(int, re.findall(r"(\d+) failed;", done.stdout)))
+        ran = failed + sum(map(int, re.findall(r"(\d+) passed;", done.stdout)))
+        if not ran:
+            sys.exit(f"no test is named {name}")
+        return failed, f"test `{name}…`"
+    counts = re.findall(r"^ *(\d+) violations: (.*); first seen: make soak SEED=(\d+)$",
+                        done.stdout, re.M)
+    if not counts:
+        return 0, f"{SEEDS} seeds"
+    kinds = ", ".join(kind for _, kind, _ in counts)
+    smallest = min(int(seed) for _, _, seed in counts)
+    return sum(int(count) for count, _, _ in counts), f"seed {smallest}: {kinds}"
+
+
+def ablate(defence):
+    name, file, there, instead, noticing = defence
+    path = COPY / file
+    text = (ROOT / file).read_text()
+    if text.count(there) != 1:
+        sys.exit(f"{name}: {file} has {text.count(there)} times, not once: {there}")
+    path.write_text(text.replace(there, instead))
+    off, seen = test(noticing)
+    path.write_text(text)
+    return off, seen
+
+
+def main():
+    only = sys.argv[1:]
+    copy()
+    rows, unnoticed = [], []
+    for defence in DEFENCES:
+        if only and not any(word in defence[0] for word in only):
+            continue
+        off, seen = ablate(defence)
+        rows.append((defence[0], off, seen))
+        print(f"{off:>6} violations without: {defence[0]} ({seen})", flush=True)
+        if not off:
+            unnoticed.append(defence[0])
+    on = {name: test(name)[0] for name in dict.fromkeys(defence[4] for defence in DEFENCES)}
+    shutil.rmtree(COPY)
+    if any(on.values()):
+        sys.exit(f"violations with every defence on: {on}")
+    if unnoticed:
+        sys.exit(f"nobody notices that these are off: {unnoticed}")
+    if not only:
+        write(rows)
+
+
+def write(rows):
+    commit = run("git", "rev-parse", "--short", "HEAD", cwd=ROOT).stdout.strip()
+    head = (f"`make ablation` at commit {commit}, {datetime.date.today()}, {SEEDS} seeds each:\n\n"
+            "| defence | violations without it | first seen | with it |\n|---|---:|---|---:|\n")
+    lines = [f"| {name} | {off} | {seen} | 0 |" for name, off, seen in rows]
+    table = head + "\n".join(lines)
+    page = PAGE.read_text()
+    page, count = re.subn(r"(<!-- ablation -->\n).*?(\n<!-- end of ablation -->)",
+                          lambda found: found[1] + table + found[2], page, flags=re.S)
+    if count != 1:
+        sys.exit(f"{PAGE} has no place for the table")
+    PAGE.write_text(page)
+
+
+if __name__ == "__main__":
+    main()
