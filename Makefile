@@ -15,7 +15,7 @@ ARCH ?= arm64
 BINARY := target/debug/ecs-queue-scaler
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV) ## see one tick, end to end, on a local AWS
 	cargo build --locked
@@ -27,6 +27,13 @@ emulator: $(VENV) ## a local AWS to try `cargo lambda watch` on, until Ctrl-C
 test: $(VENV) $(BUSYBOX) ## run all tests
 	cargo test --locked
 	$(VENV)/bin/python -m pytest -q tests/local
+
+soak: ## run seeds in which everything goes wrong (SEEDS=2000, or SEED=17 with its event log)
+	$(if $(SEED),SEED=$(SEED),SEEDS=$(or $(SEEDS),2000)) \
+		cargo test --locked --test it soak::no_fault -- --nocapture
+
+ablation: ## take each defence away and see who notices; rewrites docs/reliability.md
+	$(PYTHON) tests/ablation.py
 
 check: $(VENV) $(CARGO_DENY) ## format, lints, documentation, licences, template
 	cargo fmt --check
@@ -67,4 +74,4 @@ $(CARGO_DENY):
 	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --debug --quiet \
 		--root $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)
 
-.PHONY: help demo emulator test check build build-ScalerFunction tools clean
+.PHONY: help demo emulator test soak ablation check build build-ScalerFunction tools clean

@@ -4,8 +4,9 @@
 //! owed something; the descriptions of the tasks. A read that fails stays in its place.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -37,7 +38,8 @@ pub async fn observe(
     let clusters: BTreeSet<_> = busy.iter().map(|worker| &worker.cluster).collect();
     let tasks = stream::iter(clusters)
         .map(async |cluster| {
-            let tasks = Box::pin(read_tasks(cloud, ledger, (cluster, scaler, now))).await;
+            let tasks = Box::pin(read_tasks(cloud, ledger, (cluster, scaler, now)));
+            let tasks = apart(tasks).await;
             (cluster.clone(), tasks)
         })
         .buffer_unordered(AT_ONCE)
@@ -54,6 +56,11 @@ pub async fn observe(
         definitions,
         memories: ledger.memories(),
     }
+}
+
+/// A panic is a fault of ours, and the trouble of whoever needed the answer.
+async fn apart<T>(read: impl Future<Output = Read<T>>) -> Read<T> {
+    AssertUnwindSafe(read).catch_unwind().await.unwrap_or(Err(ReadError::Panic))
 }
 
 async fn read_tasks(
@@ -74,7 +81,7 @@ pub async fn read_definitions(
     let names: BTreeSet<_> = workers.map(|worker| worker.task_definition.clone()).collect();
     stream::iter(names)
         .map(async |name| {
-            let definition = cloud.definition(&name).await;
+            let definition = apart(cloud.definition(&name)).await;
             (name, definition)
         })
         .buffer_unordered(AT_ONCE)
@@ -84,7 +91,7 @@ pub async fn read_definitions(
 
 async fn read_queues(cloud: &ReadCloud, workers: &[Worker]) -> BTreeMap<WorkerName, Read<Queue>> {
     let queues: BTreeMap<_, _> = stream::iter(workers)
-        .map(async |worker| (worker.name.clone(), cloud.queue(&worker.queue).await))
+        .map(async |worker| (worker.name.clone(), apart(cloud.queue(&worker.queue)).await))
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;

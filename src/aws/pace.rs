@@ -106,9 +106,10 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// The same rates for a tick that starts no call after this.
-    pub(super) fn until(&self, no_call_after: Instant) -> Self {
-        Self { limiters: self.limiters.clone(), no_call_after: Some(no_call_after) }
+    /// The same rates for what starts no call after this, nor after what is set already.
+    pub(super) fn until(&self, end: Instant) -> Self {
+        let end = self.no_call_after.map_or(end, |earlier| earlier.min(end));
+        Self { limiters: self.limiters.clone(), no_call_after: Some(end) }
     }
 
     /// Waits for so many turns.

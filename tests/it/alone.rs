@@ -72,18 +72,17 @@ fn troubles() -> Vec<(String, Trouble)> {
         "RegisterTaskDefinition",
         "RunTask",
     ];
-    let denied = || Fault::Error(400, "AccessDeniedException", "not authorized".to_owned());
-    let broken = || Fault::Error(500, "ServerException", "internal".to_owned());
-    let strange = || Fault::Answer(json!({"tasks": 7, "taskDefinition": [], "Attributes": "x"}));
+    let faults = [
+        Fault::Error(400, "AccessDeniedException", "not authorized".to_owned()),
+        Fault::Error(500, "ServerException", "internal".to_owned()),
+        Fault::LostAnswer,
+        Fault::Panic,
+        Fault::Answer(json!({"tasks": 7, "taskDefinition": [], "Attributes": "x"})),
+        Fault::Placed(0, "RESOURCE:CPU"),
+    ];
     for call in calls {
-        for (kind, fault_of) in [
-            ("denied", denied as fn() -> Fault),
-            ("fails", broken),
-            ("lost", || Fault::LostAnswer),
-            ("strange", strange),
-            ("no capacity", || Fault::Placed(0, "RESOURCE:CPU")),
-        ] {
-            troubles.push((format!("{call}: {kind}"), fault(call, fault_of())));
+        for of_call in &faults {
+            troubles.push((format!("{call}: {of_call:?}"), fault(call, of_call.clone())));
         }
     }
     troubles

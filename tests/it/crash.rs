@@ -58,7 +58,7 @@ fn in_paused_time<T>(run: impl Future<Output = T>) -> T {
 fn calls_of_a_tick() -> usize {
     in_paused_time(async {
         let (world, config) = two_workers();
-        deliver(&process(&world, &config, 1), &world, 0).await.unwrap();
+        let _ = deliver(&process(&world, &config, 1), &world, 0).await.unwrap();
         world.take_calls().len()
     })
 }
@@ -77,8 +77,8 @@ fn a_crash_at_any_call_starts_nothing_twice_and_loses_nothing() {
                 let died = deliver(&process(&world, &config, 1), &world, 0).await;
                 assert!(died.is_none(), "call {call}");
                 let second = process(&world, &config, 2);
-                deliver(&second, &world, 0).await.unwrap();
-                deliver(&second, &world, 1).await.unwrap();
+                let _ = deliver(&second, &world, 0).await.unwrap();
+                let _ = deliver(&second, &world, 1).await.unwrap();
                 let there = (containers(&world, "alpha"), containers(&world, "beta"));
                 assert_eq!(there, (30, 12), "call {call}, executed {executed:?}");
                 for (family, active) in world.active_derived() {
@@ -103,7 +103,7 @@ fn two_crashes_and_a_list_that_lags_start_nothing_twice() {
                 }
                 let nothing = Fault::Answer(json!({"taskArns": []}));
                 world.fail("ListTasks", 2, nothing);
-                deliver(&process(&world, &config, 3), &world, 0).await;
+                let _ = deliver(&process(&world, &config, 3), &world, 0).await;
                 let there = (containers(&world, "alpha"), containers(&world, "beta"));
                 assert!(there.0 <= 30 && there.1 <= 12, "calls {first}, {second}: {there:?}");
             });
@@ -118,7 +118,7 @@ fn revisions_that_a_crash_left_are_taken_away_at_the_next_change() {
     for call in 0..calls_of_a_tick() + 2 {
         in_paused_time(async {
             let (world, config) = two_workers();
-            deliver(&process(&world, &config, 1), &world, 0).await.unwrap();
+            let _ = deliver(&process(&world, &config, 1), &world, 0).await.unwrap();
             for minute in 1..=2 {
                 world.all_stop();
                 let mut changed = definition("alpha");

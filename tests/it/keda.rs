@@ -110,7 +110,9 @@ fn run(seed: u64, policy: Policy, sum: &mut Sum) {
                     let _ = crate::tick::tick(&function, &world, minute).await;
                 }
                 Policy::Keda(formula, in_flight) => {
-                    workers.iter().for_each(|worker| keda(&world, worker, (formula, in_flight)));
+                    for worker in workers {
+                        keda(&world, worker, (formula, in_flight));
+                    }
                 }
             }
             for worker in workers {

@@ -122,6 +122,8 @@ pub(crate) enum Fault {
     LostAnswer,
     /// Executed, and answered with this.
     Answer(Value),
+    /// A fault of the function itself, on the way to AWS.
+    Panic,
     /// Never answered; executed or not.
     Hang(Executed),
     /// The function dies; before the call was executed or after.
@@ -292,6 +294,7 @@ impl World {
                 Ok(answer(status, &refused.document()))
             }
             Some(Fault::Answer(document)) => Ok(answer(200, &document)),
+            Some(Fault::Panic) => panic!("a fault of the function itself"),
             Some(Fault::LostAnswer) => {
                 let _ = run(None);
                 Err(ConnectorError::io("the answer was lost".into()))

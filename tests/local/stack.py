@@ -22,6 +22,7 @@ import urllib.request
 import zipfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Iterator
 from unittest import mock
@@ -167,9 +168,11 @@ def zipped(binary: Path) -> bytes:
 
 
 def event(name: str, minute: int) -> dict[str, Any]:
-    """A file of events/, moved to a minute of its hour: each minute is a tick of its own."""
+    """A file of events/, moved to so many minutes from now: each minute is a tick of its own, and
+    one of long ago would be refused."""
     document = json.loads((EVENTS / name).read_text())
-    document["time"] = document["time"].replace(":00:00Z", f":{minute:02}:00Z")
+    due = datetime.now(timezone.utc) + timedelta(minutes=minute)
+    document["time"] = due.strftime("%Y-%m-%dT%H:%M:00Z")
     return document
 
 

@@ -178,6 +178,9 @@ async fn a_rung_that_is_refused_leaves_its_tasks_to_the_next() {
     world.fail_where("RunTask", "\"unknown\"", (99, refused));
     let report = tick(&scaler(&world, &config), &world, 0).await;
     assert_eq!((started(only_worker(&report)), report.failure()), (12, None));
+    let told: Vec<_> = only_worker(&report).failures.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["12 x InvalidParameterException (no such provider)"]);
+    assert_eq!(only_worker(&report).failures[0].shortage, Shortage::BadRequest);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,175 @@
+//! One planned call, down the capacity ladder.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use crate::aws::{Aws, RunTaskError, RunTasks, Started, StartedTask, TaskFailure};
+use crate::config::Rung;
+use crate::plan::{Call, LaunchPlan};
+use crate::shortage::Shortage;
+use crate::snapshot::{CallError, Trouble};
+use crate::units::{ClusterName, RevisionArn, TaskArn, Tasks};
+
+/// Capacity that met a quota of the account in this tick: asking again would only meet it again.
+#[derive(Default)]
+pub(super) struct Exhausted(Mutex<BTreeSet<(ClusterName, Rung)>>);
+
+impl Exhausted {
+    fn has(&self, cluster: &ClusterName, rung: &Rung) -> bool {
+        let exhausted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        exhausted.contains(&(cluster.clone(), rung.clone()))
+    }
+
+    fn add(&self, cluster: &ClusterName, rung: &Rung) {
+        let mut exhausted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        exhausted.insert((cluster.clone(), rung.clone()));
+    }
+}
+
+/// What is asked for after the first call of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    All,
+    /// There was no room for one task of this size.
+    OtherSizes,
+    /// Another delivery of the tick is in charge, or may become so.
+    None,
+}
+
+/// What one planned call came to, over all rungs of the ladder.
+#[derive(Default)]
+pub(super) struct Called {
+    pub(super) tasks: Vec<StartedTask>,
+    pub(super) adopted: Vec<TaskArn>,
+    pub(super) failures: Vec<TaskFailure>,
+    pub(super) missing: Tasks,
+    pub(super) unanswered: Tasks,
+    /// Another delivery of the tick has made this call with another plan, or could: it was not
+    /// made here.
+    pub(super) out_of_charge: bool,
+    pub(super) error: Option<CallError>,
+}
+
+/// What all calls of a group have in common.
+pub(super) struct Launch<'a> {
+    pub(super) cloud: &'a Aws,
+    pub(super) plan: &'a LaunchPlan,
+    pub(super) revision: &'a RevisionArn,
+    pub(super) exhausted: &'a Exhausted,
+}
+
+/// Whether a call goes on to the next rung of the ladder.
+enum Next {
+    Rung,
+    End,
+}
+
+impl Launch<'_> {
+    /// Runs a call's tasks; what a rung does not place is tried on the next, with that rung's token.
+    pub(super) async fn run(&self, call: &Call) -> Called {
+        let Self { cloud, plan, revision, exhausted } = *self;
+        let mut called = Called { missing: call.tasks, ..Called::default() };
+        for (rung, token) in plan.launch.rungs.iter().zip(&call.tokens) {
+            called.leave_rung();
+            // The first call asks all the same: whose token it is, has the tick.
+            if call.number != 0 && exhausted.has(&plan.cluster, rung) {
+                called.not_asked();
+                continue;
+            }
+            let run = RunTasks {
+                cluster: &plan.cluster,
+                revision,
+                count: called.missing,
+                token,
+                marks: &plan.marks,
+                launch: &plan.launch,
+                network_mode: plan.network_mode,
+                rung,
+            };
+            let answer = cloud.write.run_tasks(run).await;
+            if is_quota(&answer) {
+                exhausted.add(&plan.cluster, rung);
+            }
+            if let Next::End = called.add(answer) {
+                break;
+            }
+        }
+        called
+    }
+}
+
+/// Whether an answer says that the account's quota is reached.
+fn is_quota(answer: &Result<Started, RunTaskError>) -> bool {
+    let of = |reason: &str, detail| Shortage::of(reason, detail) == Shortage::Quota;
+    match answer {
+        Ok(started) => started.failures.iter().any(|f| of(&f.reason, f.detail.as_deref())),
+        Err(RunTaskError::Call(error)) if error.trouble == Trouble::Refused => {
+            of(error.code.as_deref().unwrap_or_default(), Some(&error.message))
+        }
+        Err(_) => false,
+    }
+}
+
+impl Called {
+    pub(super) fn rest(&self) -> Rest {
+        if self.out_of_charge || self.error.is_some() {
+            Rest::None
+        } else if self.tasks.is_empty() {
+            Rest::OtherSizes
+        } else {
+            Rest::All
+        }
+    }
+
+    fn add(&mut self, answer: Result<Started, RunTaskError>) -> Next {
+        match answer {
+            Ok(Started { tasks, failures }) => {
+                self.missing = self.missing.minus(Tasks::counted(tasks.len()));
+                self.tasks.extend(tasks);
+                self.failures.extend(failures);
+                self.error = None;
+                if self.missing == Tasks::ZERO { Next::End } else { Next::Rung }
+            }
+            Err(RunTaskError::Conflict(tasks)) => {
+                self.missing = self.missing.minus(Tasks::counted(tasks.len()));
+                self.adopted.extend(tasks);
+                self.out_of_charge = true;
+                // An earlier delivery went down this ladder; how far, ECS does not tell.
+                Next::End
+            }
+            Err(RunTaskError::Call(error)) => {
+                // Only where nothing can have been started may another rung start it.
+                let next = match error.trouble {
+                    Trouble::Refused => Next::Rung,
+                    Trouble::Later | Trouble::OutOfTime => Next::End,
+                    Trouble::Unanswered => {
+                        self.unanswered = self.missing;
+                        Next::End
+                    }
+                };
+                self.error = Some(error);
+                next
+            }
+        }
+    }
+
+    /// What a rung was refused for is told beside what others could not place.
+    fn leave_rung(&mut self) {
+        if let Some(CallError { code, message, .. }) = self.error.take() {
+            let reason = code.unwrap_or_else(|| "refused".to_owned());
+            self.not_placed(&TaskFailure { reason, detail: Some(message) });
+        }
+    }
+
+    fn not_asked(&mut self) {
+        let failure = TaskFailure {
+            reason: "quota".to_owned(),
+            detail: Some("not asked: an earlier call of this tick met it".to_owned()),
+        };
+        self.not_placed(&failure);
+    }
+
+    fn not_placed(&mut self, failure: &TaskFailure) {
+        self.failures.extend((0..self.missing.0).map(|_| failure.clone()));
+    }
+}

@@ -1,0 +1,130 @@
+//! The revisions that a plan runs: found by their digest, or registered; and the ones that they
+//! supersede.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{LocalBoxFuture, Shared, join_all};
+use tokio::time::Instant;
+
+use crate::aws::Aws;
+use crate::definition::TaskDefinition;
+use crate::plan::{Action, Plan, Revision};
+use crate::snapshot::{CallError, ReadError, Trouble};
+use crate::units::{Family, RevisionArn};
+use crate::variant::{DIGEST_TAG, Variant};
+
+/// A tick does not wait longer than this to tidy up: a deregistration takes a second each where
+/// there are many.
+const MOST_TIDYING: Duration = Duration::from_secs(10);
+
+/// A revision that can be run.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) revision: RevisionArn,
+    pub(super) superseded: Superseded,
+}
+
+/// What a registration made superfluous.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Superseded {
+    /// It was there before.
+    NotRegistered,
+    /// It is the first ACTIVE one of its family.
+    Nothing,
+    Revision(RevisionArn),
+}
+
+type Finding<'a> = Shared<LocalBoxFuture<'a, Result<Found, ReadError>>>;
+
+/// The revisions that a plan needs, each found once: two workers may share one.
+pub(super) struct Revisions<'a>(BTreeMap<(&'a Family, &'a str), Finding<'a>>);
+
+impl<'a> Revisions<'a> {
+    pub(super) fn new(cloud: &'a Aws, plan: &'a Plan) -> Self {
+        let groups = plan.workers.iter().flat_map(|plan| match &plan.action {
+            Action::Launch(plan) => plan.groups.as_slice(),
+            Action::Idle(_) | Action::Hold(_) | Action::Refuse(_) => &[],
+        });
+        let variants = groups.filter_map(|group| match &group.revision {
+            Revision::Base(_) => None,
+            Revision::Derived(variant) => Some(&**variant),
+        });
+        let finding = |variant: &'a Variant| {
+            let key = (&variant.family, variant.digest.as_str());
+            let finding = AssertUnwindSafe(find_or_register(cloud, variant)).catch_unwind();
+            let finding = finding.map(|found| found.unwrap_or(Err(ReadError::Panic)));
+            (key, finding.boxed_local().shared())
+        };
+        Self(variants.map(finding).collect())
+    }
+
+    pub(super) async fn of(&self, revision: &Revision) -> Result<Found, ReadError> {
+        let finding = match revision {
+            Revision::Base(base) => {
+                let superseded = Superseded::NotRegistered;
+                return Ok(Found { revision: base.clone(), superseded });
+            }
+            Revision::Derived(variant) => self.0.get(&(&variant.family, variant.digest.as_str())),
+        };
+        match finding {
+            Some(finding) => finding.clone().await,
+            None => Err(ReadError::Answer {
+                operation: "DescribeTaskDefinition",
+                what: format!("{revision} is not of this plan"),
+            }),
+        }
+    }
+
+    /// Deregisters what was superseded, when all that needs the rate of registrations has had it.
+    /// It gives what went wrong, by the new revision.
+    pub(super) async fn retire(&self, cloud: &Aws) -> BTreeMap<RevisionArn, CallError> {
+        let cloud = &cloud.until(Instant::now() + MOST_TIDYING);
+        let found = self.0.values().filter_map(|finding| finding.peek()?.as_ref().ok());
+        let retiring = found.filter_map(|found| match &found.superseded {
+            Superseded::Revision(superseded) => Some((found.revision.clone(), superseded)),
+            Superseded::Nothing | Superseded::NotRegistered => None,
+        });
+        let retired = join_all(retiring.map(async |(revision, superseded)| {
+            Some((revision, retire(cloud, superseded).await.err()?))
+        }));
+        retired.await.into_iter().flatten().collect()
+    }
+}
+
+/// The revision of this very content: the family's newest if its digest says so, else a new one.
+/// The one that it supersedes is retired while tasks are started.
+async fn find_or_register(cloud: &Aws, variant: &Variant) -> Result<Found, ReadError> {
+    let newest = cloud.read.newest_revision(&variant.family).await?;
+    if let Some(found) = newest.as_ref().filter(|found| is_of(variant, found)) {
+        let revision = found.arn.clone();
+        return Ok(Found { revision, superseded: Superseded::NotRegistered });
+    }
+    let revision = match cloud.write.register(variant).await {
+        // It may have been made: there is no token that would make a second call the same.
+        Err(error) if error.trouble == Trouble::Unanswered => {
+            let newest = cloud.read.newest_revision(&variant.family).await?;
+            newest.filter(|found| is_of(variant, found)).ok_or(error)?.arn
+        }
+        registered => registered?,
+    };
+    let superseded = newest.map_or(Superseded::Nothing, |old| Superseded::Revision(old.arn));
+    Ok(Found { revision, superseded })
+}
+
+fn is_of(variant: &Variant, found: &TaskDefinition) -> bool {
+    found.tag(DIGEST_TAG) == Some(&variant.digest)
+}
+
+/// Deregisters a superseded revision, and the one before it: a crash between a registration and
+/// this leaves one ACTIVE, until the next change of the definition takes it away here.
+async fn retire(cloud: &Aws, superseded: &RevisionArn) -> Result<(), CallError> {
+    let retired = cloud.write.deregister(superseded).await;
+    if let Some(before) = superseded.before() {
+        // Mostly it is INACTIVE already.
+        drop(cloud.write.deregister(&before).await);
+    }
+    retired
+}
