@@ -224,6 +224,20 @@ struct Starting<'a> {
 }
 
 impl State {
+    /// Whether tasks that never started take all that some worker may have.
+    pub(crate) fn is_full_of_stuck(&self) -> bool {
+        self.watch.bounds.iter().any(|(worker, bounds)| {
+            let group = format!("worker:{worker}");
+            let stuck = self.tasks.values().filter(|task| {
+                let alive = task["desiredStatus"] == "RUNNING" && task.get("startedAt").is_none();
+                alive && task["group"] == group.as_str()
+            });
+            let containers = stuck.flat_map(|task| list(task, "containers"));
+            let stuck = u64::try_from(containers.filter(|c| is_worker(c)).count()).unwrap();
+            bounds.max_containers <= stuck
+        })
+    }
+
     pub(super) fn watch_run(
         &mut self,
         process: u32,
