@@ -34,6 +34,8 @@ DEFENCES = [
      "self.ledger.remember(&snapshot, &acted, Instant::now());", "", SOAK),
     ("a call without an answer may have started its tasks", "src/act/call.rs",
      "self.unanswered = self.missing;", "", SOAK),
+    ("nor does a later attempt take that back", "src/aws/pace.rs",
+     "unanswered |= trouble == Trouble::Unanswered;", "", SOAK),
     ("what is starting is deducted", "src/decide/demand.rs",
      "decision.bound(target.minus(alive.capacity()), scaling)",
      "decision.bound(target.minus(alive.running), scaling)", SOAK),

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::ReadCloud;
-use super::pace::{About, Pace, Rate, SdkOrTime};
+use super::pace::{About, GaveUp, Pace, Rate, SdkOrTime};
 use super::tasks::timestamp;
 use super::wire::{AnswerBody, RequestBody};
 use crate::config::{self, AwsVpc, Launch, PublicIp, Rung};
@@ -241,8 +241,8 @@ impl WriteCloud {
     }
 }
 
-fn refused(about: About<'_>, error: SdkOrTime<run_task::RunTaskError>) -> RunTaskError {
-    if let SdkOrTime::Sdk(error) = &error
+fn refused(about: About<'_>, error: GaveUp<run_task::RunTaskError>) -> RunTaskError {
+    if let SdkOrTime::Sdk(error) = &error.last
         && let Some(run_task::RunTaskError::ConflictException(conflict)) = error.as_service_error()
     {
         let arns = conflict.resource_ids().iter().map(|arn| TaskArn::from(arn.as_str()));

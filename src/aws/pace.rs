@@ -139,25 +139,30 @@ impl Pace {
         &self,
         about: About<'_>,
         send: impl AsyncFn() -> Result<T, SdkError<E>>,
-    ) -> Result<T, SdkOrTime<E>>
+    ) -> Result<T, GaveUp<E>>
     where
         E: Error + ProvideErrorMetadata + 'static,
     {
         let mut attempt = 1;
+        let mut unanswered = false;
         loop {
-            self.turn(about, 1).await.map_err(SdkOrTime::Time)?;
+            if let Err(error) = self.turn(about, 1).await {
+                return Err(GaveUp { last: SdkOrTime::Time(error), unanswered });
+            }
             let error = match send().await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let passes = match trouble(&error) {
+            let trouble = trouble(&error);
+            unanswered |= trouble == Trouble::Unanswered;
+            let passes = match trouble {
                 Trouble::Later => true,
                 // There is no token that would make a second registration the same as the first.
                 Trouble::Unanswered => about.operation != "RegisterTaskDefinition",
                 Trouble::Refused | Trouble::OutOfTime => false,
             };
             if !passes || attempt == ATTEMPTS {
-                return Err(SdkOrTime::Sdk(error));
+                return Err(GaveUp { last: SdkOrTime::Sdk(error), unanswered });
             }
             pause(BACKOFF.saturating_mul(attempt)).await;
             attempt = attempt.saturating_add(1);
@@ -165,7 +170,15 @@ impl Pace {
     }
 }
 
-/// Why a call gave nothing.
+/// A call that gave nothing, after all its attempts.
+pub(super) struct GaveUp<E> {
+    /// What the last attempt ended with.
+    pub(super) last: SdkOrTime<E>,
+    /// Whether any attempt may have been executed: its answer is missing.
+    unanswered: bool,
+}
+
+/// Why an attempt gave nothing.
 pub(super) enum SdkOrTime<E> {
     /// As the SDK tells it.
     Sdk(SdkError<E>),
@@ -173,13 +186,15 @@ pub(super) enum SdkOrTime<E> {
     Time(CallError),
 }
 
-impl<E: Error + ProvideErrorMetadata + 'static> SdkOrTime<E> {
+impl<E: Error + ProvideErrorMetadata + 'static> GaveUp<E> {
     /// As far as it may be shown.
     pub(super) fn told(self, about: About<'_>) -> CallError {
-        match self {
-            Self::Sdk(error) => call_error(about, &error),
-            Self::Time(error) => error,
-        }
+        let error = match self.last {
+            SdkOrTime::Sdk(error) => call_error(about, &error),
+            SdkOrTime::Time(error) => error,
+        };
+        let trouble = if self.unanswered { Trouble::Unanswered } else { error.trouble };
+        CallError { trouble, ..error }
     }
 }
 

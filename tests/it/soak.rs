@@ -22,9 +22,6 @@ use tokio::time::timeout;
 use self::scenario::{Delivery, Scenario};
 use crate::world::World;
 
-/// Lambda ends a function after this.
-const LAMBDA_TIMEOUT: Duration = Duration::from_mins(1);
-
 /// What a seed came to.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
@@ -70,13 +67,14 @@ impl Driver {
     async fn invoke(&self, mut process: Process, tick: Timestamp) -> Option<Process> {
         let config = self.scenario.config_at(self.now());
         process.scaler.config = Ok(Config::from_value(config).unwrap());
-        let deadline = (self.world.now() + LAMBDA_TIMEOUT).as_millisecond();
+        let time = self.scenario.lambda_timeout;
+        let deadline = (self.world.now() + time).as_millisecond();
         let invocation =
             Invocation::new("request", self.world.now(), u64::try_from(deadline).unwrap());
         let now = self.now();
         self.world.state().watch.begin(process.number, Some(tick), now);
         let event = json!({"scheduledTime": tick.to_string()});
-        let run = timeout(LAMBDA_TIMEOUT, process.scaler.tick(&event, &invocation));
+        let run = timeout(time, process.scaler.tick(&event, &invocation));
         let outcome = tokio::select! {
             outcome = run => outcome,
             () = self.world.crashed() => return None,

@@ -1,6 +1,7 @@
 //! What a seed stands for: workers, messages, a schedule, and trouble.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
@@ -40,6 +41,8 @@ pub(crate) struct Scenario {
     pub(crate) deliveries: Vec<Delivery>,
     pub(crate) calm_at: u64,
     pub(crate) must_drain: bool,
+    /// Lambda ends a function after this.
+    pub(crate) lambda_timeout: Duration,
     deploys: Vec<(u64, String, bool)>,
     broken_at: (u64, u64),
     schedule: BTreeMap<&'static str, u64>,
@@ -84,12 +87,24 @@ impl Scenario {
             state.buckets = Some(Buckets::new(pick(rng, &[0.0, 0.0, 0.5, 0.8])));
         }
         let mut schedule = BTreeMap::new();
-        let deliveries = any_schedule(rng, calm_at, &mut schedule);
-        let deploys = any_deploys(rng, (names, calm_at));
+        let lambda_timeout = Duration::from_secs(pick(rng, &[60, 60, 12]));
+        let offset = rng.u64(0..50_000);
+        let deliveries = any_schedule(rng, (calm_at, offset), &mut schedule);
+        let deploys = any_deploys(rng, (names, calm_at), offset);
         let from = rng.u64(0..2 * calm_at);
         let broken_at = (from, calm_at.min(from + 5 * MINUTE));
         let must_drain = 1000 < per_hour;
-        Self { config, broken, deliveries, calm_at, must_drain, deploys, broken_at, schedule }
+        Self {
+            config,
+            broken,
+            deliveries,
+            calm_at,
+            must_drain,
+            lambda_timeout,
+            deploys,
+            broken_at,
+            schedule,
+        }
     }
 
     pub(crate) fn config_at(&self, now: u64) -> &Value {
@@ -102,7 +117,7 @@ impl Scenario {
         let (deploys, world) = (self.deploys.clone(), world.clone());
         async move {
             for (at, family, deregisters) in deploys {
-                world.reach(std::time::Duration::from_millis(at)).await;
+                world.reach(Duration::from_millis(at)).await;
                 let mut new = definition(&family);
                 new["containerDefinitions"][0]["environment"] =
                     json!([{"name": "RELEASE", "value": at.to_string()}]);
@@ -215,13 +230,12 @@ fn any_weather(rng: &mut Rng, (names, calm_at): (&[&str], u64)) -> Weather {
 /// A tick a minute, most of them; some come late, twice, or from yesterday.
 fn any_schedule(
     rng: &mut Rng,
-    calm_at: u64,
+    (calm_at, offset): (u64, u64),
     faults: &mut BTreeMap<&'static str, u64>,
 ) -> Vec<Delivery> {
     let mut likely = |most: f64| if rng.bool() { 0.0 } else { most * rng.f64() };
     let (missed, twice, old, overlaps, cold) =
         (likely(0.3), likely(0.5), likely(0.1), likely(0.2), likely(0.2));
-    let offset = rng.u64(0..50_000);
     let beginning: Timestamp = crate::world::BEGINNING.parse().unwrap();
     let mut deliveries = Vec::new();
     let mut count = |kind| *faults.entry(kind).or_default() += 1;
@@ -262,10 +276,18 @@ fn any_schedule(
     deliveries
 }
 
-fn any_deploys(rng: &mut Rng, (names, calm_at): (&[&str], u64)) -> Vec<(u64, String, bool)> {
+/// New revisions, most of them in the middle of a tick.
+fn any_deploys(
+    rng: &mut Rng,
+    (names, calm_at): (&[&str], u64),
+    offset: u64,
+) -> Vec<(u64, String, bool)> {
     let count = pick(rng, &[0, 0, 1, 4]);
     let mut deploys: Vec<_> = (0..count)
-        .map(|_| (rng.u64(0..calm_at), pick(rng, names).to_owned(), rng.bool()))
+        .map(|_| {
+            let at = rng.u64(0..calm_at / MINUTE) * MINUTE + offset + rng.u64(0..4_000);
+            (at, pick(rng, names).to_owned(), rng.bool())
+        })
         .collect();
     deploys.sort();
     deploys

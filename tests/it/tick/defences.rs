@@ -234,6 +234,22 @@ async fn what_a_call_without_an_answer_may_have_started_counts_until_it_shows() 
     assert_eq!(only_worker(&after).alive.unwrap().containers, Containers(0));
 }
 
+/// The first attempt was executed and its answer lost; what the later ones end with says nothing.
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_counts_whatever_the_repetitions_end_with() {
+    let throttled = || Fault::Error(400, "ThrottlingException", "Rate exceeded".to_owned());
+    let (world, config) = one_worker(5);
+    let function = scaler(&world, &config);
+    for fault in [Fault::LostAnswer, throttled(), throttled()] {
+        world.fail("RunTask", 1, fault);
+    }
+    let _ = tick(&function, &world, 0).await;
+    world.fail("ListTasks", 1, Fault::Answer(json!({"taskArns": []})));
+    let hidden = tick(&function, &world, 1).await;
+    assert_eq!(only_worker(&hidden).alive.unwrap().containers, Containers(5));
+    assert_eq!(world.tasks().len(), 5);
+}
+
 #[tokio::test(start_paused = true)]
 async fn two_deliveries_that_planned_differently_start_no_more_than_one_of_them_would() {
     let world = world_of(&["thumbnail"]);
