@@ -20,6 +20,11 @@ use crate::units::{ClusterName, RevisionArn, TaskArn, WorkerName};
 /// Source: ECS API, `RunTask`: "from a couple of seconds up to five minutes".
 const NEW: Duration = Duration::from_mins(5);
 
+/// What ended since the last tick shows among the tasks that were alive then. A tick that was missed
+/// or failed in between leaves a gap. Two ticks of a minute may come 119 seconds apart.
+/// Source: EventBridge Scheduler user guide, "Schedule types": a precision of 60 seconds.
+const WITHOUT_GAP: Duration = Duration::from_secs(90);
+
 /// As long as what ended tells something about what is started next. ECS does not keep it longer.
 /// Source: ECS developer guide, "Stopped tasks error messages".
 const REMEMBERED: Duration = Duration::from_hours(1);
@@ -81,11 +86,12 @@ impl Ledger {
         let Some(cluster) = kept.clusters.get(cluster) else { return Remembered::default() };
         let is_new = |at: &Instant| now.saturating_duration_since(*at) < NEW;
         let new = cluster.unended.iter().filter(|(_, (at, _))| at.as_ref().is_some_and(is_new));
+        let knows = |at: &Instant| now.saturating_duration_since(*at) <= WITHOUT_GAP;
         Remembered {
             tasks: cluster.unended.values().map(|(_, task)| task.clone()).collect(),
             new: new.map(|(arn, _)| arn.clone()).collect(),
             // A task of an unanswered call may end before it is ever listed.
-            knows_ended: cluster.read.as_ref().is_some_and(is_new) && cluster.unanswered.is_empty(),
+            knows_ended: cluster.read.as_ref().is_some_and(knows) && cluster.unanswered.is_empty(),
         }
     }
 
