@@ -12,7 +12,8 @@ use std::panic::AssertUnwindSafe;
 use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt, stream};
 
-use self::call::{Called, Exhausted, Launch, Rest};
+pub use self::call::Called;
+use self::call::{Exhausted, Launch, Rest};
 use self::revisions::{Found, Revisions, Superseded};
 use crate::aws::{Aws, StartedTask, TaskFailure};
 use crate::plan::{Action, Call, Group, LaunchPlan, Plan, Revision, WorkerPlan};
@@ -54,6 +55,10 @@ pub struct GroupOutcome {
     pub errors: Vec<ReadError>,
     /// A superseded revision that could not be deregistered: untidy, and no worker's trouble.
     pub untidy: Option<CallError>,
+    /// Calls that started nothing because ECS refused their revision, as it does when somebody has
+    /// replaced it since it was read. They are in no other field until they are made again or
+    /// settled.
+    pub stale: Vec<(Call, Called)>,
 }
 
 impl Acted {
@@ -62,14 +67,34 @@ impl Acted {
         Self { plan, groups: Vec::new() }
     }
 
-    /// Whether ECS refused to run a revision, as it does when somebody has replaced it since it
-    /// was read.
-    pub fn may_be_stale(&self) -> bool {
-        let errors = self.groups.iter().flat_map(|group| &group.errors);
-        errors.into_iter().any(|error| {
-            matches!(error, ReadError::Call(error) if error.operation == "RunTask"
-                && matches!(error.code.as_deref(), Some("ClientException" | "InvalidParameterException")))
-        })
+    /// The plan of the stale calls alone, where there are any.
+    pub fn stale_plan(&self) -> Option<LaunchPlan> {
+        let Action::Launch(launch) = &self.plan.action else { return None };
+        let groups =
+            launch.groups.iter().zip(&self.groups).filter(|(_, out)| !out.stale.is_empty());
+        let groups: Vec<_> = groups
+            .map(|(group, outcome)| {
+                let calls = outcome.stale.iter().map(|(call, _)| call.clone()).collect();
+                Group { calls, ..group.clone() }
+            })
+            .collect();
+        (!groups.is_empty()).then(|| LaunchPlan { groups, ..LaunchPlan::clone(launch) })
+    }
+
+    /// Takes over what the stale calls came to when they were made again.
+    pub fn replace_stale(&mut self, again: Self) {
+        self.groups.iter_mut().for_each(|group| group.stale.clear());
+        self.groups.extend(again.groups);
+    }
+
+    /// Leaves the stale calls at what they came to.
+    pub fn settle(&mut self) {
+        let Action::Launch(plan) = &self.plan.action else { return };
+        for group in &mut self.groups {
+            for (_, called) in std::mem::take(&mut group.stale) {
+                group.add(called, plan);
+            }
+        }
     }
 }
 
@@ -149,19 +174,16 @@ async fn launch<'a>(
         let called = run(group, first).await;
         rest = called.rest();
         group.calls = others;
-        group.outcome.add(called, plan);
+        group.outcome.add_or_keep((first, called), plan);
     }
     for (index, group) in groups.iter_mut().enumerate() {
-        if rest == Rest::None || (rest == Rest::OtherSizes && index == 0) {
-            let not_asked: Tasks = group.calls.iter().map(|call| call.tasks).sum();
-            group.outcome.missing = group.outcome.missing.plus(not_asked);
-            group.calls = &[];
-        }
+        group.leave(&rest, index == 0);
     }
     join_all(groups.iter().map(async |group| {
         let mut outcome = group.outcome.clone();
-        for called in join_all(group.calls.iter().map(|call| run(group, call))).await {
-            outcome.add(called, plan);
+        let called = join_all(group.calls.iter().map(async |call| (call, run(group, call).await)));
+        for called in called.await {
+            outcome.add_or_keep(called, plan);
         }
         outcome
     }))
@@ -188,9 +210,35 @@ impl<'a> InCharge<'a> {
         }
         Self { found: found.ok(), calls: &group.calls, outcome }
     }
+
+    /// What the first call of the worker leaves of the others.
+    fn leave(&mut self, rest: &Rest, is_first: bool) {
+        match rest {
+            Rest::All => return,
+            Rest::OtherSizes if !is_first => return,
+            Rest::Stale(error) => {
+                let of = |call: &Call| (call.clone(), Called::refused(call, error.clone()));
+                self.outcome.stale.extend(self.calls.iter().map(of));
+            }
+            Rest::OtherSizes | Rest::None => {
+                let not_asked: Tasks = self.calls.iter().map(|call| call.tasks).sum();
+                self.outcome.missing = self.outcome.missing.plus(not_asked);
+            }
+        }
+        self.calls = &[];
+    }
 }
 
 impl GroupOutcome {
+    /// Adds a call, or keeps it apart where another revision may make it good.
+    fn add_or_keep(&mut self, (call, called): (&Call, Called), plan: &LaunchPlan) {
+        if called.is_stale() {
+            self.stale.push((call.clone(), called));
+        } else {
+            self.add(called, plan);
+        }
+    }
+
     /// Adds a call. A task that the snapshot showed already is not what is owed now: ECS repeats
     /// the answer of a repeated token, and the rest is left to the next tick.
     fn add(&mut self, called: Called, plan: &LaunchPlan) {

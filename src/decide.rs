@@ -13,7 +13,7 @@ use std::time::Duration;
 use self::packing::{Packed, Room};
 use self::share::Allowance;
 use crate::config::{Breaker, Config, Limits, Packing, Strategy, Worker};
-use crate::definition::Tag;
+use crate::definition::{Tag, TaskDefinition};
 use crate::fargate::{MicroDollars, PriceList};
 use crate::plan::{
     Action, Alive, Bound, Call, ClientToken, Decision, Deferred, Group, Health, Idle, LaunchPlan,
@@ -195,11 +195,7 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
     if decision.launch == Containers::ZERO {
         return Ok(Action::Idle(Idle::Answered(Box::new(decision))));
     }
-    let network_mode = match recipe.base.view.network_mode.as_deref() {
-        Some("awsvpc") if worker.launch.network.is_none() => return Err(Refusal::NoNetwork),
-        Some("awsvpc") => NetworkMode::AwsVpc,
-        _ => NetworkMode::Other,
-    };
+    let network_mode = network_mode(recipe, worker)?;
     let (tasks, bound) = match facts.allowance {
         Some(Allowance { tasks, bound }) if tasks < packing.max_tasks => (tasks, bound),
         _ => (packing.max_tasks, TaskBound::MaxTasks),
@@ -230,6 +226,37 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
         hourly_price: hourly_price(facts, &packed),
         known: facts.own.alive.iter().map(|task| task.arn.clone()).collect::<BTreeSet<TaskArn>>(),
     })))
+}
+
+/// The same launch on another revision of its definition; `None` where that cannot take it over.
+/// The numbers stay: the calls that were made for the rest of the plan stay good.
+pub fn renew(
+    worker: &Worker,
+    launch: &LaunchPlan,
+    definition: &TaskDefinition,
+) -> Option<LaunchPlan> {
+    let recipe = Recipe::new(definition, worker.container.as_deref(), &worker.packing).ok()?;
+    let mut launch = launch.clone();
+    launch.network_mode = network_mode(&recipe, worker).ok()?;
+    for group in &mut launch.groups {
+        group.revision = revision(&recipe, group.containers_per_task).ok()?;
+    }
+    Some(launch)
+}
+
+fn revision(recipe: &Recipe<'_>, n: Containers) -> Result<Revision, Refusal> {
+    if n == Containers(1) {
+        return Ok(Revision::Base(recipe.base.arn.clone()));
+    }
+    Ok(Revision::Derived(Box::new(recipe.variant(n)?)))
+}
+
+fn network_mode(recipe: &Recipe<'_>, worker: &Worker) -> Result<NetworkMode, Refusal> {
+    match recipe.base.view.network_mode.as_deref() {
+        Some("awsvpc") if worker.launch.network.is_none() => Err(Refusal::NoNetwork),
+        Some("awsvpc") => Ok(NetworkMode::AwsVpc),
+        _ => Ok(NetworkMode::Other),
+    }
 }
 
 /// What the worker's last launches came to bounds the next one.
@@ -298,11 +325,7 @@ fn make_group(
     (containers_per_task, tasks): (Containers, Tasks),
     numbered: &mut impl Iterator<Item = usize>,
 ) -> Result<Group, Refusal> {
-    let revision = if containers_per_task == Containers(1) {
-        Revision::Base(facts.recipe.base.arn.clone())
-    } else {
-        Revision::Derived(Box::new(facts.recipe.variant(containers_per_task)?))
-    };
+    let revision = revision(&facts.recipe, containers_per_task)?;
     let (snapshot, worker) = (facts.snapshot, facts.worker);
     let named = (&snapshot.scaler, &worker.name, &snapshot.tick);
     let calls = batches(tasks).zip(numbered).map(|(tasks, number)| {

@@ -1,6 +1,5 @@
 //! The sentence: event, config, observe, decide, act, report.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,12 +10,12 @@ use tokio::time::Instant;
 use crate::act::{Acted, act};
 use crate::aws::{Aws, NoRegion};
 use crate::config::{Config, ConfigError, Source, SourceError};
-use crate::decide::decide;
+use crate::decide::{decide, renew};
 use crate::event::{Event, EventError, Mode};
 use crate::ledger::Ledger;
 use crate::observe::{observe, read_definitions};
+use crate::plan::{Action, Plan, WorkerPlan};
 use crate::report::Report;
-use crate::snapshot::Snapshot;
 use crate::units::{ScalerName, WorkerName};
 
 /// One deployment of the scaler, for the life of its process.
@@ -153,8 +152,8 @@ impl Scaler {
         let mode = if self.mode == Mode::DryRun { Mode::DryRun } else { event.mode };
         let acted = match mode {
             Mode::Launch => {
-                let acted = act(aws, plan).await;
-                let acted = act_again(aws, (&config, &snapshot), acted).await;
+                let mut acted = act(aws, plan).await;
+                act_again(aws, &config, &mut acted).await;
                 self.ledger.remember(&snapshot, &acted, Instant::now());
                 acted
             }
@@ -191,33 +190,35 @@ fn only(mut config: Config, only: &[WorkerName]) -> Result<Config, RunError> {
     Ok(config)
 }
 
-/// Somebody may have replaced a task definition since it was read. The workers that ECS refused are
-/// decided once more on definitions read anew; what was started for them already comes back by its
-/// tokens.
-async fn act_again(
-    aws: &Aws,
-    (config, snapshot): (&Config, &Snapshot),
-    mut acted: Vec<Acted>,
-) -> Vec<Acted> {
-    let stale = acted.iter().filter(|acted| acted.may_be_stale());
-    let stale: Vec<_> = stale.map(|acted| acted.plan.worker.clone()).collect();
-    if stale.is_empty() {
-        return acted;
-    }
-    let mut config = config.clone();
-    config.workers.retain(|worker| stale.contains(&worker.name));
-    config.refused.clear();
-    let mut snapshot = snapshot.clone();
-    snapshot.definitions.extend(read_definitions(&aws.read, config.workers.iter()).await);
-    let again = act(aws, decide(&config, &snapshot)).await;
-    let mut again: BTreeMap<_, _> =
-        again.into_iter().map(|acted| (acted.plan.worker.clone(), acted)).collect();
-    for acted in &mut acted {
-        if let Some(again) = again.remove(&acted.plan.worker) {
-            *acted = again;
+/// Somebody may have replaced a task definition since it was read. The calls that ECS refused are
+/// made once again, on revisions of definitions read anew.
+async fn act_again(aws: &Aws, config: &Config, acted: &mut [Acted]) {
+    let stale: Vec<_> = config
+        .workers
+        .iter()
+        .zip(acted.iter_mut())
+        .filter_map(|(worker, acted)| Some((worker, acted.stale_plan()?, acted)))
+        .collect();
+    let names = stale.iter().map(|(worker, ..)| *worker);
+    let definitions = read_definitions(&aws.read, names).await;
+    let mut renewed = Vec::new();
+    for (worker, plan, acted) in stale {
+        let definition = definitions.get(&worker.task_definition);
+        let plan = definition.and_then(|read| renew(worker, &plan, read.as_ref().ok()?));
+        match plan {
+            Some(plan) => {
+                let action = Action::Launch(Box::new(plan));
+                renewed.push((WorkerPlan { action, ..acted.plan.clone() }, acted));
+            }
+            None => acted.settle(),
         }
     }
-    acted
+    let (workers, acted): (Vec<_>, Vec<_>) = renewed.into_iter().unzip();
+    let order = (0..workers.len()).collect();
+    for (acted, mut again) in acted.into_iter().zip(act(aws, Plan { workers, order }).await) {
+        again.settle();
+        acted.replace_stale(again);
+    }
 }
 
 /// A schedule's event that comes late would act for a time that is gone.

@@ -27,18 +27,20 @@ impl Exhausted {
 }
 
 /// What is asked for after the first call of a worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Rest {
     All,
     /// There was no room for one task of this size.
     OtherSizes,
+    /// Its revision was refused.
+    Stale(CallError),
     /// Another delivery of the tick is in charge, or may become so.
     None,
 }
 
 /// What one planned call came to, over all rungs of the ladder.
-#[derive(Default)]
-pub(super) struct Called {
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Called {
     pub(super) tasks: Vec<StartedTask>,
     pub(super) adopted: Vec<TaskArn>,
     pub(super) failures: Vec<TaskFailure>,
@@ -98,6 +100,13 @@ impl Launch<'_> {
     }
 }
 
+/// ECS has no error of its own for a revision that is not ACTIVE any more.
+fn may_be_stale(error: &CallError) -> bool {
+    let code = error.code.as_deref();
+    error.trouble == Trouble::Refused
+        && matches!(code, Some("ClientException" | "InvalidParameterException"))
+}
+
 /// Whether an answer says that the account's quota is reached.
 fn is_quota(answer: &Result<Started, RunTaskError>) -> bool {
     let of = |reason: &str, detail| Shortage::of(reason, detail) == Shortage::Quota;
@@ -111,8 +120,22 @@ fn is_quota(answer: &Result<Started, RunTaskError>) -> bool {
 }
 
 impl Called {
+    /// A call that was not made because an earlier one was refused.
+    pub(super) fn refused(call: &Call, error: CallError) -> Self {
+        Self { missing: call.tasks, error: Some(error), ..Self::default() }
+    }
+
+    /// Whether ECS refused the revision and nothing is there: made again with another revision, the
+    /// call starts nothing twice.
+    pub(super) fn is_stale(&self) -> bool {
+        let nothing = self.tasks.is_empty() && self.adopted.is_empty() && !self.out_of_charge;
+        nothing && self.unanswered == Tasks::ZERO && self.error.as_ref().is_some_and(may_be_stale)
+    }
+
     pub(super) fn rest(&self) -> Rest {
-        if self.out_of_charge || self.error.is_some() {
+        if let (true, Some(error)) = (self.is_stale(), &self.error) {
+            Rest::Stale(error.clone())
+        } else if self.out_of_charge || self.error.is_some() {
             Rest::None
         } else if self.tasks.is_empty() {
             Rest::OtherSizes

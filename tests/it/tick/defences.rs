@@ -197,6 +197,30 @@ async fn a_revision_that_turned_inactive_in_between_is_resolved_once_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn only_the_calls_whose_revision_was_refused_are_made_again() {
+    let inactive = || Fault::Error(400, "ClientException", "TaskDefinition is inactive".to_owned());
+    for (refused, calls) in [("\"count\":10", [10, 10, 2]), ("\"count\":2", [10, 2, 2])] {
+        let (world, config) = one_worker(12);
+        world.fail_where("RunTask", refused, (1, inactive()));
+        let report = tick(&scaler(&world, &config), &world, 0).await;
+        let worker = only_worker(&report);
+        assert_eq!((worker.outcome, started(worker)), (Outcome::Launched, 12), "{refused}");
+        assert_eq!((&worker.failures, &worker.errors), (&vec![], &vec![]), "{refused}");
+        assert_eq!(batches(&world), calls);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_try_takes_no_more_of_what_all_workers_share() {
+    let (world, mut config) = workers(&[("a", 30), ("b", 20)]);
+    config["maxTasksPerTick"] = json!(5);
+    let inactive = Fault::Error(400, "ClientException", "TaskDefinition is inactive".to_owned());
+    world.fail_where("RunTask", "worker:a", (1, inactive));
+    let report = tick(&scaler(&world, &config), &world, 0).await;
+    assert_eq!(report.workers.iter().map(started).collect::<Vec<_>>(), [3, 2]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_registration_without_an_answer_is_looked_for_and_not_repeated() {
     let world = world_of(&["thumbnail"]);
     world.queue("thumbnail").visible(4);
@@ -299,6 +323,22 @@ async fn after_three_failures_one_canary_at_a_time_is_started_until_one_runs_wel
     assert!(only_worker(&running).breaker.is_some(), "it has only begun");
     let well = tick(&cold, &world, 8).await;
     assert_eq!((&only_worker(&well).breaker, started(only_worker(&well))), (&None, 48));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ended_while_a_tick_failed_is_known_to_the_next() {
+    let (world, config) = one_worker(5);
+    let (function, other) = (scaler(&world, &config), scaler(&world, &config));
+    let _ = tick(&function, &world, 0).await;
+    world.all_run();
+    world.all_end("EssentialContainerExited", "", Some(0));
+    world.fail("ListTasks", 1, Fault::Error(403, "AccessDeniedException", "no".to_owned()));
+    let failed = tick(&function, &world, 1).await;
+    assert_eq!(only_worker(&failed).outcome, Outcome::Held);
+    let _ = tick(&other, &world, 1).await;
+    world.all_end("TaskFailedToStart", "CannotPullContainerError", None);
+    let report = tick(&function, &world, 2).await;
+    assert_eq!(started(only_worker(&report)), 1, "a canary: five failed meanwhile");
 }
 
 #[tokio::test(start_paused = true)]
