@@ -108,6 +108,11 @@ impl Aws {
     pub fn calls(&self) -> u64 {
         self.calls.total()
     }
+
+    /// Answers since the process began that throttled a call, whether it was repeated or not.
+    pub fn throttles(&self) -> u64 {
+        self.read.pace.throttled()
+    }
 }
 
 impl ReadCloud {

@@ -4,6 +4,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
@@ -95,13 +96,14 @@ pub(super) struct About<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct Pace {
     limiters: Arc<Vec<(Rate, Option<RateLimiter>)>>,
+    throttled: Arc<AtomicU64>,
     no_call_after: Option<Instant>,
 }
 
 impl Default for Pace {
     fn default() -> Self {
         let limiters = Rate::ALL.into_iter().map(|rate| (rate, rate.limiter())).collect();
-        Self { limiters: Arc::new(limiters), no_call_after: None }
+        Self { limiters: Arc::new(limiters), throttled: Arc::default(), no_call_after: None }
     }
 }
 
@@ -109,7 +111,12 @@ impl Pace {
     /// The same rates for what starts no call after this, nor after what is set already.
     pub(super) fn until(&self, end: Instant) -> Self {
         let end = self.no_call_after.map_or(end, |earlier| earlier.min(end));
-        Self { limiters: self.limiters.clone(), no_call_after: Some(end) }
+        Self { no_call_after: Some(end), ..self.clone() }
+    }
+
+    /// Answers that said: too many requests. Those that were asked again are among them.
+    pub(super) fn throttled(&self) -> u64 {
+        self.throttled.load(Ordering::Relaxed)
     }
 
     /// Waits for so many turns.
@@ -153,6 +160,9 @@ impl Pace {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
+            if is_throttled(&error) {
+                self.throttled.fetch_add(1, Ordering::Relaxed);
+            }
             let trouble = trouble(&error);
             unanswered |= trouble == Trouble::Unanswered;
             let passes = match trouble {
@@ -217,31 +227,38 @@ fn out_of_time(about: About<'_>) -> CallError {
     }
 }
 
-/// Answers that say: nothing was done, ask again. The last three are a wrong clock's; the SDK takes
-/// the right time from the answer.
-const ASK_AGAIN: [&str; 8] = [
+/// Answers that say: too many requests, nothing was done.
+const THROTTLED: [&str; 5] = [
     "ThrottlingException",
     "Throttling",
     "RequestThrottled",
     "TooManyRequestsException",
     "RequestLimitExceeded",
-    "InvalidSignatureException",
-    "SignatureDoesNotMatch",
-    "RequestTimeTooSkewed",
 ];
+
+/// Answers to a wrong clock: nothing was done, and the SDK takes the right time from them.
+const WRONG_CLOCK: [&str; 3] =
+    ["InvalidSignatureException", "SignatureDoesNotMatch", "RequestTimeTooSkewed"];
+
+/// The API's name of an error, without its namespace.
+fn code<E: ProvideErrorMetadata>(error: &SdkError<E>) -> &str {
+    let code = error.code().unwrap_or_default();
+    code.rsplit('#').next().unwrap_or_default()
+}
+
+fn is_throttled<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    let status = error.raw_response().map(|answer| answer.status().as_u16());
+    status == Some(429) || THROTTLED.contains(&code(error))
+}
 
 /// What an error says about the call.
 pub(super) fn trouble<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Trouble {
     match error {
-        SdkError::ServiceError(service) => {
-            let code = error.code().unwrap_or_default();
-            let code = code.rsplit('#').next().unwrap_or_default();
-            match service.raw().status().as_u16() {
-                _ if ASK_AGAIN.contains(&code) => Trouble::Later,
-                429 => Trouble::Later,
-                500.. => Trouble::Unanswered,
-                _ => Trouble::Refused,
-            }
+        SdkError::ServiceError(_) if is_throttled(error) || WRONG_CLOCK.contains(&code(error)) => {
+            Trouble::Later
+        }
+        SdkError::ServiceError(service) if 500 <= service.raw().status().as_u16() => {
+            Trouble::Unanswered
         }
         SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
             Trouble::Unanswered
