@@ -12,6 +12,9 @@ use crate::shortage::Shortage;
 use crate::snapshot::Depth;
 use crate::units::{Containers, Messages, ScalerName, TaskArn, Tasks, WorkerName};
 
+/// The version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// The result of an invocation.
 #[must_use = "an unread report is not actionable"]
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -21,6 +24,8 @@ pub struct Report {
     pub tick: String,
     /// `SCALER_NAME`
     pub name: ScalerName,
+    /// What made it.
+    pub version: &'static str,
     /// Whether nothing was to be changed.
     pub dry_run: bool,
     /// One entry a worker.
@@ -185,8 +190,14 @@ impl Report {
             api_calls,
             milliseconds,
         };
-        let dry_run = mode == Mode::DryRun;
-        Self { tick: tick.to_string(), name: name.clone(), dry_run, workers, totals }
+        Self {
+            tick: tick.to_string(),
+            name: name.clone(),
+            version: VERSION,
+            dry_run: mode == Mode::DryRun,
+            workers,
+            totals,
+        }
     }
 
     /// The workers that failed, a line each; `None` when all were served.
@@ -206,6 +217,7 @@ impl Report {
         tracing::info!(
             tick = self.tick,
             scaler.name = self.name.as_str(),
+            version = self.version,
             dry_run = self.dry_run,
             workers,
             tasks.launched = launched_tasks.0,

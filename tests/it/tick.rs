@@ -342,6 +342,7 @@ async fn the_result_has_the_documented_shape() {
     let scaling = json!({"messagesPerContainer": 20, "maxContainers": 100});
     let config = config(&[worker("thumbnail", &scaling, &json!({"maxTasks": 1}))]);
     let mut report = tick(&scaler(&world, &config), &world, 0).await;
+    assert_eq!(std::mem::replace(&mut report.version, "1.2.3"), env!("CARGO_PKG_VERSION"));
     report.totals.milliseconds = 41;
     insta::assert_snapshot!(serde_json::to_string_pretty(&report).unwrap());
 }
