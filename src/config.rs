@@ -26,6 +26,20 @@ pub struct Config {
     pub refused: Vec<Refused>,
     /// The bounds of a tick over all workers.
     pub limits: Limits,
+    /// What becomes metrics.
+    pub metrics: Metrics,
+}
+
+/// What of a tick becomes metrics, which cost money: one for each worker and name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Metrics {
+    /// Every worker at every tick.
+    All,
+    /// A worker while it has messages or tasks, or needs somebody to look; and every tick.
+    #[default]
+    Busy,
+    /// Nothing.
+    Off,
 }
 
 /// The bounds of a tick over all workers.

@@ -84,7 +84,7 @@ impl EventError {
 const OWN_KEYS: [&str; 3] = ["scheduledTime", "dryRun", "only"];
 
 /// The keys of a configuration, which an invocation may bring beside its own.
-const CONFIG_KEYS: [&str; 9] = [
+const CONFIG_KEYS: [&str; 10] = [
     "workers",
     "cluster",
     "launch",
@@ -94,6 +94,7 @@ const CONFIG_KEYS: [&str; 9] = [
     "maxTasksPerHour",
     "deadlineMargin",
     "maxEventAge",
+    "metrics",
 ];
 
 impl Event {

@@ -159,6 +159,8 @@ pub struct Decision {
     pub policy: Policy,
     /// What the rule asks for.
     pub target: Target,
+    /// Containers that the packing gives each task, where the rule counts tasks; else one.
+    pub each: Containers,
     /// What is there.
     pub alive: Alive,
     /// What bounded the rule, in the order it was applied.
@@ -361,5 +363,26 @@ impl Decision {
     /// The messages that the rule is applied to.
     pub fn backlog(&self) -> Messages {
         self.visible.plus(self.held).plus(self.delayed)
+    }
+
+    /// What the rule asks for, in containers.
+    pub fn target_containers(&self) -> Containers {
+        match self.target {
+            Target::Containers(containers) => containers,
+            Target::Tasks(tasks) => tasks.containers(self.each),
+        }
+    }
+
+    /// Whether a bound of the operator keeps containers from messages that wait.
+    pub fn at_cap(&self) -> bool {
+        let is_cap = |bound: &Bound| match bound {
+            Bound::MaxContainers(_) | Bound::MaxTasks(_) | Bound::MaxLaunchPerTick(_) => true,
+            Bound::MinContainers(_)
+            | Bound::WaitingMessages(_)
+            | Bound::Canary(_)
+            | Bound::BackOff { .. } => false,
+        };
+        let waiting = self.visible.plus(self.delayed);
+        waiting != Messages::ZERO && self.bounds.iter().any(is_cap)
     }
 }

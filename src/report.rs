@@ -1,12 +1,16 @@
-//! What happened: the result of the invocation and one log line a worker. Nothing of a task
-//! definition is in either but the names of revisions.
+//! What happened: the result of the invocation, one log line a worker, and metrics. Nothing of a
+//! task definition is in any of them but the names of revisions.
 
+mod metrics;
 mod worker;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::act::Acted;
+use crate::config::Metrics;
 use crate::event::{Mode, Tick};
+use crate::log::VERBATIM;
 use crate::plan::Alive;
 use crate::shortage::Shortage;
 use crate::snapshot::Depth;
@@ -32,6 +36,25 @@ pub struct Report {
     pub workers: Vec<WorkerReport>,
     /// Over all workers.
     pub totals: Totals,
+    /// When the tick began.
+    #[serde(skip)]
+    pub at: Timestamp,
+    /// What of it becomes metrics.
+    #[serde(skip)]
+    pub wanted: Metrics,
+}
+
+/// What was measured of a tick.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Measured {
+    /// When it began.
+    pub at: Timestamp,
+    /// Requests sent to AWS, retries included.
+    pub api_calls: u64,
+    /// Of these, the ones that AWS throttled.
+    pub throttles: u64,
+    /// How long it took.
+    pub milliseconds: u64,
 }
 
 /// What happened to one worker.
@@ -57,6 +80,10 @@ pub struct WorkerReport {
     pub failures: Vec<Failed>,
     /// Containers that are owed and wait for the next tick.
     pub deferred: Containers,
+    /// Whether a bound of the configuration keeps containers from messages that wait; absent where
+    /// nothing had to be decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_cap: Option<bool>,
     /// Why only a canary is started; absent while the circuit breaker is closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub breaker: Option<String>,
@@ -101,6 +128,9 @@ pub struct DecisionReport {
     pub target: u32,
     /// What the policy counts.
     pub counts: Counts,
+    /// The target in containers, whatever the policy counts.
+    #[serde(skip)]
+    pub containers: Containers,
     /// Containers owed.
     pub launch: Containers,
     /// For a person to check.
@@ -165,6 +195,8 @@ pub struct Totals {
     pub failed_workers: usize,
     /// Requests sent to AWS, retries included.
     pub api_calls: u64,
+    /// Of these, the ones that AWS throttled.
+    pub throttles: u64,
     /// How long the tick took.
     pub milliseconds: u64,
 }
@@ -175,8 +207,9 @@ impl Report {
         (name, tick): (&ScalerName, &Tick),
         mode: Mode,
         acted: Vec<Acted>,
-        (api_calls, milliseconds): (u64, u64),
+        (wanted, measured): (Metrics, Measured),
     ) -> Self {
+        let Measured { at, api_calls, throttles, milliseconds } = measured;
         let workers: Vec<_> = acted.into_iter().map(|acted| worker::report(acted, mode)).collect();
         let launched = || workers.iter().flat_map(|worker| &worker.launched);
         let started = |launched: &Launched| Tasks::counted(launched.tasks.len());
@@ -188,6 +221,7 @@ impl Report {
                 .sum(),
             failed_workers: workers.iter().filter(|worker| worker.has_failed()).count(),
             api_calls,
+            throttles,
             milliseconds,
         };
         Self {
@@ -197,6 +231,8 @@ impl Report {
             dry_run: mode == Mode::DryRun,
             workers,
             totals,
+            at,
+            wanted,
         }
     }
 
@@ -210,8 +246,11 @@ impl Report {
         (0 < failed).then(|| format!("{failed} of {all} workers failed\n{}", lines.join("\n")))
     }
 
-    /// One line a worker, and one for the tick.
+    /// One line a worker and one for the tick, and the metrics in lines of their own.
     pub fn log(&self) {
+        for line in self.metrics() {
+            tracing::info!(target: VERBATIM, line);
+        }
         self.workers.iter().for_each(WorkerReport::log);
         let Totals { workers, launched_tasks, launched_containers, .. } = self.totals;
         tracing::info!(
@@ -224,6 +263,7 @@ impl Report {
             containers.launched = launched_containers.0,
             workers.failed = self.totals.failed_workers,
             api_calls = self.totals.api_calls,
+            api_calls.throttled = self.totals.throttles,
             duration_ms = self.totals.milliseconds,
             "tick done: {launched_tasks} tasks with {launched_containers} containers started"
         );

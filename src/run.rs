@@ -15,7 +15,7 @@ use crate::event::{Event, EventError, Mode};
 use crate::ledger::Ledger;
 use crate::observe::{observe, read_definitions};
 use crate::plan::{Action, Plan, WorkerPlan};
-use crate::report::Report;
+use crate::report::{Measured, Report};
 use crate::units::{ScalerName, WorkerName};
 
 /// One deployment of the scaler, for the life of its process.
@@ -144,7 +144,7 @@ impl Scaler {
         let aws = self.aws.as_ref().map_err(Clone::clone)?;
         let no_call_after = of.deadline.checked_sub(config.limits.deadline_margin);
         let aws = &aws.until(no_call_after.unwrap_or(started));
-        let calls_before = aws.calls();
+        let before = (aws.calls(), aws.throttles());
 
         let of_tick = (&self.name, &event.tick, of.now);
         let snapshot = observe(&aws.read, &config, &self.ledger, of_tick).await;
@@ -160,9 +160,13 @@ impl Scaler {
             Mode::DryRun => plan.workers.into_iter().map(Acted::not).collect(),
         };
 
-        let calls = aws.calls().saturating_sub(calls_before);
-        let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok(Report::new((&self.name, &event.tick), mode, acted, (calls, milliseconds)))
+        let measured = Measured {
+            at: of.now,
+            api_calls: aws.calls().saturating_sub(before.0),
+            throttles: aws.throttles().saturating_sub(before.1),
+            milliseconds: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        };
+        Ok(Report::new((&self.name, &event.tick), mode, acted, (config.metrics, measured)))
     }
 
     fn config_of(&self, event: &Event) -> Result<Config, RunError> {

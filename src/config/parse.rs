@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use self::launch::LaunchPart;
-use super::reader::{Fields, Problem, Problems, text, whole};
-use super::{Completion, Config, ConfigError, Limits, QueueRef, Refused, Worker};
+use super::reader::{Fields, Problem, Problems, one_of, text, whole};
+use super::{Completion, Config, ConfigError, Limits, Metrics, QueueRef, Refused, Worker};
 use crate::units::{ClusterName, Containers, Family, TaskDefinitionRef, Tasks, WorkerName};
 
 /// A configuration for a thousand workers is well below this.
@@ -53,10 +53,11 @@ impl Config {
     /// As [`Config::parse`].
     pub fn from_value(document: &Value) -> Result<Self, ConfigError> {
         let shared = Problems::default();
-        let mut limits = Limits::default();
+        let (mut limits, mut metrics) = (Limits::default(), Metrics::default());
         let workers = Fields::of(document, "", &shared).and_then(|mut fields| {
             let defaults = Defaults::read(&mut fields);
             limits = read_limits(&mut fields);
+            metrics = read_metrics(&mut fields);
             if !fields.has("workers") {
                 fields.problem("workers", "is missing; it is the list of your workers");
             }
@@ -77,6 +78,7 @@ impl Config {
             workers: good.into_iter().filter_map(|draft| draft.worker).collect(),
             refused: bad.into_iter().map(Draft::refused).collect(),
             limits,
+            metrics,
         })
     }
 }
@@ -108,6 +110,11 @@ fn read_limits(fields: &mut Fields<'_>) -> Limits {
             .optional("maxEventAge", duration_of(60..=86_400))
             .unwrap_or(least.max_event_age),
     }
+}
+
+fn read_metrics(fields: &mut Fields<'_>) -> Metrics {
+    let choices = one_of(&[("all", Metrics::All), ("busy", Metrics::Busy), ("off", Metrics::Off)]);
+    fields.optional("metrics", choices).unwrap_or_default()
 }
 
 /// A worker as far as it could be read.

@@ -44,6 +44,7 @@ pub(super) fn decide(
         delayed: delayed(scaling, &depth),
         policy: scaling.policy.clone(),
         target: Target::Containers(Containers::ZERO),
+        each: Containers(1),
         alive,
         bounds: Vec::new(),
         launch: Containers::ZERO,
@@ -55,11 +56,11 @@ pub(super) fn decide(
         Target::Tasks(target) => {
             let owed = target.minus(alive.tasks.minus(alive.stuck_tasks));
             let owed = decision.bound_tasks(owed, worker.packing.max_tasks);
-            let each = match worker.packing.strategy {
+            decision.each = match worker.packing.strategy {
                 Strategy::Spread => Containers(1),
                 Strategy::Dense | Strategy::Cheapest => per_task,
             };
-            decision.bound(owed.containers(each), scaling);
+            decision.bound(owed.containers(decision.each), scaling);
             // The minimum may ask for more containers than the owed tasks can hold.
             let tasks = owed.max(decision.launch.tasks_rounded_up(per_task));
             decision.launch_tasks = Some(tasks.min(Tasks(decision.launch.0)));

@@ -21,6 +21,7 @@ pub(super) fn report(acted: Acted, mode: Mode) -> WorkerReport {
         launched: Vec::new(),
         failures: Vec::new(),
         deferred: Containers::ZERO,
+        at_cap: None,
         breaker: breaker.map(|tripped| tripped.to_string()),
         stuck,
         errors: Vec::new(),
@@ -31,6 +32,7 @@ pub(super) fn report(acted: Acted, mode: Mode) -> WorkerReport {
         Action::Idle(idle @ Idle::Superseded) => report.warnings.push(idle.to_string()),
         Action::Idle(Idle::Answered(decision)) => {
             let why = decision.to_string();
+            report.at_cap = Some(decision.at_cap());
             report.decision = Some(report_decision(&decision, why));
         }
         Action::Hold(error) => {
@@ -43,6 +45,7 @@ pub(super) fn report(acted: Acted, mode: Mode) -> WorkerReport {
         }
         Action::Launch(plan) => {
             report.decision = Some(report_decision(&plan.decision, plan.to_string()));
+            report.at_cap = Some(plan.decision.at_cap() || plan.deferred.is_some());
             report.deferred = plan.deferred.as_ref().map(|d| d.containers).unwrap_or_default();
             match mode {
                 Mode::DryRun => report_planned(&mut report, &plan),
@@ -76,7 +79,14 @@ fn report_decision(decision: &Decision, why: String) -> DecisionReport {
         Target::Containers(containers) => (containers.0, Counts::Containers),
         Target::Tasks(tasks) => (tasks.0, Counts::Tasks),
     };
-    DecisionReport { backlog: decision.backlog(), target, counts, launch: decision.launch, why }
+    DecisionReport {
+        backlog: decision.backlog(),
+        target,
+        counts,
+        containers: decision.target_containers(),
+        launch: decision.launch,
+        why,
+    }
 }
 
 fn report_planned(report: &mut WorkerReport, plan: &LaunchPlan) {

@@ -11,6 +11,8 @@ mod fuzz;
 #[cfg(test)]
 mod keda;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod plans;
 #[cfg(test)]
 mod readme;

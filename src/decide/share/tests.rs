@@ -15,6 +15,7 @@ fn owed(name: usize, tasks: u32, messages: u64) -> WorkerPlan {
         delayed: Messages(0),
         policy: Policy::MessagesPerContainer(Messages(1)),
         target: Target::Containers(Containers(tasks)),
+        each: Containers(1),
         alive: Alive::default(),
         bounds: Vec::new(),
         launch: Containers(tasks),

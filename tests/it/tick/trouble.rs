@@ -322,6 +322,10 @@ async fn each_worker_has_one_log_line_and_the_tick_one() {
 
     let lines = lines.text();
     let lines: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let (metrics, lines): (Vec<_>, Vec<_>) =
+        lines.into_iter().partition(|line| line.get("_aws").is_some());
+    assert_eq!(metrics.len(), 4, "three workers that are not quiet, and the tick");
+    assert!(metrics.iter().all(|line| line.get("level").is_none()), "EMF is a line of its own");
     let [idle, launched, held, partial, tick] = lines.as_slice() else { panic!("{lines:#?}") };
     assert_eq!((&idle["level"], &idle["message"]), (&json!("INFO"), &json!("worker a: Idle")));
     assert_eq!((&idle["queue.visible"], idle.get("error")), (&json!(0), None));
