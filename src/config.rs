@@ -3,6 +3,7 @@
 //! Pure but for [`Source::read`]. A mistake in one worker refuses that worker and no other; a
 //! mistake in what all share refuses the file. Either way every mistake is told at once.
 
+mod minimum;
 mod parse;
 pub(crate) mod reader;
 mod source;
@@ -14,6 +15,7 @@ use crate::units::{
     ClusterName, Containers, CpuUnits, Messages, TaskDefinitionRef, Tasks, WorkerName,
 };
 
+pub use minimum::{Floor, Minimum, Window};
 pub use reader::Problem;
 pub use source::{Source, SourceError};
 
@@ -107,7 +109,7 @@ pub struct Scaling {
     /// The rule from backlog to target.
     pub policy: Policy,
     /// Containers that are kept even when the queue is empty.
-    pub min_containers: Containers,
+    pub min_containers: Minimum,
     /// Containers that are never exceeded.
     pub max_containers: Containers,
     /// Containers that one tick may start.

@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use self::packing::{Packed, Room};
 use self::share::Allowance;
 use crate::config::{Breaker, Config, Limits, Packing, Strategy, Worker};
@@ -23,7 +25,7 @@ use crate::plan::{
 use crate::snapshot::{
     ClusterTasks, ContainerStatus, Depth, Ended, Queue, Read, ReadError, Snapshot, Task,
 };
-use crate::units::{Containers, TaskArn, Tasks};
+use crate::units::{Containers, Messages, TaskArn, Tasks};
 use crate::variant::{MOST_CONTAINERS, Obstacle, Recipe};
 
 /// Source: ECS API, `RunTaskRequest.count`.
@@ -73,10 +75,11 @@ fn allowance(limits: &Limits, snapshot: &Snapshot) -> Allowance {
 }
 
 /// Whether anything can be owed at this depth. If not, nothing else has to be read: a container
-/// is started for a message that waits, or for the minimum.
-pub fn can_owe(worker: &Worker, depth: &Depth) -> bool {
+/// is started for a message that waits, or for the minimum of this time.
+pub fn can_owe(worker: &Worker, depth: &Depth, now: Timestamp) -> bool {
     let scaling = &worker.scaling;
-    demand::waiting(scaling, depth).0 != 0 || scaling.min_containers != Containers::ZERO
+    let minimum = || scaling.min_containers.at(now).containers;
+    demand::waiting(scaling, depth) != Messages::ZERO || minimum() != Containers::ZERO
 }
 
 fn decide_worker(asked: (&Worker, Option<Allowance>), snapshot: &Snapshot) -> WorkerPlan {
@@ -94,7 +97,7 @@ fn decide_action(
     let queue = *read(&snapshot.queues, &worker.name, "GetQueueAttributes")?;
     plan.depth = Some(queue.depth);
     plan.health.redrive = queue.redrive;
-    if !can_owe(worker, &queue.depth) {
+    if !can_owe(worker, &queue.depth, snapshot.now) {
         return Ok(Action::NONE);
     }
     let tasks = read(&snapshot.tasks, &worker.cluster, "ListTasks")?;
@@ -190,7 +193,8 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
     let Facts { worker, queue, alive, recipe, .. } = facts;
     let packing = &worker.packing;
     let (per_task, obstacle) = containers_per_task(recipe, packing)?;
-    let mut decision = demand::decide(worker, queue.depth, *alive, per_task);
+    let minimum = worker.scaling.min_containers.at(facts.snapshot.now);
+    let mut decision = demand::decide(worker, (queue.depth, minimum), *alive, per_task);
     restrain(&mut decision, facts);
     if decision.launch == Containers::ZERO {
         return Ok(Action::Idle(Idle::Answered(Box::new(decision))));
@@ -267,7 +271,7 @@ fn restrain(decision: &mut Decision, facts: &Facts<'_>) {
     let state = (queue.redrive, queue.depth.total(), own.ended.as_slice());
     let back_off = health::back_off(round, state, snapshot.now);
     if let (Some((fruitless, wait)), None) = (back_off, &health.breaker) {
-        let minimum = worker.scaling.min_containers.minus(alive.capacity());
+        let minimum = decision.minimum.containers.minus(alive.capacity());
         decision.restrain(minimum, Bound::BackOff { fruitless, wait });
     }
     if health.breaker.is_some() {

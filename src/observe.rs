@@ -32,7 +32,7 @@ pub async fn observe(
     let queues = read_queues(cloud, &config.workers).await;
     let can_owe = |worker: &&Worker| {
         let queue = queues.get(&worker.name).and_then(|queue| queue.as_ref().ok());
-        queue.is_some_and(|queue| can_owe(worker, &queue.depth))
+        queue.is_some_and(|queue| can_owe(worker, &queue.depth, now))
     };
     let busy: Vec<_> = config.workers.iter().filter(can_owe).collect();
     let clusters: BTreeSet<_> = busy.iter().map(|worker| &worker.cluster).collect();

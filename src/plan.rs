@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::config::{Launch, Policy, Problem};
+use crate::config::{Floor, Launch, Policy, Problem};
 use crate::definition::Tag;
 use crate::event::Tick;
 use crate::fargate::MicroDollars;
@@ -161,6 +161,8 @@ pub struct Decision {
     pub target: Target,
     /// Containers that the packing gives each task, where the rule counts tasks; else one.
     pub each: Containers,
+    /// What is kept at this time even when nothing waits.
+    pub minimum: Floor,
     /// What is there.
     pub alive: Alive,
     /// What bounded the rule, in the order it was applied.
@@ -181,10 +183,15 @@ pub enum Target {
 }
 
 /// What made a launch larger or smaller than the rule asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bound {
     /// `minContainers` asks for more.
-    MinContainers(Containers),
+    MinContainers {
+        /// So many more than are alive.
+        containers: Containers,
+        /// The window that asks for them.
+        window: Option<String>,
+    },
     /// `maxContainers` leaves room for this many.
     MaxContainers(Containers),
     /// So many visible messages are left to those that are not started yet: more containers would
@@ -377,7 +384,7 @@ impl Decision {
     pub fn at_cap(&self) -> bool {
         let is_cap = |bound: &Bound| match bound {
             Bound::MaxContainers(_) | Bound::MaxTasks(_) | Bound::MaxLaunchPerTick(_) => true,
-            Bound::MinContainers(_)
+            Bound::MinContainers { .. }
             | Bound::WaitingMessages(_)
             | Bound::Canary(_)
             | Bound::BackOff { .. } => false,

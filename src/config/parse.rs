@@ -1,6 +1,7 @@
 //! From a document to a checked [`Config`]: which keys there are and what each may hold.
 
 mod launch;
+mod minimum;
 mod scaling;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,9 @@ const LONGEST_FAMILY: usize = 250;
 
 /// A slip of the keyboard stays affordable.
 const MOST_TASKS: u32 = 100_000;
+
+/// No worker may ask for more, for the same reason.
+const MOST_CONTAINERS: u32 = 100_000;
 
 /// What the file says once for all workers.
 struct Defaults {

@@ -1,6 +1,6 @@
 //! How many containers a backlog asks for. Pure.
 
-use crate::config::{Delayed, Policy, Scaling, Strategy, Worker};
+use crate::config::{Delayed, Floor, Policy, Scaling, Strategy, Worker};
 use crate::plan::{Alive, Bound, Decision, Target};
 use crate::snapshot::Depth;
 use crate::units::{Containers, Messages, Tasks};
@@ -31,7 +31,7 @@ fn delayed(scaling: &Scaling, depth: &Depth) -> Messages {
 /// worker come back as visible ones.
 pub(super) fn decide(
     worker: &Worker,
-    depth: Depth,
+    (depth, minimum): (Depth, Floor),
     alive: Alive,
     per_task: Containers,
 ) -> Decision {
@@ -45,6 +45,7 @@ pub(super) fn decide(
         policy: scaling.policy.clone(),
         target: Target::Containers(Containers::ZERO),
         each: Containers(1),
+        minimum,
         alive,
         bounds: Vec::new(),
         launch: Containers::ZERO,
@@ -92,14 +93,15 @@ impl Decision {
     /// What is owed within the operator's bounds; those that made a difference are noted.
     fn bound(&mut self, owed: Containers, scaling: &Scaling) {
         let alive = self.alive;
-        let floor = scaling.min_containers.minus(alive.capacity());
+        let floor = self.minimum.containers.minus(alive.capacity());
         let room = scaling.max_containers.minus(alive.containers);
         let starting = Messages(u64::from(alive.capacity().minus(alive.running).0));
         let waiting = self.visible.plus(self.delayed).minus(starting);
         self.launch = owed;
         if self.launch < floor {
             self.launch = floor;
-            self.bounds.push(Bound::MinContainers(floor));
+            let window = self.minimum.window.clone();
+            self.bounds.push(Bound::MinContainers { containers: floor, window });
         }
         let per_tick = scaling.max_launch_per_tick.unwrap_or(self.launch);
         for (most, bound) in [

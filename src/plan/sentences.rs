@@ -74,7 +74,10 @@ fn counted(n: u32, noun: &str) -> String {
 impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MinContainers(n) => write!(f, "minContainers asks for {n}"),
+            Self::MinContainers { containers, window } => {
+                write!(f, "minContainers asks for {containers}")?;
+                window.as_ref().map_or(Ok(()), |window| write!(f, " ({window})"))
+            }
             Self::MaxContainers(n) => write!(f, "maxContainers leaves room for {n}"),
             Self::WaitingMessages(n) => write!(f, "only {n} messages are left for new ones"),
             Self::MaxTasks(n) => write!(f, "maxTasks allows {n}"),

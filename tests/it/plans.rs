@@ -60,7 +60,11 @@ prop_compose! {
             json!({"steps": [{"depth": 1, "containers": 3}, {"depth": 50, "containers": 40}]}),
             json!({"steps": [{"depth": 1, "tasks": 2}, {"depth": 20, "tasks": 15}]}),
         ]),
-        min in select(vec![0, 0, 3]),
+        min in select(vec![
+            json!(0), json!(3),
+            json!([{"containers": 1}, {"cron": "0 0 1 1 *", "for": "1h", "containers": 4}]),
+            json!([{"cron": "1 0 1 1 *", "for": "1h", "containers": 4}]),
+        ]),
         per_tick in prop::option::of(1_u32..60),
         strategy in select(vec!["spread", "dense", "cheapest"]),
         completion in select(vec!["all", "any"]),
@@ -69,7 +73,7 @@ prop_compose! {
     ) -> Config {
         let mut scaling = scaling;
         scaling["maxContainers"] = json!(MAX);
-        scaling["minContainers"] = json!(min);
+        scaling["minContainers"] = min;
         if let Some(per_tick) = per_tick {
             scaling["maxLaunchPerTick"] = json!(per_tick);
         }

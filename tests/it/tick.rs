@@ -151,6 +151,28 @@ async fn an_empty_queue_costs_one_call() {
     assert_eq!(report.totals.api_calls, 1);
 }
 
+/// The world begins at 21:00 by UTC, when it is 22:00 in Berlin.
+#[tokio::test(start_paused = true)]
+async fn a_window_keeps_its_minimum_while_it_is_open_and_costs_nothing_before() {
+    let world = world_of(&["a"]);
+    let night = json!([{"cron": "5 22 * * *", "for": "8h", "timeZone": "Europe/Berlin",
+        "containers": 2}]);
+    let scaling = json!({"messagesPerContainer": 1, "minContainers": night});
+    let mut document = config(&[worker("a", &scaling, &json!({}))]);
+    document["workers"][0]["queue"] =
+        json!("https://sqs.eu-central-1.amazonaws.com/123456789012/a");
+    let function = scaler(&world, &document);
+    let before = tick(&function, &world, 4).await;
+    assert_eq!((only_worker(&before).outcome, before.totals.api_calls), (Outcome::Idle, 1));
+    let opens = tick(&function, &world, 5).await;
+    assert_eq!(opens.totals.launched_containers, Containers(2));
+    let why = &only_worker(&opens).decision.as_ref().unwrap().why;
+    let told = "minContainers asks for 2 (`5 22 * * *` Europe/Berlin for 8h)";
+    assert!(why.contains(told), "{why}");
+    let after = tick(&function, &world, 5 + 8 * 60).await;
+    assert_eq!(only_worker(&after).outcome, Outcome::Idle);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_warm_function_knows_the_queues_url() {
     let world = world_of(&["thumbnail"]);

@@ -5,16 +5,14 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::super::reader::{Fields, boolean, one_of, text, whole};
-use super::super::{Breaker, Completion, Delayed, Packing, Policy, Scaling, Strategy};
-use super::{duration, duration_of, seconds};
+use super::super::{Breaker, Completion, Delayed, Minimum, Packing, Policy, Scaling, Strategy};
+use super::minimum::read_minimum;
+use super::{MOST_CONTAINERS, duration, duration_of, seconds};
 use crate::units::{Containers, CpuUnits, Messages, Tasks};
 
 /// Ten, because ECS takes no more containers in a task definition, nor more tasks in one call.
 /// Source: ECS service quotas, "Containers per task definition", "Tasks launched per run-task".
 const TEN: u32 = 10;
-
-/// No worker may ask for more, so that a slip of the keyboard stays affordable.
-const MOST: u32 = 100_000;
 
 /// The cap of a worker that names none.
 const DEFAULT_MAX_CONTAINERS: Containers = Containers(100);
@@ -63,7 +61,7 @@ pub(super) fn read_packing(
             fields.optional("completion", completions).unwrap_or(packing.completion);
         packing.max_containers_per_task =
             fields.optional("maxContainersPerTask", per_task(packing.completion)).map(Containers);
-        max_tasks = fields.optional("maxTasks", whole(1..=MOST)).map(Tasks);
+        max_tasks = fields.optional("maxTasks", whole(1..=MOST_CONTAINERS)).map(Tasks);
         let cpu = fields.optional("maxTaskCpu", whole(256..=LARGEST_CPU)).map(CpuUnits);
         packing.max_task_cpu = cpu.unwrap_or(packing.max_task_cpu);
         let image = fields.optional("watcherImage", text(255));
@@ -111,22 +109,23 @@ pub(super) fn read_scaling(worker: &mut Fields<'_>, packing: &Chosen) -> Option<
     }
     let mut fields = worker.object("scaling")?;
     let policy = read_policy(&mut fields, packing);
-    let min = fields.optional("minContainers", whole(0..=MOST)).map(Containers);
-    let max = fields.optional("maxContainers", whole(1..=MOST)).map(Containers);
-    let max_launch = fields.optional("maxLaunchPerTick", whole(1..=MOST)).map(Containers);
-    let in_flight = fields.optional("inFlightPerContainer", whole(1..=MOST));
+    let min = read_minimum(&mut fields);
+    let max = fields.optional("maxContainers", whole(1..=MOST_CONTAINERS)).map(Containers);
+    let max_launch =
+        fields.optional("maxLaunchPerTick", whole(1..=MOST_CONTAINERS)).map(Containers);
+    let in_flight = fields.optional("inFlightPerContainer", whole(1..=MOST_CONTAINERS));
     let count_delayed = fields.optional("countDelayed", boolean);
     let stuck_after = fields.optional("stuckAfter", duration_of(120..=86_400));
     let breaker = fields.optional("circuitBreaker", boolean);
-    let min = min.unwrap_or_default();
+    let most = min.as_ref().map(Minimum::most).unwrap_or_default();
     let max = max.or_else(|| policy.as_ref().map(|policy| default_max(policy, packing)));
-    if let Some(max) = max.filter(|max| *max < min) {
-        fields.problem("minContainers", format!("is {min}, more than maxContainers, {max}"));
+    if let Some(max) = max.filter(|max| *max < most) {
+        fields.problem("minContainers", format!("is {most}, more than maxContainers, {max}"));
     }
     fields.finish();
     Some(Scaling {
         policy: policy?,
-        min_containers: min,
+        min_containers: min?,
         max_containers: max?,
         max_launch_per_tick: max_launch,
         in_flight_per_container: Messages(u64::from(in_flight.unwrap_or(1))),
@@ -192,8 +191,8 @@ fn read_steps(fields: &mut Fields<'_>, packing: &Chosen) -> Option<Policy> {
     for (path, value) in &members {
         let Some(mut step) = fields.member(value, path) else { continue };
         let depth = step.required("depth", whole(1..=u32::MAX)).map(|d| Messages(u64::from(d)));
-        let of_tasks = step.optional("tasks", whole(1..=MOST)).map(Tasks);
-        let of_containers = step.optional("containers", whole(1..=MOST)).map(Containers);
+        let of_tasks = step.optional("tasks", whole(1..=MOST_CONTAINERS)).map(Tasks);
+        let of_containers = step.optional("containers", whole(1..=MOST_CONTAINERS)).map(Containers);
         if step.has("tasks") == step.has("containers") {
             step.problem("tasks", "a step has either tasks or containers");
         }

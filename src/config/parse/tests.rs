@@ -118,6 +118,47 @@ fn numbers_that_no_one_can_mean_are_refused() {
 }
 
 #[test]
+fn a_window_that_nobody_can_mean_is_refused() {
+    let office = json!({"cron": "0 8 * * 1-5", "for": "10h", "containers": 2});
+    let but = |key: &str, value: Value| {
+        let mut window = office.clone();
+        window[key] = value;
+        json!([window])
+    };
+    let without = |key: &str| {
+        let mut window = office.clone();
+        window.as_object_mut().unwrap().remove(key);
+        json!([window])
+    };
+    let strange = [
+        json!("2"),
+        json!([]),
+        json!([3]),
+        json!([{}]),
+        without("for"),
+        without("cron"),
+        without("containers"),
+        but("cron", json!("0 8 * *")),
+        but("cron", json!("0 0 8 * * 1-5")),
+        but("cron", json!("0 8 * * MON-FRY")),
+        but("cron", json!("0 8 30 2 *")),
+        but("for", json!("30s")),
+        but("for", json!("745h")),
+        but("timeZone", json!("Europe/Berlim")),
+        but("containers", json!(101)),
+        but("contaniers", json!(1)),
+    ];
+    let problems: Vec<_> = strange
+        .into_iter()
+        .map(|minimum| {
+            let scaling = json!({"messagesPerContainer": 1, "minContainers": minimum});
+            problems_of_worker(&json!({ "scaling": scaling }))
+        })
+        .collect();
+    insta::assert_snapshot!(problems.join("\n"));
+}
+
+#[test]
 fn names_that_aws_would_refuse_are_refused() {
     let cases = [
         json!({"queue": "x".repeat(81)}),

@@ -3,8 +3,11 @@ use proptest::prelude::{
 };
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
 use super::*;
-use crate::config::{Breaker, Completion, Launch, Packing, QueueRef};
+use crate::config::{Breaker, Completion, Launch, Minimum, Packing, QueueRef, Window};
 use crate::units::{ClusterName, CpuUnits, TaskDefinitionRef, WorkerName};
 
 fn worker(policy: Policy) -> Worker {
@@ -16,7 +19,7 @@ fn worker(policy: Policy) -> Worker {
         container: None,
         scaling: Scaling {
             policy,
-            min_containers: Containers(0),
+            min_containers: Minimum::default(),
             max_containers: Containers(1000),
             max_launch_per_tick: None,
             in_flight_per_container: Messages(1),
@@ -40,6 +43,12 @@ fn per_container(messages: u64) -> Worker {
     worker(Policy::MessagesPerContainer(Messages(messages)))
 }
 
+/// With the minimum of a worker that has no windows.
+fn decide(worker: &Worker, depth: Depth, alive: Alive, per_task: Containers) -> Decision {
+    let minimum = worker.scaling.min_containers.at(Timestamp::UNIX_EPOCH);
+    super::decide(worker, (depth, minimum), alive, per_task)
+}
+
 fn depth(visible: u64, in_flight: u64) -> Depth {
     Depth { visible: Messages(visible), in_flight: Messages(in_flight), delayed: Messages(0) }
 }
@@ -54,7 +63,7 @@ fn alive(running: u32, starting: u32) -> Alive {
 #[test]
 fn the_demand_table_holds() {
     let minimum_of_two = |mut worker: Worker| {
-        worker.scaling.min_containers = Containers(2);
+        worker.scaling.min_containers = Containers(2).into();
         worker
     };
     let one = || per_container(1);
@@ -102,7 +111,7 @@ fn what_is_starting_will_take_its_messages() {
 #[test]
 fn a_bound_that_changes_nothing_is_not_told() {
     let mut exact = per_container(1);
-    exact.scaling.min_containers = Containers(5);
+    exact.scaling.min_containers = Containers(5).into();
     exact.scaling.max_containers = Containers(5);
     exact.scaling.max_launch_per_tick = Some(Containers(5));
     let steps = worker(Policy::StepsOfTasks(vec![(Messages(1), Tasks(10))]));
@@ -152,7 +161,18 @@ fn the_sum_can_be_read_and_checked() {
     let mut greedy = per_container(1);
     greedy.scaling.in_flight_per_container = Messages(10);
     let mut warm = per_container(5);
-    warm.scaling.min_containers = Containers(2);
+    warm.scaling.min_containers = Containers(2).into();
+    let mut office = per_container(5);
+    office.scaling.min_containers = Minimum {
+        always: Containers(1),
+        windows: vec![Window {
+            begins: "0 8 * * 1-5".parse().unwrap(),
+            zone: TimeZone::get("Europe/Berlin").unwrap(),
+            lasts: SignedDuration::from_hours(10),
+            containers: Containers(4),
+        }],
+    };
+    let in_the_office = office.scaling.min_containers.at("2026-11-20T09:00:00Z".parse().unwrap());
     let cases = [
         decide(&per_container(20), depth(57, 3), alive(1, 0), Containers(9)),
         decide(&drain, depth(100, 0), alive(2, 1), Containers(9)),
@@ -161,6 +181,8 @@ fn the_sum_can_be_read_and_checked() {
         decide(&many, depth(50, 0), alive(1, 0), Containers(9)),
         decide(&greedy, depth(5, 20), alive(2, 3), Containers(9)),
         decide(&warm, depth(0, 0), alive(0, 0), Containers(9)),
+        super::decide(&office, (depth(2, 0), in_the_office), alive(1, 0), Containers(9)),
+        decide(&office, depth(0, 0), alive(0, 0), Containers(9)),
     ];
     let sums: Vec<_> = cases.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(sums.join("\n"));
@@ -185,7 +207,7 @@ prop_compose! {
     ) -> Worker {
         let mut worker = worker(policy);
         worker.scaling.max_containers = Containers(max);
-        worker.scaling.min_containers = Containers(min.min(max));
+        worker.scaling.min_containers = Containers(min.min(max)).into();
         worker.scaling.max_launch_per_tick = per_tick.map(Containers);
         worker.scaling.in_flight_per_container = Messages(holds);
         worker.packing.strategy = strategy;
@@ -207,7 +229,7 @@ proptest! {
             decision.launch == Containers(0) || after <= scaling.max_containers, "{decision}");
         prop_assert!(
             scaling.max_launch_per_tick.is_none_or(|most| decision.launch <= most), "{decision}");
-        let floor = scaling.min_containers.minus(alive.containers);
+        let floor = scaling.min_containers.always.minus(alive.containers);
         prop_assert!(decision.launch <= Messages(visible).as_containers().max(floor), "{decision}");
     }
 

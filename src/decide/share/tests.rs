@@ -1,7 +1,7 @@
 use proptest::prelude::{prop, prop_assert, prop_assert_eq, proptest};
 
 use super::*;
-use crate::config::Policy;
+use crate::config::{Floor, Policy};
 use crate::plan::{Alive, Call, Decision, LaunchPlan, Marks, NetworkMode, Revision, Target};
 use crate::units::{ClusterName, Containers, Messages, RevisionArn, ScalerName};
 
@@ -16,6 +16,7 @@ fn owed(name: usize, tasks: u32, messages: u64) -> WorkerPlan {
         policy: Policy::MessagesPerContainer(Messages(1)),
         target: Target::Containers(Containers(tasks)),
         each: Containers(1),
+        minimum: Floor::default(),
         alive: Alive::default(),
         bounds: Vec::new(),
         launch: Containers(tasks),
