@@ -3,6 +3,9 @@
 #[cfg(test)]
 mod alone;
 #[cfg(test)]
+#[cfg(feature = "cli")]
+mod cli;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod events;

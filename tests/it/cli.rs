@@ -1,0 +1,73 @@
+//! The command line as a person uses it.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+fn queue_scaler(arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_queue-scaler"))
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that does not read its input may have ended by now.
+    drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
+    child.wait_with_output().unwrap()
+}
+
+/// The exit code, and what went to standard output and to standard error.
+fn seen(arguments: &[&str], input: &str) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = queue_scaler(arguments, input);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+const MISTAKES: &str = "
+cluster: jobs
+workers:
+  - {name: a, queue: a, taskDefinition: a, scaling: {messagesPerContainer: 0, maxContaniers: 5}}
+  - {name: b, queue: b, taskDefinition: b, scaling: {messagesPerContainer: 1}}
+  - {name: c, queue: b, taskDefinition: c, scaling: {messagesPerContainer: 1}}
+";
+
+#[test]
+fn the_shipped_configuration_is_valid() {
+    let expected = (0, "workers.yaml: valid, 3 workers\n".to_owned(), String::new());
+    assert_eq!(seen(&["validate"], ""), expected);
+    assert_eq!(seen(&["validate", "workers.yaml"], ""), expected);
+}
+
+#[test]
+fn every_mistake_is_a_line_with_its_place() {
+    let (code, stdout, stderr) = seen(&["validate", "-"], MISTAKES);
+    assert_eq!((code, stdout.as_str()), (1, ""));
+    insta::assert_snapshot!(stderr);
+}
+
+#[test]
+fn what_is_no_configuration_at_all_is_one_line() {
+    for text in ["", "workers: [", "\tworkers: 1", "[]", "a: 1\na: 2\n"] {
+        let (code, stdout, stderr) = seen(&["validate", "-"], text);
+        assert_eq!((code, stdout.as_str(), stderr.lines().count()), (1, "", 1), "{stderr}");
+        assert!(stderr.starts_with("-: "), "{stderr}");
+    }
+}
+
+#[test]
+fn a_wrong_call_is_told_from_a_wrong_file() {
+    for arguments in [&["validate", "no/such.yaml"][..], &["valdiate"], &[], &["validate", "--all"]]
+    {
+        let (code, stdout, stderr) = seen(arguments, "");
+        assert_eq!((code, stdout.as_str()), (2, ""), "{arguments:?}");
+        assert!(!stderr.is_empty(), "{arguments:?}");
+    }
+    assert!(seen(&["validate", "no/such.yaml"], "").2.contains("no/such.yaml"));
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    let version = concat!("queue-scaler ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(seen(&["--version"], ""), (0, version.to_owned(), String::new()));
+}
