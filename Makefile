@@ -25,7 +25,7 @@ emulator: $(VENV) ## a local AWS to try `cargo lambda watch` on, until Ctrl-C
 	$(VENV)/bin/python tests/local/emulator.py .tools/emulator.env
 
 test: $(VENV) $(BUSYBOX) ## run all tests
-	cargo test --locked
+	cargo test --locked --all-features
 	$(VENV)/bin/python -m pytest -q tests/local
 
 soak: ## run seeds in which everything goes wrong (SEEDS=2000, or SEED=17 with its event log)
@@ -37,8 +37,8 @@ ablation: ## take each defence away and see who notices; rewrites docs/reliabili
 
 check: $(VENV) $(CARGO_DENY) ## format, lints, documentation, licences, template
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- --deny warnings
-	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --no-deps --document-private-items --quiet
+	cargo clippy --locked --all-targets --all-features -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --all-features --no-deps --document-private-items --quiet
 	$(CARGO_DENY) --locked check --hide-inclusion-graph bans licenses sources
 	./tools/advisories.sh $(CARGO_DENY)
 	$(VENV)/bin/cfn-lint template.yaml
