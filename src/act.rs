@@ -18,10 +18,10 @@ use self::revisions::{Found, Revisions, Superseded};
 use crate::aws::{Aws, StartedTask, TaskFailure};
 use crate::plan::{Action, Call, Group, LaunchPlan, Plan, Revision, WorkerPlan};
 use crate::snapshot::{CallError, ReadError};
-use crate::units::{Containers, RevisionArn, TaskArn, Tasks};
+use crate::units::{Containers, Family, RevisionArn, TaskArn, Tasks};
 
 /// Workers served at once.
-const AT_ONCE: usize = 32;
+const AT_ONCE: usize = 64;
 
 /// What was done for one worker.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +37,8 @@ pub struct Acted {
 pub struct GroupOutcome {
     /// The revision that was run, where there was one to run.
     pub revision: Option<RevisionArn>,
+    /// Its content, where it is a derived one.
+    pub derived: Option<Derived>,
     /// Worker containers in each task.
     pub containers_per_task: Containers,
     /// Whether the revision was registered now.
@@ -59,6 +61,17 @@ pub struct GroupOutcome {
     /// replaced it since it was read. They are in no other field until they are made again or
     /// settled.
     pub stale: Vec<(Call, Called)>,
+}
+
+/// What tells a derived revision from another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Derived {
+    /// Its family.
+    pub family: Family,
+    /// What it is derived from.
+    pub base: RevisionArn,
+    /// Of its content.
+    pub digest: String,
 }
 
 impl Acted {
@@ -87,10 +100,11 @@ impl Acted {
         self.groups.extend(again.groups);
     }
 
-    /// Leaves the stale calls at what they came to.
-    pub fn settle(&mut self) {
+    /// Leaves the stale calls at what they came to, and tells what kept them from another try.
+    pub fn settle(&mut self, hindrance: Option<&ReadError>) {
         let Action::Launch(plan) = &self.plan.action else { return };
         for group in &mut self.groups {
+            group.errors.extend(hindrance.filter(|_| !group.stale.is_empty()).cloned());
             for (_, called) in std::mem::take(&mut group.stale) {
                 group.add(called, plan);
             }
@@ -135,7 +149,7 @@ fn panicked(launch: &LaunchPlan) -> Vec<GroupOutcome> {
         revision: Some(match &group.revision {
             Revision::Base(revision) => revision.clone(),
             // Its number is not known any more; the family tells the size.
-            Revision::Derived(variant) => RevisionArn(variant.family.to_string()),
+            Revision::Derived(variant, _) => RevisionArn(variant.family.to_string()),
         }),
         containers_per_task: group.containers_per_task,
         missing: group.tasks(),
@@ -201,6 +215,10 @@ impl<'a> InCharge<'a> {
     fn new((group, found): (&'a Group, Result<Found, ReadError>)) -> Self {
         let containers_per_task = group.containers_per_task;
         let mut outcome = GroupOutcome { containers_per_task, ..GroupOutcome::default() };
+        if let Revision::Derived(variant, _) = &group.revision {
+            let (family, base) = (variant.family.clone(), variant.base.clone());
+            outcome.derived = Some(Derived { family, base, digest: variant.digest.clone() });
+        }
         match &found {
             Ok(found) => {
                 outcome.revision = Some(found.revision.clone());

@@ -21,8 +21,9 @@ use tokio::time::Instant;
 pub use ecs::{RunTaskError, RunTasks, Started, StartedTask, TaskFailure, WriteCloud};
 pub use sqs::QueueRead;
 
+pub use pace::Tally;
+
 use self::pace::{About, Pace, trouble};
-use self::wire::CallCounter;
 use crate::snapshot::CallError;
 use crate::units::Region;
 
@@ -40,7 +41,6 @@ pub struct Aws {
     pub read: ReadCloud,
     /// What only `act` may use.
     pub write: WriteCloud,
-    calls: CallCounter,
 }
 
 /// The calls that read.
@@ -82,36 +82,37 @@ impl Aws {
             .build();
         let once = RetryConfig::disabled(); // `pace` is the layer that repeats
         let config = config.to_builder().timeout_config(timeouts).retry_config(once).build();
-        let calls = CallCounter::default();
-        let ecs = aws_sdk_ecs::config::Builder::from(&config).interceptor(calls.clone()).build();
-        let sqs = aws_sdk_sqs::config::Builder::from(&config).interceptor(calls.clone()).build();
-        let ecs = aws_sdk_ecs::Client::from_conf(ecs);
-        let sqs = aws_sdk_sqs::Client::from_conf(sqs);
+        let ecs = aws_sdk_ecs::Client::new(&config);
+        let sqs = aws_sdk_sqs::Client::new(&config);
         let pace = Pace::default();
         Ok(Self {
             write: WriteCloud::new(ecs.clone(), pace.clone()),
             read: ReadCloud { ecs, sqs, region, urls: sqs::QueueUrls::default(), pace },
-            calls,
         })
     }
 
-    /// The same clients for a tick that starts no call after this.
+    /// The same clients for a new tick, which starts no call after this.
+    #[must_use]
+    pub fn for_tick(&self, no_call_after: Instant) -> Self {
+        self.with(&self.read.pace.of_tick().until(no_call_after))
+    }
+
+    /// The same clients for a part of a tick that ends earlier.
     #[must_use]
     pub fn until(&self, no_call_after: Instant) -> Self {
-        let mut aws = self.clone();
-        aws.read.pace = self.read.pace.until(no_call_after);
-        aws.write = self.write.until(no_call_after);
-        aws
+        self.with(&self.read.pace.until(no_call_after))
     }
 
-    /// Requests sent since the process began, retries included.
-    pub fn calls(&self) -> u64 {
-        self.calls.total()
+    fn with(&self, pace: &Pace) -> Self {
+        Self {
+            read: ReadCloud { pace: pace.clone(), ..self.read.clone() },
+            write: self.write.with(pace.clone()),
+        }
     }
 
-    /// Answers since the process began that throttled a call, whether it was repeated or not.
-    pub fn throttles(&self) -> u64 {
-        self.read.pace.throttled()
+    /// What the tick has asked for so far.
+    pub fn tally(&self) -> Tally {
+        self.read.pace.tally().clone()
     }
 }
 

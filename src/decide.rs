@@ -19,13 +19,14 @@ use crate::definition::{Tag, TaskDefinition};
 use crate::fargate::{MicroDollars, PriceList};
 use crate::plan::{
     Action, Alive, Bound, Call, ClientToken, Decision, Deferred, Group, Health, Idle, LaunchPlan,
-    Marks, NetworkMode, PLAN_TAG, Plan, Refusal, Revision, TICK_TAG, TaskBound, WORKER_TAG,
+    Marks, NetworkMode, PLAN_TAG, Plan, Refusal, Revision, Search, TICK_TAG, TaskBound, WORKER_TAG,
     WorkerPlan,
 };
 use crate::snapshot::{
-    ClusterTasks, ContainerStatus, Depth, Ended, Queue, Read, ReadError, Snapshot, Task,
+    ClusterTasks, ContainerStatus, Depth, DerivedRevision, Ended, Newest, Queue, Read, ReadError,
+    Snapshot, Task,
 };
-use crate::units::{Containers, Messages, TaskArn, Tasks};
+use crate::units::{Containers, Family, Messages, TaskArn, Tasks};
 use crate::variant::{MOST_CONTAINERS, Obstacle, Recipe};
 
 /// Source: ECS API, `RunTaskRequest.count`.
@@ -243,16 +244,42 @@ pub fn renew(
     let mut launch = launch.clone();
     launch.network_mode = network_mode(&recipe, worker).ok()?;
     for group in &mut launch.groups {
-        group.revision = revision(&recipe, group.containers_per_task).ok()?;
+        group.revision = revision(&recipe, group.containers_per_task, &BTreeMap::new()).ok()?;
     }
     Some(launch)
 }
 
-fn revision(recipe: &Recipe<'_>, n: Containers) -> Result<Revision, Refusal> {
+/// The derived families that a launch for a queue's depth would need if nothing were alive: what is
+/// worth reading beside the tasks.
+pub fn foresee(worker: &Worker, alone: &Snapshot) -> Vec<Family> {
+    let plan = apart(worker, || decide_worker((worker, None), alone));
+    let Action::Launch(launch) = plan.action else { return Vec::new() };
+    let families = launch.groups.into_iter().filter_map(|group| match group.revision {
+        Revision::Base(_) => None,
+        Revision::Derived(variant, _) => Some(variant.family),
+    });
+    families.collect()
+}
+
+/// What a task of n worker containers runs, as far as it is known.
+fn revision(
+    recipe: &Recipe<'_>,
+    n: Containers,
+    derived: &BTreeMap<Family, Newest>,
+) -> Result<Revision, Refusal> {
     if n == Containers(1) {
         return Ok(Revision::Base(recipe.base.arn.clone()));
     }
-    Ok(Revision::Derived(Box::new(recipe.variant(n)?)))
+    let variant = recipe.variant(n)?;
+    let is_it = |known: &DerivedRevision| known.digest.as_deref() == Some(&variant.digest);
+    let search = match derived.get(&variant.family) {
+        Some(Newest::Remembered(known) | Newest::Read(Some(known))) if is_it(known) => {
+            Search::Found(known.arn.clone())
+        }
+        Some(Newest::Read(newest)) => Search::Missing(newest.as_ref().map(|n| n.arn.clone())),
+        Some(Newest::Remembered(_)) | None => Search::Open,
+    };
+    Ok(Revision::Derived(Box::new(variant), search))
 }
 
 fn network_mode(recipe: &Recipe<'_>, worker: &Worker) -> Result<NetworkMode, Refusal> {
@@ -329,8 +356,8 @@ fn make_group(
     (containers_per_task, tasks): (Containers, Tasks),
     numbered: &mut impl Iterator<Item = usize>,
 ) -> Result<Group, Refusal> {
-    let revision = revision(&facts.recipe, containers_per_task)?;
     let (snapshot, worker) = (facts.snapshot, facts.worker);
+    let revision = revision(&facts.recipe, containers_per_task, &snapshot.derived)?;
     let named = (&snapshot.scaler, &worker.name, &snapshot.tick);
     let calls = batches(tasks).zip(numbered).map(|(tasks, number)| {
         let rungs = 0..worker.launch.rungs.len();

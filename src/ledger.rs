@@ -11,10 +11,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::act::{Acted, GroupOutcome};
+use crate::act::{Acted, Derived, GroupOutcome};
 use crate::plan::Action;
-use crate::snapshot::{ClusterTasks, Depth, Ended, Memory, Round, Snapshot, Task};
-use crate::units::{ClusterName, RevisionArn, TaskArn, WorkerName};
+use crate::snapshot::{ClusterTasks, Depth, DerivedRevision, Ended, Memory, Round, Snapshot, Task};
+use crate::units::{ClusterName, Containers, Family, RevisionArn, TaskArn, WorkerName};
+use crate::variant::MOST_CONTAINERS;
 
 /// As long as ECS advises to ask again for what it does not show yet.
 /// Source: ECS API, `RunTask`: "from a couple of seconds up to five minutes".
@@ -40,6 +41,8 @@ pub struct Ledger(Mutex<Kept>);
 struct Kept {
     clusters: BTreeMap<ClusterName, Cluster>,
     memories: BTreeMap<WorkerName, Memory>,
+    /// What was run of each derived family, and what it was derived from.
+    derived: BTreeMap<Family, (RevisionArn, DerivedRevision)>,
 }
 
 #[derive(Debug, Default)]
@@ -120,6 +123,19 @@ impl Ledger {
         self.kept().memories.clone()
     }
 
+    /// The derived revisions that were run.
+    pub fn derived(&self) -> BTreeMap<Family, DerivedRevision> {
+        let kept = self.kept();
+        kept.derived.iter().map(|(family, (_, known))| (family.clone(), known.clone())).collect()
+    }
+
+    /// Whether something that was derived from this base revision was run.
+    pub fn has_run(&self, base: &RevisionArn) -> bool {
+        let (kept, family) = (self.kept(), base.family());
+        let mut sizes = (2..=MOST_CONTAINERS.0).map(|n| family.variant(Containers(n)));
+        sizes.any(|family| kept.derived.get(&family).is_some_and(|(from, _)| from == base))
+    }
+
     /// Remembers what a tick saw and what it started.
     pub fn remember(&self, snapshot: &Snapshot, acted: &[Acted], now: Instant) {
         let mut kept = self.kept();
@@ -196,6 +212,18 @@ impl Cluster {
 }
 
 impl Kept {
+    /// What could not be run may not be there any more.
+    fn remember_derived(&mut self, group: &GroupOutcome) {
+        let Some(Derived { family, base, digest }) = &group.derived else { return };
+        match &group.revision {
+            Some(arn) if group.errors.is_empty() => {
+                let known = DerivedRevision { arn: arn.clone(), digest: Some(digest.clone()) };
+                self.derived.insert(family.clone(), (base.clone(), known));
+            }
+            _ => drop(self.derived.remove(family)),
+        }
+    }
+
     fn remember_worker(&mut self, snapshot: &Snapshot, acted: &Acted, now: Instant) {
         let Acted { plan, groups } = acted;
         let mut started = false;
@@ -204,6 +232,9 @@ impl Kept {
             for group in groups {
                 started |= cluster.remember(&plan.worker, group, (snapshot, now));
             }
+        }
+        for group in groups {
+            self.remember_derived(group);
         }
         let memory = self.memories.entry(plan.worker.clone()).or_default();
         memory.waited = match &plan.action {

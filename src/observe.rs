@@ -1,76 +1,176 @@
 //! Reads what a decision needs, and no more. Changes nothing.
 //!
-//! Three dependent round trips: queues; tasks and base definitions of the workers that can be
-//! owed something; the descriptions of the tasks. A read that fails stays in its place.
+//! Each worker goes its own way: its queue; then, if it can be owed something, its cluster's tasks
+//! (listed, described) and beside them its base definition and the derived revisions that it will
+//! need. What workers share is read once, for whoever comes first. A read that fails stays in its
+//! place.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 
+use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::aws::{QueueRead, ReadCloud};
 use crate::config::{Config, Worker};
-use crate::decide::can_owe;
+use crate::decide::{can_owe, foresee};
 use crate::definition::TaskDefinition;
 use crate::event::Tick;
 use crate::ledger::Ledger;
-use crate::snapshot::{ClusterTasks, Queue, Read, ReadError, Snapshot};
-use crate::units::{ClusterName, ScalerName, TaskDefinitionRef, WorkerName};
+use crate::snapshot::{ClusterTasks, DerivedRevision, Newest, Queue, Read, ReadError, Snapshot};
+use crate::units::{ClusterName, Family, ScalerName, TaskDefinitionRef, WorkerName};
+use crate::variant::DIGEST_TAG;
 
-/// Requests under way at once: enough to hide the latency, few enough for a small function.
-const AT_ONCE: usize = 32;
+/// Workers that are read at once: enough to hide the latency of a thousand, few enough connections
+/// for a small function.
+const AT_ONCE: usize = 64;
+
+/// Whose tick it is, which one, and when it began.
+type OfTick<'a> = (&'a ScalerName, &'a Tick, Timestamp);
 
 /// Reads the world for one tick, and adds what this process remembers of earlier ones.
 pub async fn observe(
     cloud: &ReadCloud,
     config: &Config,
     ledger: &Ledger,
-    (scaler, tick, now): (&ScalerName, &Tick, Timestamp),
+    of_tick: OfTick<'_>,
 ) -> Snapshot {
-    let queues = read_queues(cloud, &config.workers).await;
-    let can_owe = |worker: &&Worker| {
-        let queue = queues.get(&worker.name).and_then(|queue| queue.as_ref().ok());
-        queue.is_some_and(|queue| can_owe(worker, &queue.depth, now))
+    let reads = Reads {
+        cloud,
+        ledger,
+        of_tick,
+        tasks: cells(config.workers.iter().map(|worker| &worker.cluster)),
+        definitions: cells(config.workers.iter().map(|worker| &worker.task_definition)),
+        derived: RefCell::default(),
     };
-    let busy: Vec<_> = config.workers.iter().filter(can_owe).collect();
-    let clusters: BTreeSet<_> = busy.iter().map(|worker| &worker.cluster).collect();
-    let tasks = stream::iter(clusters)
-        .map(async |cluster| {
-            let tasks = Box::pin(read_tasks(cloud, ledger, (cluster, scaler, now)));
-            let tasks = apart(tasks).await;
-            (cluster.clone(), tasks)
-        })
+    let queues = stream::iter(&config.workers)
+        .map(async |worker| (worker.name.clone(), reads.of(worker).await))
         .buffer_unordered(AT_ONCE)
-        .collect::<BTreeMap<_, _>>();
-    let (tasks, definitions) =
-        futures_util::join!(tasks, read_definitions(cloud, busy.iter().copied()));
+        .collect()
+        .await;
+    let (scaler, tick, now) = of_tick;
+    let remembered = ledger.derived().into_iter();
+    let remembered = remembered.map(|(family, known)| (family, Newest::Remembered(known)));
     Snapshot {
         scaler: scaler.clone(),
         tick: tick.clone(),
         now,
         region: cloud.region().clone(),
-        queues,
-        tasks,
-        definitions,
+        queues: alone_with_their_queues(queues),
+        tasks: read(reads.tasks),
+        definitions: read(reads.definitions),
+        derived: remembered
+            .chain(reads.derived.into_inner().into_iter().filter_map(newest))
+            .collect(),
         memories: ledger.memories(),
+    }
+}
+
+/// What the workers of a tick share. A cell is filled by the first who needs it, and stays empty if
+/// nobody does.
+struct Reads<'a> {
+    cloud: &'a ReadCloud,
+    ledger: &'a Ledger,
+    of_tick: OfTick<'a>,
+    tasks: BTreeMap<&'a ClusterName, OnceCell<Read<ClusterTasks>>>,
+    definitions: BTreeMap<&'a TaskDefinitionRef, OnceCell<Read<TaskDefinition>>>,
+    derived: RefCell<BTreeMap<Family, Rc<OnceCell<Option<Newest>>>>>,
+}
+
+fn cells<'a, K: Ord, T>(keys: impl Iterator<Item = &'a K>) -> BTreeMap<&'a K, OnceCell<T>> {
+    keys.map(|key| (key, OnceCell::new())).collect()
+}
+
+fn read<K: Ord + Clone, T>(cells: BTreeMap<&K, OnceCell<T>>) -> BTreeMap<K, T> {
+    let filled =
+        cells.into_iter().filter_map(|(key, cell)| Some((key.clone(), cell.into_inner()?)));
+    filled.collect()
+}
+
+fn newest((family, cell): (Family, Rc<OnceCell<Option<Newest>>>)) -> Option<(Family, Newest)> {
+    Some((family, cell.get()?.clone()?))
+}
+
+impl Reads<'_> {
+    async fn of(&self, worker: &Worker) -> Read<QueueRead> {
+        let read = apart(self.cloud.queue(&worker.queue)).await?;
+        let (_, _, now) = self.of_tick;
+        if can_owe(worker, &read.queue.depth, now) {
+            let definitions = async {
+                self.read_definition(&worker.task_definition).await;
+                self.read_derived(worker, read.queue).await;
+            };
+            futures_util::join!(self.read_tasks(&worker.cluster), definitions);
+        }
+        Ok(read)
+    }
+
+    async fn read_tasks(&self, name: &ClusterName) {
+        let Some(cell) = self.tasks.get(name) else { return };
+        cell.get_or_init(async || apart(Box::pin(self.tasks(name))).await).await;
+    }
+
+    async fn tasks(&self, cluster: &ClusterName) -> Read<ClusterTasks> {
+        let (scaler, _, now) = self.of_tick;
+        let remembered = self.ledger.remembered(cluster, Instant::now());
+        let tasks = self.cloud.tasks(cluster, scaler, &remembered).await?;
+        Ok(self.ledger.completed(cluster, tasks, now))
+    }
+
+    async fn read_definition(&self, name: &TaskDefinitionRef) {
+        let Some(cell) = self.definitions.get(name) else { return };
+        cell.get_or_init(async || apart(self.cloud.definition(name)).await).await;
+    }
+
+    /// What a launch will need is read while the tasks are; a process that has run what this base
+    /// revision gives knows it. What cannot be read here is read when it is needed.
+    async fn read_derived(&self, worker: &Worker, queue: Queue) {
+        let base = self.definitions.get(&worker.task_definition).and_then(OnceCell::get);
+        let Some(Ok(base)) = base else { return };
+        if self.ledger.has_run(&base.arn) {
+            return;
+        }
+        let families = foresee(worker, &self.alone(worker, (queue, base)));
+        join_all(families.into_iter().map(async |family| {
+            let cell = self.derived.borrow_mut().entry(family.clone()).or_default().clone();
+            cell.get_or_init(async || {
+                let read = apart(self.cloud.newest_revision(&family)).await.ok()?;
+                let newest = read.map(|read| DerivedRevision {
+                    digest: read.tag(DIGEST_TAG).map(str::to_owned),
+                    arn: read.arn,
+                });
+                Some(Newest::Read(newest))
+            })
+            .await;
+        }))
+        .await;
+    }
+
+    /// A worker in a world of its own, in which nothing of it is alive.
+    fn alone(&self, worker: &Worker, (queue, base): (Queue, &TaskDefinition)) -> Snapshot {
+        let (scaler, tick, now) = self.of_tick;
+        Snapshot {
+            scaler: scaler.clone(),
+            tick: tick.clone(),
+            now,
+            region: self.cloud.region().clone(),
+            queues: [(worker.name.clone(), Ok(queue))].into(),
+            tasks: [(worker.cluster.clone(), Ok(ClusterTasks::default()))].into(),
+            definitions: [(worker.task_definition.clone(), Ok(base.clone()))].into(),
+            derived: BTreeMap::new(),
+            memories: BTreeMap::new(),
+        }
     }
 }
 
 /// A panic is a fault of ours, and the trouble of whoever needed the answer.
 async fn apart<T>(read: impl Future<Output = Read<T>>) -> Read<T> {
     AssertUnwindSafe(read).catch_unwind().await.unwrap_or(Err(ReadError::Panic))
-}
-
-async fn read_tasks(
-    cloud: &ReadCloud,
-    ledger: &Ledger,
-    (cluster, scaler, now): (&ClusterName, &ScalerName, Timestamp),
-) -> Read<ClusterTasks> {
-    let remembered = ledger.remembered(cluster, Instant::now());
-    let tasks = cloud.tasks(cluster, scaler, &remembered).await?;
-    Ok(ledger.completed(cluster, tasks, now))
 }
 
 /// The base definitions of some workers, each read once.
@@ -89,12 +189,9 @@ pub async fn read_definitions(
         .await
 }
 
-async fn read_queues(cloud: &ReadCloud, workers: &[Worker]) -> BTreeMap<WorkerName, Read<Queue>> {
-    let queues: BTreeMap<_, _> = stream::iter(workers)
-        .map(async |worker| (worker.name.clone(), apart(cloud.queue(&worker.queue)).await))
-        .buffer_unordered(AT_ONCE)
-        .collect()
-        .await;
+fn alone_with_their_queues(
+    queues: BTreeMap<WorkerName, Read<QueueRead>>,
+) -> BTreeMap<WorkerName, Read<Queue>> {
     let mut readers: BTreeMap<String, Vec<WorkerName>> = BTreeMap::new();
     for (worker, read) in &queues {
         if let Ok(QueueRead { url, .. }) = read {

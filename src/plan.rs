@@ -307,8 +307,19 @@ pub struct Group {
 pub enum Revision {
     /// The operator's own.
     Base(RevisionArn),
-    /// A derived one, to be found by its digest or registered.
-    Derived(Box<Variant>),
+    /// A derived one, and what is left to do for it.
+    Derived(Box<Variant>, Search),
+}
+
+/// What is left to do for a derived revision before it can be run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// Nothing: this one is it.
+    Found(RevisionArn),
+    /// It is not there: it is registered, and supersedes this one.
+    Missing(Option<RevisionArn>),
+    /// It is looked for, and registered where it is missing.
+    Open,
 }
 
 /// One `RunTask` call.

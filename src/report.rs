@@ -4,10 +4,13 @@
 mod metrics;
 mod worker;
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::act::Acted;
+use crate::aws::Tally;
 use crate::config::Metrics;
 use crate::event::{Mode, Tick};
 use crate::log::VERBATIM;
@@ -45,14 +48,12 @@ pub struct Report {
 }
 
 /// What was measured of a tick.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Measured {
     /// When it began.
     pub at: Timestamp,
-    /// Requests sent to AWS, retries included.
-    pub api_calls: u64,
-    /// Of these, the ones that AWS throttled.
-    pub throttles: u64,
+    /// What it asked of AWS.
+    pub asked: Tally,
     /// How long it took.
     pub milliseconds: u64,
 }
@@ -182,7 +183,7 @@ pub struct Failed {
 }
 
 /// Sums over all workers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
     /// Workers served or not.
@@ -193,8 +194,10 @@ pub struct Totals {
     pub launched_containers: Containers,
     /// Workers with an error.
     pub failed_workers: usize,
-    /// Requests sent to AWS, retries included.
+    /// Calls of AWS, repetitions included.
     pub api_calls: u64,
+    /// The same by the API's name.
+    pub calls: BTreeMap<&'static str, u64>,
     /// Of these, the ones that AWS throttled.
     pub throttles: u64,
     /// How long the tick took.
@@ -209,7 +212,7 @@ impl Report {
         acted: Vec<Acted>,
         (wanted, measured): (Metrics, Measured),
     ) -> Self {
-        let Measured { at, api_calls, throttles, milliseconds } = measured;
+        let Measured { at, asked: Tally { calls, throttles }, milliseconds } = measured;
         let workers: Vec<_> = acted.into_iter().map(|acted| worker::report(acted, mode)).collect();
         let launched = || workers.iter().flat_map(|worker| &worker.launched);
         let started = |launched: &Launched| Tasks::counted(launched.tasks.len());
@@ -220,7 +223,8 @@ impl Report {
                 .map(|launched| started(launched).containers(launched.containers_per_task))
                 .sum(),
             failed_workers: workers.iter().filter(|worker| worker.has_failed()).count(),
-            api_calls,
+            api_calls: calls.values().sum(),
+            calls,
             throttles,
             milliseconds,
         };

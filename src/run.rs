@@ -143,8 +143,7 @@ impl Scaler {
         refuse_if_late(&event, &config, of.now)?;
         let aws = self.aws.as_ref().map_err(Clone::clone)?;
         let no_call_after = of.deadline.checked_sub(config.limits.deadline_margin);
-        let aws = &aws.until(no_call_after.unwrap_or(started));
-        let before = (aws.calls(), aws.throttles());
+        let aws = &aws.for_tick(no_call_after.unwrap_or(started));
 
         let of_tick = (&self.name, &event.tick, of.now);
         let snapshot = observe(&aws.read, &config, &self.ledger, of_tick).await;
@@ -162,8 +161,7 @@ impl Scaler {
 
         let measured = Measured {
             at: of.now,
-            api_calls: aws.calls().saturating_sub(before.0),
-            throttles: aws.throttles().saturating_sub(before.1),
+            asked: aws.tally(),
             milliseconds: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
         Ok(Report::new((&self.name, &event.tick), mode, acted, (config.metrics, measured)))
@@ -208,19 +206,19 @@ async fn act_again(aws: &Aws, config: &Config, acted: &mut [Acted]) {
     let mut renewed = Vec::new();
     for (worker, plan, acted) in stale {
         let definition = definitions.get(&worker.task_definition);
-        let plan = definition.and_then(|read| renew(worker, &plan, read.as_ref().ok()?));
-        match plan {
-            Some(plan) => {
+        match definition.map(|read| read.as_ref().map(|read| renew(worker, &plan, read))) {
+            Some(Ok(Some(plan))) => {
                 let action = Action::Launch(Box::new(plan));
                 renewed.push((WorkerPlan { action, ..acted.plan.clone() }, acted));
             }
-            None => acted.settle(),
+            Some(Err(error)) => acted.settle(Some(error)),
+            Some(Ok(None)) | None => acted.settle(None),
         }
     }
     let (workers, acted): (Vec<_>, Vec<_>) = renewed.into_iter().unzip();
     let order = (0..workers.len()).collect();
     for (acted, mut again) in acted.into_iter().zip(act(aws, Plan { workers, order }).await) {
-        again.settle();
+        again.settle(None);
         acted.replace_stale(again);
     }
 }

@@ -10,8 +10,8 @@ use serde::Serialize;
 use crate::definition::TaskDefinition;
 use crate::event::Tick;
 use crate::units::{
-    ClusterName, Messages, Region, RevisionArn, ScalerName, TaskArn, TaskDefinitionRef, Tasks,
-    WorkerName,
+    ClusterName, Family, Messages, Region, RevisionArn, ScalerName, TaskArn, TaskDefinitionRef,
+    Tasks, WorkerName,
 };
 
 /// All that a decision may depend on beside the configuration.
@@ -31,8 +31,28 @@ pub struct Snapshot {
     pub tasks: BTreeMap<ClusterName, Read<ClusterTasks>>,
     /// The base definitions that could matter.
     pub definitions: BTreeMap<TaskDefinitionRef, Read<TaskDefinition>>,
+    /// The derived families of which something is known.
+    pub derived: BTreeMap<Family, Newest>,
     /// What this process knows of earlier ticks.
     pub memories: BTreeMap<WorkerName, Memory>,
+}
+
+/// The newest ACTIVE revision of a derived family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Newest {
+    /// As it was in an earlier tick. It is good as long as its digest is the one that is wanted.
+    Remembered(DerivedRevision),
+    /// As it is now, if there is one.
+    Read(Option<DerivedRevision>),
+}
+
+/// A revision of a derived family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DerivedRevision {
+    /// Which one.
+    pub arn: RevisionArn,
+    /// Of its content; none for one that somebody else has registered.
+    pub digest: Option<String>,
 }
 
 /// What a read gave.

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::{Completion, Packing};
 use crate::definition::{Container, Tag, TaskDefinition};
-use crate::units::{Containers, CpuUnits, Family};
+use crate::units::{Containers, CpuUnits, Family, RevisionArn};
 
 pub use obstacle::Obstacle;
 
@@ -66,6 +66,8 @@ pub struct Recipe<'a> {
 pub struct Variant {
     /// `<base family>--x<n>`.
     pub family: Family,
+    /// What it is derived from.
+    pub base: RevisionArn,
     /// Of the whole content.
     pub digest: String,
     /// What `RegisterTaskDefinition` takes, tags included.
@@ -74,8 +76,9 @@ pub struct Variant {
 
 impl std::fmt::Debug for Variant {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { family, digest, document: _ } = self;
-        f.debug_struct("Variant").field("family", family).field("digest", digest).finish()
+        let Self { family, base, digest, document: _ } = self;
+        let mut shown = f.debug_struct("Variant");
+        shown.field("family", family).field("base", base).field("digest", digest).finish()
     }
 }
 
@@ -183,7 +186,8 @@ impl<'a> Recipe<'a> {
         if LARGEST_DEFINITION < bytes {
             return Err(Obstacle::TooLarge { bytes, most: LARGEST_DEFINITION });
         }
-        Ok(Variant { family, digest, document })
+        let base = self.base.arn.clone();
+        Ok(Variant { family, base, digest, document })
     }
 
     /// Containers of a variant that are no worker: sidecars and the watcher.

@@ -102,9 +102,7 @@ impl Launch<'_> {
 
 /// ECS has no error of its own for a revision that is not ACTIVE any more.
 fn may_be_stale(error: &CallError) -> bool {
-    let code = error.code.as_deref();
-    error.trouble == Trouble::Refused
-        && matches!(code, Some("ClientException" | "InvalidParameterException"))
+    matches!(error.code.as_deref(), Some("ClientException" | "InvalidParameterException"))
 }
 
 /// Whether an answer says that the account's quota is reached.
@@ -125,11 +123,11 @@ impl Called {
         Self { missing: call.tasks, error: Some(error), ..Self::default() }
     }
 
-    /// Whether ECS refused the revision and nothing is there: made again with another revision, the
-    /// call starts nothing twice.
+    /// Whether ECS refused the revision and nothing is known to be there. An earlier attempt may have
+    /// started it all the same: its token tells, whatever revision the call is made with again.
     pub(super) fn is_stale(&self) -> bool {
         let nothing = self.tasks.is_empty() && self.adopted.is_empty() && !self.out_of_charge;
-        nothing && self.unanswered == Tasks::ZERO && self.error.as_ref().is_some_and(may_be_stale)
+        nothing && self.error.as_ref().is_some_and(may_be_stale)
     }
 
     pub(super) fn rest(&self) -> Rest {

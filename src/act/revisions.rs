@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::aws::Aws;
 use crate::definition::TaskDefinition;
-use crate::plan::{Action, Plan, Revision};
+use crate::plan::{Action, Plan, Revision, Search};
 use crate::snapshot::{CallError, ReadError, Trouble};
 use crate::units::{Family, RevisionArn};
 use crate::variant::{DIGEST_TAG, Variant};
@@ -50,11 +50,11 @@ impl<'a> Revisions<'a> {
         });
         let variants = groups.filter_map(|group| match &group.revision {
             Revision::Base(_) => None,
-            Revision::Derived(variant) => Some(&**variant),
+            Revision::Derived(variant, search) => Some((&**variant, search)),
         });
-        let finding = |variant: &'a Variant| {
+        let finding = |(variant, search): (&'a Variant, &'a Search)| {
             let key = (&variant.family, variant.digest.as_str());
-            let finding = AssertUnwindSafe(find_or_register(cloud, variant)).catch_unwind();
+            let finding = AssertUnwindSafe(find_or_register(cloud, variant, search)).catch_unwind();
             let finding = finding.map(|found| found.unwrap_or(Err(ReadError::Panic)));
             (key, finding.boxed_local().shared())
         };
@@ -67,7 +67,9 @@ impl<'a> Revisions<'a> {
                 let superseded = Superseded::NotRegistered;
                 return Ok(Found { revision: base.clone(), superseded });
             }
-            Revision::Derived(variant) => self.0.get(&(&variant.family, variant.digest.as_str())),
+            Revision::Derived(variant, _) => {
+                self.0.get(&(&variant.family, variant.digest.as_str()))
+            }
         };
         match finding {
             Some(finding) => finding.clone().await,
@@ -95,23 +97,38 @@ impl<'a> Revisions<'a> {
 }
 
 /// The revision of this very content: the family's newest if its digest says so, else a new one.
-/// The one that it supersedes is retired while tasks are started.
-async fn find_or_register(cloud: &Aws, variant: &Variant) -> Result<Found, ReadError> {
-    let newest = cloud.read.newest_revision(&variant.family).await?;
-    if let Some(found) = newest.as_ref().filter(|found| is_of(variant, found)) {
-        let revision = found.arn.clone();
-        return Ok(Found { revision, superseded: Superseded::NotRegistered });
-    }
-    let revision = match cloud.write.register(variant).await {
+async fn find_or_register(
+    cloud: &Aws,
+    variant: &Variant,
+    search: &Search,
+) -> Result<Found, ReadError> {
+    let newest = match search {
+        Search::Found(revision) => {
+            let superseded = Superseded::NotRegistered;
+            return Ok(Found { revision: revision.clone(), superseded });
+        }
+        Search::Missing(newest) => newest.clone(),
+        Search::Open => match cloud.read.newest_revision(&variant.family).await? {
+            Some(found) if is_of(variant, &found) => {
+                return Ok(Found { revision: found.arn, superseded: Superseded::NotRegistered });
+            }
+            newest => newest.map(|newest| newest.arn),
+        },
+    };
+    let revision = register(cloud, variant).await?;
+    let superseded = newest.map_or(Superseded::Nothing, Superseded::Revision);
+    Ok(Found { revision, superseded })
+}
+
+async fn register(cloud: &Aws, variant: &Variant) -> Result<RevisionArn, ReadError> {
+    match cloud.write.register(variant).await {
         // It may have been made: there is no token that would make a second call the same.
         Err(error) if error.trouble == Trouble::Unanswered => {
             let newest = cloud.read.newest_revision(&variant.family).await?;
-            newest.filter(|found| is_of(variant, found)).ok_or(error)?.arn
+            Ok(newest.filter(|found| is_of(variant, found)).ok_or(error)?.arn)
         }
-        registered => registered?,
-    };
-    let superseded = newest.map_or(Superseded::Nothing, |old| Superseded::Revision(old.arn));
-    Ok(Found { revision, superseded })
+        registered => Ok(registered?),
+    }
 }
 
 fn is_of(variant: &Variant, found: &TaskDefinition) -> bool {

@@ -9,7 +9,6 @@ use aws_sdk_ecs::types::{
 };
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::time::Instant;
 
 use super::ReadCloud;
 use super::pace::{About, GaveUp, Pace, Rate, SdkOrTime};
@@ -154,8 +153,8 @@ impl WriteCloud {
         Self { ecs, pace }
     }
 
-    pub(super) fn until(&self, no_call_after: Instant) -> Self {
-        Self { ecs: self.ecs.clone(), pace: self.pace.until(no_call_after) }
+    pub(super) fn with(&self, pace: Pace) -> Self {
+        Self { ecs: self.ecs.clone(), pace }
     }
 
     /// Registers a derived definition and gives its revision. A registration without an answer is

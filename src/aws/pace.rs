@@ -2,9 +2,9 @@
 //! and never when the tick's time is up. The only retry layer: the SDK's own is turned off, because
 //! it knows neither the rates nor the deadline.
 
+use std::collections::BTreeMap;
 use std::error::Error;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
@@ -92,31 +92,45 @@ pub(super) struct About<'a> {
     pub(super) rate: Rate,
 }
 
-/// The rates of one process and the time of one tick.
+/// The rates of one process, and the time and the tally of one tick.
 #[derive(Clone, Debug)]
 pub(super) struct Pace {
     limiters: Arc<Vec<(Rate, Option<RateLimiter>)>>,
-    throttled: Arc<AtomicU64>,
+    tally: Arc<Mutex<Tally>>,
     no_call_after: Option<Instant>,
+}
+
+/// What was asked of AWS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Calls by the API's name, repetitions included.
+    pub calls: BTreeMap<&'static str, u64>,
+    /// Answers that throttled a call, whether it was repeated or not.
+    pub throttles: u64,
 }
 
 impl Default for Pace {
     fn default() -> Self {
         let limiters = Rate::ALL.into_iter().map(|rate| (rate, rate.limiter())).collect();
-        Self { limiters: Arc::new(limiters), throttled: Arc::default(), no_call_after: None }
+        Self { limiters: Arc::new(limiters), tally: Arc::default(), no_call_after: None }
     }
 }
 
 impl Pace {
-    /// The same rates for what starts no call after this, nor after what is set already.
+    /// The same rates for a new tick.
+    pub(super) fn of_tick(&self) -> Self {
+        Self { limiters: self.limiters.clone(), tally: Arc::default(), no_call_after: None }
+    }
+
+    /// The same for what starts no call after this, nor after what is set already.
     pub(super) fn until(&self, end: Instant) -> Self {
         let end = self.no_call_after.map_or(end, |earlier| earlier.min(end));
         Self { no_call_after: Some(end), ..self.clone() }
     }
 
-    /// Answers that said: too many requests. Those that were asked again are among them.
-    pub(super) fn throttled(&self) -> u64 {
-        self.throttled.load(Ordering::Relaxed)
+    /// What the tick has asked for so far.
+    pub(super) fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for so many turns.
@@ -135,6 +149,12 @@ impl Pace {
         }
         turns.await;
         Ok(())
+    }
+
+    fn count(&self, operation: &'static str) {
+        let mut tally = self.tally();
+        let calls = tally.calls.entry(operation).or_default();
+        *calls = calls.saturating_add(1);
     }
 
     /// Sends a call in its turn, and again after trouble that may have passed by then: throttling,
@@ -156,12 +176,14 @@ impl Pace {
             if let Err(error) = self.turn(about, 1).await {
                 return Err(GaveUp { last: SdkOrTime::Time(error), unanswered });
             }
+            self.count(about.operation);
             let error = match send().await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             if is_throttled(&error) {
-                self.throttled.fetch_add(1, Ordering::Relaxed);
+                let mut tally = self.tally();
+                tally.throttles = tally.throttles.saturating_add(1);
             }
             let trouble = trouble(&error);
             unanswered |= trouble == Trouble::Unanswered;

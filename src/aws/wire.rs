@@ -1,41 +1,13 @@
-//! What is done to a call on its way: it is counted, and its body is read or written as it stands.
+//! What is done to a call on its way: its body is read or written as it stands.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_ecs::config::interceptors::{
     AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
-    BeforeTransmitInterceptorContextRef,
 };
 use aws_sdk_ecs::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_ecs::error::BoxError;
 use serde_json::Value;
-
-/// Counts the requests that are sent.
-#[derive(Clone, Debug, Default)]
-pub(super) struct CallCounter(Arc<AtomicU64>);
-
-impl CallCounter {
-    pub(super) fn total(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Intercept for CallCounter {
-    fn name(&self) -> &'static str {
-        "CallCounter"
-    }
-
-    fn read_before_transmit(
-        &self,
-        _context: &BeforeTransmitInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Ok(())
-    }
-}
 
 /// Keeps the answer as it came. The SDK's types drop every field that is younger than they are,
 /// and a copy of a task definition must not.

@@ -11,7 +11,7 @@ impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Base(revision) => revision.fmt(f),
-            Self::Derived(variant) => variant.family.fmt(f),
+            Self::Derived(variant, _) => variant.family.fmt(f),
         }
     }
 }

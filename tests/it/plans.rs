@@ -120,6 +120,7 @@ prop_compose! {
             tick: Tick::Request("tick".to_owned()),
             region: Region::from("us-east-1"),
             now: Timestamp::UNIX_EPOCH,
+            derived: BTreeMap::new(),
             memories: BTreeMap::new(),
             queues: ["one", "two"]
                 .into_iter()
@@ -200,7 +201,7 @@ proptest! {
     ) {
         let plan = decide(&config, &snapshot);
         for group in launches(&plan).into_iter().flat_map(|launch| &launch.groups) {
-            let Revision::Derived(variant) = &group.revision else { continue };
+            let Revision::Derived(variant, _) = &group.revision else { continue };
             let number = |member: &str| variant.document[member].as_str().unwrap().parse().unwrap();
             let size =
                 TaskSize { cpu: CpuUnits(number("cpu")), memory: MebiBytes(number("memory")) };

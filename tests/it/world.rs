@@ -70,6 +70,8 @@ pub(crate) struct State {
     calls: Vec<Call>,
     faults: Vec<Scripted>,
     page_size: Option<usize>,
+    /// How long every call takes, where no weather says otherwise.
+    latency: Duration,
     /// Signatures of another time than this one's are refused.
     checks_clocks: bool,
     crashed: BTreeSet<u32>,
@@ -93,6 +95,7 @@ impl Default for State {
             calls: Vec::new(),
             faults: Vec::new(),
             page_size: None,
+            latency: Duration::ZERO,
             checks_clocks: false,
             crashed: BTreeSet::new(),
             crashes: BTreeMap::new(),
@@ -236,6 +239,11 @@ impl World {
         self.state().page_size = Some(size);
     }
 
+    /// Every call takes so long.
+    pub(crate) fn latency(&self, latency: Duration) {
+        self.state().latency = latency;
+    }
+
     /// All requests since the last time they were taken.
     pub(crate) fn take_calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.state().calls)
@@ -343,7 +351,7 @@ impl State {
         self.watch.called(process, call, now);
         match &mut self.weather {
             Some(weather) => weather.fate(process, call, now),
-            None => (None, Duration::ZERO, Duration::ZERO),
+            None => (None, Duration::ZERO, self.latency),
         }
     }
 

@@ -211,6 +211,36 @@ async fn only_the_calls_whose_revision_was_refused_are_made_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_after_a_lost_answer_is_tried_again_under_its_token() {
+    let inactive = || Fault::Error(400, "ClientException", "TaskDefinition is inactive".to_owned());
+    for lost in [Fault::LostAnswer, Fault::Hang(Executed::No)] {
+        let (world, config) = one_worker(4);
+        world.fail("RunTask", 1, lost);
+        world.fail("RunTask", 1, inactive());
+        let function = scaler(&world, &config);
+        let report = tick(&function, &world, 0).await;
+        let worker = only_worker(&report);
+        assert_eq!((worker.outcome, started(worker)), (Outcome::Launched, 4));
+        assert_eq!(world.tasks().len(), 4);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_keeps_a_refused_call_from_a_second_try_is_told() {
+    let (world, config) = one_worker(12);
+    let error = |code| Fault::Error(400, code, "TaskDefinition is inactive".to_owned());
+    world.fail("RunTask", 1, error("ClientException"));
+    let base = json!({"taskDefinition": world.active_revisions("thumbnail")[0]});
+    world.fail("DescribeTaskDefinition", 1, Fault::Answer(base));
+    world.fail("DescribeTaskDefinition", 1, error("AccessDeniedException"));
+    let report = tick(&scaler(&world, &config), &world, 0).await;
+    let worker = only_worker(&report);
+    assert_eq!((worker.outcome, worker.deferred), (Outcome::Failed, Containers(12)));
+    let errors = worker.errors.join("\n");
+    assert!(errors.contains("ClientException") && errors.contains("AccessDenied"), "{errors}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_try_takes_no_more_of_what_all_workers_share() {
     let (world, mut config) = workers(&[("a", 30), ("b", 20)]);
     config["maxTasksPerTick"] = json!(5);

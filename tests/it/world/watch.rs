@@ -188,7 +188,7 @@ impl Watch {
             let errors = worker.errors.join("; ");
             if errors.contains("ThrottlingException") && throttled == 0 {
                 self.violate("gave up on trouble that passes", now, errors);
-            } else if errors.contains("inactive") && inactive < 2 {
+            } else if errors.contains("inactive") && inactive < 2 && !errors.contains("Describe") {
                 self.violate("gave up on a stale revision", now, errors);
             }
         }

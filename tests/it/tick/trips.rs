@@ -1,0 +1,132 @@
+//! How many calls a tick makes, and how many of them wait for one another.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ecs_queue_scaler::report::Report;
+use ecs_queue_scaler::run::Scaler;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{config, definition, scaler, tick, worker, world_of};
+use crate::world::{Executed, Fault, World};
+
+const LATENCY: Duration = Duration::from_millis(10);
+
+/// Workers of one task of four containers for four messages, by URL.
+fn workers(names: &[&str]) -> (World, Value) {
+    let world = world_of(names);
+    let dense = json!({"strategy": "dense", "maxContainersPerTask": 4});
+    let workers: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let mut worker = worker(name, &json!({"messagesPerContainer": 1}), &dense);
+            worker["queue"] =
+                json!(format!("https://sqs.eu-central-1.amazonaws.com/123456789012/{name}"));
+            worker
+        })
+        .collect();
+    world.latency(LATENCY);
+    (world, config(&workers))
+}
+
+/// A tick, and how many of its calls waited for one another.
+async fn trips(function: &Scaler, world: &World, minute: u64) -> (Report, u128) {
+    world.reach(Duration::from_secs(60 * minute)).await;
+    let began = Instant::now();
+    let report = tick(function, world, minute).await;
+    (report, began.elapsed().as_millis() / LATENCY.as_millis())
+}
+
+fn calls<const N: usize>(of: [(&'static str, u64); N]) -> BTreeMap<&'static str, u64> {
+    of.into()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_tick_is_one_trip_and_a_call_a_queue() {
+    let (world, config) = workers(&["a", "b", "c"]);
+    let (report, trips) = trips(&scaler(&world, &config), &world, 0).await;
+    assert_eq!(trips, 1);
+    assert_eq!(report.totals.calls, calls([("GetQueueAttributes", 3)]));
+    assert_eq!(report.totals.api_calls, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_tick_is_four_trips_and_five_where_something_is_registered() {
+    let (world, config) = workers(&["a"]);
+    let function = scaler(&world, &config);
+    world.queue("a").visible(4);
+    let (_, first) = trips(&function, &world, 0).await;
+    assert_eq!(first, 5, "depth; list and base; derived; register; run");
+
+    world.all_run();
+    world.queue("a").visible(8).in_flight(4);
+    let (report, warm) = trips(&function, &world, 1).await;
+    assert_eq!((report.totals.launched_tasks.0, warm), (2, 4), "depth; list, base; describe; run");
+
+    world.all_end("EssentialContainerExited", "", Some(0));
+    world.queue("a").visible(4).in_flight(0);
+    let (report, cold) = trips(&scaler(&world, &config), &world, 2).await;
+    assert_eq!((report.totals.launched_tasks.0, cold), (1, 4), "with the derived one beside");
+
+    world.all_end("EssentialContainerExited", "", Some(0));
+    let mut changed = definition("a");
+    changed["containerDefinitions"][0]["image"] = json!("worker:2");
+    world.register(&changed);
+    let (report, changed) = trips(&function, &world, 3).await;
+    assert_eq!(report.totals.calls["RegisterTaskDefinition"], 1);
+    // What was superseded is taken away afterwards.
+    assert_eq!((report.totals.launched_tasks.0, changed), (1, 5 + 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_workers_share_is_read_once() {
+    let names = ["a", "b", "c"];
+    let (world, mut config) = workers(&names);
+    for (worker, name) in config["workers"].as_array_mut().unwrap().iter_mut().zip(names) {
+        worker["taskDefinition"] = json!("a");
+        world.queue(name).visible(4);
+    }
+    let function = scaler(&world, &config);
+    let first = tick(&function, &world, 0).await;
+    let cold = [
+        ("GetQueueAttributes", 3),
+        ("ListTasks", 2),
+        ("DescribeTaskDefinition", 2),
+        ("RegisterTaskDefinition", 1),
+        ("RunTask", 3),
+    ];
+    assert_eq!(first.totals.calls, calls(cold), "stopped tasks are listed by a cold process");
+
+    world.all_run();
+    for name in names {
+        world.queue(name).visible(8).in_flight(4);
+    }
+    let second = tick(&function, &world, 1).await;
+    let warm = [
+        ("GetQueueAttributes", 3),
+        ("ListTasks", 1),
+        ("DescribeTasks", 1),
+        ("DescribeTaskDefinition", 1),
+        ("RunTask", 3),
+    ];
+    assert_eq!(second.totals.calls, calls(warm));
+}
+
+/// Each worker goes its own way until what all share is shared out.
+#[tokio::test(start_paused = true)]
+async fn a_worker_whose_queue_answers_late_keeps_no_other_from_being_read() {
+    let names = ["a", "b"];
+    let (world, config) = workers(&names);
+    for name in names {
+        world.queue(name).visible(4);
+    }
+    world.fail_where("GetQueueAttributes", "/a\"", (1, Fault::Hang(Executed::No)));
+    let function = scaler(&world, &config);
+    let late = async {
+        world.reach(3 * LATENCY).await;
+        world.count("DescribeTaskDefinition")
+    };
+    let (_, read) = futures_util::join!(tick(&function, &world, 0), late);
+    assert_eq!(read, 2, "the base of b and what is derived from it");
+}
