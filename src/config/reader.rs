@@ -214,12 +214,16 @@ pub(crate) fn text(longest: usize) -> impl Fn(&Value) -> Result<String, String> 
     }
 }
 
-/// One of a few words, each standing for a value.
+/// One of a few words, each standing for a value. YAML takes a bare `on` and `off` for booleans.
 pub(crate) fn one_of<T: Copy>(
     choices: &'static [(&'static str, T)],
 ) -> impl Fn(&Value) -> Result<T, String> {
     move |value| {
-        let word = value.as_str();
+        let word = match value {
+            Value::Bool(true) => Some("on"),
+            Value::Bool(false) => Some("off"),
+            value => value.as_str(),
+        };
         let found = choices.iter().find(|(choice, _)| Some(*choice) == word);
         found.map(|(_, meaning)| *meaning).ok_or_else(|| {
             let words: Vec<_> = choices.iter().map(|(choice, _)| *choice).collect();
