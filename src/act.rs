@@ -147,7 +147,7 @@ async fn launch_all(cloud: &Aws, plan: &Plan) -> BTreeMap<usize, Vec<GroupOutcom
 fn panicked(launch: &LaunchPlan) -> Vec<GroupOutcome> {
     let groups = launch.groups.iter().map(|group| GroupOutcome {
         revision: Some(match &group.revision {
-            Revision::Base(revision) => revision.clone(),
+            Revision::Registered(revision) => revision.clone(),
             // Its number is not known any more; the family tells the size.
             Revision::Derived(variant, _) => RevisionArn(variant.family.to_string()),
         }),

@@ -5,6 +5,7 @@ mod demand;
 mod health;
 mod packing;
 mod share;
+mod sizes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,20 +15,20 @@ use jiff::Timestamp;
 
 use self::packing::{Packed, Room};
 use self::share::Allowance;
-use crate::config::{Breaker, Config, Limits, Packing, Strategy, Worker};
+use self::sizes::Sizes;
+use crate::config::{Breaker, Config, Limits, Strategy, Worker};
 use crate::definition::{Tag, TaskDefinition};
 use crate::fargate::{MicroDollars, PriceList};
 use crate::plan::{
     Action, Alive, Bound, Call, ClientToken, Decision, Deferred, Group, Health, Idle, LaunchPlan,
-    Marks, NetworkMode, PLAN_TAG, Plan, Refusal, Revision, Search, TICK_TAG, TaskBound, WORKER_TAG,
+    Marks, NetworkMode, PLAN_TAG, Plan, Refusal, Revision, TICK_TAG, TaskBound, WORKER_TAG,
     WorkerPlan,
 };
 use crate::snapshot::{
-    ClusterTasks, ContainerStatus, Depth, DerivedRevision, Ended, Newest, Queue, Read, ReadError,
-    Snapshot, Task,
+    ClusterTasks, ContainerStatus, Depth, Ended, Queue, Read, ReadError, Snapshot, Task,
 };
 use crate::units::{Containers, Family, Messages, TaskArn, Tasks};
-use crate::variant::{MOST_CONTAINERS, Obstacle, Recipe};
+use crate::variant::{MOST_CONTAINERS, Recipe};
 
 /// Source: ECS API, `RunTaskRequest.count`.
 const MOST_TASKS_A_CALL: u32 = 10;
@@ -119,6 +120,8 @@ fn decide_action(
     if own.are_of_this_tick_or_later(snapshot) {
         return Ok(Action::Idle(Idle::Superseded));
     }
+    let (sizes, unregistered) = Sizes::of(worker, &recipe, snapshot)?;
+    plan.health.unregistered = unregistered;
     let facts = Facts {
         worker,
         snapshot,
@@ -126,6 +129,7 @@ fn decide_action(
         alive,
         own: &own,
         recipe,
+        sizes,
         health: &plan.health,
         allowance,
     };
@@ -174,8 +178,11 @@ fn read<'a, K: Ord, T>(
     key: &K,
     operation: &'static str,
 ) -> Result<&'a T, ReadError> {
-    let unread = || ReadError::Answer { operation, what: "it was not read".to_owned() };
-    reads.get(key).ok_or_else(unread)?.as_ref().map_err(Clone::clone)
+    reads.get(key).ok_or_else(|| unread(operation))?.as_ref().map_err(Clone::clone)
+}
+
+fn unread(operation: &'static str) -> ReadError {
+    ReadError::Answer { operation, what: "it was not read".to_owned() }
 }
 
 /// All that is known of a worker that may be owed something.
@@ -186,14 +193,14 @@ struct Facts<'a> {
     alive: Alive,
     own: &'a OwnTasks<'a>,
     recipe: Recipe<'a>,
+    sizes: Sizes,
     health: &'a Health,
     allowance: Option<Allowance>,
 }
 
 fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
-    let Facts { worker, queue, alive, recipe, .. } = facts;
-    let packing = &worker.packing;
-    let (per_task, obstacle) = containers_per_task(recipe, packing)?;
+    let Facts { worker, queue, alive, recipe, sizes, .. } = facts;
+    let (packing, per_task) = (&worker.packing, sizes.most);
     let minimum = worker.scaling.min_containers.at(facts.snapshot.now);
     let mut decision = demand::decide(worker, (queue.depth, minimum), *alive, per_task);
     restrain(&mut decision, facts);
@@ -218,7 +225,7 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
         tasks,
         bound,
         per_task,
-        obstacle,
+        obstacle: sizes.obstacle.clone(),
     });
     Ok(Action::Launch(Box::new(LaunchPlan {
         decision,
@@ -244,42 +251,30 @@ pub fn renew(
     let mut launch = launch.clone();
     launch.network_mode = network_mode(&recipe, worker).ok()?;
     for group in &mut launch.groups {
-        group.revision = revision(&recipe, group.containers_per_task, &BTreeMap::new()).ok()?;
+        let derived = Containers(1) < group.containers_per_task;
+        if derived && worker.packing.registered_sizes.is_some() {
+            return None;
+        }
+        let nothing_known = &BTreeMap::new();
+        group.revision = sizes::revision(&recipe, group.containers_per_task, nothing_known).ok()?;
     }
     Some(launch)
 }
 
 /// The derived families that a launch for a queue's depth would need if nothing were alive: what is
-/// worth reading beside the tasks.
+/// worth reading beside the tasks. Where nothing may be registered, all that the operator lists.
 pub fn foresee(worker: &Worker, alone: &Snapshot) -> Vec<Family> {
+    if let Some(listed) = &worker.packing.registered_sizes {
+        let derived = listed.iter().filter(|size| Containers(1) < **size);
+        return derived.map(|size| worker.task_definition.family().variant(*size)).collect();
+    }
     let plan = apart(worker, || decide_worker((worker, None), alone));
     let Action::Launch(launch) = plan.action else { return Vec::new() };
     let families = launch.groups.into_iter().filter_map(|group| match group.revision {
-        Revision::Base(_) => None,
+        Revision::Registered(_) => None,
         Revision::Derived(variant, _) => Some(variant.family),
     });
     families.collect()
-}
-
-/// What a task of n worker containers runs, as far as it is known.
-fn revision(
-    recipe: &Recipe<'_>,
-    n: Containers,
-    derived: &BTreeMap<Family, Newest>,
-) -> Result<Revision, Refusal> {
-    if n == Containers(1) {
-        return Ok(Revision::Base(recipe.base.arn.clone()));
-    }
-    let variant = recipe.variant(n)?;
-    let is_it = |known: &DerivedRevision| known.digest.as_deref() == Some(&variant.digest);
-    let search = match derived.get(&variant.family) {
-        Some(Newest::Remembered(known) | Newest::Read(Some(known))) if is_it(known) => {
-            Search::Found(known.arn.clone())
-        }
-        Some(Newest::Read(newest)) => Search::Missing(newest.as_ref().map(|n| n.arn.clone())),
-        Some(Newest::Remembered(_)) | None => Search::Open,
-    };
-    Ok(Revision::Derived(Box::new(variant), search))
 }
 
 fn network_mode(recipe: &Recipe<'_>, worker: &Worker) -> Result<NetworkMode, Refusal> {
@@ -308,31 +303,22 @@ fn restrain(decision: &mut Decision, facts: &Facts<'_>) {
     }
 }
 
-/// The most containers a task may have. An operator who asks for several gets them or an error; a
-/// worker that cannot be cloned and was not asked to be has one a task.
-fn containers_per_task(
-    recipe: &Recipe<'_>,
-    packing: &Packing,
-) -> Result<(Containers, Option<Obstacle>), Refusal> {
-    if packing.max_containers_per_task == Some(Containers(1)) {
-        return Ok((Containers(1), None));
-    }
-    match (recipe.most_containers(), packing.max_containers_per_task) {
-        ((_, Some(obstacle)), Some(_)) => Err(Refusal::Definition(obstacle)),
-        ((most, obstacle), asked) => Ok((most.min(asked.unwrap_or(most)), obstacle)),
-    }
-}
-
 fn pack(facts: &Facts<'_>, decision: &Decision, room: Room) -> Packed {
     let list = price_list(facts);
     let price = |n| facts.recipe.hourly_price(n, list).unwrap_or_default();
-    match (decision.launch_tasks, facts.worker.packing.strategy) {
-        (Some(tasks), _) => {
-            packing::spread(decision.launch, Room { tasks: tasks.min(room.tasks), ..room })
-        }
-        (None, Strategy::Spread) => packing::spread(decision.launch, room),
-        (None, Strategy::Dense) => packing::dense(decision.launch, room),
-        (None, Strategy::Cheapest) => packing::cheapest(decision.launch, room, price),
+    let launch = decision.launch;
+    let strategy = facts.worker.packing.strategy;
+    let (room, strategy) = match decision.launch_tasks {
+        Some(tasks) => (Room { tasks: tasks.min(room.tasks), ..room }, Strategy::Spread),
+        None => (room, strategy),
+    };
+    match (facts.sizes.only(), strategy) {
+        (None, Strategy::Spread) => packing::spread(launch, room),
+        (None, Strategy::Dense) => packing::dense(launch, room),
+        (None, Strategy::Cheapest) => packing::cheapest(launch, room, price),
+        (Some(sizes), Strategy::Spread) => packing::spread_of(launch, room, &sizes),
+        (Some(sizes), Strategy::Dense) => packing::dense_of(launch, room, &sizes),
+        (Some(sizes), Strategy::Cheapest) => packing::cheapest_of(launch, room, &sizes, price),
     }
 }
 
@@ -357,7 +343,8 @@ fn make_group(
     numbered: &mut impl Iterator<Item = usize>,
 ) -> Result<Group, Refusal> {
     let (snapshot, worker) = (facts.snapshot, facts.worker);
-    let revision = revision(&facts.recipe, containers_per_task, &snapshot.derived)?;
+    let known = &snapshot.derived;
+    let revision = facts.sizes.revision((&facts.recipe, known), containers_per_task)?;
     let named = (&snapshot.scaler, &worker.name, &snapshot.tick);
     let calls = batches(tasks).zip(numbered).map(|(tasks, number)| {
         let rungs = 0..worker.launch.rungs.len();

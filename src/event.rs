@@ -84,7 +84,7 @@ impl EventError {
 const OWN_KEYS: [&str; 3] = ["scheduledTime", "dryRun", "only"];
 
 /// The keys of a configuration, which an invocation may bring beside its own.
-const CONFIG_KEYS: [&str; 10] = [
+const CONFIG_KEYS: [&str; 11] = [
     "workers",
     "cluster",
     "launch",
@@ -95,6 +95,7 @@ const CONFIG_KEYS: [&str; 10] = [
     "deadlineMargin",
     "maxEventAge",
     "metrics",
+    "registration",
 ];
 
 impl Event {

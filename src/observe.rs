@@ -79,8 +79,11 @@ struct Reads<'a> {
     of_tick: OfTick<'a>,
     tasks: BTreeMap<&'a ClusterName, OnceCell<Read<ClusterTasks>>>,
     definitions: BTreeMap<&'a TaskDefinitionRef, OnceCell<Read<TaskDefinition>>>,
-    derived: RefCell<BTreeMap<Family, Rc<OnceCell<Option<Newest>>>>>,
+    derived: RefCell<BTreeMap<Family, Derived>>,
 }
+
+/// The newest revision of a derived family, which more than one worker may need.
+type Derived = Rc<OnceCell<Read<Option<DerivedRevision>>>>;
 
 fn cells<'a, K: Ord, T>(keys: impl Iterator<Item = &'a K>) -> BTreeMap<&'a K, OnceCell<T>> {
     keys.map(|key| (key, OnceCell::new())).collect()
@@ -92,8 +95,8 @@ fn read<K: Ord + Clone, T>(cells: BTreeMap<&K, OnceCell<T>>) -> BTreeMap<K, T> {
     filled.collect()
 }
 
-fn newest((family, cell): (Family, Rc<OnceCell<Option<Newest>>>)) -> Option<(Family, Newest)> {
-    Some((family, cell.get()?.clone()?))
+fn newest((family, cell): (Family, Derived)) -> Option<(Family, Newest)> {
+    Some((family, Newest::Read(cell.get()?.clone())))
 }
 
 impl Reads<'_> {
@@ -132,23 +135,23 @@ impl Reads<'_> {
     async fn read_derived(&self, worker: &Worker, queue: Queue) {
         let base = self.definitions.get(&worker.task_definition).and_then(OnceCell::get);
         let Some(Ok(base)) = base else { return };
-        if self.ledger.has_run(&base.arn) {
+        if worker.packing.registered_sizes.is_none() && self.ledger.has_run(&base.arn) {
             return;
         }
         let families = foresee(worker, &self.alone(worker, (queue, base)));
         join_all(families.into_iter().map(async |family| {
             let cell = self.derived.borrow_mut().entry(family.clone()).or_default().clone();
-            cell.get_or_init(async || {
-                let read = apart(self.cloud.newest_revision(&family)).await.ok()?;
-                let newest = read.map(|read| DerivedRevision {
-                    digest: read.tag(DIGEST_TAG).map(str::to_owned),
-                    arn: read.arn,
-                });
-                Some(Newest::Read(newest))
-            })
-            .await;
+            cell.get_or_init(async || apart(self.newest(&family)).await).await;
         }))
         .await;
+    }
+
+    async fn newest(&self, family: &Family) -> Read<Option<DerivedRevision>> {
+        let newest = self.cloud.newest_revision(family).await?;
+        Ok(newest.map(|newest| DerivedRevision {
+            digest: newest.tag(DIGEST_TAG).map(str::to_owned),
+            arn: newest.arn,
+        }))
     }
 
     /// A worker in a world of its own, in which nothing of it is alive.

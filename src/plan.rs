@@ -13,7 +13,7 @@ use crate::event::Tick;
 use crate::fargate::MicroDollars;
 use crate::snapshot::{Depth, ReadError, Redrive};
 use crate::units::{
-    ClusterName, Containers, Messages, RevisionArn, ScalerName, TaskArn, Tasks, WorkerName,
+    ClusterName, Containers, Family, Messages, RevisionArn, ScalerName, TaskArn, Tasks, WorkerName,
 };
 use crate::variant::{Obstacle, Variant};
 
@@ -51,6 +51,19 @@ pub struct Health {
     pub breaker: Option<Tripped>,
     /// What becomes of a message that nobody can process.
     pub redrive: Redrive,
+    /// Sizes that are to be there and are not.
+    pub unregistered: Vec<Unregistered>,
+}
+
+/// A size that may not be registered, and is not there as it would have to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unregistered {
+    /// Its family.
+    pub family: Family,
+    /// What that has, derived from another base or in another way.
+    pub newest: Option<RevisionArn>,
+    /// The base that it would have to be derived from.
+    pub base: RevisionArn,
 }
 
 /// An open circuit breaker: the last tasks ended without running well, and none did since.
@@ -305,8 +318,8 @@ pub struct Group {
 /// The task definition that a group runs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Revision {
-    /// The operator's own.
-    Base(RevisionArn),
+    /// The operator's own, or a derived one that was registered beforehand.
+    Registered(RevisionArn),
     /// A derived one, and what is left to do for it.
     Derived(Box<Variant>, Search),
 }

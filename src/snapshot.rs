@@ -43,7 +43,7 @@ pub enum Newest {
     /// As it was in an earlier tick. It is good as long as its digest is the one that is wanted.
     Remembered(DerivedRevision),
     /// As it is now, if there is one.
-    Read(Option<DerivedRevision>),
+    Read(Read<Option<DerivedRevision>>),
 }
 
 /// A revision of a derived family.

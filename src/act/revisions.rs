@@ -49,7 +49,7 @@ impl<'a> Revisions<'a> {
             Action::Idle(_) | Action::Hold(_) | Action::Refuse(_) => &[],
         });
         let variants = groups.filter_map(|group| match &group.revision {
-            Revision::Base(_) => None,
+            Revision::Registered(_) => None,
             Revision::Derived(variant, search) => Some((&**variant, search)),
         });
         let finding = |(variant, search): (&'a Variant, &'a Search)| {
@@ -63,7 +63,7 @@ impl<'a> Revisions<'a> {
 
     pub(super) async fn of(&self, revision: &Revision) -> Result<Found, ReadError> {
         let finding = match revision {
-            Revision::Base(base) => {
+            Revision::Registered(base) => {
                 let superseded = Superseded::NotRegistered;
                 return Ok(Found { revision: base.clone(), superseded });
             }

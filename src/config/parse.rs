@@ -30,7 +30,16 @@ const MOST_CONTAINERS: u32 = 100_000;
 struct Defaults {
     cluster: Option<ClusterName>,
     watcher_image: Option<String>,
+    registration: Registration,
     launch: LaunchPart,
+}
+
+/// Whether derived task definitions may be registered.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Registration {
+    #[default]
+    On,
+    Off,
 }
 
 impl Config {
@@ -92,6 +101,12 @@ impl Defaults {
         Self {
             cluster: fields.optional("cluster", cluster),
             watcher_image: fields.optional("watcherImage", text(255)),
+            registration: fields
+                .optional(
+                    "registration",
+                    one_of(&[("on", Registration::On), ("off", Registration::Off)]),
+                )
+                .unwrap_or_default(),
             launch: LaunchPart::read(fields),
         }
     }
@@ -157,7 +172,7 @@ fn read_worker_fields(mut fields: Fields<'_>, defaults: &Defaults) -> Option<Wor
     if cluster.is_none() && !fields.has("cluster") {
         fields.problem("cluster", "is missing, here and as the default of the file");
     }
-    let (packing, chosen) = scaling::read_packing(&mut fields, defaults.watcher_image.as_deref());
+    let (packing, chosen) = scaling::read_packing(&mut fields, defaults);
     let scaling = scaling::read_scaling(&mut fields, &chosen);
     let launch = LaunchPart::read(&mut fields).over(&defaults.launch).checked(&fields);
     let packing = packing.for_policy(scaling.as_ref(), &chosen);

@@ -1,5 +1,8 @@
 //! How containers become tasks: at most two sizes, exactly as many containers as asked for. Pure.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use crate::fargate::MicroDollars;
 use crate::units::{Containers, Tasks};
 
@@ -22,16 +25,12 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    fn new(launch: Containers, room: Room, groups: [(u32, u32); 2]) -> Self {
+    fn new(launch: Containers, mix: Mix) -> Self {
         let there = |&(n, tasks): &(u32, u32)| n != 0 && tasks != 0;
-        Self {
-            groups: groups
-                .into_iter()
-                .filter(there)
-                .map(|(n, tasks)| (Containers(n), Tasks(tasks)))
-                .collect(),
-            deferred: launch.minus(room.containers()),
-        }
+        let groups = mix.into_iter().filter(there).map(|(n, tasks)| (Containers(n), Tasks(tasks)));
+        let groups: Vec<_> = groups.collect();
+        let held = groups.iter().map(|(n, tasks)| tasks.containers(*n)).sum();
+        Self { groups, deferred: launch.minus(held) }
     }
 }
 
@@ -46,14 +45,14 @@ pub(super) fn spread(launch: Containers, room: Room) -> Packed {
     let held = launch.min(room.containers()).0;
     let tasks = held.min(room.tasks.0).max(1);
     let (each, over) = (held / tasks, held % tasks);
-    Packed::new(launch, room, [(each + 1, over), (each, tasks - over)])
+    Packed::new(launch, [(each + 1, over), (each, tasks - over)])
 }
 
 /// As many containers a task as are allowed, and one task with the rest.
 pub(super) fn dense(launch: Containers, room: Room) -> Packed {
     let held = launch.min(room.containers()).0;
     let each = room.per_task.0.max(1);
-    Packed::new(launch, room, [(each, held / each), (held % each, 1)])
+    Packed::new(launch, [(each, held / each), (held % each, 1)])
 }
 
 /// The least price an hour, then the fewest calls, then the fewest tasks. Every exact mix of two
@@ -63,25 +62,71 @@ pub(super) fn cheapest(
     room: Room,
     price: impl Fn(Containers) -> MicroDollars,
 ) -> Packed {
-    let held = launch.min(room.containers()).0;
-    let prices: Vec<_> = (1..=room.per_task.0).map(|n| (n, price(Containers(n)))).collect();
-    let mixes = prices.iter().flat_map(|large| {
-        let smaller = prices.iter().take_while(move |small| small.0 <= large.0);
-        smaller.flat_map(move |small| {
-            let some_large = (0..=held / large.0).filter(move |larges| {
-                let rest = held - larges * large.0;
-                rest.is_multiple_of(small.0) && larges + rest / small.0 <= room.tasks.0
-            });
-            some_large.map(move |larges| {
-                let smalls = (held - larges * large.0) / small.0;
-                let price = large.1.times(larges).plus(small.1.times(smalls));
-                let calls = larges.div_ceil(10) + smalls.div_ceil(10);
-                (price, calls, larges + smalls, [(large.0, larges), (small.0, smalls)])
-            })
-        })
+    let sizes: Vec<_> = (1..=room.per_task.0).map(Containers).collect();
+    cheapest_of(launch, room, &sizes, price)
+}
+
+/// As [`cheapest`], of these sizes.
+pub(super) fn cheapest_of(
+    launch: Containers,
+    room: Room,
+    sizes: &[Containers],
+    price: impl Fn(Containers) -> MicroDollars,
+) -> Packed {
+    let prices: BTreeMap<_, _> = sizes.iter().map(|n| (n.0, price(*n))).collect();
+    let price = |(n, tasks): &(u32, u32)| prices.get(n).copied().unwrap_or_default().times(*tasks);
+    of_sizes(launch, room, sizes, |mix| {
+        let [large, small] = mix;
+        (price(large).plus(price(small)), large.1.div_ceil(10) + small.1.div_ceil(10), tasks(mix))
+    })
+}
+
+/// As few containers a task as these sizes and the number of tasks allow.
+pub(super) fn spread_of(launch: Containers, room: Room, sizes: &[Containers]) -> Packed {
+    let largest = |mix: &Mix| mix.iter().filter(|(_, tasks)| 0 < *tasks).map(|(n, _)| *n).max();
+    of_sizes(launch, room, sizes, |mix| (largest(mix), Reverse(tasks(mix))))
+}
+
+/// As many containers a task as these sizes allow.
+pub(super) fn dense_of(launch: Containers, room: Room, sizes: &[Containers]) -> Packed {
+    of_sizes(launch, room, sizes, |mix| (tasks(mix), Reverse(mix.map(|(n, _)| n))))
+}
+
+/// The mix of two of these sizes that holds as much as the tasks allow, and of those the one that
+/// costs least.
+fn of_sizes<C: Ord>(
+    launch: Containers,
+    room: Room,
+    sizes: &[Containers],
+    cost: impl Fn(&Mix) -> C,
+) -> Packed {
+    let most = launch.min(room.containers()).0;
+    let best = |held| mixes(held, room.tasks.0, sizes).min_by_key(|mix| (cost(mix), *mix));
+    Packed::new(launch, (0..=most).rev().find_map(best).unwrap_or_default())
+}
+
+/// Two sizes and how many tasks of each, the larger first.
+type Mix = [(u32, u32); 2];
+
+fn tasks([large, small]: &Mix) -> u32 {
+    large.1.saturating_add(small.1)
+}
+
+/// Every mix of two of these sizes that holds exactly so many containers in so many tasks at most.
+fn mixes(held: u32, most: u32, sizes: &[Containers]) -> impl Iterator<Item = Mix> {
+    let pairs = sizes.iter().flat_map(move |large| {
+        let smaller = sizes.iter().filter(move |small| *small <= large);
+        smaller.map(move |small| (large.0, small.0))
     });
-    let best = mixes.min();
-    Packed::new(launch, room, best.map_or([(0, 0); 2], |(_, _, _, groups)| groups))
+    pairs.filter(|(_, small)| 0 < *small).flat_map(move |(large, small)| {
+        let rest = move |larges: u32| held.saturating_sub(larges.saturating_mul(large));
+        let exact = move |larges: &u32| {
+            let rest = rest(*larges);
+            rest.is_multiple_of(small) && larges.saturating_add(rest / small) <= most
+        };
+        let some_large = (0..=held / large).filter(exact);
+        some_large.map(move |larges| [(large, larges), (small, rest(larges) / small)])
+    })
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{Bound, Decision, Deferred, Idle, LaunchPlan, Revision, Target, TaskBound, Tripped};
+use super::{
+    Bound, Decision, Deferred, Idle, LaunchPlan, Revision, Target, TaskBound, Tripped, Unregistered,
+};
 use crate::config::{Policy, Problem};
 use crate::units::{Messages, Tasks};
 
@@ -10,7 +12,7 @@ impl fmt::Display for Revision {
     /// The revision, or the family of one that act is to find or register.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Base(revision) => revision.fmt(f),
+            Self::Registered(revision) => revision.fmt(f),
             Self::Derived(variant, _) => variant.family.fmt(f),
         }
     }
@@ -136,6 +138,26 @@ impl fmt::Display for Tripped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { failures, last } = self;
         write!(f, "{failures} tasks in a row ended without running well, the last one: {last}")
+    }
+}
+
+impl fmt::Display for Unregistered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { family, newest, base } = self;
+        let base = base.family_and_revision();
+        match newest {
+            Some(found) => {
+                let found = found.family_and_revision();
+                write!(f, "`{found}` is not derived from `{base}` as it is configured now")?;
+            }
+            None => write!(f, "family `{family}` has no ACTIVE revision")?,
+        }
+        write!(
+            f,
+            ", and registration is off: smaller tasks are started; run one tick with \
+             registration: on where that is allowed, or take the size out of \
+             packing.registeredSizes"
+        )
     }
 }
 

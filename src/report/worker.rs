@@ -11,7 +11,8 @@ use crate::units::{Containers, RevisionArn, Tasks};
 pub(super) fn report(acted: Acted, mode: Mode) -> WorkerReport {
     let Acted { plan, groups } = acted;
     let WorkerPlan { worker, depth, alive, health, action } = plan;
-    let Health { stuck, breaker, redrive } = health;
+    let warnings = warnings(&health);
+    let Health { stuck, breaker, redrive: _, unregistered: _ } = health;
     let mut report = WorkerReport {
         worker,
         outcome: Outcome::Idle,
@@ -25,7 +26,7 @@ pub(super) fn report(acted: Acted, mode: Mode) -> WorkerReport {
         breaker: breaker.map(|tripped| tripped.to_string()),
         stuck,
         errors: Vec::new(),
-        warnings: warnings(redrive),
+        warnings,
     };
     match action {
         Action::Idle(Idle::Empty) => {}
@@ -56,15 +57,17 @@ pub(super) fn report(acted: Acted, mode: Mode) -> WorkerReport {
     report
 }
 
-fn warnings(redrive: Redrive) -> Vec<String> {
-    match redrive {
-        Redrive::Bounded => Vec::new(),
-        Redrive::Endless => vec![
+fn warnings(health: &Health) -> Vec<String> {
+    let mut warnings: Vec<_> = health.unregistered.iter().map(ToString::to_string).collect();
+    match health.redrive {
+        Redrive::Bounded => {}
+        Redrive::Endless => warnings.push(
             "the queue has no redrive policy: a message that nobody can process comes back until \
              it expires, and starts workers each time; give the queue a dead-letter queue"
                 .to_owned(),
-        ],
+        ),
     }
+    warnings
 }
 
 /// Many calls of a worker may fail alike.

@@ -2,6 +2,7 @@
 
 mod defences;
 mod once;
+mod registration;
 mod trips;
 mod trouble;
 mod variants;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::super::reader::{Fields, boolean, one_of, text, whole};
 use super::super::{Breaker, Completion, Delayed, Minimum, Packing, Policy, Scaling, Strategy};
 use super::minimum::read_minimum;
-use super::{MOST_CONTAINERS, duration, duration_of, seconds};
+use super::{Defaults, MOST_CONTAINERS, Registration, duration, duration_of, seconds};
 use crate::units::{Containers, CpuUnits, Messages, Tasks};
 
 /// Ten, because ECS takes no more containers in a task definition, nor more tasks in one call.
@@ -36,17 +36,18 @@ pub(super) struct Chosen {
     max_containers_per_task: Option<Containers>,
 }
 
-pub(super) fn read_packing(
-    worker: &mut Fields<'_>,
-    watcher_image: Option<&str>,
-) -> (Packing, Chosen) {
+pub(super) fn read_packing(worker: &mut Fields<'_>, defaults: &Defaults) -> (Packing, Chosen) {
     let mut packing = Packing {
         strategy: Strategy::Spread,
         max_containers_per_task: None,
+        registered_sizes: None,
         max_tasks: DEFAULT_MAX_TASKS,
         max_task_cpu: CpuUnits(LARGEST_CPU),
         completion: Completion::All,
-        watcher_image: watcher_image.unwrap_or(DEFAULT_WATCHER_IMAGE).to_owned(),
+        watcher_image: defaults
+            .watcher_image
+            .clone()
+            .unwrap_or_else(|| DEFAULT_WATCHER_IMAGE.to_owned()),
     };
     let mut max_tasks = None;
     if let Some(mut fields) = worker.object("packing") {
@@ -61,6 +62,8 @@ pub(super) fn read_packing(
             fields.optional("completion", completions).unwrap_or(packing.completion);
         packing.max_containers_per_task =
             fields.optional("maxContainersPerTask", per_task(packing.completion)).map(Containers);
+        packing.registered_sizes =
+            read_sizes(&mut fields, packing.completion, defaults.registration);
         max_tasks = fields.optional("maxTasks", whole(1..=MOST_CONTAINERS)).map(Tasks);
         let cpu = fields.optional("maxTaskCpu", whole(256..=LARGEST_CPU)).map(CpuUnits);
         packing.max_task_cpu = cpu.unwrap_or(packing.max_task_cpu);
@@ -68,9 +71,29 @@ pub(super) fn read_packing(
         packing.watcher_image = image.unwrap_or(packing.watcher_image);
         fields.finish();
     }
+    if defaults.registration == Registration::Off {
+        packing = packing.of_registered_sizes();
+    }
     let max_containers_per_task = packing.max_containers_per_task;
     let chosen = Chosen { strategy: packing.strategy, max_tasks, max_containers_per_task };
     (packing, chosen)
+}
+
+fn read_sizes(
+    packing: &mut Fields<'_>,
+    completion: Completion,
+    registration: Registration,
+) -> Option<Vec<Containers>> {
+    let key = "registeredSizes";
+    let members = packing.array(key, 1..=10)?;
+    if registration == Registration::On {
+        packing
+            .problem(key, "is for `registration: off`, at the top of the file, which is not set");
+    }
+    let sizes = members.iter().filter_map(|(path, value)| {
+        packing.member_as(value, path, per_task(completion)).map(Containers)
+    });
+    Some(sizes.collect())
 }
 
 /// With `all`, one of the ten is the watcher.
@@ -91,6 +114,15 @@ fn per_task(completion: Completion) -> impl Fn(&Value) -> Result<u32, String> {
 }
 
 impl Packing {
+    /// Where nothing may be registered, there are the base itself and the listed sizes.
+    fn of_registered_sizes(mut self) -> Self {
+        let sizes = self.registered_sizes.get_or_insert_default();
+        let largest = sizes.iter().copied().max().unwrap_or(Containers(1));
+        let most = self.max_containers_per_task.map_or(largest, |most| most.min(largest));
+        self.max_containers_per_task = Some(most);
+        self
+    }
+
     /// Steps of tasks say themselves how many tasks there are, unless `maxTasks` does.
     pub(super) fn for_policy(self, scaling: Option<&Scaling>, chosen: &Chosen) -> Self {
         let steps = scaling.and_then(|scaling| match &scaling.policy {

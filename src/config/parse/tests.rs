@@ -48,6 +48,7 @@ fn the_shipped_example_is_correct() {
     let expected = Packing {
         strategy: Strategy::Spread,
         max_containers_per_task: None,
+        registered_sizes: None,
         max_tasks: Tasks(10),
         max_task_cpu: CpuUnits(32_768),
         completion: Completion::All,
@@ -156,6 +157,32 @@ fn a_window_that_nobody_can_mean_is_refused() {
         })
         .collect();
     insta::assert_snapshot!(problems.join("\n"));
+}
+
+/// YAML takes it for a boolean.
+#[test]
+fn a_bare_off_is_a_word() {
+    let text = "cluster: jobs\nmetrics: off\nregistration: off\nworkers:\n  - {name: a, queue: a, \
+                taskDefinition: a, scaling: {messagesPerContainer: 1}, \
+                packing: {registeredSizes: [2, 5]}}";
+    let config = Config::parse(text).unwrap();
+    assert_eq!((config.metrics, config.refused), (Metrics::Off, vec![]));
+    let packing = &config.workers[0].packing;
+    assert_eq!(packing.registered_sizes, Some(vec![Containers(2), Containers(5)]));
+    assert_eq!(packing.max_containers_per_task, Some(Containers(5)));
+}
+
+#[test]
+fn sizes_are_listed_where_nothing_is_registered() {
+    let sizes = |sizes: Value| worker(&json!({"packing": {"registeredSizes": sizes}}));
+    let off = |worker| problems(&json!({"registration": "off", "workers": [worker]}));
+    let told = [
+        problems(&json!({"workers": [sizes(json!([2]))]})),
+        problems(&json!({"registration": "no", "workers": [sizes(json!([2]))]})),
+        off(sizes(json!([]))),
+        off(sizes(json!([0, 10, "2"]))),
+    ];
+    insta::assert_snapshot!(told.join("\n"));
 }
 
 #[test]

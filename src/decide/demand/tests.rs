@@ -30,6 +30,7 @@ fn worker(policy: Policy) -> Worker {
         packing: Packing {
             strategy: Strategy::Spread,
             max_containers_per_task: None,
+            registered_sizes: None,
             max_tasks: Tasks(10),
             max_task_cpu: CpuUnits(32_768),
             completion: Completion::All,

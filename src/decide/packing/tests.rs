@@ -43,6 +43,17 @@ fn equal_prices_are_decided_by_the_fewest_calls() {
     assert_eq!(cheapest(Containers(21), room(2, 30), linear), packed(&[(2, 10), (1, 1)], 0));
 }
 
+/// Fives and ones: a rest of four would need four tasks.
+#[test]
+fn a_few_sizes_hold_what_they_can_and_leave_the_rest() {
+    let sizes = [Containers(1), Containers(5)];
+    assert_eq!(dense_of(Containers(12), room(5, 10), &sizes), packed(&[(5, 2), (1, 2)], 0));
+    assert_eq!(dense_of(Containers(49), room(5, 10), &sizes), packed(&[(5, 9), (1, 1)], 3));
+    assert_eq!(spread_of(Containers(9), room(5, 10), &sizes), packed(&[(1, 9)], 0));
+    assert_eq!(spread_of(Containers(12), room(5, 10), &sizes), packed(&[(5, 1), (1, 7)], 0));
+    assert_eq!(spread_of(Containers(3), room(5, 0), &sizes), packed(&[], 3));
+}
+
 fn index(n: Containers) -> usize {
     usize::try_from(n.0 - 1).unwrap()
 }
@@ -73,6 +84,36 @@ proptest! {
             prop_assert!(packed.groups.iter().all(|(n, _)| (1..=per_task).contains(&n.0)));
             prop_assert!(
                 packed.deferred == Containers(0) || packed.containers() == room.containers());
+        }
+    }
+
+    #[test]
+    fn a_few_sizes_hold_as_much_as_any_mix_of_two_could(
+        launch in 0_u32..60, others in prop::collection::btree_set(2_u32..=9, 0..4),
+        tasks in 0_u32..12, prices in prop::collection::vec(1_u64..1000, 10),
+    ) {
+        let price = |n: Containers| MicroDollars(prices[index(n)]);
+        let sizes: Vec<_> = [1].into_iter().chain(others).map(Containers).collect();
+        let (launch, room) = (Containers(launch), room(sizes.last().unwrap().0, tasks));
+        let mut most = 0;
+        for a in &sizes {
+            for b in &sizes {
+                for many_a in 0..=tasks {
+                    let held = (0..=tasks - many_a).map(|many_b| a.0 * many_a + b.0 * many_b);
+                    most = most.max(held.filter(|held| *held <= launch.0).max().unwrap_or(0));
+                }
+            }
+        }
+        for packed in [
+            spread_of(launch, room, &sizes),
+            dense_of(launch, room, &sizes),
+            cheapest_of(launch, room, &sizes, price),
+        ] {
+            prop_assert_eq!(packed.containers(), Containers(most));
+            prop_assert_eq!(packed.containers().plus(packed.deferred), launch);
+            prop_assert!(packed.groups.iter().map(|(_, tasks)| tasks.0).sum::<u32>() <= tasks);
+            prop_assert!(packed.groups.len() <= 2);
+            prop_assert!(packed.groups.iter().all(|(n, _)| sizes.contains(n)));
         }
     }
 

@@ -23,7 +23,7 @@ fn owed(name: usize, tasks: u32, messages: u64) -> WorkerPlan {
         launch_tasks: None,
     };
     let group = Group {
-        revision: Revision::Base(RevisionArn::from("a:1")),
+        revision: Revision::Registered(RevisionArn::from("a:1")),
         containers_per_task: Containers(1),
         calls: vec![Call { number: 0, tasks: Tasks(tasks), tokens: Vec::new() }],
     };

@@ -17,6 +17,7 @@ fn packing(completion: Completion) -> Packing {
     Packing {
         strategy: PackingStrategy::Dense,
         max_containers_per_task: None,
+        registered_sizes: None,
         max_tasks: Tasks(10),
         max_task_cpu: CpuUnits(32_768),
         completion,
