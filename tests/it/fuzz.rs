@@ -11,7 +11,7 @@ use tokio::runtime::Builder;
 
 use crate::tick::{config, invocation, scaler, worker, world_of};
 
-const KEYS: [&str; 40] = [
+const KEYS: [&str; 46] = [
     "workers",
     "cluster",
     "launch",
@@ -52,9 +52,15 @@ const KEYS: [&str; 40] = [
     "awsvpcConfiguration",
     "subnets",
     "capacityProvider",
+    "metrics",
+    "registration",
+    "registeredSizes",
+    "cron",
+    "for",
+    "timeZone",
 ];
 
-const TEXTS: [&str; 16] = [
+const TEXTS: [&str; 20] = [
     "",
     "alpha",
     "Scheduled Event",
@@ -71,6 +77,10 @@ const TEXTS: [&str; 16] = [
     "\u{0}",
     "ü😀",
     "a--x2",
+    "0 8 * * 1-5",
+    "0 0 31 2 *",
+    "10h",
+    "Europe/Berlin",
 ];
 
 fn any_leaf() -> impl Strategy<Value = Value> {

@@ -1,4 +1,5 @@
-use proptest::prelude::{any, proptest};
+use jiff::Timestamp;
+use proptest::prelude::{any, prop_oneof, proptest};
 use serde_json::json;
 
 use super::super::{Packing, Policy, Rung, Strategy};
@@ -284,6 +285,23 @@ proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in any::<String>()) {
         let _ = Config::parse(&text);
+    }
+
+    #[test]
+    fn any_cron_expression_is_a_window_or_a_mistake(
+        text in prop_oneof![
+            "[0-9*,/LW#?@A-Za-z+ -]{0,30}",
+            "([0-9*]{1,2}[/,#L-]{0,2}[0-9]{0,2} ){4}[0-9*A-Z]{1,3}[#L/-]{0,2}[0-9]{0,3}",
+        ],
+        seconds in -60_000_000_000_i64..60_000_000_000,
+    ) {
+        let window = json!([{"cron": text, "for": "10h", "timeZone": "Europe/Berlin",
+            "containers": 1}]);
+        let scaling = json!({"messagesPerContainer": 1, "minContainers": window});
+        let config = Config::from_value(&json!({"workers": [worker(&json!({"scaling": scaling}))]}));
+        for worker in config.unwrap().workers {
+            worker.scaling.min_containers.at(Timestamp::from_second(seconds).unwrap());
+        }
     }
 
     #[test]
