@@ -70,8 +70,9 @@ pub(crate) struct State {
     calls: Vec<Call>,
     faults: Vec<Scripted>,
     page_size: Option<usize>,
-    /// How long every call takes, where no weather says otherwise.
+    /// How long every call takes where no weather says otherwise, and those of some operations.
     latency: Duration,
+    takes: BTreeMap<&'static str, Duration>,
     /// Signatures of another time than this one's are refused.
     checks_clocks: bool,
     crashed: BTreeSet<u32>,
@@ -96,6 +97,7 @@ impl Default for State {
             faults: Vec::new(),
             page_size: None,
             latency: Duration::ZERO,
+            takes: BTreeMap::new(),
             checks_clocks: false,
             crashed: BTreeSet::new(),
             crashes: BTreeMap::new(),
@@ -244,6 +246,11 @@ impl World {
         self.state().latency = latency;
     }
 
+    /// From now on the answers of an operation take so long, after it was executed.
+    pub(crate) fn takes(&self, operation: &'static str, time: Duration) {
+        self.state().takes.insert(operation, time);
+    }
+
     /// All requests since the last time they were taken.
     pub(crate) fn take_calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.state().calls)
@@ -349,9 +356,10 @@ impl State {
         }
         let now = self.millis();
         self.watch.called(process, call, now);
+        let after = self.takes.get(call.operation.as_str()).copied().unwrap_or(self.latency);
         match &mut self.weather {
             Some(weather) => weather.fate(process, call, now),
-            None => (None, Duration::ZERO, self.latency),
+            None => (None, Duration::ZERO, after),
         }
     }
 
