@@ -12,32 +12,48 @@ CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 CARGO_LAMBDA := $(TOOLS)/cargo-lambda
 ARCH ?= arm64
-BINARY := target/debug/ecs-queue-scaler
+DEBUG_BINARY := target/debug/ecs-queue-scaler
+BENCH := $(CURDIR)/target/bench
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV) ## see one tick, end to end, on a local AWS
 	cargo build --locked
-	$(VENV)/bin/python tests/local/demo.py $(BINARY)
+	$(VENV)/bin/python tests/local/demo.py $(DEBUG_BINARY)
 
 emulator: $(VENV) ## a local AWS to try `cargo lambda watch` on, until Ctrl-C
 	$(VENV)/bin/python tests/local/emulator.py .tools/emulator.env
 
 test: $(VENV) $(BUSYBOX) ## run all tests
 	cargo test --locked --all-features
+	cargo test --locked --package tick-bench
 	$(VENV)/bin/python -m pytest -q tests/local
 
 soak: ## run seeds in which everything goes wrong (SEEDS=2000, or SEED=17 with its event log)
 	$(if $(SEED),SEED=$(SEED),SEEDS=$(or $(SEEDS),2000)) \
 		cargo test --locked --test it soak::no_fault -- --nocapture
 
+bench: $(VENV) ## the speed of a tick beside boto3's; rewrites docs/benchmarks.md (QUICK=1: two minutes)
+	mkdir -p $(BENCH)
+	cargo build --locked --release
+	cargo bench --locked --package decide-bench > $(BENCH)/decision.txt
+	cargo test --locked --test it floor::launching -- --nocapture > $(BENCH)/launch.txt
+	cargo bench --locked --package tick-bench --bench tick -- $(if $(QUICK),--quick) \
+		--binary $(CURDIR)/target/release/ecs-queue-scaler --python $(VENV)/bin/python \
+		--decision $(BENCH)/decision.txt --launch $(BENCH)/launch.txt --page $(CURDIR)/docs/benchmarks.md
+
+bench-cold: ## only how a binary begins (BINARY=path, else the release build)
+	$(if $(BINARY),,cargo build --locked --release)
+	cargo bench --locked --package tick-bench --bench tick -- \
+		--cold $(abspath $(or $(BINARY),target/release/ecs-queue-scaler))
+
 ablation: ## take each defence away and see who notices; rewrites docs/reliability.md
 	$(PYTHON) tests/ablation.py
 
 check: $(VENV) $(CARGO_DENY) ## format, lints, documentation, licences, template
-	cargo fmt --check
-	cargo clippy --locked --all-targets --all-features -- --deny warnings
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets --all-features -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --all-features --no-deps --document-private-items --quiet
 	$(CARGO_DENY) --locked check --hide-inclusion-graph bans licenses sources
 	./tools/advisories.sh $(CARGO_DENY)
@@ -74,4 +90,4 @@ $(CARGO_DENY):
 	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --debug --quiet \
 		--root $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)
 
-.PHONY: help demo emulator test soak ablation check build build-ScalerFunction tools clean
+.PHONY: help demo emulator test soak bench bench-cold ablation check build build-ScalerFunction tools clean

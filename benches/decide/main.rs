@@ -1,0 +1,104 @@
+//! How long a decision takes, for 50 and for 1,000 busy workers: the snapshot is there, the plan is
+//! made. No file is read, no call is made.
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot begin stops")]
+
+use divan::Bencher;
+use ecs_queue_scaler::config::Config;
+use ecs_queue_scaler::decide::decide;
+use ecs_queue_scaler::definition::TaskDefinition;
+use ecs_queue_scaler::event::Tick;
+use ecs_queue_scaler::snapshot::{
+    ClusterTasks, ContainerStatus, Depth, Queue, Redrive, Snapshot, Task,
+};
+use ecs_queue_scaler::units::{
+    ClusterName, Messages, Region, RevisionArn, ScalerName, TaskArn, TaskDefinitionRef, WorkerName,
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+fn main() {
+    divan::main();
+}
+
+/// Every worker has a queue and a definition of its own, a task that runs, and two tasks of four
+/// containers to be launched: a definition is cloned for each.
+#[divan::bench(args = [50, 1000])]
+fn decision(bencher: Bencher<'_, '_>, workers: u32) {
+    let (config, snapshot) = (config(workers), snapshot(workers));
+    bencher.bench_local(|| decide(divan::black_box(&config), divan::black_box(&snapshot)));
+}
+
+fn name(index: u32) -> String {
+    format!("worker-{index:04}")
+}
+
+fn config(workers: u32) -> Config {
+    let workers = (0..workers).map(|index| {
+        json!({
+            "name": name(index), "queue": name(index), "taskDefinition": name(index),
+            "scaling": {"messagesPerContainer": 1},
+            "packing": {"strategy": "dense", "maxContainersPerTask": 4},
+        })
+    });
+    let document = json!({
+        "cluster": "jobs", "launch": {"launchType": "EC2"}, "maxTasksPerTick": 100_000,
+        "maxTasksPerHour": 100_000, "workers": workers.collect::<Vec<_>>(),
+    });
+    Config::from_value(&document).unwrap()
+}
+
+fn snapshot(workers: u32) -> Snapshot {
+    let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
+    let depth = Depth { visible: Messages(8), in_flight: Messages(4), delayed: Messages(0) };
+    let queue = Queue { depth, redrive: Redrive::Bounded };
+    let tasks = ClusterTasks { alive: (0..workers).map(task).collect(), ..ClusterTasks::default() };
+    let definition = |index| TaskDefinition::parse(&document(&name(index)), &json!([])).unwrap();
+    Snapshot {
+        scaler: ScalerName::parse("ecs-queue-scaler").unwrap(),
+        tick: Tick::Scheduled(now),
+        now,
+        region: Region::from("eu-central-1"),
+        queues: (0..workers).map(|index| (WorkerName(name(index)), Ok(queue))).collect(),
+        tasks: [(ClusterName("jobs".to_owned()), Ok(tasks))].into(),
+        definitions: (0..workers)
+            .map(|index| (TaskDefinitionRef(name(index)), Ok(definition(index))))
+            .collect(),
+        memories: [].into(),
+    }
+}
+
+fn task(index: u32) -> Task {
+    let began: Timestamp = "2026-11-21T11:50:00Z".parse().unwrap();
+    let clones = ["worker", "worker-2", "worker-3", "worker-4"];
+    let running = |clone: &str| (clone.to_owned(), ContainerStatus::Running);
+    Task {
+        arn: TaskArn(format!("arn:aws:ecs:eu-central-1:123456789012:task/jobs/{index:032x}")),
+        worker: WorkerName(name(index)),
+        revision: RevisionArn(format!(
+            "arn:aws:ecs:eu-central-1:123456789012:task-definition/{}--x4:1",
+            name(index)
+        )),
+        containers: clones.map(running).into(),
+        created: Some(began),
+        started: Some(began),
+        tick: None,
+    }
+}
+
+fn document(family: &str) -> Value {
+    json!({
+        "taskDefinitionArn": format!("arn:aws:ecs:eu-central-1:123456789012:task-definition/{family}:7"),
+        "family": family, "revision": 7, "status": "ACTIVE", "networkMode": "awsvpc",
+        "requiresCompatibilities": ["EC2", "FARGATE"], "cpu": "256", "memory": "512",
+        "executionRoleArn": "arn:aws:iam::123456789012:role/execution",
+        "containerDefinitions": [{
+            "name": "worker", "image": "worker:1", "cpu": 256, "memory": 512, "essential": true,
+            "environment": [
+                {"name": "QUEUE", "value": family}, {"name": "TABLE", "value": "jobs"},
+                {"name": "LOG_LEVEL", "value": "info"}, {"name": "STAGE", "value": "production"}],
+            "logConfiguration": {"logDriver": "awslogs", "options": {
+                "awslogs-group": format!("/ecs/{family}"), "awslogs-region": "eu-central-1",
+                "awslogs-stream-prefix": "worker"}},
+        }],
+    })
+}

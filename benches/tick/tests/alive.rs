@@ -1,0 +1,44 @@
+//! The benchmark itself still works: one tick of each function, with the debug build, through the
+//! fakes of Lambda and AWS over TLS. What it counts is known; its times are nobody's business here.
+
+use std::path::PathBuf;
+
+use tick_bench::cases::{self, Case, Row};
+use tick_bench::functions::{Function, On, Place};
+
+/// Three workers, one of them busy.
+const CASE: Case = Case { workers: 3, busy: 1, on: On::Ec2, cold: 1, warm: 1 };
+
+#[cfg(test)]
+fn place() -> Place {
+    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    let binary = root.join("target/debug/ecs-queue-scaler");
+    assert!(binary.is_file(), "run `cargo build` first");
+    Place::new(binary, root.join(".tools/venv/bin/python")).unwrap()
+}
+
+#[cfg(test)]
+fn calls(row: &Row, operation: &str) -> u64 {
+    row.median().unwrap().tally.calls.get(operation).copied().unwrap_or_default()
+}
+
+/// `cases::run` fails by itself when a tick does, or does not start what is owed.
+#[test]
+fn the_benchmark_counts_what_a_tick_asks() {
+    let place = place();
+    cases::register_all(&place, CASE.workers).unwrap();
+    let [cold, warm] = cases::run(&place, CASE, &Function::Scaler(place.binary.clone())).unwrap();
+    for row in [&cold, &warm] {
+        assert_eq!(calls(row, "GetQueueAttributes"), 3);
+        assert_eq!(calls(row, "RunTask"), 1, "one worker, two tasks, one call");
+        assert_eq!(calls(row, "RegisterTaskDefinition"), 0, "it is registered already");
+        let links = row.chain.unwrap();
+        assert!((4..=5).contains(&links), "{links}");
+        assert!(row.median().unwrap().megabytes < 200.0);
+    }
+    assert_eq!(warm.median().unwrap().tally.opened, 0, "connections are kept");
+
+    let [cold, _] = cases::run(&place, CASE, &Function::Sequential).unwrap();
+    assert_eq!((calls(&cold, "RegisterTaskDefinition"), calls(&cold, "RunTask")), (1, 1));
+    assert_eq!(cold.median().unwrap().tally.chain, 6, "one call after the other");
+}
