@@ -20,8 +20,12 @@ const ATTEMPTS: u32 = 3;
 /// The first repetition waits for a random part of this, the second for one of its double.
 const BACKOFF: Duration = Duration::from_millis(400);
 
-/// We stay a little under the rates, as our clock and AWS's do not tick alike.
-const SHARE: f64 = 0.99;
+/// We stay a little under the rates, as our clock and AWS's do not tick alike: two seconds in a
+/// thousand are far more than clocks differ by.
+const SHARE: f64 = 0.998;
+
+/// How often a rate's turns are handed out, where it has as many.
+const STEPS_A_SECOND: u32 = 4;
 
 /// The rates that AWS documents for an account and Region, each shared by several APIs. Others
 /// take from them too, so that a call may still be throttled.
@@ -73,10 +77,14 @@ impl Rate {
 
     fn limiter(self) -> Option<RateLimiter> {
         let (burst, per_second) = self.burst_and_per_second()?;
-        let burst = usize::try_from(burst).unwrap_or(usize::MAX);
-        let interval = Duration::from_secs_f64(1.0 / (f64::from(per_second) * SHARE));
+        // One less: what we take first may reach AWS later than what we take next.
+        let burst = usize::try_from(burst.saturating_sub(1)).unwrap_or(usize::MAX);
+        // Timers count in milliseconds: of short waits that would be a part that matters.
+        let refill = (per_second / STEPS_A_SECOND).max(1);
+        let interval = Duration::from_secs_f64(f64::from(refill) / (f64::from(per_second) * SHARE));
+        let refill = usize::try_from(refill).unwrap_or(1);
         let mut limiter = RateLimiter::builder();
-        limiter.max(burst).initial(burst).refill(1).interval(interval).fair(true);
+        limiter.max(burst).initial(burst).refill(refill).interval(interval).fair(true);
         Some(limiter.build())
     }
 }

@@ -113,12 +113,12 @@ async fn launching_is_nearly_as_fast_as_the_rates_allow() {
         "| containers | in a task | tasks | invocations | floor s | taken s | calls refused | floor ÷ taken |",
     );
     say("|---:|---:|---:|---|---:|---:|---:|---:|");
-    for (containers, per_task, least) in [(1000, 1, 95.0), (1000, 5, 80.0), (10_000, 1, 97.0)] {
+    for (containers, per_task, least) in [(1000, 1, 97.9), (1000, 5, 85.0), (10_000, 1, 99.0)] {
         let burst = Burst { containers, per_task };
         let percent = told(burst, "one", &in_one_invocation(burst).await);
         assert!(least <= percent, "{containers} containers: {percent} %");
     }
     let burst = Burst { containers: 10_000, per_task: 1 };
     let percent = told(burst, "one a minute", &as_deployed(burst).await);
-    assert!(92.0 <= percent, "as deployed: {percent} %");
+    assert!(95.0 <= percent, "as deployed: {percent} %");
 }
