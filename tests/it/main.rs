@@ -24,6 +24,8 @@ mod readme;
 #[cfg(test)]
 mod soak;
 #[cfg(test)]
+mod template;
+#[cfg(test)]
 mod tick;
 #[cfg(test)]
 mod tidy;

@@ -43,7 +43,8 @@ async fn the_decision_is_one_that_is_made() {
 fn every_make_target_exists() {
     let makefile = include_str!("../../Makefile");
     let named = README.split("make ").skip(1).filter_map(|rest| {
-        let target: String = rest.chars().take_while(char::is_ascii_lowercase).collect();
+        let is_of_name = |c: &char| c.is_ascii_lowercase() || *c == '-';
+        let target: String = rest.chars().take_while(is_of_name).collect();
         (!target.is_empty()).then_some(target)
     });
     for target in named.filter(|target| !["a", "and"].contains(&target.as_str())) {

@@ -1,0 +1,242 @@
+//! The role in `template.yaml` allows what the function does, and nothing else.
+//!
+//! What it does is what the in-process AWS saw in whole ticks; what Lambda does in its name is read
+//! from the function's properties. Each call becomes the permissions that it needs.
+
+mod policy;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use self::policy::{Policy, Settings, template};
+use crate::tick::{config, definition, scaler, tick, worker, world_of};
+use crate::world::{ACCOUNT, Call, REGION, World};
+
+const TASK_ROLE: &str = "arn:aws:iam::123456789012:role/jobs/task";
+const EXECUTION_ROLE: &str = "arn:aws:iam::123456789012:role/execution";
+
+/// A permission that something needs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Need {
+    action: String,
+    resource: String,
+    /// What the conditions of a policy may look at.
+    context: BTreeMap<&'static str, String>,
+}
+
+impl Need {
+    fn new(action: &str, resource: impl Into<String>) -> Self {
+        Self { action: action.into(), resource: resource.into(), context: BTreeMap::new() }
+    }
+
+    fn with(mut self, key: &'static str, value: &str) -> Self {
+        self.context.insert(key, value.to_owned());
+        self
+    }
+}
+
+fn ecs(rest: &str) -> String {
+    format!("arn:aws:ecs:{REGION}:{ACCOUNT}:{rest}")
+}
+
+/// The permissions that a call needs. Source: Service Authorization Reference, ECS and SQS.
+fn needs(call: &Call) -> Vec<Need> {
+    let Call { operation, input } = call;
+    let text = |key: &str| input[key].as_str().unwrap_or_default();
+    let queue = |name: &str| format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{name}");
+    let cluster =
+        |need: Need| need.with("ecs:cluster", &ecs(&format!("cluster/{}", text("cluster"))));
+    match operation.as_str() {
+        "GetQueueUrl" => vec![Need::new("sqs:GetQueueUrl", queue(text("QueueName")))],
+        "GetQueueAttributes" => {
+            let name = text("QueueUrl").rsplit('/').next().unwrap_or_default();
+            vec![Need::new("sqs:GetQueueAttributes", queue(name))]
+        }
+        "ListTasks" => vec![cluster(Need::new("ecs:ListTasks", "*"))],
+        "DescribeTasks" => {
+            let tasks = input["tasks"].as_array().into_iter().flatten();
+            tasks.map(|t| cluster(Need::new("ecs:DescribeTasks", t.as_str().unwrap()))).collect()
+        }
+        "DescribeTaskDefinition" | "DeregisterTaskDefinition" => {
+            vec![Need::new(&format!("ecs:{operation}"), "*")]
+        }
+        "RegisterTaskDefinition" => {
+            let family = ecs(&format!("task-definition/{}:*", text("family")));
+            let register = Need::new("ecs:RegisterTaskDefinition", &family);
+            [register].into_iter().chain(tagging(call, &family)).chain(passing(call)).collect()
+        }
+        "RunTask" => {
+            let run = cluster(Need::new("ecs:RunTask", text("taskDefinition")));
+            let tasks = ecs(&format!("task/{}/*", text("cluster")));
+            [run].into_iter().chain(tagging(call, &tasks)).chain(passing(call)).collect()
+        }
+        other => vec![Need::new(other, "a call that this test does not know")],
+    }
+}
+
+/// Tags that come with a call that creates something are a permission of their own.
+fn tagging(call: &Call, created: &str) -> Option<Need> {
+    let tags = call.input["tags"].as_array().is_some_and(|tags| !tags.is_empty());
+    tags.then(|| Need::new("ecs:TagResource", created).with("ecs:CreateAction", &call.operation))
+}
+
+/// Whoever registers or runs a task definition hands over its roles; here all have the same.
+fn passing(_: &Call) -> [Need; 2] {
+    let pass = |role| Need::new("iam:PassRole", role);
+    [TASK_ROLE, EXECUTION_ROLE]
+        .map(|r| pass(r).with("iam:PassedToService", "ecs-tasks.amazonaws.com"))
+}
+
+/// What Lambda does in the function's name, as its properties ask for.
+fn needs_of_lambda(template: &Value, settings: &Settings) -> Vec<Need> {
+    let function = &template["Resources"]["ScalerFunction"]["Properties"];
+    let destination = &function["EventInvokeConfig"]["DestinationConfig"]["OnFailure"];
+    let log = function["LoggingConfig"]["LogGroup"].as_str().unwrap().replace("Ref=", "GetAtt=");
+    let mut needs = vec![
+        Need::new("logs:CreateLogStream", format!("{log}.Arn")),
+        Need::new("logs:PutLogEvents", format!("{log}.Arn")),
+        Need::new("sqs:SendMessage", destination["Destination"].as_str().unwrap()),
+    ];
+    if settings.holds("Traces") {
+        let traces = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"];
+        needs.extend(traces.map(|action| Need::new(action, "*")));
+    }
+    needs
+}
+
+fn with_roles() -> Value {
+    let mut with_roles = definition("thumbnail");
+    with_roles["taskRoleArn"] = json!(TASK_ROLE);
+    with_roles["executionRoleArn"] = json!(EXECUTION_ROLE);
+    with_roles
+}
+
+/// The calls of ticks that launch, look at what runs, and meet a new base revision.
+async fn calls(containers_per_task: u32) -> Vec<Call> {
+    let world: World = world_of(&["thumbnail"]);
+    world.register(&with_roles());
+    let packing = json!({"strategy": "dense", "maxContainersPerTask": containers_per_task});
+    let config = config(&[worker("thumbnail", &json!({"messagesPerContainer": 1}), &packing)]);
+    for minute in 0..4 {
+        world.queue("thumbnail").visible(4 * (1 + minute));
+        if minute == 2 {
+            world.register(&with_roles());
+            world.all_stop();
+        }
+        let _ = tick(&scaler(&world, &config), &world, minute).await;
+        world.all_run();
+    }
+    world.take_calls()
+}
+
+/// What does not fit between the role and what is done, a sentence each.
+fn complaints(policy: &Policy, needs: &BTreeSet<Need>) -> Vec<String> {
+    let denied = needs.iter().filter(|need| !policy.allows(need)).map(|need| {
+        format!("{} of {} is done and not allowed ({:?})", need.action, need.resource, need.context)
+    });
+    let unused = policy.grants().into_iter().filter_map(|(sid, action)| {
+        let used = needs.iter().any(|need| policy.grants_by(&sid, &action, need));
+        (!used).then(|| format!("{sid} allows {action}, which is never done"))
+    });
+    denied.chain(unused).collect()
+}
+
+fn all_needs(calls: &[Call], template: &Value, settings: &Settings) -> BTreeSet<Need> {
+    calls.iter().flat_map(needs).chain(needs_of_lambda(template, settings)).collect()
+}
+
+/// Parameters as a careful team sets them.
+fn settings(conditions: &[&str]) -> Settings {
+    let cluster = ecs("cluster/jobs");
+    let parameters = [
+        ("QueueArns", vec![format!("arn:aws:sqs:{REGION}:{ACCOUNT}:*")]),
+        ("ClusterArns", vec![cluster]),
+        ("PassedRoleArns", vec![TASK_ROLE.to_owned(), EXECUTION_ROLE.to_owned()]),
+        ("TaskDefinitionArns", vec![ecs("task-definition/thumbnail*")]),
+    ];
+    Settings::new(conditions, parameters)
+}
+
+const NONE: [String; 0] = [];
+
+#[tokio::test(start_paused = true)]
+async fn the_role_allows_what_is_done_and_nothing_else() {
+    let template = template();
+    for more in [&[][..], &["RunsAll"], &["Traces"], &["RunsAll", "Traces"]] {
+        let conditions = [&["PassesRoles", "Registers"], more].concat();
+        let settings = settings(&conditions);
+        let needs = all_needs(&calls(4).await, &template, &settings);
+        assert_eq!(complaints(&Policy::of(&template, &settings), &needs), NONE, "{conditions:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_registration_the_role_has_no_say_in_task_definitions() {
+    let template = template();
+    let settings = settings(&["PassesRoles"]);
+    let needs = all_needs(&calls(1).await, &template, &settings);
+    let policy = Policy::of(&template, &settings);
+    assert_eq!(complaints(&policy, &needs), NONE);
+    let register = ["ecs:RegisterTaskDefinition", "ecs:DeregisterTaskDefinition"];
+    assert!(policy.grants().iter().all(|(_, action)| !register.contains(&action.as_str())));
+    assert_ne!(complaints(&policy, &all_needs(&calls(4).await, &template, &settings)), NONE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_action_too_many_or_too_few_on_either_side_is_noticed() {
+    let (template, settings) = (template(), settings(&["PassesRoles", "Registers", "Traces"]));
+    let (calls, policy) = (calls(4).await, Policy::of(&template, &settings));
+    let needs = all_needs(&calls, &template, &settings);
+    assert_eq!(complaints(&policy, &needs), NONE);
+    for (sid, action) in policy.grants() {
+        assert_ne!(complaints(&policy.without(&sid, &action), &needs), NONE, "-{action} in {sid}");
+        assert_ne!(complaints(&policy.with(&sid, "ecs:StopTask"), &needs), NONE, "+ in {sid}");
+    }
+    let operations: BTreeSet<_> = calls.iter().map(|call| call.operation.as_str()).collect();
+    assert_eq!(operations.len(), 8, "{operations:?}");
+    for operation in operations {
+        let fewer: Vec<_> = calls.iter().filter(|c| c.operation != operation).cloned().collect();
+        let fewer = all_needs(&fewer, &template, &settings);
+        assert_ne!(complaints(&policy, &fewer), NONE, "without {operation}");
+    }
+    let more = Call { operation: "StopTask".to_owned(), input: json!({}) };
+    let more = all_needs(&[calls, vec![more]].concat(), &template, &settings);
+    assert_ne!(complaints(&policy, &more), NONE, "with StopTask");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_elsewhere_is_out_of_reach() {
+    let (template, settings) = (template(), settings(&["PassesRoles", "Registers"]));
+    let policy = Policy::of(&template, &settings);
+    let needs = all_needs(&calls(4).await, &template, &settings);
+    let elsewhere = |need: &Need| {
+        let foreign = |text: &str| text.replace(":cluster/jobs", ":cluster/others");
+        let mut need = need.clone();
+        for value in need.context.values_mut() {
+            *value = foreign(value).replace("ecs-tasks.", "ec2.").replace("Task", "Service");
+        }
+        need
+    };
+    let conditional = needs.iter().filter(|need| !need.context.is_empty());
+    for need in conditional {
+        assert!(!policy.allows(&elsewhere(need)), "{need:?}");
+    }
+    for (action, resource) in [
+        ("ecs:RegisterTaskDefinition", ecs("task-definition/thumbnail:*")),
+        ("ecs:TagResource", ecs("cluster/jobs")),
+        ("iam:PassRole", format!("arn:aws:iam::{ACCOUNT}:role/admin")),
+        ("sqs:SendMessage", format!("arn:aws:sqs:{REGION}:{ACCOUNT}:thumbnail")),
+        ("sqs:GetQueueAttributes", format!("arn:aws:sqs:{REGION}:999999999999:thumbnail")),
+    ] {
+        let any = needs.iter().find(|need| need.action == action).unwrap();
+        let need = Need { resource, ..any.clone() };
+        assert!(!policy.allows(&need), "{need:?}");
+    }
+}
+
+#[test]
+fn the_template_has_the_version_of_the_crate() {
+    let application = &template()["Metadata"]["AWS::ServerlessRepo::Application"];
+    assert_eq!(application["SemanticVersion"], env!("CARGO_PKG_VERSION"));
+}
