@@ -36,6 +36,9 @@ REGION = "us-east-1"
 CLUSTER = "jobs"
 SCALER = "ecs-queue-scaler"
 STARTUP_SECONDS = 60
+SERVICES = (
+    "sqs,ecs,lambda,iam,sts,events,logs,cloudtrail,cloudformation,scheduler,s3,sns,monitoring"
+)
 RECORDED_CALLS = 50
 
 # What a process needs of the person's environment; everything else stays outside (`sealed_off`).
@@ -113,7 +116,6 @@ class Stack:
             Environment={
                 "Variables": {
                     **CREDENTIALS,
-                    "AWS_ENDPOINT_URL": self.endpoint,
                     "SCALER_NAME": SCALER,
                     "SCALER_CONFIG": json.dumps(config),
                 }
@@ -156,14 +158,15 @@ class Stack:
         return [record["requestParameters"] for record in records]
 
 
-def zipped(binary: Path) -> bytes:
-    """The package of a custom runtime: the binary, called bootstrap."""
+def zipped(binary: Path, others: dict[str, bytes] | None = None) -> bytes:
+    """The package of a custom runtime: the binary, called bootstrap, and other files by name."""
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        entry = zipfile.ZipInfo("bootstrap")
-        entry.external_attr = 0o755 << 16
-        entry.compress_type = zipfile.ZIP_DEFLATED
-        archive.writestr(entry, binary.read_bytes())
+        for name, content in {"bootstrap": binary.read_bytes(), **(others or {})}.items():
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = 0o755 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, content)
     return package.getvalue()
 
 
@@ -236,7 +239,9 @@ def start_emulator(stack: Stack, home: Path, output: Any) -> subprocess.Popen[by
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": stack.endpoint.rsplit(":", 1)[1],
         "MINISTACK_HOST": "127.0.0.1",
-        "SERVICES": "sqs,ecs,lambda,iam,sts,events,logs,cloudtrail",
+        # What the functions that it runs call.
+        "AWS_ENDPOINT_URL": stack.endpoint,
+        "SERVICES": SERVICES,
         "CLOUDTRAIL_RECORDING": "1",
         "TMPDIR": str(home),
     }

@@ -1,0 +1,79 @@
+"""The package has the same bytes from the same files, and Lambda can start what is in it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from stack import built_binary
+from template import ROOT
+
+PROGRAM = ROOT / "tools" / "package.py"
+GOOD = b"\x7fELF\0GLIBC_2.2.5\0GLIBC_2.34\0.dep-v0\0"
+
+
+def package(folder: Path, binary: bytes, workers: str = "workers: []\n") -> tuple[Path, str]:
+    """Where the zip is, or would be, and what the program says."""
+    folder.mkdir(exist_ok=True)
+    (folder / "bootstrap").write_bytes(binary)
+    (folder / "workers.yaml").write_text(workers)
+    made = folder / "function.zip"
+    files = [folder / "bootstrap", folder / "workers.yaml", made]
+    done = subprocess.run([sys.executable, PROGRAM, *files], capture_output=True, text=True)
+    assert (done.returncode == 0) == made.exists() == (done.stderr == "")
+    return made, done.stderr
+
+
+def test_the_same_files_give_the_same_bytes_whenever_and_wherever(tmp_path: Path) -> None:
+    binary = GOOD + built_binary().read_bytes()[:1_000_000]
+    first, _ = package(tmp_path / "first", binary)
+    os.utime(tmp_path / "first" / "bootstrap", (0, 0))
+    (tmp_path / "second").mkdir(mode=0o700)
+    second, _ = package(tmp_path / "second", binary)
+    assert first.read_bytes() == second.read_bytes()
+    other, _ = package(tmp_path / "other", binary, workers="workers: [ ]\n")
+    assert first.read_bytes() != other.read_bytes()
+
+
+def test_the_package_has_the_binary_and_the_configuration(tmp_path: Path) -> None:
+    made, _ = package(tmp_path / "one", GOOD)
+    with zipfile.ZipFile(made) as archive:
+        assert archive.namelist() == ["bootstrap", "workers.yaml"]
+        assert archive.read("bootstrap") == GOOD
+        assert archive.getinfo("bootstrap").external_attr >> 16 == 0o100755
+
+
+@pytest.mark.parametrize(
+    ("binary", "says"),
+    [
+        (GOOD.replace(b"2.34", b"2.35"), "it needs glibc 2.35"),
+        (GOOD.replace(b"2.34", b"2.100"), "it needs glibc 2.100"),
+        (GOOD.replace(b".dep-v0", b""), "no list of its dependencies"),
+        (b"#!/bin/sh\n" + GOOD, "no Linux binary"),
+    ],
+)
+def test_what_lambda_could_not_start_is_not_packed(
+    tmp_path: Path, binary: bytes, says: str
+) -> None:
+    assert says in package(tmp_path / "one", binary)[1]
+
+
+def test_release_notes_are_what_the_changelog_says(tmp_path: Path) -> None:
+    (tmp_path / "tools").mkdir()
+    notes = tmp_path / "tools" / "notes.sh"
+    notes.write_text((ROOT / "tools" / "notes.sh").read_text())
+    changelog = "# Changelog\n\n## 1.2.0 (2026-12-01)\n\n- New.\n\n## 1.1.0\n\n## 1.0.0\n- Old.\n"
+    (tmp_path / "CHANGELOG.md").write_text(changelog)
+
+    def told(version: str) -> tuple[int, list[str]]:
+        done = subprocess.run(["sh", notes, version], capture_output=True, text=True)
+        return done.returncode, done.stdout.split("\n")
+
+    assert told("1.2.0") == (0, ["", "- New.", "", ""])
+    assert told("1.0.0") == (0, ["- Old.", ""])
+    assert told("1.1.0")[0] == told("1.2")[0] == told("2.0.0")[0] == 1

@@ -1,0 +1,86 @@
+"""The template as deployed: its own schedule wakes the function, nobody invokes it."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any, Callable, Iterator
+
+import pytest
+
+from deployment import Deployment, deploy, unsupported
+from scenario import CONFIG, by_revision, prepare
+from stack import Stack, StackError, built_binary, local_aws
+from template import read_template
+
+MESSAGES = 3
+
+# rate(1 minute) counts from the schedule's creation, and the emulator looks every ten seconds.
+FIRST_TICK_SECONDS = 100
+SOON_SECONDS = 15
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with local_aws() as running:
+        prepare(running)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def deployment(stack: Stack) -> Deployment:
+    return deploy(
+        stack, built_binary(), CONFIG, Architecture="x86_64", AlarmEmail="team@example.com"
+    )
+
+
+def wait_for(what: str, seconds: int, look: Callable[[], Any]) -> Any:
+    """What `look` finds, as soon as it finds something."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(1)
+    raise StackError(f"no {what} within {seconds} s")
+
+
+def test_every_resource_is_created_but_what_the_emulator_does_not_know(
+    deployment: Deployment,
+) -> None:
+    template = read_template()
+    assert unsupported(template) == ["BacklogAtCapAlarm"], "on metric math"
+    created = deployment.resources()
+    assert set(template["Resources"]) - set(created) == {"BacklogAtCapAlarm"}
+    assert {state for _, state in created.values()} == {"CREATE_COMPLETE"}
+    made_by_sam = {kind for name, (kind, _) in created.items() if name.startswith("ScalerFunction")}
+    assert {"AWS::Lambda::EventInvokeConfig", "AWS::Scheduler::Schedule"} < made_by_sam
+
+
+def test_the_schedule_launches_tasks_for_messages_without_a_hand_on_it(
+    stack: Stack, deployment: Deployment
+) -> None:
+    stack.send("thumbnail", MESSAGES)
+    tasks = wait_for("task", FIRST_TICK_SECONDS, stack.tasks)
+    assert dict(by_revision(tasks)) == {"thumbnail--x3:1": 1}
+    line = wait_for("line of the tick", SOON_SECONDS, lambda: tick_lines(deployment))[0]
+    assert line["containers.launched"] == MESSAGES
+    assert line["scaler.name"] == "ecs-queue-scaler"
+
+
+def tick_lines(deployment: Deployment) -> list[dict[str, Any]]:
+    lines = deployment.log_lines()
+    return [line for line in lines if line.get("message", "").startswith("tick done")]
+
+
+def test_an_event_that_fails_is_kept_with_its_reason(stack: Stack, deployment: Deployment) -> None:
+    stack.client("lambda").invoke(
+        FunctionName=deployment.outputs["ScalerFunction"],
+        InvocationType="Event",
+        Payload=json.dumps({"source": "somebody"}),
+    )
+    sqs, queue = stack.client("sqs"), deployment.outputs["FailedEvents"]
+    look = lambda: sqs.receive_message(QueueUrl=queue).get("Messages")  # noqa: E731
+    [message] = wait_for("failed event", SOON_SECONDS, look)
+    kept = json.loads(message["Body"])
+    assert kept["requestPayload"] == {"source": "somebody"}
+    assert "accepted are" in kept["responsePayload"]["errorMessage"]
