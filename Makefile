@@ -10,13 +10,18 @@ VENV := $(TOOLS)/venv
 BUSYBOX := $(TOOLS)/busybox/bin/busybox
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+CARGO_AUDITABLE_VERSION := 0.7.7
+CARGO_AUDITABLE := $(TOOLS)/cargo-auditable-$(CARGO_AUDITABLE_VERSION)/bin/cargo-auditable
 CARGO_LAMBDA := $(TOOLS)/cargo-lambda
+SAM := $(TOOLS)/sam
+CHECKOV := $(TOOLS)/checkov
+CARGO_HOME ?= $(HOME)/.cargo
 ARCH ?= arm64
 DEBUG_BINARY := target/debug/ecs-queue-scaler
 BENCH := $(CURDIR)/target/bench
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV) ## see one tick, end to end, on a local AWS
 	cargo build --locked
@@ -24,6 +29,10 @@ demo: $(VENV) ## see one tick, end to end, on a local AWS
 
 emulator: $(VENV) ## a local AWS to try `cargo lambda watch` on, until Ctrl-C
 	$(VENV)/bin/python tests/local/emulator.py .tools/emulator.env
+
+local-stack: $(VENV) ## the whole of template.yaml on a local AWS, with its schedule, until Ctrl-C
+	cargo build --locked
+	$(VENV)/bin/python tests/local/local_stack.py $(DEBUG_BINARY)
 
 test: $(VENV) $(BUSYBOX) ## run all tests
 	cargo test --locked --all-features
@@ -51,23 +60,39 @@ bench-cold: ## only how a binary begins (BINARY=path, else the release build)
 ablation: ## take each defence away and see who notices; rewrites docs/reliability.md
 	$(PYTHON) tests/ablation.py
 
-check: $(VENV) $(CARGO_DENY) ## format, lints, documentation, licences, template
+docs: $(VENV) ## make docs/parameters.md from template.yaml
+	$(VENV)/bin/python tests/local/parameters.py
+
+check: $(VENV) $(CARGO_DENY) $(SAM) $(CHECKOV) ## format, lints, documentation, licences, template, workflows
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --all-features -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --all-features --no-deps --document-private-items --quiet
 	$(CARGO_DENY) --locked check --hide-inclusion-graph bans licenses sources
 	./tools/advisories.sh $(CARGO_DENY)
 	$(VENV)/bin/cfn-lint template.yaml
+	SAM_CLI_TELEMETRY=0 $(SAM)/bin/sam validate --lint --region us-east-1 --template template.yaml
+	$(CHECKOV)/bin/checkov --file template.yaml --framework cloudformation --compact --quiet \
+		--skip-download
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
-build: $(CARGO_LAMBDA) ## build the function for Lambda (ARCH=arm64 or x86_64)
-	PATH="$(CARGO_LAMBDA)/bin:$$PATH" cargo lambda build --locked --release \
+# The binary lists its dependencies (`cargo audit bin`), and does not tell where it was built.
+build: $(CARGO_LAMBDA) $(CARGO_AUDITABLE) ## build the function for Lambda (ARCH=arm64 or x86_64)
+	cargo run --locked --quiet --features cli --bin queue-scaler -- validate workers.yaml
+	PATH="$(CARGO_LAMBDA)/bin:$(dir $(CARGO_AUDITABLE)):$$PATH" \
+	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/build --remap-path-prefix=$(CARGO_HOME)=/cargo" \
+		cargo auditable lambda build --locked --release --bin ecs-queue-scaler \
 		$(if $(filter arm64,$(ARCH)),--arm64,--x86-64)
+
+package: build $(VENV) ## the function's zip: the same bytes from the same source (ARCH as for build)
+	mkdir -p target/package
+	$(VENV)/bin/python tools/package.py target/lambda/ecs-queue-scaler/bootstrap workers.yaml \
+		target/package/ecs-queue-scaler-$(ARCH).zip
 
 # What `sam build` calls: the package is the binary, and workers.yaml beside it.
 build-ScalerFunction: build
 	cp target/lambda/ecs-queue-scaler/bootstrap workers.yaml $(ARTIFACTS_DIR)
 
-tools: $(VENV) $(BUSYBOX) $(CARGO_DENY) ## install what the other targets need, into .tools
+tools: $(VENV) $(BUSYBOX) $(CARGO_DENY) $(SAM) $(CHECKOV) ## install what the other targets need, into .tools
 
 clean: ## remove what was built and installed
 	rm -rf target $(TOOLS)
@@ -77,7 +102,7 @@ $(VENV): tests/local/requirements.txt
 	$(PYTHON) -m venv $@
 	$@/bin/pip install --quiet --disable-pip-version-check --requirement $<
 
-$(CARGO_LAMBDA): tools/cargo-lambda.txt
+$(CARGO_LAMBDA) $(SAM) $(CHECKOV): $(TOOLS)/%: tools/%.txt
 	rm -rf $@
 	$(PYTHON) -m venv $@
 	$@/bin/pip install --quiet --disable-pip-version-check --requirement $<
@@ -90,4 +115,9 @@ $(CARGO_DENY):
 	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --debug --quiet \
 		--root $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)
 
-.PHONY: help demo emulator test soak bench bench-cold ablation check build build-ScalerFunction tools clean
+$(CARGO_AUDITABLE):
+	cargo install cargo-auditable --version $(CARGO_AUDITABLE_VERSION) --locked --debug --quiet \
+		--root $(TOOLS)/cargo-auditable-$(CARGO_AUDITABLE_VERSION)
+
+.PHONY: help demo emulator local-stack test soak bench bench-cold ablation docs check build package \
+	build-ScalerFunction tools clean
