@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -40,3 +41,9 @@ def resources(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     """The resources of a type, by their names in the template."""
     found = template["Resources"].items()
     return {name: resource for name, resource in found if resource["Type"] == kind}
+
+
+def documented_metrics() -> dict[str, str]:
+    """Units by metric, as the tables of docs/operations.md have them."""
+    page = (ROOT / "docs" / "operations.md").read_text()
+    return dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", page, re.MULTILINE))

@@ -11,7 +11,7 @@ import pytest
 from deployment import Deployment, deploy, unsupported
 from scenario import CONFIG, by_revision, prepare
 from stack import Stack, StackError, built_binary, local_aws
-from template import read_template
+from template import documented_metrics, read_template
 
 MESSAGES = 3
 
@@ -70,6 +70,23 @@ def test_the_schedule_launches_tasks_for_messages_without_a_hand_on_it(
 def tick_lines(deployment: Deployment) -> list[dict[str, Any]]:
     lines = deployment.log_lines()
     return [line for line in lines if line.get("message", "").startswith("tick done")]
+
+
+def test_every_metric_that_is_written_is_documented_with_its_unit(deployment: Deployment) -> None:
+    def written() -> dict[tuple[str, ...], dict[str, str]]:
+        lines = [line for line in deployment.log_lines() if "_aws" in line]
+        directives = [each for line in lines for each in line["_aws"]["CloudWatchMetrics"]]
+        return {
+            tuple(directive["Dimensions"][0]): {m["Name"]: m["Unit"] for m in directive["Metrics"]}
+            for directive in directives
+        }
+
+    metrics = wait_for("metrics", FIRST_TICK_SECONDS, written)
+    assert set(metrics) == {("Scaler",), ("Scaler", "Worker")}
+    for units in metrics.values():
+        assert units.items() <= documented_metrics().items()
+    assert {"Ticks", "WorkersAtCap", "BreakersOpen", "LaunchFailures"} <= set(metrics["Scaler",])
+    assert "QueueVisible" in metrics["Scaler", "Worker"]
 
 
 def test_an_event_that_fails_is_kept_with_its_reason(stack: Stack, deployment: Deployment) -> None:

@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 
 from parameters import PAGE, page
-from template import ROOT, read_template, resources
+from template import ROOT, documented_metrics, read_template, resources
 
 TEMPLATE = read_template()
 ALARMS = resources(TEMPLATE, "AWS::CloudWatch::Alarm")
-OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 INDEX = ROOT / "docs" / "alarms" / "README.md"
 PAGES = {page.name: page.read_text() for page in INDEX.parent.glob("*.md") if page != INDEX}
 SECTIONS = [
@@ -34,11 +33,6 @@ def description(alarm: dict[str, Any]) -> str:
 def linked(alarm: dict[str, Any]) -> str:
     """The page that the alarm's text names."""
     return re.search(r"More: \$\{RunbookBase\}/(\S+)$", description(alarm))[1]
-
-
-def documented_metrics() -> dict[str, str]:
-    """Units by metric, as the tables of docs/operations.md have them."""
-    return dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", OPERATIONS, re.MULTILINE))
 
 
 def used_metrics(template: dict[str, Any]) -> set[str]:
