@@ -36,10 +36,11 @@ REGION = "us-east-1"
 CLUSTER = "jobs"
 SCALER = "ecs-queue-scaler"
 STARTUP_SECONDS = 60
-SERVICES = (
-    "sqs,ecs,lambda,iam,sts,events,logs,cloudtrail,cloudformation,scheduler,s3,sns,monitoring"
-)
 RECORDED_CALLS = 50
+SERVICES = (
+    "sqs,ecs,lambda,iam,sts,events,logs,cloudtrail,cloudformation,scheduler,s3,sns,monitoring,"
+    "ecr,ec2,ssm,autoscaling"
+)
 
 # What a process needs of the person's environment; everything else stays outside (`sealed_off`).
 INHERITED = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH")
