@@ -10,6 +10,8 @@ mod crash;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod floor;
 #[cfg(test)]
 mod fuzz;

@@ -1,0 +1,1 @@
+"""Here, so that pytest finds the package `worker` beside it."""

@@ -1,0 +1,56 @@
+"""The worker of examples/job-worker as a process: the emulator starts no containers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from stack import ROOT, Stack
+
+IMAGE = ROOT / "examples/job-worker/image"
+
+# Short, so that nobody waits. SQS counts visibility in whole seconds.
+PACE = {"WAIT_SECONDS": "1", "VISIBILITY_SECONDS": "1", "EMPTY_RECEIVES": "2"}
+ENDS_WITHIN = 30
+
+T = TypeVar("T")
+
+
+def started(stack: Stack, command: list[str], **environment: str) -> subprocess.Popen[str]:
+    """Python in the place of a container."""
+    return subprocess.Popen(
+        [sys.executable, *command],
+        cwd=IMAGE,
+        env={**os.environ, "AWS_ENDPOINT_URL": stack.endpoint, **PACE, **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(worker: subprocess.Popen[str]) -> list[dict[str, Any]]:
+    """Waits for exit code 0, and gives what was logged."""
+    try:
+        output, _ = worker.communicate(timeout=ENDS_WITHIN)
+    finally:
+        worker.kill()
+    assert worker.returncode == 0, output
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def outcomes(log: list[dict[str, Any]]) -> list[str]:
+    return [line["outcome"] for line in log if line["event"] == "message"]
+
+
+def eventually(look: Callable[[], T]) -> T:
+    """What it sees as soon as it sees something."""
+    deadline = time.monotonic() + ENDS_WITHIN
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"nothing within {ENDS_WITHIN} s")

@@ -1,0 +1,198 @@
+"""The stacks of examples/, deployed to the emulator as far as it knows their resources."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from cfnlint.decode import cfn_yaml
+
+from container import ended, eventually, outcomes, started
+from stack import ROOT, SCALER, Stack, built_binary, local_aws
+
+BINARY = built_binary()
+EXAMPLES = ROOT / "examples"
+NETWORK = {"VpcId": "vpc-1", "SubnetIds": "subnet-1,subnet-2"}
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with local_aws() as running:
+        yield running
+
+
+def template(example: str) -> dict[str, Any]:
+    """With CloudFormation's short forms written out."""
+    read: dict[str, Any] = cfn_yaml.load(str(EXAMPLES / example / "template.yaml"))
+    return read
+
+
+def deployed(
+    stack: Stack, name: str, document: dict[str, Any], **parameters: str
+) -> dict[str, str] | list[str]:
+    """Creates the stack and gives its outputs, or the reasons why it was not created."""
+    cloudformation = stack.client("cloudformation")
+    cloudformation.create_stack(
+        StackName=name,
+        TemplateBody=json.dumps(document),
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
+    )
+
+    def made() -> dict[str, Any] | None:
+        (found,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+        return None if found["StackStatus"].endswith("_IN_PROGRESS") else found
+
+    found = eventually(made)
+    if found["StackStatus"] == "CREATE_COMPLETE":
+        return {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
+    events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+    return [e["ResourceStatusReason"] for e in events if e.get("ResourceStatusReason")]
+
+
+def workers(example: str) -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load((EXAMPLES / example / "workers.yaml").read_text())
+    return read
+
+
+def tick(stack: Stack, config: dict[str, Any]) -> list[dict[str, Any]]:
+    """Deploys the function with the configuration, invokes it once, and gives the calls that
+    start tasks."""
+    stack.deploy(BINARY, config)
+    before = len(stack.calls("RunTask"))
+    done = stack.invoke({"dryRun": False})
+    assert not done.failed, done.payload
+    return stack.calls("RunTask")[before:]
+
+
+def rungs(run: dict[str, Any]) -> list[str]:
+    """The capacity providers that a call asks for."""
+    return [rung["capacityProvider"] for rung in run["capacityProviderStrategy"]]
+
+
+def environment(stack: Stack, task_definition: str) -> dict[str, str]:
+    """What ECS would give to the container."""
+    found = stack.client("ecs").describe_task_definition(taskDefinition=task_definition)
+    (container,) = found["taskDefinition"]["containerDefinitions"]
+    return {entry["name"]: entry["value"] for entry in container["environment"]}
+
+
+def visible(stack: Stack, queue_url: str) -> int:
+    name = "ApproximateNumberOfMessages"
+    found = stack.client("sqs").get_queue_attributes(QueueUrl=queue_url, AttributeNames=[name])
+    return int(found["Attributes"][name])
+
+
+# -- job-worker --
+
+
+@pytest.fixture(scope="module")
+def job_worker(stack: Stack) -> dict[str, str]:
+    outputs = deployed(stack, "job-worker", template("job-worker"), **NETWORK)
+    assert isinstance(outputs, dict), outputs
+    return outputs
+
+
+def generated(*options: str) -> str:
+    command = [sys.executable, str(EXAMPLES / "job-worker/workers.py"), *options]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_the_workers_of_the_fifty_kinds_are_those_of_the_template() -> None:
+    committed = (EXAMPLES / "job-worker/workers.yaml").read_text()
+    assert generated() == committed, "make it again: python examples/job-worker/workers.py"
+    assert len(yaml.safe_load(committed)["workers"]) == 50
+
+
+def test_every_kind_has_a_queue_with_dead_letters_and_a_worker_with_its_log(
+    stack: Stack, job_worker: dict[str, str]
+) -> None:
+    sqs, ecs, logs = stack.client("sqs"), stack.client("ecs"), stack.client("logs")
+    for worker in workers("job-worker")["workers"]:
+        url = sqs.get_queue_url(QueueName=worker["queue"])["QueueUrl"]
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        dead = json.loads(attributes["RedrivePolicy"])["deadLetterTargetArn"]
+        assert dead.endswith(f":{worker['queue']}-dead-letters")
+
+        tags = sqs.list_queue_tags(QueueUrl=url)["Tags"]
+        scaling = worker["scaling"]
+        told = {name: tags[f"ecs-queue-scaler:{name}"] for name in ("worker", "task-definition")}
+        assert told == {"worker": worker["name"], "task-definition": worker["taskDefinition"]}
+        assert tags["ecs-queue-scaler:max-containers"] == str(scaling["maxContainers"])
+        a_container = tags["ecs-queue-scaler:messages-per-container"]
+        assert a_container == str(scaling["messagesPerContainer"])
+
+        assert environment(stack, worker["taskDefinition"]) == {
+            "KIND": worker["name"],
+            "QUEUE_URL": url,
+        }
+        definition = ecs.describe_task_definition(taskDefinition=worker["taskDefinition"])
+        (container,) = definition["taskDefinition"]["containerDefinitions"]
+        group = container["logConfiguration"]["options"]["awslogs-group"]
+        (found,) = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+        assert (found["logGroupName"], found["retentionInDays"]) == (group, 30)
+
+
+def test_a_worker_may_touch_its_own_queue_and_files_only(
+    stack: Stack, job_worker: dict[str, str]
+) -> None:
+    definition = stack.client("ecs").describe_task_definition(
+        taskDefinition="job-worker-exportOrders"
+    )
+    role = definition["taskDefinition"]["taskRoleArn"].rpartition("/")[2]
+    policy = stack.client("iam").get_role_policy(RoleName=role, PolicyName="work")
+    allowed = {
+        action: statement["Resource"].rpartition(":")[2]
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in [statement["Action"]] * isinstance(statement["Action"], str)
+        or statement["Action"]
+    }
+    bucket = job_worker["Bucket"]
+    assert allowed == {
+        "sqs:ReceiveMessage": "job-worker-exportOrders",
+        "sqs:ChangeMessageVisibility": "job-worker-exportOrders",
+        "sqs:DeleteMessage": "job-worker-exportOrders",
+        "s3:GetObject": f"{bucket}/uploads/exportOrders/*",
+        "s3:PutObject": f"{bucket}/results/exportOrders/*",
+    }
+
+
+def test_an_upload_starts_the_right_worker_and_the_worker_leaves_a_result(
+    stack: Stack, job_worker: dict[str, str]
+) -> None:
+    s3, bucket = stack.client("s3"), job_worker["Bucket"]
+    kind = environment(stack, "job-worker-exportOrders")
+    s3.put_object(Bucket=bucket, Key="uploads/exportOrders/may 1.jsonl", Body=b'{"id": 1}')
+    eventually(lambda: visible(stack, kind["QUEUE_URL"]) == 1)
+
+    config = yaml.safe_load(generated("--network", job_worker["AwsvpcConfiguration"]))
+    (run,) = tick(stack, config)
+    assert "task-definition/job-worker-exportOrders:" in run["taskDefinition"]
+    assert rungs(run) == ["FARGATE_SPOT"]
+    network = run["networkConfiguration"]["awsvpcConfiguration"]
+    assert network["subnets"] == ["subnet-1", "subnet-2"]
+    started_by = stack.client("ecs").list_tasks(cluster="job-worker", startedBy=SCALER)
+    assert len(started_by["taskArns"]) == 1
+
+    assert outcomes(ended(started(stack, ["-m", "worker"], **kind))) == ["done"]
+    result = s3.get_object(Bucket=bucket, Key="results/exportOrders/may 1.jsonl.csv")
+    assert result["Body"].read() == b"id\r\n1\r\n"
+    assert visible(stack, kind["QUEUE_URL"]) == 0
+
+
+def test_results_are_no_new_work(stack: Stack, job_worker: dict[str, str]) -> None:
+    """When the upload's message is there, the earlier result has sent none."""
+    s3, bucket = stack.client("s3"), job_worker["Bucket"]
+    queue = environment(stack, "job-worker-reportSales")["QUEUE_URL"]
+    s3.put_object(Bucket=bucket, Key="results/reportSales/a.csv.txt", Body=b"")
+    s3.put_object(Bucket=bucket, Key="uploads/reportSales/a.csv", Body=b"")
+    eventually(lambda: visible(stack, queue))
+    (message,) = stack.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)[
+        "Messages"
+    ]
+    assert json.loads(message["Body"])["detail"]["object"]["key"] == "uploads/reportSales/a.csv"
