@@ -37,7 +37,7 @@ local-stack: $(VENV) ## the whole of template.yaml on a local AWS, with its sche
 test: $(VENV) $(BUSYBOX) ## run all tests
 	cargo test --locked --all-features
 	cargo test --locked --package tick-bench
-	$(VENV)/bin/python -m pytest -q tests/local
+	$(VENV)/bin/python -m pytest -q tests/local examples
 
 soak: ## run seeds in which everything goes wrong (SEEDS=2000, or SEED=17 with its event log)
 	$(if $(SEED),SEED=$(SEED),SEEDS=$(or $(SEEDS),2000)) \
@@ -69,7 +69,7 @@ check: $(VENV) $(CARGO_DENY) $(SAM) $(CHECKOV) ## format, lints, documentation, 
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --all-features --no-deps --document-private-items --quiet
 	$(CARGO_DENY) --locked check --hide-inclusion-graph bans licenses sources
 	./tools/advisories.sh $(CARGO_DENY)
-	$(VENV)/bin/cfn-lint template.yaml
+	$(VENV)/bin/cfn-lint template.yaml examples/*/template.yaml
 	SAM_CLI_TELEMETRY=0 $(SAM)/bin/sam validate --lint --region us-east-1 --template template.yaml
 	$(CHECKOV)/bin/checkov --file template.yaml --framework cloudformation --compact --quiet \
 		--skip-download
