@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use ecs_queue_scaler::config::{Config, Rung};
+use ecs_queue_scaler::units::Containers;
 
 /// The `workers.yaml` of each folder, parsed.
 fn configurations() -> Vec<(String, Config)> {
@@ -17,10 +18,14 @@ fn configurations() -> Vec<(String, Config)> {
         .collect()
 }
 
+fn configuration(example: &str) -> Config {
+    configurations().into_iter().find(|(name, _)| name == example).unwrap().1
+}
+
 #[test]
 fn no_worker_of_an_example_is_refused() {
     let configurations = configurations();
-    assert_eq!(configurations.len(), 1);
+    assert_eq!(configurations.len(), 2);
     for (name, config) in configurations {
         assert_eq!(config.refused, [], "{name}");
     }
@@ -28,10 +33,32 @@ fn no_worker_of_an_example_is_refused() {
 
 #[test]
 fn fifty_kinds_run_on_spot_and_on_demand_when_there_is_none() {
-    let (_, config) = configurations().into_iter().find(|(name, _)| name == "job-worker").unwrap();
+    let config = configuration("job-worker");
     assert_eq!(config.workers.len(), 50);
     for worker in &config.workers {
         let spot: Vec<bool> = worker.launch.rungs.iter().map(Rung::is_spot).collect();
         assert_eq!(spot, [true, false], "{}", worker.name);
+    }
+}
+
+#[test]
+fn workers_are_ready_in_office_hours_and_just_before_the_night_batch() {
+    let config = configuration("consolidate");
+    let ready = |name: &str, instant: &str| {
+        let worker = config.workers.iter().find(|worker| worker.name.as_str() == name).unwrap();
+        worker.scaling.min_containers.at(instant.parse().unwrap()).containers
+    };
+    // A Monday in Berlin's winter time, an hour ahead of UTC.
+    for (name, instant, containers) in [
+        ("exportQuotes", "2026-11-23T06:59:00Z", 0),
+        ("exportQuotes", "2026-11-23T07:00:00Z", 2),
+        ("exportQuotes", "2026-11-23T16:59:00Z", 2),
+        ("exportQuotes", "2026-11-23T17:00:00Z", 0),
+        ("exportQuotes", "2026-11-22T12:00:00Z", 0),
+        ("reportLedger", "2026-11-23T00:50:00Z", 1),
+        ("reportLedger", "2026-11-23T01:05:00Z", 0),
+        ("thumbnailShop", "2026-11-23T12:00:00Z", 0),
+    ] {
+        assert_eq!(ready(name, instant), Containers(containers), "{name} at {instant}");
     }
 }

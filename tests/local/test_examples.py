@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from botocore.exceptions import ClientError
 from cfnlint.decode import cfn_yaml
 
 from container import ended, eventually, outcomes, started
@@ -18,6 +20,12 @@ from stack import ROOT, SCALER, Stack, built_binary, local_aws
 BINARY = built_binary()
 EXAMPLES = ROOT / "examples"
 NETWORK = {"VpcId": "vpc-1", "SubnetIds": "subnet-1,subnet-2"}
+
+# What the emulator's CloudFormation does not know, though its ECS does.
+UNSUPPORTED = {
+    "CapacityProvider": "AWS::ECS::CapacityProvider",
+    "CapacityProviderOfCluster": "AWS::ECS::ClusterCapacityProviderAssociations",
+}
 
 
 @pytest.fixture(scope="module")
@@ -196,3 +204,89 @@ def test_results_are_no_new_work(stack: Stack, job_worker: dict[str, str]) -> No
         "Messages"
     ]
     assert json.loads(message["Body"])["detail"]["object"]["key"] == "uploads/reportSales/a.csv"
+
+
+# -- consolidate --
+
+CONSOLIDATE = {**NETWORK, "WorkerImage": "worker:1", "DataBucket": "data", "Ami": "/test/ami"}
+
+
+@pytest.fixture(scope="module")
+def ami(stack: Stack) -> None:
+    """In the place of AWS's public parameter, which the emulator does not have."""
+    stack.client("ssm").put_parameter(
+        Name=CONSOLIDATE["Ami"], Value="ami-12345678", Type="String", DataType="aws:ec2:image"
+    )
+
+
+@pytest.fixture(scope="module")
+def consolidate(stack: Stack, ami: None) -> dict[str, str]:
+    """Without what the emulator's CloudFormation does not know: that is made by the API."""
+    document = template("consolidate")
+    for name, kind in UNSUPPORTED.items():
+        assert document["Resources"].pop(name)["Type"] == kind
+    outputs = deployed(stack, "consolidate", document, **CONSOLIDATE)
+    assert isinstance(outputs, dict), outputs
+
+    (group,) = stack.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    ecs = stack.client("ecs")
+    ecs.create_capacity_provider(
+        name="consolidate",
+        autoScalingGroupProvider={"autoScalingGroupArn": group["AutoScalingGroupARN"]},
+    )
+    ecs.put_cluster_capacity_providers(
+        cluster="consolidate", capacityProviders=["consolidate"], defaultCapacityProviderStrategy=[]
+    )
+    return outputs
+
+
+def test_what_is_left_out_is_all_that_the_emulator_does_not_know(stack: Stack, ami: None) -> None:
+    with pytest.raises(ClientError) as refusal:
+        deployed(stack, "whole", template("consolidate"), **CONSOLIDATE)
+    unknown = re.search(r"Unrecognized resource types: \[(.*)\]", str(refusal.value))
+    assert unknown and set(unknown[1].split(", ")) == set(UNSUPPORTED.values())
+
+
+def test_a_message_starts_a_worker_on_the_shared_instances(
+    stack: Stack, consolidate: dict[str, str]
+) -> None:
+    shop = environment(stack, "consolidate-thumbnailShop")
+    stack.client("sqs").send_message(QueueUrl=shop["QUEUE_URL"], MessageBody="a job")
+    (run,) = tick(stack, without_windows(workers("consolidate")))
+    assert "task-definition/consolidate-thumbnailShop:" in run["taskDefinition"]
+    assert rungs(run) == ["consolidate"]
+    assert run["placementStrategy"] == [{"type": "binpack", "field": "memory"}]
+    assert "networkConfiguration" not in run
+
+
+def without_windows(config: dict[str, Any]) -> dict[str, Any]:
+    """What is started does not depend on the time of the day at which the test runs."""
+    for worker in config["workers"]:
+        worker["scaling"].pop("minContainers", None)
+    return config
+
+
+def test_what_the_night_sends_is_a_job_that_the_worker_understands(
+    stack: Stack, consolidate: dict[str, str]
+) -> None:
+    scheduler, s3 = stack.client("scheduler"), stack.client("s3")
+    s3.create_bucket(Bucket="data")
+    s3.put_object(Bucket="data", Key="uploads/reportLedger/latest", Body=b"account,sum\n4711,2.50")
+    ledger = environment(stack, "consolidate-reportLedger")
+    schedules = [
+        scheduler.get_schedule(Name=one["Name"]) for one in scheduler.list_schedules()["Schedules"]
+    ]
+    assert {one["ScheduleExpression"] for one in schedules} == {"cron(0 2 * * ? *)"}
+    (target,) = [
+        one["Target"] for one in schedules if one["Target"]["Arn"].endswith("-reportLedger")
+    ]
+    stack.client("sqs").send_message(QueueUrl=ledger["QUEUE_URL"], MessageBody=target["Input"])
+
+    assert outcomes(ended(started(stack, ["-m", "worker"], **ledger))) == ["done"]
+    page = s3.get_object(Bucket="data", Key="results/reportLedger/latest.txt")["Body"].read()
+    assert page.decode().splitlines() == [
+        "Ledger: sum by account",
+        "",
+        "4711   2.50",
+        "total  2.50",
+    ]
