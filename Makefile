@@ -43,11 +43,13 @@ soak: ## run seeds in which everything goes wrong (SEEDS=2000, or SEED=17 with i
 	$(if $(SEED),SEED=$(SEED),SEEDS=$(or $(SEEDS),2000)) \
 		cargo test --locked --test it soak::no_fault -- --nocapture
 
+# Benchmarks are built as the release is: the decision is linked with its crates as they are, and the
+# harness has few of its own (a minute).
 bench: $(VENV) ## the speed of a tick beside boto3's; rewrites docs/benchmarks.md (QUICK=1: two minutes)
 	mkdir -p $(BENCH)
 	cargo build --locked --release
 	cargo bench --locked --package decide-bench > $(BENCH)/decision.txt
-	cargo test --locked --test it floor::launching -- --nocapture > $(BENCH)/launch.txt
+	cargo test --locked --all-features --test it floor::launching -- --nocapture > $(BENCH)/launch.txt
 	cargo bench --locked --package tick-bench --bench tick -- $(if $(QUICK),--quick) \
 		--binary $(CURDIR)/target/release/ecs-queue-scaler --python $(VENV)/bin/python \
 		--decision $(BENCH)/decision.txt --launch $(BENCH)/launch.txt --page $(CURDIR)/docs/benchmarks.md
