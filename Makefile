@@ -82,6 +82,7 @@ build: $(CARGO_LAMBDA) $(CARGO_AUDITABLE) ## build the function for Lambda (ARCH
 	cargo run --locked --quiet --features cli --bin queue-scaler -- validate workers.yaml
 	PATH="$(CARGO_LAMBDA)/bin:$(dir $(CARGO_AUDITABLE)):$$PATH" \
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/build --remap-path-prefix=$(CARGO_HOME)=/cargo" \
+	CFLAGS="-ffile-prefix-map=$(CURDIR)=/build -ffile-prefix-map=$(CARGO_HOME)=/cargo" \
 		cargo auditable lambda build --locked --release --bin ecs-queue-scaler \
 		$(if $(filter arm64,$(ARCH)),--arm64,--x86-64)
 
