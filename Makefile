@@ -18,6 +18,7 @@ CHECKOV := $(TOOLS)/checkov
 CARGO_HOME ?= $(HOME)/.cargo
 ARCH ?= arm64
 DEBUG_BINARY := target/debug/ecs-queue-scaler
+PACKAGED := target/lambda/ecs-queue-scaler/bootstrap
 BENCH := $(CURDIR)/target/bench
 
 help: ## list the targets
@@ -85,15 +86,15 @@ build: $(CARGO_LAMBDA) $(CARGO_AUDITABLE) ## build the function for Lambda (ARCH
 	CFLAGS="-ffile-prefix-map=$(CURDIR)=/build -ffile-prefix-map=$(CARGO_HOME)=/cargo" \
 		cargo auditable lambda build --locked --release --bin ecs-queue-scaler \
 		$(if $(filter arm64,$(ARCH)),--arm64,--x86-64)
+	$(PYTHON) tools/package.py $(PACKAGED)
 
-package: build $(VENV) ## the function's zip: the same bytes from the same source (ARCH as for build)
+package: build ## the function's zip: the same bytes from the same source (ARCH as for build)
 	mkdir -p target/package
-	$(VENV)/bin/python tools/package.py target/lambda/ecs-queue-scaler/bootstrap workers.yaml \
-		target/package/ecs-queue-scaler-$(ARCH).zip
+	$(PYTHON) tools/package.py $(PACKAGED) workers.yaml target/package/ecs-queue-scaler-$(ARCH).zip
 
 # What `sam build` calls: the package is the binary, and workers.yaml beside it.
 build-ScalerFunction: build
-	cp target/lambda/ecs-queue-scaler/bootstrap workers.yaml $(ARTIFACTS_DIR)
+	cp $(PACKAGED) workers.yaml $(ARTIFACTS_DIR)
 
 tools: $(VENV) $(BUSYBOX) $(CARGO_DENY) $(SAM) $(CHECKOV) ## install what the other targets need, into .tools
 

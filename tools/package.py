@@ -1,7 +1,7 @@
-"""Usage: package.py BINARY WORKERS ZIP
+"""Usage: package.py BINARY [WORKERS ZIP]
 
-Makes the function's package: the same bytes from the same files, whenever and wherever it is made.
-Refuses a binary that Lambda could not start, or whose dependencies cannot be read from it.
+Refuses a binary that Lambda could not start, or whose dependencies cannot be read from it. Makes the
+function's package, if asked to: the same bytes from the same files, whenever and wherever.
 """
 
 from __future__ import annotations
@@ -51,20 +51,23 @@ def obstacles(binary: bytes) -> list[str]:
     return found
 
 
-def main(binary: str, workers: str, package: str) -> int:
+def main(binary: str, files: list[str]) -> int:
     content = Path(binary).read_bytes()
     found = obstacles(content)
     for obstacle in found:
         print(f"{binary}: {obstacle}", file=sys.stderr)
-    if found:
-        return 1
+    if files and not found:
+        pack(content, *files)
+    return 1 if found else 0
+
+
+def pack(content: bytes, workers: str, package: str) -> None:
     with zipfile.ZipFile(package, "w") as archive:
         add(archive, "bootstrap", content)
         add(archive, "workers.yaml", Path(workers).read_bytes())
-    return 0
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
+    if len(sys.argv) not in (2, 4):
         sys.exit(__doc__)
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

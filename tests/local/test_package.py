@@ -42,6 +42,7 @@ def test_the_same_files_give_the_same_bytes_whenever_and_wherever(tmp_path: Path
 
 def test_the_package_has_the_binary_and_the_configuration(tmp_path: Path) -> None:
     made, _ = package(tmp_path / "one", GOOD)
+    assert subprocess.run([sys.executable, PROGRAM, made.parent / "bootstrap"]).returncode == 0
     with zipfile.ZipFile(made) as archive:
         assert archive.namelist() == ["bootstrap", "workers.yaml"]
         assert archive.read("bootstrap") == GOOD
@@ -61,6 +62,8 @@ def test_what_lambda_could_not_start_is_not_packed(
     tmp_path: Path, binary: bytes, says: str
 ) -> None:
     assert says in package(tmp_path / "one", binary)[1]
+    alone = [sys.executable, PROGRAM, tmp_path / "one" / "bootstrap"]
+    assert subprocess.run(alone, capture_output=True).returncode == 1
 
 
 def test_release_notes_are_what_the_changelog_says(tmp_path: Path) -> None:
