@@ -13,9 +13,11 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_ecs::config::SharedHttpClient;
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecs::operation::RequestId;
-
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use tokio::time::Instant;
 
 pub use ecs::{RunTaskError, RunTasks, Started, StartedTask, TaskFailure, WriteCloud};
@@ -64,7 +66,8 @@ impl Aws {
     /// # Errors
     /// When no Region is configured.
     pub async fn connect() -> Result<Self, NoRegion> {
-        Self::new(&aws_config::defaults(BehaviorVersion::v2026_01_12()).load().await)
+        let config = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(https());
+        Self::new(&config.load().await)
     }
 
     /// Clients from a configuration, such as a test's, with bounds on every wait: the SDK itself
@@ -114,6 +117,14 @@ impl Aws {
     pub fn tally(&self) -> Tally {
         self.read.pace.tally().clone()
     }
+}
+
+/// TLS by rustls with ring. The SDK's default, aws-lc, gathers entropy of its own at the first
+/// handshake, which at the share of a processor that a small function gets takes longer than the
+/// whole tick, and makes the package larger. Measured: docs/benchmarks.md.
+fn https() -> SharedHttpClient {
+    let ring = Provider::Rustls(CryptoMode::Ring);
+    aws_smithy_http_client::Builder::new().tls_provider(ring).build_https()
 }
 
 impl ReadCloud {

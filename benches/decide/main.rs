@@ -63,6 +63,7 @@ fn snapshot(workers: u32) -> Snapshot {
         definitions: (0..workers)
             .map(|index| (TaskDefinitionRef(name(index)), Ok(definition(index))))
             .collect(),
+        derived: [].into(),
         memories: [].into(),
     }
 }
