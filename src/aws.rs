@@ -1,9 +1,12 @@
 //! The only files that name the AWS SDK. [`ReadCloud`] reads and cannot change anything;
 //! [`WriteCloud`] changes and decides nothing.
 
+mod answer;
 mod ecs;
 mod pace;
+mod signed;
 mod sqs;
+mod stores;
 mod tasks;
 mod wire;
 
@@ -22,10 +25,12 @@ use tokio::time::Instant;
 
 pub use ecs::{RunTaskError, RunTasks, Started, StartedTask, TaskFailure, WriteCloud};
 pub use sqs::QueueRead;
+pub use stores::{Object, Parameter};
 
 pub use pace::Tally;
 
 use self::pace::{About, Pace, trouble};
+use self::signed::Signed;
 use crate::snapshot::CallError;
 use crate::units::Region;
 
@@ -50,6 +55,7 @@ pub struct Aws {
 pub struct ReadCloud {
     ecs: aws_sdk_ecs::Client,
     sqs: aws_sdk_sqs::Client,
+    signed: Signed,
     region: Region,
     urls: sqs::QueueUrls,
     pace: Pace,
@@ -87,10 +93,11 @@ impl Aws {
         let config = config.to_builder().timeout_config(timeouts).retry_config(once).build();
         let ecs = aws_sdk_ecs::Client::new(&config);
         let sqs = aws_sdk_sqs::Client::new(&config);
+        let signed = Signed::new(&config);
         let pace = Pace::default();
         Ok(Self {
             write: WriteCloud::new(ecs.clone(), pace.clone()),
-            read: ReadCloud { ecs, sqs, region, urls: sqs::QueueUrls::default(), pace },
+            read: ReadCloud { ecs, sqs, signed, region, urls: sqs::QueueUrls::default(), pace },
         })
     }
 
@@ -128,6 +135,12 @@ fn https() -> SharedHttpClient {
 }
 
 impl ReadCloud {
+    /// The same for what starts no call after this.
+    #[must_use]
+    pub fn until(&self, no_call_after: Instant) -> Self {
+        Self { pace: self.pace.until(no_call_after), ..self.clone() }
+    }
+
     /// Where we are.
     pub fn region(&self) -> &Region {
         &self.region

@@ -1,13 +1,16 @@
 //! What the operator asked for: parsed once, checked, mistakes explained.
 //!
-//! Pure but for [`Source::read`]. A mistake in one worker refuses that worker and no other; a
+//! Pure but for [`Source`] and [`Kept`]. A mistake in one worker refuses that worker and no other; a
 //! mistake in what all share refuses the file. Either way every mistake is told at once.
 
+mod discovery;
+mod kept;
 mod minimum;
 mod parse;
 pub(crate) mod reader;
 mod source;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -15,21 +18,33 @@ use crate::units::{
     ClusterName, Containers, CpuUnits, Messages, TaskDefinitionRef, Tasks, WorkerName,
 };
 
+pub use discovery::{Discover, TaggedQueue};
+pub use kept::{Discovery, InForce, Kept};
 pub use minimum::{Floor, Minimum, Window};
 pub use reader::Problem;
-pub use source::{Source, SourceError};
+pub use source::{Source, SourceError, Text, Version};
+
+/// The most bytes that are read. A configuration for a thousand workers is well below this.
+pub const LARGEST: usize = 1 << 20;
 
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The workers that can be served, in the order of the file.
+    /// The workers that can be served, in the order of the file, and then those that are discovered,
+    /// in the order of their queues' ARNs.
     pub workers: Vec<Worker>,
+    /// Which of them are discovered.
+    pub discovered: BTreeSet<WorkerName>,
     /// The workers that cannot, and why.
     pub refused: Vec<Refused>,
     /// The bounds of a tick over all workers.
     pub limits: Limits,
     /// What becomes metrics.
     pub metrics: Metrics,
+    /// How long it is used before its source is asked whether it changed.
+    pub refresh: Duration,
+    /// Which queues are workers by their tags.
+    pub discover: Option<Discover>,
 }
 
 /// What of a tick becomes metrics, which cost money: one for each worker and name.
@@ -319,6 +334,23 @@ pub enum QueueRef {
 }
 
 impl QueueRef {
+    /// The queue's own name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Name(name) | Self::Arn { name, .. } => name,
+            Self::Url(url) => url.rsplit('/').next().unwrap_or_default(),
+        }
+    }
+
+    /// The account that a URL or an ARN names.
+    pub fn account(&self) -> Option<&str> {
+        match self {
+            Self::Name(_) => None,
+            Self::Arn { account, .. } => Some(account),
+            Self::Url(url) => url.rsplit('/').nth(1),
+        }
+    }
+
     /// The Region that a URL or an ARN names.
     pub fn region(&self) -> Option<&str> {
         match self {

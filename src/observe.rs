@@ -61,7 +61,7 @@ pub async fn observe(
         tick: tick.clone(),
         now,
         region: cloud.region().clone(),
-        queues: alone_with_their_queues(queues),
+        queues: confirmed(alone_with_their_queues(queues), config),
         tasks: read(reads.tasks),
         definitions: read(reads.definitions),
         derived: remembered
@@ -206,6 +206,22 @@ fn alone_with_their_queues(
         (worker, queue)
     });
     queues.collect()
+}
+
+/// A deleted queue may be listed by its tags for a while.
+fn confirmed(
+    mut queues: BTreeMap<WorkerName, Read<Queue>>,
+    config: &Config,
+) -> BTreeMap<WorkerName, Read<Queue>> {
+    let discovered = config.workers.iter().filter(|w| config.discovered.contains(&w.name));
+    for worker in discovered {
+        if let Some(read) = queues.get_mut(&worker.name)
+            && matches!(read, Err(ReadError::Call(error)) if error.is_of_no_queue())
+        {
+            *read = Err(ReadError::Gone { queue: worker.queue.to_string() });
+        }
+    }
+    queues
 }
 
 /// A name and a URL may stand for one queue, which only AWS can tell.

@@ -5,13 +5,15 @@ mod metrics;
 mod worker;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::act::Acted;
 use crate::aws::Tally;
-use crate::config::Metrics;
+use crate::config::{InForce, Metrics};
 use crate::event::{Mode, Tick};
 use crate::log::VERBATIM;
 use crate::plan::Alive;
@@ -35,6 +37,8 @@ pub struct Report {
     pub version: &'static str,
     /// Whether nothing was to be changed.
     pub dry_run: bool,
+    /// What it went by.
+    pub config: ConfigReport,
     /// One entry a worker.
     pub workers: Vec<WorkerReport>,
     /// Over all workers.
@@ -56,6 +60,39 @@ pub struct Measured {
     pub asked: Tally,
     /// How long it took.
     pub milliseconds: u64,
+}
+
+/// The configuration that a tick went by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigReport {
+    /// Where it is from: as `SCALER_CONFIG` says it, `inline` or `event`.
+    pub source: String,
+    /// Which version it is, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// How long ago its source was asked.
+    pub age_seconds: u64,
+    /// Why what is newer is not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What it discovered by tags.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<DiscoveryReport>,
+}
+
+/// What was discovered by tags.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DiscoveryReport {
+    /// Queues that carry the tag.
+    pub queues: usize,
+    /// How long ago they were asked for; absent when that has never worked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age_seconds: Option<u64>,
+    /// Why they could not be asked for again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// What happened to one worker.
@@ -207,7 +244,7 @@ pub struct Totals {
 impl Report {
     /// Puts together what happened.
     pub fn new(
-        (name, tick): (&ScalerName, &Tick),
+        (name, tick, config): (&ScalerName, &Tick, ConfigReport),
         mode: Mode,
         acted: Vec<Acted>,
         (wanted, measured): (Metrics, Measured),
@@ -233,6 +270,7 @@ impl Report {
             name: name.clone(),
             version: VERSION,
             dry_run: mode == Mode::DryRun,
+            config,
             workers,
             totals,
             at,
@@ -240,14 +278,19 @@ impl Report {
         }
     }
 
-    /// The workers that failed, a line each; `None` when all were served.
+    /// What somebody has to look at, a line each; `None` when all were served by a configuration that
+    /// is up to date.
     pub fn failure(&self) -> Option<String> {
         let failed = self.workers.iter().filter(|worker| worker.has_failed());
-        let lines: Vec<_> = failed
+        let mut lines: Vec<_> = failed
             .map(|worker| format!("{}: {}", worker.worker, worker.errors.join("; ")))
             .collect();
-        let (failed, all) = (lines.len(), self.workers.len());
-        (0 < failed).then(|| format!("{failed} of {all} workers failed\n{}", lines.join("\n")))
+        if !lines.is_empty() {
+            let (failed, all) = (lines.len(), self.workers.len());
+            lines.insert(0, format!("{failed} of {all} workers failed"));
+        }
+        lines.extend(self.config.failure().map(|why| format!("configuration: {why}")));
+        (!lines.is_empty()).then(|| lines.join("\n"))
     }
 
     /// One line a worker and one for the tick, and the metrics in lines of their own.
@@ -269,8 +312,43 @@ impl Report {
             api_calls = self.totals.api_calls,
             api_calls.throttled = self.totals.throttles,
             duration_ms = self.totals.milliseconds,
+            config.source = self.config.source,
+            config.version = self.config.version,
+            config.error = self.config.failure(),
             "tick done: {launched_tasks} tasks with {launched_containers} containers started"
         );
+    }
+}
+
+impl ConfigReport {
+    /// Of an event that brought its own.
+    pub fn of_event() -> Self {
+        let (version, error, discovery) = (None, None, None);
+        Self { source: "event".to_owned(), version, age_seconds: 0, error, discovery }
+    }
+
+    /// Of what is in force.
+    pub fn new(in_force: &InForce, now: Instant) -> Self {
+        let age = |asked: Instant| now.saturating_duration_since(asked);
+        let discovery = in_force.discovery.as_ref().map(|found| DiscoveryReport {
+            queues: found.queues,
+            age_seconds: found.asked.map(age).as_ref().map(Duration::as_secs),
+            error: found.error.clone(),
+        });
+        Self {
+            source: in_force.source.clone(),
+            version: in_force.version.clone(),
+            age_seconds: in_force.asked.map(age).unwrap_or_default().as_secs(),
+            error: in_force.error.clone(),
+            discovery,
+        }
+    }
+
+    fn failure(&self) -> Option<String> {
+        let discovery = self.discovery.as_ref().and_then(|found| found.error.as_deref());
+        let all = self.error.as_deref().into_iter().chain(discovery);
+        let all: Vec<_> = all.collect();
+        (!all.is_empty()).then(|| all.join("; "))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The sentence: event, config, observe, decide, act, report.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,14 +9,14 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::act::{Acted, act};
-use crate::aws::{Aws, NoRegion};
-use crate::config::{Config, ConfigError, Source, SourceError};
+use crate::aws::{Aws, NoRegion, ReadCloud};
+use crate::config::{Config, ConfigError, Kept, Limits, Source, SourceError};
 use crate::decide::{decide, renew};
 use crate::event::{Event, EventError, Mode};
 use crate::ledger::Ledger;
 use crate::observe::{observe, read_definitions};
 use crate::plan::{Action, Plan, WorkerPlan};
-use crate::report::{Measured, Report};
+use crate::report::{ConfigReport, Measured, Report};
 use crate::units::{ScalerName, WorkerName};
 
 /// One deployment of the scaler, for the life of its process.
@@ -25,8 +26,8 @@ pub struct Scaler {
     pub name: ScalerName,
     /// The cloud, or why there is none.
     pub aws: Result<Aws, NoRegion>,
-    /// The configuration of the deployment, or why there is none.
-    pub config: Result<Config, SourceError>,
+    /// The configuration of the deployment.
+    pub config: Kept,
     /// What every tick may do; an event can ask for less, never for more.
     pub mode: Mode,
     /// What this process did in earlier ticks.
@@ -50,6 +51,10 @@ const UNTOLD_TIME: Duration = Duration::from_mins(1);
 /// No function may run longer. Source: Lambda quotas, "Function timeout".
 const MOST_TIME: Duration = Duration::from_mins(15);
 
+/// No call that prepares starts later; Lambda gives ten seconds.
+/// Source: Lambda developer guide, "Lambda execution environment lifecycle".
+const PREPARATION: Duration = Duration::from_secs(2);
+
 impl Invocation {
     /// Reads Lambda's clock: `deadline` is in milliseconds since 1970. One that is no time from now
     /// on, as of a local runtime, tells nothing.
@@ -69,8 +74,8 @@ pub enum RunError {
     #[error(transparent)]
     Event(#[from] EventError),
     /// The deployment's configuration is not usable.
-    #[error("{0}")]
-    Source(String),
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// The event's configuration is not usable.
     #[error("in the event's workers: {0}")]
     Config(#[from] ConfigError),
@@ -101,6 +106,9 @@ pub enum RunError {
     /// The tick is done, and somebody has to look at a worker.
     #[error("{0}")]
     Workers(String),
+    /// The tick is done by a configuration that somebody has to look at.
+    #[error("{0}")]
+    Kept(String),
 }
 
 impl Scaler {
@@ -112,21 +120,33 @@ impl Scaler {
         Ok(Self {
             name: ScalerName::parse(name)?,
             aws: Err(NoRegion),
-            config: Source::parse(source).and_then(|source| source.read()),
+            config: Kept::new(Source::parse(source)),
             mode,
             ledger: Ledger::default(),
         })
+    }
+
+    /// What can be done before the first event: the configuration is read. What does not come in
+    /// time, or is wrong, is the first tick's to read again and to tell.
+    pub async fn prepare(&self) {
+        if let Ok(aws) = &self.aws {
+            let now = Instant::now();
+            let soon = now.checked_add(PREPARATION).unwrap_or(now);
+            let _ = self.config.current(&aws.read.until(soon), now).await;
+        }
     }
 
     /// One tick. All workers are served first; then the invocation fails if one of them failed,
     /// so that Lambda's error metric sees it.
     ///
     /// # Errors
-    /// As [`RunError`] says. Nothing was changed in AWS unless it is [`RunError::Workers`].
+    /// As [`RunError`] says. Nothing was changed in AWS unless it is [`RunError::Workers`] or
+    /// [`RunError::Kept`].
     pub async fn run(&self, payload: &Value, of: &Invocation) -> Result<Report, RunError> {
         let report = self.tick(payload, of).await?;
         report.log();
         match report.failure() {
+            Some(failure) if report.totals.failed_workers == 0 => Err(RunError::Kept(failure)),
             Some(failure) => Err(RunError::Workers(failure)),
             None => Ok(report),
         }
@@ -139,11 +159,13 @@ impl Scaler {
     pub async fn tick(&self, payload: &Value, of: &Invocation) -> Result<Report, RunError> {
         let started = Instant::now();
         let event = Event::parse(payload, &of.request_id)?;
-        let config = only(self.config_of(&event)?, &event.only)?;
-        refuse_if_late(&event, &config, of.now)?;
         let aws = self.aws.as_ref().map_err(Clone::clone)?;
-        let no_call_after = of.deadline.checked_sub(config.limits.deadline_margin);
-        let aws = &aws.for_tick(no_call_after.unwrap_or(started));
+        let no_call_after = |margin| of.deadline.checked_sub(margin).unwrap_or(started);
+        let aws = &aws.for_tick(no_call_after(Limits::default().deadline_margin));
+        let (config, of_config) = self.config_of(&event, &aws.read).await?;
+        let config = only(config, &event.only)?;
+        refuse_if_late(&event, &config, of.now)?;
+        let aws = &aws.until(no_call_after(config.limits.deadline_margin));
 
         let of_tick = (&self.name, &event.tick, of.now);
         let snapshot = observe(&aws.read, &config, &self.ledger, of_tick).await;
@@ -164,15 +186,23 @@ impl Scaler {
             asked: aws.tally(),
             milliseconds: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
-        Ok(Report::new((&self.name, &event.tick), mode, acted, (config.metrics, measured)))
+        let of_tick = (&self.name, &event.tick, of_config);
+        Ok(Report::new(of_tick, mode, acted, (config.metrics, measured)))
     }
 
-    fn config_of(&self, event: &Event) -> Result<Config, RunError> {
-        match (&event.config, &self.config) {
-            (Some(document), _) => Ok(Config::from_value(document)?),
-            (None, Ok(config)) => Ok(config.clone()),
-            (None, Err(error)) => Err(RunError::Source(error_chain(error))),
+    /// The event's own configuration, or the deployment's, which is read where that is due.
+    async fn config_of(
+        &self,
+        event: &Event,
+        cloud: &ReadCloud,
+    ) -> Result<(Config, ConfigReport), RunError> {
+        if let Some(document) = &event.config {
+            return Ok((Config::from_value(document)?, ConfigReport::of_event()));
         }
+        let now = Instant::now();
+        let in_force = self.config.current(cloud, now).await?;
+        let of_config = ConfigReport::new(&in_force, now);
+        Ok((Arc::unwrap_or_clone(in_force.config), of_config))
     }
 }
 
@@ -234,13 +264,6 @@ fn refuse_if_late(event: &Event, config: &Config, now: Timestamp) -> Result<(), 
     }
 }
 
-fn error_chain(error: &SourceError) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    }
-}
-
 fn quoted(names: &[WorkerName]) -> String {
     let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
     quoted.join(", ")
@@ -251,7 +274,7 @@ impl From<RunError> for Diagnostic {
     fn from(error: RunError) -> Self {
         let error_type = match &error {
             RunError::Event(_) => "EventError",
-            RunError::Source(_) | RunError::Config(_) => "ConfigError",
+            RunError::Source(_) | RunError::Config(_) | RunError::Kept(_) => "ConfigError",
             RunError::UnknownWorker { .. } => "UnknownWorker",
             RunError::TooOld { .. } => "EventTooOld",
             RunError::NoRegion(_) => "NoRegion",

@@ -242,6 +242,15 @@ pub enum ReadError {
         /// Where we are.
         here: String,
     },
+    /// The queue was discovered, and is there no more.
+    #[error(
+        "queue `{queue}` does not exist any more, though it is still listed by its tags; \
+         nothing is started for it"
+    )]
+    Gone {
+        /// The queue.
+        queue: String,
+    },
     /// Two names of one queue.
     #[error("worker `{other}` has the same queue, {url}; both would answer the same messages")]
     SameQueue {
@@ -268,6 +277,16 @@ pub struct CallError {
     pub request_id: Option<String>,
     /// What it means for the call.
     pub trouble: Trouble,
+}
+
+impl CallError {
+    /// Whether SQS says that there is no such queue.
+    /// Source: SQS API, `QueueDoesNotExist`; the second is its code of the query protocol.
+    pub fn is_of_no_queue(&self) -> bool {
+        let codes = ["QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"];
+        let code = self.code.as_deref().and_then(|code| code.rsplit('#').next());
+        code.is_some_and(|code| codes.contains(&code))
+    }
 }
 
 /// What an error says about the call that it ended.

@@ -31,7 +31,7 @@ const STEPS_A_SECOND: u32 = 4;
 /// take from them too, so that a call may still be throttled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rate {
-    /// SQS: none that a tick could reach.
+    /// SQS, SSM, S3, tags: none that a tick could reach.
     Free,
     /// "Task definition read"
     DefinitionRead,
@@ -258,12 +258,14 @@ fn out_of_time(about: About<'_>) -> CallError {
 }
 
 /// Answers that say: too many requests, nothing was done.
-const THROTTLED: [&str; 5] = [
+const THROTTLED: [&str; 7] = [
     "ThrottlingException",
+    "ThrottledException",
     "Throttling",
     "RequestThrottled",
     "TooManyRequestsException",
     "RequestLimitExceeded",
+    "SlowDown",
 ];
 
 /// Answers to a wrong clock: nothing was done, and the SDK takes the right time from them.

@@ -1,20 +1,21 @@
 //! From a document to a checked [`Config`]: which keys there are and what each may hold.
 
+mod conflicts;
 mod launch;
 mod minimum;
 mod scaling;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::Value;
 
+use self::conflicts::refuse_conflicts;
 use self::launch::LaunchPart;
+use super::discovery::{DEFAULT_TAG, Discover, TaggedQueue};
 use super::reader::{Fields, Problem, Problems, one_of, text, whole};
-use super::{Completion, Config, ConfigError, Limits, Metrics, QueueRef, Refused, Worker};
-use crate::units::{ClusterName, Containers, Family, TaskDefinitionRef, Tasks, WorkerName};
-
-/// A configuration for a thousand workers is well below this.
-const LARGEST: usize = 1 << 20;
+use super::{Config, ConfigError, LARGEST, Limits, Metrics, QueueRef, Refused, Worker};
+use crate::units::{ClusterName, Family, TaskDefinitionRef, Tasks, WorkerName};
 
 /// Room in 255 characters for the longest ending of a derived name, `--x10`.
 /// Source: ECS API, `RegisterTaskDefinitionRequest.family`, `ContainerDefinition.name`.
@@ -48,16 +49,7 @@ impl Config {
     /// # Errors
     /// Every mistake of the file, when it has one outside of its workers.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let broken = |message: String| ConfigError(vec![Problem { path: String::new(), message }]);
-        if LARGEST < text.len() {
-            return Err(broken(format!("it has {} bytes, at most {LARGEST} are read", text.len())));
-        }
-        if text.trim().is_empty() {
-            return Err(broken("it is empty; it needs at least `workers`".to_owned()));
-        }
-        let document: Value = serde_saphyr::from_str(text)
-            .map_err(|error| broken(format!("it is no YAML: {}", error.without_snippet())))?;
-        Self::from_value(&document)
+        Self::from_value(&document(text)?)
     }
 
     /// Reads a document that is parsed already, such as the `workers` of an event.
@@ -65,35 +57,92 @@ impl Config {
     /// # Errors
     /// As [`Config::parse`].
     pub fn from_value(document: &Value) -> Result<Self, ConfigError> {
+        Self::with_discovered(document, &[])
+    }
+
+    /// The same, and the workers that the tags of some queues describe, after the file's and in the
+    /// order of the queues' ARNs. What is wrong with one of them refuses that one only, and never a
+    /// worker of the file.
+    ///
+    /// # Errors
+    /// As [`Config::parse`].
+    pub fn with_discovered(document: &Value, queues: &[TaggedQueue]) -> Result<Self, ConfigError> {
         let shared = Problems::default();
-        let (mut limits, mut metrics) = (Limits::default(), Metrics::default());
-        let workers = Fields::of(document, "", &shared).and_then(|mut fields| {
-            let defaults = Defaults::read(&mut fields);
-            limits = read_limits(&mut fields);
-            metrics = read_metrics(&mut fields);
-            if !fields.has("workers") {
-                fields.problem("workers", "is missing; it is the list of your workers");
-            }
-            let workers = fields.array("workers", 1..=usize::MAX);
-            fields.finish();
-            Some(workers?.into_iter().map(|(path, v)| read_worker(v, path, &defaults)).collect())
-        });
-        let mut workers: Vec<Draft> = workers.unwrap_or_default();
-        refuse_conflicts(&mut workers);
+        let whole = Fields::of(document, "", &shared).map(|fields| read_whole(fields, queues));
         let shared = shared.into_vec();
+        let Some((whole, mut drafts)) = whole else { return Err(ConfigError(shared)) };
+        refuse_conflicts(&mut drafts);
         if !shared.is_empty() {
-            let own = workers.into_iter().flat_map(|draft| draft.problems);
+            let own = drafts.into_iter().flat_map(|draft| draft.problems);
             return Err(ConfigError(shared.into_iter().chain(own).collect()));
         }
         let (good, bad): (Vec<_>, Vec<_>) =
-            workers.into_iter().partition(|draft| draft.problems.is_empty());
+            drafts.into_iter().partition(|draft| draft.problems.is_empty());
+        let discovered = good.iter().filter(|draft| draft.origin == Origin::Discovered);
+        let discovered = discovered.filter_map(|draft| draft.worker.as_ref());
         Ok(Self {
+            discovered: discovered.map(|worker| worker.name.clone()).collect(),
             workers: good.into_iter().filter_map(|draft| draft.worker).collect(),
             refused: bad.into_iter().map(Draft::refused).collect(),
-            limits,
-            metrics,
+            ..whole
         })
     }
+}
+
+/// What YAML says.
+///
+/// # Errors
+/// When it is none.
+pub(super) fn document(text: &str) -> Result<Value, ConfigError> {
+    let broken = |message: String| ConfigError(vec![Problem { path: String::new(), message }]);
+    if LARGEST < text.len() {
+        return Err(broken(format!("it has {} bytes, at most {LARGEST} are read", text.len())));
+    }
+    if text.trim().is_empty() {
+        return Err(broken("it is empty; it needs at least `workers`".to_owned()));
+    }
+    serde_saphyr::from_str(text)
+        .map_err(|error| broken(format!("it is no YAML: {}", error.without_snippet())))
+}
+
+/// The file: what it says for all workers, and each worker as far as it could be read.
+fn read_whole(mut fields: Fields<'_>, queues: &[TaggedQueue]) -> (Config, Vec<Draft>) {
+    let defaults = Defaults::read(&mut fields);
+    let config = Config {
+        workers: Vec::new(),
+        discovered: BTreeSet::new(),
+        refused: Vec::new(),
+        limits: read_limits(&mut fields),
+        metrics: read_metrics(&mut fields),
+        refresh: fields.optional("configRefresh", refresh).unwrap_or(DEFAULT_REFRESH),
+        discover: read_discover(&mut fields),
+    };
+    let least = usize::from(!fields.has("discover"));
+    if !fields.has("workers") && 0 < least {
+        fields.problem("workers", "is missing; it is the list of your workers");
+    }
+    let workers = fields.array("workers", least..=usize::MAX);
+    fields.finish();
+    let mut drafts: Vec<_> = workers
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(path, value)| read_worker(value, path, &defaults))
+        .collect();
+    if let Some(by) = &config.discover {
+        let mut queues: Vec<_> = queues.iter().collect();
+        queues.sort_by_key(|queue| &queue.arn);
+        drafts.extend(queues.into_iter().map(|queue| read_tags(queue, by, &defaults)));
+    }
+    (config, drafts)
+}
+
+/// Source of the limits: SQS developer guide, "Tag restrictions", less what our tags end with.
+fn read_discover(fields: &mut Fields<'_>) -> Option<Discover> {
+    let mut fields = fields.object("discover")?;
+    let tag = fields.optional("tag", tag_text(1..=100)).unwrap_or_else(|| DEFAULT_TAG.to_owned());
+    let value = fields.optional("value", tag_text(0..=256));
+    fields.finish();
+    Some(Discover { tag, value })
 }
 
 impl Defaults {
@@ -136,8 +185,17 @@ fn read_metrics(fields: &mut Fields<'_>) -> Metrics {
     fields.optional("metrics", choices).unwrap_or_default()
 }
 
+/// Who describes a worker. Who comes later gives way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Origin {
+    File,
+    Discovered,
+}
+
 /// A worker as far as it could be read.
 struct Draft {
+    origin: Origin,
+    /// Its place in the file, or the ARN of its queue.
     path: String,
     name: Option<String>,
     worker: Option<Worker>,
@@ -146,12 +204,16 @@ struct Draft {
 
 impl Draft {
     fn refused(self) -> Refused {
-        let name = self.name.unwrap_or(self.path);
+        let name = self.name.filter(|_| self.origin == Origin::File).unwrap_or(self.path);
         Refused { worker: WorkerName(name), problems: self.problems }
     }
 
     fn refuse(&mut self, key: &str, message: String) {
-        self.problems.push(Problem { path: format!("{}.{key}", self.path), message });
+        let path = match self.origin {
+            Origin::File => format!("{}.{key}", self.path),
+            Origin::Discovered => key.to_owned(),
+        };
+        self.problems.push(Problem { path, message });
     }
 }
 
@@ -160,7 +222,19 @@ fn read_worker(value: &Value, path: String, defaults: &Defaults) -> Draft {
     let name = value.get("name").and_then(Value::as_str).map(str::to_owned);
     let worker =
         Fields::of(value, &path, &problems).and_then(|fields| read_worker_fields(fields, defaults));
-    Draft { path, name, worker, problems: problems.into_vec() }
+    Draft { origin: Origin::File, path, name, worker, problems: problems.into_vec() }
+}
+
+fn read_tags(queue: &TaggedQueue, by: &Discover, defaults: &Defaults) -> Draft {
+    let (document, mut own) = queue.document(by);
+    let read = read_worker(&document, String::new(), defaults);
+    let told: Vec<_> =
+        read.problems.into_iter().filter_map(|problem| queue.told(by, problem, &own)).collect();
+    own.extend(told);
+    // What is malformed is in nobody's way.
+    let worker = read.worker.filter(|_| own.is_empty());
+    let (origin, path) = (Origin::Discovered, queue.arn.clone());
+    Draft { origin, path, name: read.name, worker, problems: own }
 }
 
 fn read_worker_fields(mut fields: Fields<'_>, defaults: &Defaults) -> Option<Worker> {
@@ -187,80 +261,6 @@ fn read_worker_fields(mut fields: Fields<'_>, defaults: &Defaults) -> Option<Wor
         packing,
         launch: launch?,
     })
-}
-
-/// Refuses workers that cannot live beside each other, each by the name of the other.
-fn refuse_conflicts(drafts: &mut [Draft]) {
-    let names = |draft: &Draft| draft.name.clone();
-    refuse_equal(drafts, names, "name", |_| "is used by two workers".to_owned());
-    let queues = |draft: &Draft| draft.worker.as_ref().map(|worker| worker.queue.clone());
-    refuse_equal(drafts, queues, "queue", |other| {
-        format!("is the queue of worker `{other}` too; both would answer the same messages")
-    });
-    refuse_shared_variants(drafts);
-}
-
-/// Refuses the drafts that are alike in `key`.
-fn refuse_equal<K: Ord>(
-    drafts: &mut [Draft],
-    key: impl Fn(&Draft) -> Option<K>,
-    field: &str,
-    message: impl Fn(&str) -> String,
-) {
-    let mut alike: BTreeMap<K, Vec<usize>> = BTreeMap::new();
-    for (index, draft) in drafts.iter().enumerate() {
-        if let Some(key) = key(draft) {
-            alike.entry(key).or_default().push(index);
-        }
-    }
-    for group in alike.into_values().filter(|group| 1 < group.len()) {
-        for index in &group {
-            let other = group.iter().find(|other| *other != index);
-            let other = other.and_then(|other| drafts.get(*other)?.name.clone());
-            if let Some(draft) = drafts.get_mut(*index) {
-                draft.refuse(field, message(other.as_deref().unwrap_or("?")));
-            }
-        }
-    }
-}
-
-/// What decides the derived definitions of a family beside the number of clones.
-type VariantSettings = (TaskDefinitionRef, Option<String>, Completion, String);
-
-/// Two workers that clone one family in different ways would replace each other's revisions at
-/// every tick.
-fn refuse_shared_variants(drafts: &mut [Draft]) {
-    let mut families: BTreeMap<Family, Vec<(usize, VariantSettings)>> = BTreeMap::new();
-    for (index, draft) in drafts.iter().enumerate() {
-        let clones = |w: &&Worker| w.packing.max_containers_per_task != Some(Containers(1));
-        if let Some(worker) = draft.worker.as_ref().filter(clones) {
-            let settings = (
-                worker.task_definition.clone(),
-                worker.container.clone(),
-                worker.packing.completion,
-                worker.packing.watcher_image.clone(),
-            );
-            let family = worker.task_definition.family();
-            families.entry(family).or_default().push((index, settings));
-        }
-    }
-    for (family, users) in families {
-        for (index, settings) in &users {
-            let other = users.iter().find(|(_, others)| others != settings);
-            let other = other.and_then(|(other, _)| drafts.get(*other)?.name.clone());
-            if let (Some(other), Some(draft)) = (other, drafts.get_mut(*index)) {
-                draft.refuse(
-                    "taskDefinition",
-                    format!(
-                        "clones family `{family}` in another way than worker `{other}`, and they \
-                         would replace each other's derived revisions; give both the same \
-                         taskDefinition, container, completion and watcherImage, or one of them \
-                         packing.maxContainersPerTask: 1"
-                    ),
-                );
-            }
-        }
-    }
 }
 
 fn is_identifier(text: &str) -> bool {
@@ -356,7 +356,7 @@ fn queue(value: &Value) -> Result<QueueRef, String> {
 }
 
 /// `30s`, `10m` or `2h`, at most a day.
-fn duration(value: &Value) -> Result<std::time::Duration, String> {
+fn duration(value: &Value) -> Result<Duration, String> {
     let allowed = "it must be a duration such as `30s`, `10m` or `2h`, at most `24h`";
     any_duration(value).filter(|time| time.as_secs() <= 86_400).ok_or_else(|| allowed.to_owned())
 }
@@ -364,7 +364,7 @@ fn duration(value: &Value) -> Result<std::time::Duration, String> {
 /// A duration of some range of seconds.
 fn duration_of(
     seconds: std::ops::RangeInclusive<u64>,
-) -> impl Fn(&Value) -> Result<std::time::Duration, String> {
+) -> impl Fn(&Value) -> Result<Duration, String> {
     move |value| {
         any_duration(value).filter(|time| seconds.contains(&time.as_secs())).ok_or_else(|| {
             let (least, most) = (seconds.start(), seconds.end());
@@ -373,7 +373,37 @@ fn duration_of(
     }
 }
 
-fn any_duration(value: &Value) -> Option<std::time::Duration> {
+/// How long a configuration is used before its source is asked; `0s`: not at all.
+const DEFAULT_REFRESH: Duration = Duration::from_mins(5);
+
+fn refresh(value: &Value) -> Result<Duration, String> {
+    match value.as_str() {
+        Some("0s") => Ok(Duration::ZERO),
+        _ => duration(value).map_err(|allowed| format!("{allowed}, or `0s` for every tick")),
+    }
+}
+
+/// The key or the value of a tag.
+/// Source: SQS developer guide, "Tag restrictions".
+fn tag_text(length: std::ops::RangeInclusive<usize>) -> impl Fn(&Value) -> Result<String, String> {
+    move |value| {
+        let legal = |c: char| c.is_alphanumeric() || " _.:/=+-@".contains(c);
+        let text = value.as_str().filter(|text| {
+            length.contains(&text.chars().count())
+                && text.chars().all(legal)
+                && !text.starts_with("aws:")
+        });
+        text.map(str::to_owned).ok_or_else(|| {
+            let (least, most) = (length.start(), length.end());
+            format!(
+                "it must be {least} to {most} letters, digits, spaces and `_.:/=+-@`, and not \
+                 begin with `aws:`"
+            )
+        })
+    }
+}
+
+fn any_duration(value: &Value) -> Option<Duration> {
     let text = value.as_str()?;
     let unit = text.chars().last()?;
     let number: u64 = text.trim_end_matches(unit).parse().ok()?;
@@ -383,15 +413,15 @@ fn any_duration(value: &Value) -> Option<std::time::Duration> {
         'h' => number.checked_mul(3600),
         _ => None,
     };
-    seconds.filter(|seconds| 0 < *seconds).map(std::time::Duration::from_secs)
+    seconds.filter(|seconds| 0 < *seconds).map(Duration::from_secs)
 }
 
 /// A positive number of seconds, at most the twelve hours that SQS lets a message be in flight.
 /// Source: SQS API, `VisibilityTimeout`.
-fn seconds(value: &Value) -> Result<std::time::Duration, String> {
+fn seconds(value: &Value) -> Result<Duration, String> {
     let number = value.as_f64().filter(|n| (0.001..=43_200.0).contains(n));
     number
-        .map(std::time::Duration::from_secs_f64)
+        .map(Duration::from_secs_f64)
         .ok_or_else(|| "it must be a number of seconds from 0.001 to 43200".to_owned())
 }
 

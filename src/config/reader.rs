@@ -53,7 +53,9 @@ impl<'a> Fields<'a> {
     /// The fields of `value`, which must be an object.
     pub(crate) fn of(value: &'a Value, path: &str, problems: &'a Problems) -> Option<Self> {
         let Some(object) = value.as_object() else {
-            problems.add(path, format!("is {}, it must be an object", shown(value)));
+            // The whole may be anything, also a secret that is no configuration.
+            let seen = if path.is_empty() { kind(value).to_owned() } else { shown(value) };
+            problems.add(path, format!("is {seen}, it must be an object"));
             return None;
         };
         Some(Self { path: path.to_owned(), object, known: Vec::new(), problems })
@@ -151,16 +153,9 @@ impl<'a> Fields<'a> {
     /// Reports the fields that nobody asked for, each with the known one that is spelt most alike.
     pub(crate) fn finish(self) {
         for key in self.object.keys().filter(|key| !self.known.contains(&key.as_str())) {
-            let nearest = self
-                .known
-                .iter()
-                .map(|known| {
-                    (strsim::jaro_winkler(&key.to_lowercase(), &known.to_lowercase()), known)
-                })
-                .filter(|(likeness, _)| 0.75 < *likeness)
-                .max_by(|(a, _), (b, _)| a.total_cmp(b));
+            let nearest = nearest(key, self.known.iter().copied());
             let hint = match nearest {
-                Some((_, known)) => format!("did you mean `{known}`?"),
+                Some(known) => format!("did you mean `{known}`?"),
                 None => format!("known here: {}", self.known.join(", ")),
             };
             self.problem(key, format!("is not a known key; {hint}"));
@@ -175,6 +170,15 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The known key that is spelt most alike, where one is.
+pub(crate) fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|known| (strsim::jaro_winkler(&key.to_lowercase(), &known.to_lowercase()), known))
+        .filter(|(likeness, _)| 0.75 < *likeness)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, known)| known)
+}
+
 /// A value as it is shown in a message: JSON, cut where it gets long.
 pub(crate) fn shown(value: &Value) -> String {
     const LONGEST: usize = 60;
@@ -186,6 +190,17 @@ pub(crate) fn shown(value: &Value) -> String {
             let cut: String = text.chars().take(LONGEST).collect();
             if cut.len() < text.len() { format!("`{cut}...`") } else { format!("`{text}`") }
         }
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "a truth value",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
     }
 }
 

@@ -5,7 +5,7 @@ use crate::act::{Acted, GroupOutcome};
 use crate::event::Mode;
 use crate::plan::{Action, Decision, Health, Idle, LaunchPlan, Target, WorkerPlan};
 use crate::shortage::Shortage;
-use crate::snapshot::Redrive;
+use crate::snapshot::{ReadError, Redrive};
 use crate::units::{Containers, RevisionArn, Tasks};
 
 pub(super) fn report(acted: Acted, mode: Mode) -> WorkerReport {
@@ -36,6 +36,7 @@ pub(super) fn report(acted: Acted, mode: Mode) -> WorkerReport {
             report.at_cap = Some(decision.at_cap());
             report.decision = Some(report_decision(&decision, why));
         }
+        Action::Hold(gone @ ReadError::Gone { .. }) => report.warnings.push(gone.to_string()),
         Action::Hold(error) => {
             report.outcome = Outcome::Held;
             report.errors.push(error.to_string());

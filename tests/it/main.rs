@@ -26,6 +26,8 @@ mod readme;
 #[cfg(test)]
 mod soak;
 #[cfg(test)]
+mod sources;
+#[cfg(test)]
 mod template;
 #[cfg(test)]
 mod tick;

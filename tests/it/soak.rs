@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ecs_queue_scaler::aws::Aws;
-use ecs_queue_scaler::config::Config;
+use ecs_queue_scaler::config::{Config, Kept};
 use ecs_queue_scaler::event::Mode;
 use ecs_queue_scaler::ledger::Ledger;
 use ecs_queue_scaler::run::{Invocation, RunError, Scaler};
@@ -56,7 +56,7 @@ impl Driver {
         let scaler = Scaler {
             name: ScalerName::parse("scaler").unwrap(),
             aws: Aws::new(&world.sdk_config()),
-            config: Ok(Config::from_value(&self.scenario.config).unwrap()),
+            config: Kept::fixed(Config::from_value(&self.scenario.config).unwrap()),
             mode: Mode::Launch,
             ledger: Ledger::default(),
         };
@@ -66,7 +66,7 @@ impl Driver {
     /// One invocation; the process, when it is still there afterwards.
     async fn invoke(&self, mut process: Process, tick: Timestamp) -> Option<Process> {
         let config = self.scenario.config_at(self.now());
-        process.scaler.config = Ok(Config::from_value(config).unwrap());
+        process.scaler.config = Kept::fixed(Config::from_value(config).unwrap());
         let time = self.scenario.lambda_timeout;
         let deadline = (self.world.now() + time).as_millisecond();
         let invocation =

@@ -10,7 +10,7 @@ mod variants;
 use std::time::Duration;
 
 use ecs_queue_scaler::aws::Aws;
-use ecs_queue_scaler::config::Config;
+use ecs_queue_scaler::config::{Config, Kept};
 use ecs_queue_scaler::event::Mode;
 use ecs_queue_scaler::ledger::Ledger;
 use ecs_queue_scaler::report::{Outcome, Report, WorkerReport};
@@ -61,7 +61,7 @@ pub(crate) fn scaler(world: &World, config: &Value) -> Scaler {
     Scaler {
         name: ScalerName::parse("scaler").unwrap(),
         aws: Aws::new(&world.sdk_config()),
-        config: Ok(Config::from_value(config).unwrap()),
+        config: Kept::fixed(Config::from_value(config).unwrap()),
         mode: Mode::Launch,
         ledger: Ledger::default(),
     }

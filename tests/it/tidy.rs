@@ -28,8 +28,8 @@ const IMPURE: [(&str, &str); 12] = [
 ];
 
 /// Crates that only the edge names; longer names that begin so are meant too.
-const SDK: [&str; 5] =
-    ["aws_sdk_", "aws_smithy_", "aws_config", "aws_credential_types", "aws_types"];
+const SDK: [&str; 6] =
+    ["aws_sdk_", "aws_smithy_", "aws_config", "aws_credential_types", "aws_types", "aws_runtime"];
 
 const VAGUE: [&str; 8] =
     ["util", "utils", "helper", "helpers", "common", "manager", "managers", "misc"];

@@ -11,6 +11,7 @@ pub(crate) mod life;
 mod proof;
 mod rules;
 mod sqs;
+pub(crate) mod stores;
 mod tasks;
 pub(crate) mod watch;
 pub(crate) mod weather;
@@ -38,6 +39,7 @@ use tokio::time::Instant;
 use self::buckets::Buckets;
 use self::definitions::Definitions;
 use self::life::Life;
+use self::stores::Stores;
 use self::watch::Watch;
 use self::weather::Weather;
 
@@ -67,6 +69,7 @@ pub(crate) struct State {
     tasks: BTreeMap<String, Value>,
     /// What `RunTask` answered, by cluster and token, with the request that it answered.
     tokens: BTreeMap<(String, String), (Value, Value)>,
+    stores: Stores,
     calls: Vec<Call>,
     faults: Vec<Scripted>,
     page_size: Option<usize>,
@@ -93,6 +96,7 @@ impl Default for State {
             definitions: Definitions::default(),
             tasks: BTreeMap::new(),
             tokens: BTreeMap::new(),
+            stores: Stores::default(),
             calls: Vec::new(),
             faults: Vec::new(),
             page_size: None,
@@ -236,6 +240,11 @@ impl World {
         state.crashes.insert(call, executed);
     }
 
+    /// Nothing goes wrong any more.
+    pub(crate) fn forget_faults(&self) {
+        self.state().faults.clear();
+    }
+
     /// Lists come in pages of so many.
     pub(crate) fn page_size(&self, size: usize) {
         self.state().page_size = Some(size);
@@ -282,13 +291,26 @@ impl World {
         if let Some(refused) = self.state().refuse_clock(signed) {
             return Ok(refused);
         }
-        let call = Call { operation: operation.to_owned(), input };
+        let to_s3 = stores::call_to_s3(&request);
+        let is_to_s3 = to_s3.is_some();
+        let call = to_s3.unwrap_or(Call { operation: operation.to_owned(), input });
+        let service = match call.operation.as_str() {
+            "GetObject" => "s3",
+            "GetParameter" => "ssm",
+            "GetResources" => "tagging",
+            "GetQueueUrl" | "GetQueueAttributes" => "sqs",
+            _ => "ecs",
+        };
+        assert!(stores::is_signed(&request, service), "{operation}: {:?}", request.headers());
         let (fault, before, after) = self.state().arrive(self.process, &call);
         pass(before).await;
         if self.state().crashed.contains(&self.process) {
             return std::future::pending().await;
         }
-        let answer = self.execute(&call, fault).await;
+        let mut answer = self.execute(&call, fault).await;
+        if is_to_s3 {
+            answer = answer.map(|answer| stores::as_s3(&answer));
+        }
         pass(after).await;
         let mut state = self.state();
         let now = state.millis();
@@ -383,6 +405,9 @@ impl State {
             "GetQueueAttributes" => self.get_queue_attributes(process, input),
             "ListTasks" => self.list_tasks(process, input),
             "DescribeTasks" => self.describe_tasks(input),
+            "GetParameter" => self.get_parameter(input),
+            "GetObject" => self.get_object(input),
+            "GetResources" => self.get_resources(input),
             "RunTask" => self.run_task(process, input, placed),
             "DescribeTaskDefinition" => self.definitions.describe(input),
             "RegisterTaskDefinition" => self.definitions.register(input),

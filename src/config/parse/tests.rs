@@ -2,9 +2,9 @@ use jiff::Timestamp;
 use proptest::prelude::{any, prop_oneof, proptest};
 use serde_json::json;
 
-use super::super::{Packing, Policy, Rung, Strategy};
+use super::super::{Completion, Packing, Policy, Rung, Strategy};
 use super::*;
-use crate::units::{CpuUnits, Messages, Tasks};
+use crate::units::{Containers, CpuUnits, Messages, Tasks};
 
 const EXAMPLE: &str = include_str!("../../../workers.yaml");
 

@@ -259,7 +259,7 @@ async fn what_keeps_a_tick_from_beginning_changes_nothing() {
     let cases = [
         (of("file:no/such.yaml"), json!({"dryRun": false}), "ConfigError"),
         (of("workers: ["), json!({"dryRun": false}), "ConfigError"),
-        (of("s3://bucket/key"), json!({"dryRun": false}), "ConfigError"),
+        (of("s3:/bucket/key"), json!({"dryRun": false}), "ConfigError"),
         (of(&good.to_string()), json!({"Records": []}), "EventError"),
         (of(&good.to_string()), json!({"workers": [], "cluster": "jobs"}), "ConfigError"),
         (of(&good.to_string()), json!({"only": ["z"]}), "UnknownWorker"),

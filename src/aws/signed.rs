@@ -1,0 +1,270 @@
+//! A signed request to a service that has no crate here: the configuration needs three calls, and
+//! the crates of SSM and S3 would weigh more than all the rest of the function.
+//!
+//! The request goes the SDK's own way (its connections, credentials, signature, timeouts, clock).
+
+use aws_config::SdkConfig;
+use aws_runtime::auth::sigv4::{SCHEME_ID, SigV4AuthScheme};
+use aws_runtime::auth::{SigV4OperationSigningConfig, SigningOptions};
+use aws_runtime::service_clock_skew::ServiceClockSkewInterceptor;
+use aws_sdk_ecs::error::SdkError;
+use aws_smithy_runtime::client::defaults::default_http_client_plugin_v2;
+use aws_smithy_runtime::client::orchestrator::operation::Operation;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::auth::static_resolver::StaticAuthSchemeOptionResolver;
+use aws_smithy_runtime_api::client::auth::{
+    AuthSchemeOptionResolverParams, SharedAuthSchemeOptionResolver,
+};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
+use aws_smithy_runtime_api::client::runtime_plugin::{RuntimePlugin, StaticRuntimePlugin};
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::config_bag::Layer;
+use aws_types::service_config::ServiceConfigKey;
+
+use super::answer::{Answer, AtMost, Fault};
+use crate::config::LARGEST;
+
+/// A service that is called without a crate of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Service {
+    /// Systems Manager's parameters.
+    Ssm,
+    /// S3.
+    S3,
+    /// The Resource Groups Tagging API.
+    Tagging,
+}
+
+impl Service {
+    /// The name that the service is signed for, and the first part of its host.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ssm => "ssm",
+            Self::S3 => "s3",
+            Self::Tagging => "tagging",
+        }
+    }
+
+    /// What `AWS_ENDPOINT_URL_...` and the `services` of a profile call it.
+    fn id(self) -> &'static str {
+        match self {
+            Self::Ssm => "SSM",
+            Self::S3 => "S3",
+            Self::Tagging => "Resource Groups Tagging API",
+        }
+    }
+
+    /// What comes before the operation's name in `X-Amz-Target`; S3 has no such header.
+    fn target(self) -> Option<&'static str> {
+        match self {
+            Self::Ssm => Some("AmazonSSM"),
+            Self::S3 => None,
+            Self::Tagging => Some("ResourceGroupsTaggingAPI_20170126"),
+        }
+    }
+
+    /// S3 signs the path as it is sent, and the digest of the body in a header.
+    /// Source: S3 API reference, "Signature Calculations for the Authorization Header".
+    fn signing_options(self) -> SigningOptions {
+        let mut options = SigningOptions::default();
+        if self == Self::S3 {
+            options.double_uri_encode = false;
+            options.normalize_uri_path = false;
+            options.content_sha256_header = true;
+        }
+        options
+    }
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) service: Service,
+    pub(super) operation: &'static str,
+    /// With its leading slash.
+    pub(super) path: String,
+    pub(super) ask: Ask,
+}
+
+/// How it is asked.
+#[derive(Clone, Debug)]
+pub(super) enum Ask {
+    /// A JSON document, in AWS's JSON protocol.
+    Document(String),
+    /// An object of this bucket, unless its version is this one.
+    Object { bucket: Option<String>, unless: Option<String> },
+}
+
+impl Ask {
+    /// The longest answer that is read. A document is bounded by its service: a parameter has 8 KB,
+    /// a page of tagged queues a hundred of them.
+    fn largest_answer(&self) -> Option<usize> {
+        match self {
+            Self::Document(_) => None,
+            Self::Object { .. } => Some(LARGEST),
+        }
+    }
+}
+
+/// Sends signed requests.
+#[derive(Clone, Debug)]
+pub(super) struct Signed {
+    config: SdkConfig,
+    http: Option<SharedHttpClient>,
+}
+
+impl Signed {
+    /// What it sends is as bounded in time as the configuration says.
+    pub(super) fn new(config: &SdkConfig) -> Self {
+        let http = config.http_client().or_else(|| {
+            let default = default_http_client_plugin_v2(config.behavior_version()?)?;
+            let components = RuntimeComponentsBuilder::new("default");
+            default.runtime_components(&components).http_client()
+        });
+        Self { config: config.clone(), http }
+    }
+
+    /// Where a service is, when the environment or the profile says so. As the SDK's own clients
+    /// find it.
+    pub(super) fn configured_endpoint(&self, service: Service) -> Option<String> {
+        let key = ServiceConfigKey::builder();
+        let key = key.service_id(service.id()).env("AWS_ENDPOINT_URL").profile("endpoint_url");
+        let own = key.build().ok().and_then(|key| self.config.service_config()?.load_config(key));
+        own.or_else(|| self.config.endpoint_url().map(str::to_owned))
+    }
+
+    fn endpoint(&self, request: &Request) -> String {
+        if let Some(url) = self.configured_endpoint(request.service) {
+            return url;
+        }
+        let region = self.config.region().map(AsRef::as_ref).unwrap_or_default();
+        let fips = if self.config.use_fips() == Some(true) { "-fips" } else { "" };
+        let (_, suffix) = partition(region);
+        let host = format!("{}{fips}.{region}.{suffix}", request.service.name());
+        match &request.ask {
+            Ask::Object { bucket: Some(bucket), .. } => format!("https://{bucket}.{host}"),
+            _ => format!("https://{host}"),
+        }
+    }
+
+    /// The call, ready to be sent once or several times.
+    pub(super) fn call(&self, request: &Request) -> Call {
+        let mut operation = Operation::builder()
+            .service_name(request.service.id())
+            .operation_name(request.operation)
+            .endpoint_url(&self.endpoint(request))
+            .no_retry() // `pace` is the layer that repeats
+            .interceptor(ServiceClockSkewInterceptor::new())
+            .with_connection_poisoning()
+            .runtime_plugin(self.signature(request.service))
+            .serializer(|request: Request| request.http())
+            .deserializer_impl::<Answer, Fault>(AtMost(request.ask.largest_answer()));
+        if let Some(version) = self.config.behavior_version() {
+            operation = operation.behavior_version(version);
+        }
+        if let Some(timeouts) = self.config.timeout_config() {
+            operation = operation.timeout_config(timeouts.clone());
+        }
+        if let Some(http) = &self.http {
+            operation = operation.http_client(http.clone());
+        }
+        if let Some(sleep) = self.config.sleep_impl() {
+            operation = operation.sleep_impl(sleep);
+        }
+        if let Some(time) = self.config.time_source() {
+            operation = operation.time_source(time);
+        }
+        Call { operation: operation.build(), request: request.clone() }
+    }
+
+    fn signature(&self, service: Service) -> StaticRuntimePlugin {
+        let mut layer = Layer::new("signature");
+        layer.store_put(AuthSchemeOptionResolverParams::new(()));
+        layer.store_put(SigV4OperationSigningConfig {
+            region: self.config.region().cloned().map(Into::into),
+            name: Some(service.name().into()),
+            signing_options: service.signing_options(),
+            ..SigV4OperationSigningConfig::default()
+        });
+        let options = StaticAuthSchemeOptionResolver::new(vec![SCHEME_ID]);
+        let mut components = RuntimeComponentsBuilder::new("signature")
+            .with_auth_scheme(SigV4AuthScheme::new())
+            .with_auth_scheme_option_resolver(Some(SharedAuthSchemeOptionResolver::new(options)));
+        if let Some(cache) = self.config.identity_cache() {
+            components.set_identity_cache(Some(cache));
+        }
+        if let Some(credentials) = self.config.credentials_provider() {
+            components.set_identity_resolver(SCHEME_ID, credentials);
+        }
+        StaticRuntimePlugin::new().with_config(layer.freeze()).with_runtime_components(components)
+    }
+}
+
+/// A call that is ready to be sent.
+#[derive(Debug)]
+pub(super) struct Call {
+    operation: Operation<Request, Answer, Fault>,
+    request: Request,
+}
+
+impl Call {
+    /// One attempt.
+    pub(super) async fn send(&self) -> Result<Answer, SdkError<Fault>> {
+        self.operation.invoke(self.request.clone()).await
+    }
+}
+
+impl Request {
+    fn http(&self) -> Result<HttpRequest, BoxError> {
+        let (method, body) = match &self.ask {
+            Ask::Document(document) => ("POST", document.as_str()),
+            Ask::Object { .. } => ("GET", ""),
+        };
+        let mut http = HttpRequest::new(SdkBody::from(body));
+        http.set_method(method)?;
+        http.set_uri(self.path.as_str())?;
+        let headers = http.headers_mut();
+        headers
+            .try_insert("user-agent", concat!("ecs-queue-scaler/", env!("CARGO_PKG_VERSION")))?;
+        if let Some(target) = self.service.target() {
+            headers.try_insert("x-amz-target", format!("{target}.{}", self.operation))?;
+            headers.try_insert("content-type", "application/x-amz-json-1.1")?;
+            headers.try_insert("content-length", body.len().to_string())?;
+        }
+        if let Ask::Object { unless: Some(version), .. } = &self.ask {
+            headers.try_insert("if-none-match", version.clone())?;
+        }
+        Ok(http)
+    }
+}
+
+/// What the ARNs of a Region begin with, after `arn:`, and what its hosts end with.
+/// Source: botocore `data/partitions.json`.
+pub(super) fn partition(region: &str) -> (&'static str, &'static str) {
+    const PARTITIONS: [(&str, &str, &str); 7] = [
+        ("cn-", "aws-cn", "amazonaws.com.cn"),
+        ("us-gov-", "aws-us-gov", "amazonaws.com"),
+        ("eusc-", "aws-eusc", "amazonaws.eu"),
+        ("us-iso-", "aws-iso", "c2s.ic.gov"),
+        ("us-isob-", "aws-iso-b", "sc2s.sgov.gov"),
+        ("eu-isoe-", "aws-iso-e", "cloud.adc-e.uk"),
+        ("us-isof-", "aws-iso-f", "csp.hci.ic.gov"),
+    ];
+    let found = PARTITIONS.iter().find(|(prefix, ..)| region.starts_with(prefix));
+    found.map_or(("aws", "amazonaws.com"), |(_, name, suffix)| (name, suffix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_is_in_its_partition() {
+        assert_eq!(partition("eu-central-1"), ("aws", "amazonaws.com"));
+        assert_eq!(partition("us-gov-west-1"), ("aws-us-gov", "amazonaws.com"));
+        assert_eq!(partition("cn-north-1"), ("aws-cn", "amazonaws.com.cn"));
+        assert_eq!(partition("us-isob-east-1"), ("aws-iso-b", "sc2s.sgov.gov"));
+    }
+}

@@ -1,0 +1,135 @@
+//! Workers that cannot live beside each other: each is refused by the name of the other. Who is
+//! discovered gives way to who is in the file.
+
+use std::collections::BTreeMap;
+
+use super::super::{Completion, QueueRef, Worker};
+use super::{Draft, Origin};
+use crate::units::{Containers, Family, TaskDefinitionRef};
+
+pub(super) fn refuse_conflicts(drafts: &mut [Draft]) {
+    let names = |draft: &Draft| draft.name.clone();
+    refuse_equal(drafts, names, "name", |draft, other| match (draft.origin, other.origin) {
+        (Origin::File, _) => "is used by two workers".to_owned(),
+        (_, Origin::File) => format!("is used by {} of the file", other.called()),
+        _ => format!("is used by {} too", other.called()),
+    });
+    let queues = |draft: &Draft| draft.worker.as_ref().map(|worker| worker.queue.clone());
+    refuse_equal(drafts, queues, "queue", |_, other| of_two(other));
+    refuse_queues_of_the_file(drafts);
+    refuse_shared_variants(drafts);
+}
+
+fn of_two(other: &Draft) -> String {
+    format!("is the queue of {} too; both would answer the same messages", other.called())
+}
+
+impl Draft {
+    fn called(&self) -> String {
+        match self.origin {
+            Origin::File => format!("worker `{}`", self.name.as_deref().unwrap_or("?")),
+            Origin::Discovered => format!("the worker of {}", self.path),
+        }
+    }
+}
+
+/// Refuses the drafts that are alike in `key`.
+fn refuse_equal<K: Ord>(
+    drafts: &mut [Draft],
+    key: impl Fn(&Draft) -> Option<K>,
+    field: &str,
+    message: impl Fn(&Draft, &Draft) -> String,
+) {
+    let mut alike: BTreeMap<K, Vec<usize>> = BTreeMap::new();
+    for (index, draft) in drafts.iter().enumerate() {
+        if let Some(key) = key(draft) {
+            alike.entry(key).or_default().push(index);
+        }
+    }
+    for group in alike.into_values().filter(|group| 1 < group.len()) {
+        for index in &group {
+            let draft = drafts.get(*index);
+            let others = group.iter().filter(|other| *other != index);
+            let other = others
+                .filter_map(|other| drafts.get(*other))
+                .find(|other| draft.is_some_and(|draft| other.origin <= draft.origin));
+            let message = draft.zip(other).map(|(draft, other)| message(draft, other));
+            if let (Some(message), Some(draft)) = (message, drafts.get_mut(*index)) {
+                draft.refuse(field, message);
+            }
+        }
+    }
+}
+
+/// The file may name a queue by its name or URL, and discovery always by its ARN.
+fn refuse_queues_of_the_file(drafts: &mut [Draft]) {
+    let mut of_file: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (index, draft) in drafts.iter().enumerate() {
+        if let (Origin::File, Some(worker)) = (draft.origin, &draft.worker) {
+            of_file.entry(worker.queue.name().to_owned()).or_default().push(index);
+        }
+    }
+    for index in 0..drafts.len() {
+        let draft = drafts.get(index).filter(|draft| draft.origin == Origin::Discovered);
+        let queue = draft.and_then(|draft| Some(&draft.worker.as_ref()?.queue));
+        let same = queue.and_then(|queue| {
+            let alike = of_file.get(queue.name())?.iter().filter_map(|other| drafts.get(*other));
+            alike.into_iter().find(|other| {
+                // The same reference is found already.
+                let other = other.worker.as_ref().map(|worker| &worker.queue);
+                other.is_some_and(|other| other != queue && is_same(other, queue))
+            })
+        });
+        if let (Some(message), Some(draft)) = (same.map(of_two), drafts.get_mut(index)) {
+            draft.refuse("queue", message);
+        }
+    }
+}
+
+/// Whether a reference of the file stands for a queue of our own account and Region, of that ARN.
+fn is_same(of_file: &QueueRef, discovered: &QueueRef) -> bool {
+    let QueueRef::Arn { region, account, name } = discovered else { return false };
+    of_file.name() == name
+        && of_file.region().is_none_or(|other| other == region || !other.contains('-'))
+        && of_file.account().is_none_or(|other| other == account)
+}
+
+/// What decides the derived definitions of a family beside the number of clones.
+type VariantSettings = (TaskDefinitionRef, Option<String>, Completion, String);
+
+/// Two workers that clone one family in different ways would replace each other's revisions at
+/// every tick.
+fn refuse_shared_variants(drafts: &mut [Draft]) {
+    let mut families: BTreeMap<Family, Vec<(usize, Origin, VariantSettings)>> = BTreeMap::new();
+    for (index, draft) in drafts.iter().enumerate() {
+        let clones = |w: &&Worker| w.packing.max_containers_per_task != Some(Containers(1));
+        if let Some(worker) = draft.worker.as_ref().filter(clones) {
+            let settings = (
+                worker.task_definition.clone(),
+                worker.container.clone(),
+                worker.packing.completion,
+                worker.packing.watcher_image.clone(),
+            );
+            let family = worker.task_definition.family();
+            families.entry(family).or_default().push((index, draft.origin, settings));
+        }
+    }
+    for (family, users) in families {
+        for (index, origin, settings) in &users {
+            let other =
+                users.iter().find(|(_, other, others)| others != settings && other <= origin);
+            let other = other.and_then(|(other, ..)| drafts.get(*other)).map(Draft::called);
+            if let (Some(other), Some(draft)) = (other, drafts.get_mut(*index)) {
+                draft.refuse(
+                    "taskDefinition",
+                    format!(
+                        "clones family `{family}` in another way than {other}, and they \
+                         would replace each other's derived revisions; give both the same \
+                         taskDefinition, container, completion and watcherImage, or one of them \
+                         packing.maxContainersPerTask: 1"
+                    ),
+                );
+            }
+        }
+    }
+}
