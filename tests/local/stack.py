@@ -39,7 +39,7 @@ STARTUP_SECONDS = 60
 RECORDED_CALLS = 50
 SERVICES = (
     "sqs,ecs,lambda,iam,sts,events,logs,cloudtrail,cloudformation,scheduler,s3,sns,monitoring,"
-    "ecr,ec2,ssm,autoscaling"
+    "ecr,ec2,ssm,autoscaling,tagging"
 )
 
 # What a process needs of the person's environment; everything else stays outside (`sealed_off`).
@@ -101,8 +101,9 @@ class Stack:
             if answer.get("Failed"):
                 raise StackError(f"the emulator refused messages: {answer['Failed']}")
 
-    def deploy(self, binary: Path, config: dict[str, Any]) -> None:
-        """Deploys the function, in place of an earlier one: its next invocation is a cold start."""
+    def deploy(self, binary: Path, config: dict[str, Any] | str) -> None:
+        """Deploys the function, in place of an earlier one: its next invocation is a cold start.
+        The configuration is given as it is, or as the place where it is stored."""
         awslambda = self.client("lambda")
         if any(f["FunctionName"] == SCALER for f in awslambda.list_functions()["Functions"]):
             awslambda.delete_function(FunctionName=SCALER)
@@ -118,7 +119,7 @@ class Stack:
                 "Variables": {
                     **CREDENTIALS,
                     "SCALER_NAME": SCALER,
-                    "SCALER_CONFIG": json.dumps(config),
+                    "SCALER_CONFIG": config if isinstance(config, str) else json.dumps(config),
                 }
             },
         )
