@@ -26,6 +26,7 @@ const LONGEST_DIMENSION: usize = 255;
 enum Unit {
     Count,
     Milliseconds,
+    Seconds,
 }
 
 /// One line.
@@ -77,7 +78,8 @@ impl Report {
         ];
         let counts = counts.map(|(name, count)| (name.to_owned(), Unit::Count, count));
         let duration = ("TickDuration".to_owned(), Unit::Milliseconds, totals.milliseconds);
-        counts.into_iter().chain([duration]).collect()
+        let age = ("ConfigAge".to_owned(), Unit::Seconds, self.config.age_seconds);
+        counts.into_iter().chain([duration, age]).collect()
     }
 }
 
