@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use ecs_queue_scaler::config::{Config, Rung};
+use ecs_queue_scaler::config::{Config, Discover};
 use ecs_queue_scaler::units::Containers;
 
 /// The `workers.yaml` of each folder, parsed.
@@ -32,13 +32,11 @@ fn no_worker_of_an_example_is_refused() {
 }
 
 #[test]
-fn fifty_kinds_run_on_spot_and_on_demand_when_there_is_none() {
+fn the_fifty_kinds_are_found_by_the_tags_of_their_stack() {
     let config = configuration("job-worker");
-    assert_eq!(config.workers.len(), 50);
-    for worker in &config.workers {
-        let spot: Vec<bool> = worker.launch.rungs.iter().map(Rung::is_spot).collect();
-        assert_eq!(spot, [true, false], "{}", worker.name);
-    }
+    let by = Discover { tag: "ecs-queue-scaler".to_owned(), value: Some("job-worker".to_owned()) };
+    assert_eq!(config.discover, Some(by));
+    assert_eq!(config.workers, []);
 }
 
 #[test]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -68,14 +66,14 @@ def workers(example: str) -> dict[str, Any]:
     return read
 
 
-def tick(stack: Stack, config: dict[str, Any]) -> list[dict[str, Any]]:
-    """Deploys the function with the configuration, invokes it once, and gives the calls that
-    start tasks."""
+def tick(stack: Stack, config: dict[str, Any]) -> tuple[list[str], list[dict[str, Any]]]:
+    """Deploys the function with the configuration, invokes it once, and gives its workers and the
+    calls that start tasks."""
     stack.deploy(BINARY, config)
     before = len(stack.calls("RunTask"))
     done = stack.invoke({"dryRun": False})
     assert not done.failed, done.payload
-    return stack.calls("RunTask")[before:]
+    return list(done.workers), stack.calls("RunTask")[before:]
 
 
 def rungs(run: dict[str, Any]) -> list[str]:
@@ -106,41 +104,26 @@ def job_worker(stack: Stack) -> dict[str, str]:
     return outputs
 
 
-def generated(*options: str) -> str:
-    command = [sys.executable, str(EXAMPLES / "job-worker/workers.py"), *options]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-def test_the_workers_of_the_fifty_kinds_are_those_of_the_template() -> None:
-    committed = (EXAMPLES / "job-worker/workers.yaml").read_text()
-    assert generated() == committed, "make it again: python examples/job-worker/workers.py"
-    assert len(yaml.safe_load(committed)["workers"]) == 50
+def kinds() -> list[str]:
+    listed: str = template("job-worker")["Parameters"]["Kinds"]["Default"]
+    return listed.split(",")
 
 
 def test_every_kind_has_a_queue_with_dead_letters_and_a_worker_with_its_log(
     stack: Stack, job_worker: dict[str, str]
 ) -> None:
     sqs, ecs, logs = stack.client("sqs"), stack.client("ecs"), stack.client("logs")
-    for worker in workers("job-worker")["workers"]:
-        url = sqs.get_queue_url(QueueName=worker["queue"])["QueueUrl"]
+    assert len(kinds()) == 50
+    for kind in kinds():
+        name = f"job-worker-{kind}"
+        url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
         attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
         dead = json.loads(attributes["RedrivePolicy"])["deadLetterTargetArn"]
-        assert dead.endswith(f":{worker['queue']}-dead-letters")
+        assert dead.endswith(f":{name}-dead-letters")
 
-        tags = sqs.list_queue_tags(QueueUrl=url)["Tags"]
-        scaling = worker["scaling"]
-        told = {name: tags[f"ecs-queue-scaler:{name}"] for name in ("worker", "task-definition")}
-        assert told == {"worker": worker["name"], "task-definition": worker["taskDefinition"]}
-        assert tags["ecs-queue-scaler:max-containers"] == str(scaling["maxContainers"])
-        a_container = tags["ecs-queue-scaler:messages-per-container"]
-        assert a_container == str(scaling["messagesPerContainer"])
-
-        assert environment(stack, worker["taskDefinition"]) == {
-            "KIND": worker["name"],
-            "QUEUE_URL": url,
-        }
-        definition = ecs.describe_task_definition(taskDefinition=worker["taskDefinition"])
-        (container,) = definition["taskDefinition"]["containerDefinitions"]
+        assert environment(stack, name) == {"KIND": kind, "QUEUE_URL": url}
+        definition = ecs.describe_task_definition(taskDefinition=name)["taskDefinition"]
+        (container,) = definition["containerDefinitions"]
         group = container["logConfiguration"]["options"]["awslogs-group"]
         (found,) = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
         assert (found["logGroupName"], found["retentionInDays"]) == (group, 30)
@@ -178,8 +161,12 @@ def test_an_upload_starts_the_right_worker_and_the_worker_leaves_a_result(
     s3.put_object(Bucket=bucket, Key="uploads/exportOrders/may 1.jsonl", Body=b'{"id": 1}')
     eventually(lambda: visible(stack, kind["QUEUE_URL"]) == 1)
 
-    config = yaml.safe_load(generated("--network", job_worker["AwsvpcConfiguration"]))
-    (run,) = tick(stack, config)
+    config = workers("job-worker")
+    config["launch"]["networkConfiguration"]["awsvpcConfiguration"] = json.loads(
+        job_worker["AwsvpcConfiguration"]
+    )
+    found, (run,) = tick(stack, config)
+    assert sorted(found) == sorted(kinds())
     assert "task-definition/job-worker-exportOrders:" in run["taskDefinition"]
     assert rungs(run) == ["FARGATE_SPOT"]
     network = run["networkConfiguration"]["awsvpcConfiguration"]
@@ -252,7 +239,7 @@ def test_a_message_starts_a_worker_on_the_shared_instances(
 ) -> None:
     shop = environment(stack, "consolidate-thumbnailShop")
     stack.client("sqs").send_message(QueueUrl=shop["QUEUE_URL"], MessageBody="a job")
-    (run,) = tick(stack, without_windows(workers("consolidate")))
+    _, (run,) = tick(stack, without_windows(workers("consolidate")))
     assert "task-definition/consolidate-thumbnailShop:" in run["taskDefinition"]
     assert rungs(run) == ["consolidate"]
     assert run["placementStrategy"] == [{"type": "binpack", "field": "memory"}]
