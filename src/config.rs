@@ -70,6 +70,8 @@ pub struct Limits {
     pub deadline_margin: Duration,
     /// A schedule's event that is older is refused: it would act for a time that is gone.
     pub max_event_age: Duration,
+    /// A schedule's invocation looks again after so long, until its time is up. Whole seconds.
+    pub poll_every: Option<Duration>,
 }
 
 impl Default for Limits {
@@ -79,6 +81,7 @@ impl Default for Limits {
             tasks_per_hour: Tasks(10_000),
             deadline_margin: Duration::from_secs(5),
             max_event_age: Duration::from_mins(5),
+            poll_every: None,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! counts. A direct invocation may bring its own workers, narrow them, or ask for a plan only.
 
 use std::fmt;
+use std::time::Duration;
 
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde_json::{Map, Value};
@@ -37,7 +38,7 @@ pub enum Mode {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tick {
     /// The schedule's instant, cut to its minute: no schedule is finer, and a rule may fire twice
-    /// for one instant.
+    /// for one instant. With `pollEvery`, so many seconds after it.
     Scheduled(Timestamp),
     /// An invocation that no schedule made, by its request id.
     Request(String),
@@ -50,6 +51,11 @@ impl Tick {
             Self::Scheduled(time) => Some(*time),
             Self::Request(_) => None,
         }
+    }
+
+    /// Whether a schedule made it.
+    pub fn is_scheduled(&self) -> bool {
+        self.instant().is_some()
     }
 }
 
@@ -84,7 +90,7 @@ impl EventError {
 const OWN_KEYS: [&str; 3] = ["scheduledTime", "dryRun", "only"];
 
 /// The keys of a configuration, which an invocation may bring beside its own.
-const CONFIG_KEYS: [&str; 11] = [
+const CONFIG_KEYS: [&str; 12] = [
     "workers",
     "cluster",
     "launch",
@@ -94,11 +100,22 @@ const CONFIG_KEYS: [&str; 11] = [
     "maxTasksPerHour",
     "deadlineMargin",
     "maxEventAge",
+    "pollEvery",
     "metrics",
     "registration",
 ];
 
 impl Event {
+    /// The same for a later tick of its invocation.
+    #[must_use]
+    pub fn after(&self, time: Duration) -> Self {
+        let tick = match &self.tick {
+            Tick::Scheduled(at) => Tick::Scheduled(at.checked_add(time).unwrap_or(*at)),
+            Tick::Request(id) => Tick::Request(id.clone()),
+        };
+        Self { tick, ..self.clone() }
+    }
+
     /// Reads a payload; `request_id` names the tick where no schedule does.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! The sentence: event, config, observe, decide, act, report.
 
+mod polls;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +67,12 @@ impl Invocation {
         let deadline = Instant::now() + left;
         Self { request_id: request_id.to_owned(), now, deadline }
     }
+
+    /// The same when so much of its time has passed.
+    fn after(&self, passed: Duration) -> Self {
+        let now = self.now.checked_add(passed).unwrap_or(self.now);
+        Self { now, ..self.clone() }
+    }
 }
 
 /// Why an invocation fails.
@@ -111,6 +119,15 @@ pub enum RunError {
     Kept(String),
 }
 
+impl RunError {
+    /// What a tick that is done has to complain of.
+    fn of(report: &Report) -> Option<Self> {
+        let failure = report.failure()?;
+        let by_config = report.totals.failed_workers == 0;
+        Some(if by_config { Self::Kept(failure) } else { Self::Workers(failure) })
+    }
+}
+
 impl Scaler {
     /// Reads the environment's part.
     ///
@@ -136,35 +153,24 @@ impl Scaler {
         }
     }
 
-    /// One tick. All workers are served first; then the invocation fails if one of them failed,
-    /// so that Lambda's error metric sees it.
-    ///
-    /// # Errors
-    /// As [`RunError`] says. Nothing was changed in AWS unless it is [`RunError::Workers`] or
-    /// [`RunError::Kept`].
-    pub async fn run(&self, payload: &Value, of: &Invocation) -> Result<Report, RunError> {
-        let report = self.tick(payload, of).await?;
-        report.log();
-        match report.failure() {
-            Some(failure) if report.totals.failed_workers == 0 => Err(RunError::Kept(failure)),
-            Some(failure) => Err(RunError::Workers(failure)),
-            None => Ok(report),
-        }
-    }
-
     /// One tick, and what happened to each worker.
     ///
     /// # Errors
     /// When the tick could not begin.
     pub async fn tick(&self, payload: &Value, of: &Invocation) -> Result<Report, RunError> {
-        let started = Instant::now();
         let event = Event::parse(payload, &of.request_id)?;
+        self.turn(&event, of).await.map(|(report, _)| report)
+    }
+
+    /// The sentence.
+    async fn turn(&self, event: &Event, of: &Invocation) -> Result<(Report, Limits), RunError> {
+        let started = Instant::now();
         let aws = self.aws.as_ref().map_err(Clone::clone)?;
         let no_call_after = |margin| of.deadline.checked_sub(margin).unwrap_or(started);
         let aws = &aws.for_tick(no_call_after(Limits::default().deadline_margin));
-        let (config, of_config) = self.config_of(&event, &aws.read).await?;
+        let (config, of_config) = self.config_of(event, &aws.read).await?;
         let config = only(config, &event.only)?;
-        refuse_if_late(&event, &config, of.now)?;
+        refuse_if_late(event, &config, of.now)?;
         let aws = &aws.until(no_call_after(config.limits.deadline_margin));
 
         let of_tick = (&self.name, &event.tick, of.now);
@@ -187,7 +193,8 @@ impl Scaler {
             milliseconds: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
         let of_tick = (&self.name, &event.tick, of_config);
-        Ok(Report::new(of_tick, mode, acted, (config.metrics, measured)))
+        let report = Report::new(of_tick, mode, acted, (config.metrics, measured));
+        Ok((report, config.limits))
     }
 
     /// The event's own configuration, or the deployment's, which is read where that is due.

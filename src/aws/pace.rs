@@ -77,8 +77,10 @@ impl Rate {
 
     fn limiter(self) -> Option<RateLimiter> {
         let (burst, per_second) = self.burst_and_per_second()?;
-        // One less: what we take first may reach AWS later than what we take next.
-        let burst = usize::try_from(burst.saturating_sub(1)).unwrap_or(usize::MAX);
+        // What changes something goes out one less at once: what we take first may reach AWS later
+        // than what we take next. A read that is refused costs nothing but its repetition.
+        let reads = matches!(self, Self::DefinitionRead | Self::ClusterRead);
+        let burst = usize::try_from(burst.saturating_sub(u32::from(!reads))).unwrap_or(usize::MAX);
         // Timers count in milliseconds: of short waits that would be a part that matters.
         let refill = (per_second / STEPS_A_SECOND).max(1);
         let interval = Duration::from_secs_f64(f64::from(refill) / (f64::from(per_second) * SHARE));

@@ -11,7 +11,7 @@ use tokio::runtime::Builder;
 
 use crate::tick::{config, invocation, scaler, worker, world_of};
 
-const KEYS: [&str; 46] = [
+const KEYS: [&str; 47] = [
     "workers",
     "cluster",
     "launch",
@@ -21,6 +21,7 @@ const KEYS: [&str; 46] = [
     "maxTasksPerHour",
     "deadlineMargin",
     "maxEventAge",
+    "pollEvery",
     "scheduledTime",
     "dryRun",
     "only",

@@ -2,6 +2,7 @@
 
 mod defences;
 mod once;
+mod polls;
 mod registration;
 mod trips;
 mod trouble;

@@ -1,0 +1,74 @@
+//! Several ticks in one invocation: `pollEvery`.
+//!
+//! A schedule's event comes once a minute at most. With `pollEvery` its invocation stays, and looks
+//! again after so long, until no call may be started any more: that is when the next event is near,
+//! where the function's timeout is the schedule's period. The ticks are named by the schedule's
+//! instant and their place after it, so that every delivery of one event names the same ones.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::{Instant, sleep_until};
+
+use super::{Invocation, RunError, Scaler};
+use crate::config::Limits;
+use crate::event::Event;
+use crate::report::Report;
+
+impl Scaler {
+    /// One tick, or as many as `pollEvery` asks for. All workers are served first; then the
+    /// invocation fails if one of them failed in any tick, so that Lambda's error metric sees it. The
+    /// result is the last tick's.
+    ///
+    /// # Errors
+    /// As [`RunError`] says: that of the first tick that failed.
+    pub async fn run(&self, payload: &Value, of: &Invocation) -> Result<Report, RunError> {
+        let began = Instant::now();
+        let event = Event::parse(payload, &of.request_id)?;
+        let mut failed = None;
+        let mut after = Duration::ZERO;
+        loop {
+            let passed = began.elapsed();
+            let turn = self.turn(&event.after(after), &of.after(passed)).await;
+            let (report, limits) = match turn {
+                Ok(done) => done,
+                Err(error) => return Err(failed.unwrap_or(error)),
+            };
+            report.log();
+            failed = failed.or_else(|| RunError::of(&report));
+            let last = (of.deadline - began).saturating_sub(limits.deadline_margin);
+            let next = next(&limits, began.elapsed(), last).filter(|_| event.tick.is_scheduled());
+            let Some(next) = next else { return failed.map_or(Ok(report), Err) };
+            after = next;
+            sleep_until(began + after).await;
+        }
+    }
+}
+
+/// When the next tick is due, counted from the invocation's beginning. What is overdue is left out.
+fn next(limits: &Limits, passed: Duration, last: Duration) -> Option<Duration> {
+    let every = limits.poll_every?.as_secs().max(1);
+    let place = passed.as_secs().checked_div(every)?.checked_add(1)?;
+    let next = Duration::from_secs(place.checked_mul(every)?);
+    (next < last).then_some(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_poll_is_due_at_each_multiple_until_the_time_is_up() {
+        let limits = Limits { poll_every: Some(Duration::from_secs(10)), ..Limits::default() };
+        let next = |passed| {
+            next(&limits, Duration::from_millis(passed), Duration::from_secs(55))
+                .map(|at| at.as_secs())
+        };
+        assert_eq!(next(0), Some(10));
+        assert_eq!(next(9_999), Some(10));
+        assert_eq!(next(10_000), Some(20));
+        assert_eq!(next(34_000), Some(40), "what is overdue is left out");
+        assert_eq!(next(50_000), None, "60 s is beyond the end");
+        assert_eq!(super::next(&Limits::default(), Duration::ZERO, Duration::MAX), None);
+    }
+}
