@@ -51,9 +51,10 @@ bench: $(VENV) ## the speed of a tick beside boto3's; rewrites docs/benchmarks.m
 	cargo build --locked --release
 	cargo bench --locked --package decide-bench > $(BENCH)/decision.txt
 	cargo test --locked --all-features --test it floor::launching -- --nocapture > $(BENCH)/launch.txt
-	cargo bench --locked --package tick-bench --bench tick -- $(if $(QUICK),--quick) \
+	cargo bench --locked --package tick-bench --bench tick -- \
+		$(if $(QUICK),--quick,--page $(CURDIR)/docs/benchmarks.md) \
 		--binary $(CURDIR)/target/release/ecs-queue-scaler --python $(VENV)/bin/python \
-		--decision $(BENCH)/decision.txt --launch $(BENCH)/launch.txt --page $(CURDIR)/docs/benchmarks.md
+		--decision $(BENCH)/decision.txt --launch $(BENCH)/launch.txt
 
 bench-cold: ## only how a binary begins (BINARY=path, else the release build)
 	$(if $(BINARY),,cargo build --locked --release)
