@@ -112,12 +112,18 @@ fn with_roles() -> Value {
     with_roles
 }
 
-/// The calls of ticks that launch, look at what runs, and meet a new base revision.
-async fn calls(containers_per_task: u32) -> Vec<Call> {
-    let world: World = world_of(&["thumbnail"]);
+/// A worker whose tasks have four containers, and its base definition with roles.
+fn thumbnail() -> (World, Value) {
+    let world = world_of(&["thumbnail"]);
     world.register(&with_roles());
-    let packing = json!({"strategy": "dense", "maxContainersPerTask": containers_per_task});
-    let config = config(&[worker("thumbnail", &json!({"messagesPerContainer": 1}), &packing)]);
+    let four = json!({"strategy": "dense", "maxContainersPerTask": 4});
+    let config = config(&[worker("thumbnail", &json!({"messagesPerContainer": 1}), &four)]);
+    (world, config)
+}
+
+/// The calls of ticks that launch, look at what runs, and meet a new base revision.
+async fn calls() -> Vec<Call> {
+    let (world, config) = thumbnail();
     for minute in 0..4 {
         world.queue("thumbnail").visible(4 * (1 + minute));
         if minute == 2 {
@@ -127,6 +133,24 @@ async fn calls(containers_per_task: u32) -> Vec<Call> {
         let _ = tick(&scaler(&world, &config), &world, minute).await;
         world.all_run();
     }
+    world.take_calls()
+}
+
+/// The same where nothing may be registered, and a task of four was registered beforehand.
+async fn calls_without_registration() -> Vec<Call> {
+    let (world, mut config) = thumbnail();
+    world.queue("thumbnail").visible(4);
+    let _ = tick(&scaler(&world, &config), &world, 0).await;
+    world.take_calls();
+    config["registration"] = json!("off");
+    config["workers"][0]["packing"]["registeredSizes"] = json!([4]);
+    for minute in 1..3 {
+        world.queue("thumbnail").visible(4 * (1 + minute));
+        let _ = tick(&scaler(&world, &config), &world, minute).await;
+        world.all_run();
+    }
+    let derived = world.tasks().into_iter().filter(|task| task.to_string().contains("--x4"));
+    assert!(1 < derived.count(), "tasks of four are run");
     world.take_calls()
 }
 
@@ -166,7 +190,7 @@ async fn the_role_allows_what_is_done_and_nothing_else() {
     for more in [&[][..], &["RunsAll"], &["Traces"], &["RunsAll", "Traces"]] {
         let conditions = [&["PassesRoles", "Registers"], more].concat();
         let settings = settings(&conditions);
-        let needs = all_needs(&calls(4).await, &template, &settings);
+        let needs = all_needs(&calls().await, &template, &settings);
         assert_eq!(complaints(&Policy::of(&template, &settings), &needs), NONE, "{conditions:?}");
     }
 }
@@ -175,18 +199,18 @@ async fn the_role_allows_what_is_done_and_nothing_else() {
 async fn without_registration_the_role_has_no_say_in_task_definitions() {
     let template = template();
     let settings = settings(&["PassesRoles"]);
-    let needs = all_needs(&calls(1).await, &template, &settings);
+    let needs = all_needs(&calls_without_registration().await, &template, &settings);
     let policy = Policy::of(&template, &settings);
     assert_eq!(complaints(&policy, &needs), NONE);
     let register = ["ecs:RegisterTaskDefinition", "ecs:DeregisterTaskDefinition"];
     assert!(policy.grants().iter().all(|(_, action)| !register.contains(&action.as_str())));
-    assert_ne!(complaints(&policy, &all_needs(&calls(4).await, &template, &settings)), NONE);
+    assert_ne!(complaints(&policy, &all_needs(&calls().await, &template, &settings)), NONE);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_action_too_many_or_too_few_on_either_side_is_noticed() {
     let (template, settings) = (template(), settings(&["PassesRoles", "Registers", "Traces"]));
-    let (calls, policy) = (calls(4).await, Policy::of(&template, &settings));
+    let (calls, policy) = (calls().await, Policy::of(&template, &settings));
     let needs = all_needs(&calls, &template, &settings);
     assert_eq!(complaints(&policy, &needs), NONE);
     for (sid, action) in policy.grants() {
@@ -209,7 +233,7 @@ async fn an_action_too_many_or_too_few_on_either_side_is_noticed() {
 async fn what_is_elsewhere_is_out_of_reach() {
     let (template, settings) = (template(), settings(&["PassesRoles", "Registers"]));
     let policy = Policy::of(&template, &settings);
-    let needs = all_needs(&calls(4).await, &template, &settings);
+    let needs = all_needs(&calls().await, &template, &settings);
     let elsewhere = |need: &Need| {
         let foreign = |text: &str| text.replace(":cluster/jobs", ":cluster/others");
         let mut need = need.clone();
