@@ -7,6 +7,9 @@ mod policy;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ecs_queue_scaler::aws::Aws;
+use ecs_queue_scaler::event::Mode;
+use ecs_queue_scaler::run::Scaler;
 use serde_json::{Value, json};
 
 use self::policy::{Policy, Settings, template};
@@ -53,6 +56,16 @@ fn needs(call: &Call) -> Vec<Need> {
             let name = text("QueueUrl").rsplit('/').next().unwrap_or_default();
             vec![Need::new("sqs:GetQueueAttributes", queue(name))]
         }
+        "GetParameter" => {
+            let parameter = format!("parameter{}", text("Name"));
+            let arn = format!("arn:aws:ssm:{REGION}:{ACCOUNT}:{parameter}");
+            vec![Need::new("ssm:GetParameter", arn)]
+        }
+        "GetObject" => {
+            let arn = format!("arn:aws:s3:::{}/{}", text("Bucket"), text("Key"));
+            vec![Need::new("s3:GetObject", arn)]
+        }
+        "GetResources" => vec![Need::new("tag:GetResources", "*")],
         "ListTasks" => vec![cluster(Need::new("ecs:ListTasks", "*"))],
         "DescribeTasks" => {
             let tasks = input["tasks"].as_array().into_iter().flatten();
@@ -154,6 +167,27 @@ async fn calls_without_registration() -> Vec<Call> {
     world.take_calls()
 }
 
+/// The calls of ticks whose configuration is elsewhere, and finds its workers by tags.
+async fn calls_for_the_configuration() -> Vec<Call> {
+    let world = world_of(&["thumbnail"]);
+    world.register(&with_roles());
+    let mut config = config(&[]);
+    config["discover"] = json!({"tag": "ecs-queue-scaler"});
+    world.put_parameter("/scaler", &config.to_string());
+    world.put_object("a-bucket", "scaler", config.to_string().as_bytes());
+    for (minute, source) in (0..).zip(["ssm:/scaler", "s3://a-bucket/scaler"]) {
+        let aws = Aws::new(&world.sdk_config());
+        let function = Scaler { aws, ..Scaler::new("scaler", source, Mode::Launch).unwrap() };
+        let _ = tick(&function, &world, minute).await;
+    }
+    world.take_calls()
+}
+
+/// Every call that is made where everything is switched on.
+async fn all_calls() -> Vec<Call> {
+    [calls().await, calls_for_the_configuration().await].concat()
+}
+
 /// What does not fit between the role and what is done, a sentence each.
 fn complaints(policy: &Policy, needs: &BTreeSet<Need>) -> Vec<String> {
     let denied = needs.iter().filter(|need| !policy.allows(need)).map(|need| {
@@ -177,6 +211,13 @@ fn settings(conditions: &[&str]) -> Settings {
         ("QueueArns", vec![format!("arn:aws:sqs:{REGION}:{ACCOUNT}:*")]),
         ("ClusterArns", vec![cluster]),
         ("PassedRoleArns", vec![TASK_ROLE.to_owned(), EXECUTION_ROLE.to_owned()]),
+        (
+            "ConfigArn",
+            vec![
+                format!("arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/scaler"),
+                "arn:aws:s3:::a-bucket/scaler".to_owned(),
+            ],
+        ),
         ("TaskDefinitionArns", vec![ecs("task-definition/thumbnail*")]),
     ];
     Settings::new(conditions, parameters)
@@ -184,15 +225,21 @@ fn settings(conditions: &[&str]) -> Settings {
 
 const NONE: [String; 0] = [];
 
+/// Conditions under which the role allows most.
+const ALL: [&str; 5] = ["PassesRoles", "Registers", "Traces", "ReadsConfig", "Discovers"];
+
 #[tokio::test(start_paused = true)]
 async fn the_role_allows_what_is_done_and_nothing_else() {
     let template = template();
+    let held = |settings: &Settings, calls: &[Call]| {
+        let needs = all_needs(calls, &template, settings);
+        assert_eq!(complaints(&Policy::of(&template, settings), &needs), NONE, "{settings:?}");
+    };
     for more in [&[][..], &["RunsAll"], &["Traces"], &["RunsAll", "Traces"]] {
         let conditions = [&["PassesRoles", "Registers"], more].concat();
-        let settings = settings(&conditions);
-        let needs = all_needs(&calls().await, &template, &settings);
-        assert_eq!(complaints(&Policy::of(&template, &settings), &needs), NONE, "{conditions:?}");
+        held(&settings(&conditions), &calls().await);
     }
+    held(&settings(&ALL), &all_calls().await);
 }
 
 #[tokio::test(start_paused = true)]
@@ -209,8 +256,8 @@ async fn without_registration_the_role_has_no_say_in_task_definitions() {
 
 #[tokio::test(start_paused = true)]
 async fn an_action_too_many_or_too_few_on_either_side_is_noticed() {
-    let (template, settings) = (template(), settings(&["PassesRoles", "Registers", "Traces"]));
-    let (calls, policy) = (calls().await, Policy::of(&template, &settings));
+    let (template, settings) = (template(), settings(&ALL));
+    let (calls, policy) = (all_calls().await, Policy::of(&template, &settings));
     let needs = all_needs(&calls, &template, &settings);
     assert_eq!(complaints(&policy, &needs), NONE);
     for (sid, action) in policy.grants() {
@@ -218,7 +265,7 @@ async fn an_action_too_many_or_too_few_on_either_side_is_noticed() {
         assert_ne!(complaints(&policy.with(&sid, "ecs:StopTask"), &needs), NONE, "+ in {sid}");
     }
     let operations: BTreeSet<_> = calls.iter().map(|call| call.operation.as_str()).collect();
-    assert_eq!(operations.len(), 8, "{operations:?}");
+    assert_eq!(operations.len(), 11, "{operations:?}");
     for operation in operations {
         let fewer: Vec<_> = calls.iter().filter(|c| c.operation != operation).cloned().collect();
         let fewer = all_needs(&fewer, &template, &settings);
@@ -231,9 +278,9 @@ async fn an_action_too_many_or_too_few_on_either_side_is_noticed() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_elsewhere_is_out_of_reach() {
-    let (template, settings) = (template(), settings(&["PassesRoles", "Registers"]));
+    let (template, settings) = (template(), settings(&ALL));
     let policy = Policy::of(&template, &settings);
-    let needs = all_needs(&calls().await, &template, &settings);
+    let needs = all_needs(&all_calls().await, &template, &settings);
     let elsewhere = |need: &Need| {
         let foreign = |text: &str| text.replace(":cluster/jobs", ":cluster/others");
         let mut need = need.clone();
@@ -249,6 +296,8 @@ async fn what_is_elsewhere_is_out_of_reach() {
     for (action, resource) in [
         ("ecs:RegisterTaskDefinition", ecs("task-definition/thumbnail:*")),
         ("ecs:TagResource", ecs("cluster/jobs")),
+        ("ssm:GetParameter", format!("arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/secret")),
+        ("s3:GetObject", "arn:aws:s3:::a-bucket/other".to_owned()),
         ("iam:PassRole", format!("arn:aws:iam::{ACCOUNT}:role/admin")),
         ("sqs:SendMessage", format!("arn:aws:sqs:{REGION}:{ACCOUNT}:thumbnail")),
         ("sqs:GetQueueAttributes", format!("arn:aws:sqs:{REGION}:999999999999:thumbnail")),
