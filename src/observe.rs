@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::aws::{QueueRead, ReadCloud};
-use crate::config::{Config, Worker};
+use crate::config::{Config, QueueRef, Worker};
 use crate::decide::{can_owe, foresee};
 use crate::definition::TaskDefinition;
 use crate::event::Tick;
@@ -68,6 +68,21 @@ pub async fn observe(
             .chain(reads.derived.into_inner().into_iter().filter_map(newest))
             .collect(),
         memories: ledger.memories(),
+    }
+}
+
+/// What can be done before the first tick: the queues' URLs are found, which a tick of a warm function
+/// knows, and the first connections are open. Where no URL has to be found, one depth is read for the
+/// connection's sake. Nothing is lost when it fails: the tick asks again, and tells.
+pub async fn get_ready(cloud: &ReadCloud, workers: &[Worker]) {
+    let named = workers.iter().filter(|worker| !matches!(worker.queue, QueueRef::Url(_)));
+    let found = stream::iter(named)
+        .map(async |worker| apart(cloud.queue_url(&worker.queue)).await)
+        .buffer_unordered(AT_ONCE)
+        .count()
+        .await;
+    if let (0, Some(worker)) = (found, workers.first()) {
+        drop(apart(cloud.queue(&worker.queue)).await);
     }
 }
 

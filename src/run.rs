@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use lambda_runtime::Diagnostic;
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::act::{Acted, act};
 use crate::aws::{Aws, NoRegion, ReadCloud};
@@ -16,7 +16,7 @@ use crate::config::{Config, ConfigError, Kept, Limits, Source, SourceError};
 use crate::decide::{decide, renew};
 use crate::event::{Event, EventError, Mode};
 use crate::ledger::Ledger;
-use crate::observe::{observe, read_definitions};
+use crate::observe::{get_ready, observe, read_definitions};
 use crate::plan::{Action, Plan, WorkerPlan};
 use crate::report::{ConfigReport, Measured, Report};
 use crate::units::{ScalerName, WorkerName};
@@ -143,13 +143,17 @@ impl Scaler {
         })
     }
 
-    /// What can be done before the first event: the configuration is read. What does not come in
-    /// time, or is wrong, is the first tick's to read again and to tell.
+    /// What can be done before the first event, at the whole processor that Lambda gives to this
+    /// phase: the configuration is read, and the queues are found. What does not come in time, or is
+    /// wrong, is the first tick's to read again and to tell.
     pub async fn prepare(&self) {
-        if let Ok(aws) = &self.aws {
-            let now = Instant::now();
-            let soon = now.checked_add(PREPARATION).unwrap_or(now);
-            let _ = self.config.current(&aws.read.until(soon), now).await;
+        let Ok(aws) = &self.aws else { return };
+        let now = Instant::now();
+        let soon = now.checked_add(PREPARATION).unwrap_or(now);
+        let cloud = &aws.read.until(soon);
+        if let Ok(in_force) = self.config.current(cloud, now).await {
+            let ready = get_ready(cloud, &in_force.config.workers);
+            let _ = timeout_at(soon, ready).await;
         }
     }
 

@@ -59,7 +59,11 @@ impl ReadCloud {
         region != self.region.as_str() && region.contains('-')
     }
 
-    async fn queue_url(&self, queue: &QueueRef) -> Read<String> {
+    /// The URL of a queue, which never changes: it is asked for once.
+    ///
+    /// # Errors
+    /// When the queue is not there, or may not be asked for.
+    pub async fn queue_url(&self, queue: &QueueRef) -> Read<String> {
         let (name, owner) = match queue {
             QueueRef::Url(url) => return Ok(url.clone()),
             QueueRef::Name(name) => (name, None),

@@ -130,3 +130,30 @@ async fn a_worker_whose_queue_answers_late_keeps_no_other_from_being_read() {
     let (_, read) = futures_util::join!(tick(&function, &world, 0), late);
     assert_eq!(read, 2, "the base of b and what is derived from it");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_function_finds_out_before_its_first_event_it_does_not_ask_again() {
+    let names = ["a", "b"];
+    let (world, by_url) = workers(&names);
+    let mut by_name = by_url.clone();
+    for (worker, name) in by_name["workers"].as_array_mut().unwrap().iter_mut().zip(names) {
+        worker["queue"] = json!(name);
+    }
+    for (config, before) in [(by_name, ("GetQueueUrl", 2)), (by_url, ("GetQueueAttributes", 1))] {
+        let function = scaler(&world, &config);
+        world.take_calls();
+        function.prepare().await;
+        assert_eq!((world.count(before.0), world.take_calls().len()), (before.1, before.1));
+        let report = tick(&function, &world, 0).await;
+        assert_eq!(report.totals.calls, calls([("GetQueueAttributes", 2)]));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_that_cannot_get_ready_in_time_is_ready_for_its_event() {
+    let (world, config) = workers(&["a"]);
+    world.fail("GetQueueAttributes", 9, Fault::Hang(Executed::No));
+    let began = Instant::now();
+    scaler(&world, &config).prepare().await;
+    assert!(began.elapsed() < Duration::from_secs(9), "Lambda gives this phase ten seconds");
+}
