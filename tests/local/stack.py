@@ -159,6 +159,19 @@ class Stack:
         records = [json.loads(event["CloudTrailEvent"]) for event in reversed(answer["Events"])]
         return [record["requestParameters"] for record in records]
 
+    def functions_actions(self, looked_for: set[str]) -> set[str]:
+        """What the function called so far, as IAM names it, known by its SDK among all callers: of
+        all calls the newest, and whichever are looked for."""
+        cloudtrail = self.client("cloudtrail")
+        names = [action.split(":")[1] for action in looked_for]
+        by_name = [[{"AttributeKey": "EventName", "AttributeValue": name}] for name in names]
+        queries = [{}, *({"LookupAttributes": attributes} for attributes in by_name)]
+        answers = [cloudtrail.lookup_events(MaxResults=RECORDED_CALLS, **q) for q in queries]
+        events = [event for answer in answers for event in answer["Events"]]
+        records = [json.loads(event["CloudTrailEvent"]) for event in events]
+        ours = [record for record in records if record["userAgent"].startswith("aws-sdk-rust/")]
+        return {f"{r['eventSource'].split('.')[0]}:{r['eventName']}" for r in ours}
+
 
 def zipped(binary: Path, others: dict[str, bytes] | None = None) -> bytes:
     """The package of a custom runtime: the binary, called bootstrap, and other files by name."""

@@ -9,6 +9,7 @@ import pytest
 
 from scenario import CONFIG, REGISTER, RUN, Audience, mistakes, play, prepare
 from stack import Stack, built_binary, event, local_aws
+from template import allowed_actions, read_template
 
 BINARY = built_binary()
 
@@ -35,8 +36,15 @@ def changes(stack: Stack) -> list[list[dict[str, Any]]]:
     return [stack.calls(action) for action in (RUN, REGISTER, "DeregisterTaskDefinition")]
 
 
+# What the role allows and three ticks do not do: no new base is deployed, and tags come with what is
+# created, not by a call of their own.
+NOT_PLAYED = {"ecs:DeregisterTaskDefinition", "ecs:TagResource"}
+
+
 def test_a_burst_is_launched_once_and_derived_once(stack: Stack) -> None:
     assert mistakes(play(stack, BINARY, Audience())) == []
+    allowed = {a for a in allowed_actions(read_template()) if a.startswith(("ecs:", "sqs:Get"))}
+    assert stack.functions_actions(allowed) == allowed - NOT_PLAYED
 
 
 def test_a_dry_run_changes_nothing(ready: Stack) -> None:
