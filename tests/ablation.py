@@ -103,7 +103,7 @@ DEFENCES = [
      "a_newer_configuration_that_cannot_be_used"),
     ("a worker's mistake is its own", "src/config/parse.rs",
      "if !shared.is_empty() {",
-     "if !shared.is_empty() || workers.iter().any(|draft| !draft.problems.is_empty()) {",
+     "if !shared.is_empty() || drafts.iter().any(|draft| !draft.problems.is_empty()) {",
      "the_others_is_the_same_byte_for_byte"),
 ]
 
