@@ -95,8 +95,13 @@ impl Acted {
     }
 
     /// Takes over what the stale calls came to when they were made again.
-    pub fn replace_stale(&mut self, again: Self) {
-        self.groups.iter_mut().for_each(|group| group.stale.clear());
+    pub fn replace_stale(&mut self, mut again: Self) {
+        let stale = self.groups.iter_mut().flat_map(|group| std::mem::take(&mut group.stale));
+        let unanswered: Tasks = stale.map(|(_, called)| called.unanswered).sum();
+        for group in &mut again.groups {
+            // An attempt without an answer may have started what the second try did not get either.
+            group.unanswered = group.unanswered.max(unanswered.min(group.missing));
+        }
         self.groups.extend(again.groups);
     }
 

@@ -66,8 +66,14 @@ fn apart(worker: &Worker, decide: impl FnOnce() -> WorkerPlan) -> WorkerPlan {
 /// What all workers together may start: in this tick, and in the hour that ends with it.
 fn allowance(limits: &Limits, snapshot: &Snapshot) -> Allowance {
     let an_hour_ago = snapshot.now.checked_sub(Duration::from_hours(1)).unwrap_or(snapshot.now);
-    let clusters = snapshot.tasks.values().flatten();
-    let started: Tasks = clusters.map(|cluster| cluster.started_since(an_hour_ago)).sum();
+    // A cluster that was not read has launches too, and a list that lags shows too few.
+    let mut started = snapshot.launched.clone();
+    for (name, cluster) in &snapshot.tasks {
+        let read = cluster.as_ref().map(|cluster| cluster.started_since(an_hour_ago));
+        let known = started.entry(name.clone()).or_default();
+        *known = read.unwrap_or_default().max(*known);
+    }
+    let started: Tasks = started.into_values().sum();
     let hour = limits.tasks_per_hour.minus(started);
     if hour < limits.tasks_per_tick {
         Allowance { tasks: hour, bound: TaskBound::MaxTasksPerHour }
@@ -243,6 +249,15 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
 /// The same launch on another revision of its definition; `None` where that cannot take it over.
 /// The numbers stay: the calls that were made for the rest of the plan stay good.
 pub fn renew(
+    worker: &Worker,
+    launch: &LaunchPlan,
+    definition: &TaskDefinition,
+) -> Option<LaunchPlan> {
+    let renew = || renew_launch(worker, launch, definition);
+    catch_unwind(AssertUnwindSafe(renew)).ok().flatten()
+}
+
+fn renew_launch(
     worker: &Worker,
     launch: &LaunchPlan,
     definition: &TaskDefinition,

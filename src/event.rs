@@ -52,11 +52,6 @@ impl Tick {
             Self::Request(_) => None,
         }
     }
-
-    /// Whether a schedule made it.
-    pub fn is_scheduled(&self) -> bool {
-        self.instant().is_some()
-    }
 }
 
 impl fmt::Display for Tick {
@@ -106,6 +101,13 @@ const CONFIG_KEYS: [&str; 12] = [
 ];
 
 impl Event {
+    /// Whether a schedule sent it, and it asks for nothing of its own.
+    pub fn is_plain_schedules(&self) -> bool {
+        let Self { tick, mode, config, only } = self;
+        let is_plain = *mode == Mode::Launch && config.is_none() && only.is_empty();
+        is_plain && tick.instant().is_some()
+    }
+
     /// The same for a later tick of its invocation.
     #[must_use]
     pub fn after(&self, time: Duration) -> Self {

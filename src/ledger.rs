@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::act::{Acted, Derived, GroupOutcome};
 use crate::plan::Action;
 use crate::snapshot::{ClusterTasks, Depth, DerivedRevision, Ended, Memory, Round, Snapshot, Task};
-use crate::units::{ClusterName, Containers, Family, RevisionArn, TaskArn, WorkerName};
+use crate::units::{ClusterName, Containers, Family, RevisionArn, TaskArn, Tasks, WorkerName};
 use crate::variant::MOST_CONTAINERS;
 
 /// As long as ECS advises to ask again for what it does not show yet.
@@ -43,6 +43,8 @@ struct Kept {
     memories: BTreeMap<WorkerName, Memory>,
     /// What was run of each derived family, and what it was derived from.
     derived: BTreeMap<Family, (RevisionArn, DerivedRevision)>,
+    /// When and where this process started how many tasks in the last hour.
+    launches: Vec<(Timestamp, ClusterName, Tasks)>,
 }
 
 #[derive(Debug, Default)]
@@ -109,8 +111,9 @@ impl Ledger {
     ) -> ClusterTasks {
         let kept = self.kept();
         let Some(cluster) = kept.clusters.get(cluster) else { return read };
-        let presumed = cluster.unanswered.iter().flat_map(|call| call.still_open(cluster, &read));
-        let presumed: Vec<_> = presumed.collect();
+        let shown = cluster.shown(&read);
+        let calls = cluster.unanswered.iter().zip(shown);
+        let presumed: Vec<_> = calls.flat_map(|(call, shown)| call.open(shown)).collect();
         let remembered = cluster.ended.iter().map(|(arn, ended)| (arn.clone(), ended.clone()));
         let read_now = read.ended.into_iter().map(|ended| (ended.arn.clone(), ended));
         let ended: BTreeMap<_, _> = remembered.chain(read_now).collect();
@@ -121,6 +124,18 @@ impl Ledger {
     /// What is known of a worker's earlier ticks.
     pub fn memories(&self) -> BTreeMap<WorkerName, Memory> {
         self.kept().memories.clone()
+    }
+
+    /// The tasks that this process started within the last hour, by cluster.
+    pub fn launched(&self, now: Timestamp) -> BTreeMap<ClusterName, Tasks> {
+        let mut launched = BTreeMap::<_, Tasks>::new();
+        for (_, cluster, tasks) in
+            self.kept().launches.iter().filter(|(at, ..)| is_in_hour(*at, now))
+        {
+            let sum = launched.entry(cluster.clone()).or_default();
+            *sum = sum.plus(*tasks);
+        }
+        launched
     }
 
     /// The derived revisions that were run.
@@ -152,13 +167,16 @@ impl Ledger {
 }
 
 fn is_recent(ended: &Ended, now: Timestamp) -> bool {
-    now.duration_since(ended.stopped)
-        < jiff::SignedDuration::try_from(REMEMBERED).unwrap_or_default()
+    is_in_hour(ended.stopped, now)
+}
+
+fn is_in_hour(at: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(at) < jiff::SignedDuration::try_from(REMEMBERED).unwrap_or_default()
 }
 
 impl Unanswered {
-    /// The call's tasks that are not among those that were seen.
-    fn still_open(&self, cluster: &Cluster, seen: &ClusterTasks) -> Vec<Task> {
+    /// The call's tasks but those that were seen.
+    fn open(&self, shown: u32) -> Vec<Task> {
         let task = |number| Task {
             arn: TaskArn(format!("task {number} of an unanswered RunTask")),
             worker: self.worker.clone(),
@@ -168,34 +186,43 @@ impl Unanswered {
             started: None,
             tick: self.tick,
         };
-        (self.shown(cluster, seen)..self.tasks).map(task).collect()
+        (shown..self.tasks).map(task).collect()
     }
 
-    /// How many tasks show up that can be of the call: new ones of its worker.
-    fn shown(&self, cluster: &Cluster, seen: &ClusterTasks) -> u32 {
+    /// Whether a task can be of the call.
+    fn can_be(&self, worker: &WorkerName, created: Option<Timestamp>) -> bool {
         let since = self.since.checked_sub(CLOCKS_DIFFER).unwrap_or(self.since);
-        let is_of_call = |arn: &TaskArn, worker: &WorkerName, created: Option<Timestamp>| {
-            *worker == self.worker
-                && created.is_some_and(|created| since <= created)
-                && !cluster.unended.contains_key(arn)
-                && !cluster.ended.contains_key(arn)
-        };
-        let alive = seen.alive.iter().filter(|t| is_of_call(&t.arn, &t.worker, t.created)).count();
-        let ended = seen.ended.iter().filter(|t| is_of_call(&t.arn, &t.worker, t.created)).count();
-        u32::try_from(alive.saturating_add(ended)).unwrap_or(u32::MAX)
+        *worker == self.worker && created.is_some_and(|created| since <= created)
     }
 }
 
 impl Cluster {
+    /// How many tasks of each unanswered call show up: new ones that can be of it. A task is of one
+    /// call only; the oldest call has the first choice.
+    fn shown(&self, seen: &ClusterTasks) -> Vec<u32> {
+        let alive = seen.alive.iter().map(|task| (&task.arn, &task.worker, task.created));
+        let ended = seen.ended.iter().map(|task| (&task.arn, &task.worker, task.created));
+        let is_new = |arn| !self.unended.contains_key(arn) && !self.ended.contains_key(arn);
+        let mut new: Vec<_> = alive.chain(ended).filter(|(arn, ..)| is_new(arn)).collect();
+        let calls = self.unanswered.iter().map(|call| {
+            let mut shown = 0;
+            new.retain(|(_, worker, created)| {
+                let is_its = shown < call.tasks && call.can_be(worker, *created);
+                shown = shown.saturating_add(u32::from(is_its));
+                !is_its
+            });
+            shown
+        });
+        calls.collect()
+    }
+
     /// Takes over what was seen, and forgets what ECS must know by now and does not.
     fn learn(&mut self, seen: &ClusterTasks, (when, now): (Timestamp, Instant)) {
         let is_new = |at: Instant| now.saturating_duration_since(at) < NEW;
-        let mut unanswered = std::mem::take(&mut self.unanswered);
-        for call in &mut unanswered {
-            call.tasks = call.tasks.saturating_sub(call.shown(self, seen));
+        for (shown, call) in self.shown(seen).into_iter().zip(&mut self.unanswered) {
+            call.tasks = call.tasks.saturating_sub(shown);
         }
-        unanswered.retain(|call| is_new(call.at) && 0 < call.tasks);
-        self.unanswered = unanswered;
+        self.unanswered.retain(|call| is_new(call.at) && 0 < call.tasks);
         let alive: BTreeSet<_> = seen.alive.iter().map(|task| &task.arn).collect();
         self.ended.extend(seen.ended.iter().map(|ended| (ended.arn.clone(), ended.clone())));
         self.ended.retain(|_, ended| is_recent(ended, when));
@@ -224,6 +251,17 @@ impl Kept {
         }
     }
 
+    fn remember_launch(&mut self, now: Timestamp, acted: &Acted) {
+        self.launches.retain(|(at, ..)| is_in_hour(*at, now));
+        let Action::Launch(launch) = &acted.plan.action else { return };
+        let there = |group: &GroupOutcome| {
+            let known = group.started.len().saturating_add(group.adopted.len());
+            Tasks::counted(known).plus(group.unanswered)
+        };
+        let tasks = acted.groups.iter().map(there).sum();
+        self.launches.push((now, launch.cluster.clone(), tasks));
+    }
+
     fn remember_worker(&mut self, snapshot: &Snapshot, acted: &Acted, now: Instant) {
         let Acted { plan, groups } = acted;
         let mut started = false;
@@ -236,6 +274,7 @@ impl Kept {
         for group in groups {
             self.remember_derived(group);
         }
+        self.remember_launch(snapshot.now, acted);
         let memory = self.memories.entry(plan.worker.clone()).or_default();
         memory.waited = match &plan.action {
             Action::Launch(_) if !started => memory.waited.saturating_add(1),

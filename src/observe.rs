@@ -67,6 +67,7 @@ pub async fn observe(
         derived: remembered
             .chain(reads.derived.into_inner().into_iter().filter_map(newest))
             .collect(),
+        launched: ledger.launched(now),
         memories: ledger.memories(),
     }
 }
@@ -181,6 +182,7 @@ impl Reads<'_> {
             tasks: [(worker.cluster.clone(), Ok(ClusterTasks::default()))].into(),
             definitions: [(worker.task_definition.clone(), Ok(base.clone()))].into(),
             derived: BTreeMap::new(),
+            launched: BTreeMap::new(),
             memories: BTreeMap::new(),
         }
     }

@@ -45,6 +45,8 @@ pub struct Invocation {
     pub now: Timestamp,
     /// When Lambda ends it.
     pub deadline: Instant,
+    /// Whether no tick of it was done yet.
+    is_first: bool,
 }
 
 /// What an invocation has where Lambda does not tell: the template's timeout.
@@ -65,13 +67,13 @@ impl Invocation {
         let left = Duration::from_millis(deadline.saturating_sub(now_ms)).min(MOST_TIME);
         let left = if left.is_zero() { UNTOLD_TIME } else { left };
         let deadline = Instant::now() + left;
-        Self { request_id: request_id.to_owned(), now, deadline }
+        Self { request_id: request_id.to_owned(), now, deadline, is_first: true }
     }
 
     /// The same when so much of its time has passed.
     fn after(&self, passed: Duration) -> Self {
         let now = self.now.checked_add(passed).unwrap_or(self.now);
-        Self { now, ..self.clone() }
+        Self { now, is_first: passed.is_zero(), ..self.clone() }
     }
 }
 
@@ -174,7 +176,9 @@ impl Scaler {
         let aws = &aws.for_tick(no_call_after(Limits::default().deadline_margin));
         let (config, of_config) = self.config_of(event, &aws.read).await?;
         let config = only(config, &event.only)?;
-        refuse_if_late(event, &config, of.now)?;
+        if of.is_first {
+            refuse_if_late(event, &config, of.now)?;
+        }
         let aws = &aws.until(no_call_after(config.limits.deadline_margin));
 
         let of_tick = (&self.name, &event.tick, of.now);

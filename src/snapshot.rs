@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub definitions: BTreeMap<TaskDefinitionRef, Read<TaskDefinition>>,
     /// The derived families of which something is known.
     pub derived: BTreeMap<Family, Newest>,
+    /// The tasks that this process started within the last hour, by cluster: whatever is read now.
+    pub launched: BTreeMap<ClusterName, Tasks>,
     /// What this process knows of earlier ticks.
     pub memories: BTreeMap<WorkerName, Memory>,
 }

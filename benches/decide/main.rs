@@ -64,6 +64,7 @@ fn snapshot(workers: u32) -> Snapshot {
             .map(|index| (TaskDefinitionRef(name(index)), Ok(definition(index))))
             .collect(),
         derived: [].into(),
+        launched: [].into(),
         memories: [].into(),
     }
 }

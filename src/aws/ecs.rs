@@ -210,16 +210,13 @@ impl WriteCloud {
     pub async fn run_tasks(&self, run: RunTasks<'_>) -> Result<Started, RunTaskError> {
         let subject = run.revision.family_and_revision();
         let about = About { operation: "RunTask", subject, rate: Rate::ClusterChange };
-        if run.rung.is_fargate() == Some(true) {
-            let tasks = if run.rung.is_spot() { Rate::SpotTasks } else { Rate::OnDemandTasks };
-            let count = usize::try_from(run.count.0).unwrap_or(usize::MAX);
-            for (rate, turns) in [(tasks, count), (Rate::FargateCalls, 1)] {
-                let turn = self.pace.turn(About { rate, ..about }, turns).await;
-                turn.map_err(RunTaskError::Call)?;
-            }
-        }
+        let tasks = if run.rung.is_spot() { Rate::SpotTasks } else { Rate::OnDemandTasks };
+        let count = usize::try_from(run.count.0).unwrap_or(usize::MAX);
+        let on_fargate = [(tasks, count), (Rate::FargateCalls, 1)];
+        let rates = if run.rung.is_fargate() == Some(true) { &on_fargate[..] } else { &[] };
         let call = request(&self.ecs, run);
-        let answer = self.pace.call(about, async || call.clone().send().await).await;
+        let send = async || call.clone().send().await;
+        let answer = self.pace.call_in_turns(about, rates, send).await;
         let answer = answer.map_err(|error| refused(about, error))?;
         let reason = |text: Option<&str>| text.unwrap_or("no reason given").to_owned();
         let started = |task: &EcsTask| {

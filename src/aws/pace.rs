@@ -180,11 +180,29 @@ impl Pace {
     where
         E: Error + ProvideErrorMetadata + 'static,
     {
+        self.call_in_turns(about, &[], send).await
+    }
+
+    /// The same for a call that takes from other rates beside its own, at each of its attempts.
+    ///
+    /// # Errors
+    /// What went wrong the last time.
+    pub(super) async fn call_in_turns<T, E>(
+        &self,
+        about: About<'_>,
+        others: &[(Rate, usize)],
+        send: impl AsyncFn() -> Result<T, SdkError<E>>,
+    ) -> Result<T, GaveUp<E>>
+    where
+        E: Error + ProvideErrorMetadata + 'static,
+    {
         let mut attempt = 1;
         let mut unanswered = false;
         loop {
-            if let Err(error) = self.turn(about, 1).await {
-                return Err(GaveUp { last: SdkOrTime::Time(error), unanswered });
+            for (rate, turns) in others.iter().copied().chain([(about.rate, 1)]) {
+                if let Err(error) = self.turn(About { rate, ..about }, turns).await {
+                    return Err(GaveUp { last: SdkOrTime::Time(error), unanswered });
+                }
             }
             self.count(about.operation);
             let error = match send().await {

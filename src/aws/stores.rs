@@ -126,12 +126,16 @@ impl ReadCloud {
 
     fn with_advice_on_parameter(&self, error: CallError) -> CallError {
         let (region, name) = (&self.region, error.subject.trim_start_matches('/').to_owned());
-        let name = name.split(':').next().unwrap_or_default();
         let (partition, _) = partition(region.as_str());
+        let arn = if name.starts_with("arn:") {
+            name
+        } else {
+            let name = name.split(':').next().unwrap_or_default();
+            format!("arn:{partition}:ssm:{region}:ACCOUNT:parameter/{name}")
+        };
         advised(error, |code| match code {
             "AccessDeniedException" => Some(format!(
-                "the function's role needs ssm:GetParameter on \
-                 arn:{partition}:ssm:{region}:ACCOUNT:parameter/{name} (template: ConfigArn), and \
+                "the function's role needs ssm:GetParameter on {arn} (template: ConfigArn), and \
                  kms:Decrypt on the key of a SecureString whose key is your own"
             )),
             "ParameterNotFound" | "ParameterVersionNotFound" => {

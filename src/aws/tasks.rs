@@ -38,7 +38,8 @@ impl ReadCloud {
         let stopped = async {
             if remembered.knows_ended { Ok(Vec::new()) } else { self.list_stopped(cluster).await }
         };
-        let (listed, stopped) = try_join(self.list(cluster, scaler), stopped).await?;
+        let listed = Box::pin(self.list(cluster, scaler));
+        let (listed, stopped) = try_join(listed, Box::pin(stopped)).await?;
         let listed: BTreeSet<_> = listed.into_iter().collect();
         let by_name = remembered.tasks.iter().map(|task| task.arn.0.clone());
         let asked: BTreeSet<_> = listed.iter().cloned().chain(stopped).chain(by_name).collect();

@@ -177,7 +177,7 @@ fn read_limits(fields: &mut Fields<'_>) -> Limits {
         max_event_age: fields
             .optional("maxEventAge", duration_of(60..=86_400))
             .unwrap_or(least.max_event_age),
-        poll_every: fields.optional("pollEvery", duration_of(1..=600)),
+        poll_every: fields.optional("pollEvery", duration_of(1..=30)),
     }
 }
 

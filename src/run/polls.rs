@@ -15,6 +15,10 @@ use crate::config::Limits;
 use crate::event::Event;
 use crate::report::Report;
 
+/// A tick is not begun with less than this left for its calls: what it could not do would be told as
+/// trouble, every minute.
+const WHOLE_TICK: Duration = Duration::from_secs(5);
+
 impl Scaler {
     /// One tick, or as many as `pollEvery` asks for. All workers are served first; then the
     /// invocation fails if one of them failed in any tick, so that Lambda's error metric sees it. The
@@ -29,7 +33,8 @@ impl Scaler {
         let mut after = Duration::ZERO;
         loop {
             let passed = began.elapsed();
-            let turn = self.turn(&event.after(after), &of.after(passed)).await;
+            let of_look = if after.is_zero() { of.clone() } else { of.after(passed) };
+            let turn = self.turn(&event.after(after), &of_look).await;
             let (report, limits) = match turn {
                 Ok(done) => done,
                 Err(error) => return Err(failed.unwrap_or(error)),
@@ -37,7 +42,7 @@ impl Scaler {
             report.log();
             failed = failed.or_else(|| RunError::of(&report));
             let last = (of.deadline - began).saturating_sub(limits.deadline_margin);
-            let next = next(&limits, began.elapsed(), last).filter(|_| event.tick.is_scheduled());
+            let next = next(&limits, began.elapsed(), last).filter(|_| event.is_plain_schedules());
             let Some(next) = next else { return failed.map_or(Ok(report), Err) };
             after = next;
             sleep_until(began + after).await;
@@ -50,7 +55,7 @@ fn next(limits: &Limits, passed: Duration, last: Duration) -> Option<Duration> {
     let every = limits.poll_every?.as_secs().max(1);
     let place = passed.as_secs().checked_div(every)?.checked_add(1)?;
     let next = Duration::from_secs(place.checked_mul(every)?);
-    (next < last).then_some(next)
+    (next.checked_add(WHOLE_TICK)? <= last).then_some(next)
 }
 
 #[cfg(test)]
@@ -68,7 +73,11 @@ mod tests {
         assert_eq!(next(9_999), Some(10));
         assert_eq!(next(10_000), Some(20));
         assert_eq!(next(34_000), Some(40), "what is overdue is left out");
+        assert_eq!(next(40_000), Some(50), "its calls have five seconds");
         assert_eq!(next(50_000), None, "60 s is beyond the end");
+        let nine = Limits { poll_every: Some(Duration::from_secs(9)), ..limits };
+        let after = Duration::from_secs(45);
+        assert_eq!(super::next(&nine, after, Duration::from_secs(55)), None, "54 s is too late");
         assert_eq!(super::next(&Limits::default(), Duration::ZERO, Duration::MAX), None);
     }
 }

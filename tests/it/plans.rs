@@ -121,6 +121,7 @@ prop_compose! {
             region: Region::from("us-east-1"),
             now: Timestamp::UNIX_EPOCH,
             derived: BTreeMap::new(),
+            launched: BTreeMap::new(),
             memories: BTreeMap::new(),
             queues: ["one", "two"]
                 .into_iter()

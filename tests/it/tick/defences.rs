@@ -290,6 +290,42 @@ async fn what_a_call_without_an_answer_may_have_started_counts_until_it_shows() 
 
 /// The first attempt was executed and its answer lost; what the later ones end with says nothing.
 #[tokio::test(start_paused = true)]
+async fn a_task_that_shows_is_of_one_unanswered_call_and_not_of_two() {
+    let (world, config) = one_worker(10);
+    let function = scaler(&world, &config);
+    let arns = || world.tasks().into_iter().map(|task| task["taskArn"].clone());
+    world.fail("RunTask", 3, Fault::LostAnswer);
+    let _ = tick(&function, &world, 0).await;
+    let first: Vec<_> = arns().collect();
+    assert_eq!(first.len(), 10);
+    world.queue("thumbnail").visible(20);
+    world.fail("ListTasks", 2, Fault::Answer(json!({"taskArns": []})));
+    world.fail("RunTask", 3, Fault::LostAnswer);
+    let _ = tick(&function, &world, 1).await;
+    assert_eq!(arns().count(), 20, "ten are presumed, ten are started");
+    world.fail("ListTasks", 2, Fault::Answer(json!({"taskArns": first})));
+    let report = tick(&function, &world, 2).await;
+    assert_eq!((only_worker(&report).outcome, arns().count()), (Outcome::Idle, 20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_hours_bound_counts_what_another_cluster_got_that_is_not_read_now() {
+    let (world, mut config) = workers(&[("a", 10), ("b", 0)]);
+    world.cluster("other");
+    config["workers"][1]["cluster"] = json!("other");
+    config["maxTasksPerHour"] = json!(12);
+    let function = scaler(&world, &config);
+    let _ = tick(&function, &world, 0).await;
+    world.queue("a").visible(0);
+    world.queue("b").visible(10);
+    let report = tick(&function, &world, 1).await;
+    assert_eq!(report.workers.iter().map(started).collect::<Vec<_>>(), [0, 2]);
+    world.all_end("EssentialContainerExited", "", Some(0));
+    let later = tick(&function, &world, 62).await;
+    assert_eq!(started(&later.workers[1]), 10, "the hour is over");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lost_answer_counts_whatever_the_repetitions_end_with() {
     let throttled = || Fault::Error(400, "ThrottlingException", "Rate exceeded".to_owned());
     let (world, config) = one_worker(5);
