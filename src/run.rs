@@ -182,13 +182,13 @@ impl Scaler {
         let aws = &aws.until(no_call_after(config.limits.deadline_margin));
 
         let of_tick = (&self.name, &event.tick, of.now);
-        let snapshot = observe(&aws.read, &config, &self.ledger, of_tick).await;
+        let snapshot = Box::pin(observe(&aws.read, &config, &self.ledger, of_tick)).await;
         let plan = decide(&config, &snapshot);
         let mode = if self.mode == Mode::DryRun { Mode::DryRun } else { event.mode };
         let acted = match mode {
             Mode::Launch => {
-                let mut acted = act(aws, plan).await;
-                act_again(aws, &config, &mut acted).await;
+                let mut acted = Box::pin(act(aws, plan)).await;
+                Box::pin(act_again(aws, &config, &mut acted)).await;
                 self.ledger.remember(&snapshot, &acted, Instant::now());
                 acted
             }

@@ -96,6 +96,10 @@ impl Launch<'_> {
                 break;
             }
         }
+        // Made anew with another revision, its first rung would be a conflict: the rest waits.
+        if !called.tasks.is_empty() && called.error.as_ref().is_some_and(may_be_stale) {
+            called.leave_rung();
+        }
         called
     }
 }

@@ -1,5 +1,8 @@
 //! The whole through its public interface, in one test crate.
 
+// Whole ticks inside of whole tests are deeply nested futures.
+#![recursion_limit = "256"]
+
 #[cfg(test)]
 mod alone;
 #[cfg(test)]

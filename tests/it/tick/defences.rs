@@ -226,6 +226,25 @@ async fn a_refusal_after_a_lost_answer_is_tried_again_under_its_token() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_refused_after_a_part_was_placed_waits_for_the_next_tick() {
+    let (world, mut config) = one_worker(5);
+    config["workers"][0]["capacity"] =
+        json!([{"capacityProvider": "FARGATE_SPOT"}, {"capacityProvider": "FARGATE"}]);
+    world.fail("RunTask", 1, Fault::Placed(3, "RESOURCE:CPU"));
+    let inactive = Fault::Error(400, "ClientException", "TaskDefinition is inactive".to_owned());
+    world.fail("RunTask", 1, inactive);
+    let function = scaler(&world, &config);
+    let report = tick(&function, &world, 0).await;
+    let worker = only_worker(&report);
+    assert_eq!((worker.outcome, started(worker)), (Outcome::Partial, 3));
+    assert_eq!((worker.deferred, report.failure()), (Containers(2), None));
+    let told: Vec<_> = worker.failures.iter().map(ToString::to_string).collect();
+    assert_eq!(told.last().unwrap(), "2 x ClientException (TaskDefinition is inactive)");
+    let report = tick(&function, &world, 1).await;
+    assert_eq!(started(only_worker(&report)), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_keeps_a_refused_call_from_a_second_try_is_told() {
     let (world, config) = one_worker(12);
     let error = |code| Fault::Error(400, code, "TaskDefinition is inactive".to_owned());

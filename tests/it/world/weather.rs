@@ -66,6 +66,14 @@ const REASONS: [&str; 6] = [
     "a word that nobody knows yet",
 ];
 
+/// Source: `src/aws.rs`, with a little less for what comes before the call.
+const LONGEST_WAIT: Duration = Duration::from_millis(4400);
+
+/// The repetitions of one call.
+fn streak(process: u32, call: &Call) -> String {
+    format!("{process} {} {}", call.operation, call.input)
+}
+
 impl Weather {
     pub(crate) fn new(seed: u64, calm_at: u64) -> Self {
         Self {
@@ -108,6 +116,10 @@ impl Weather {
             self.note("slow call");
         }
         let fault = if now < self.calm_at { self.fault(process, call, now) } else { None };
+        // The caller does not wait for so long: an attempt is gone, whatever comes of it.
+        if LONGEST_WAIT <= ways.0 + ways.1 && fault.is_none() {
+            *self.streaks.entry(streak(process, call)).or_default() += 1;
+        }
         (fault, ways.0, ways.1)
     }
 
@@ -121,7 +133,7 @@ impl Weather {
         // A slow call may take longer than the caller waits: that is one attempt less.
         let slow = self.spell("slow", now).next().is_some();
         let Likely { throttled, failed, lost, hung, crashed, .. } = self.likely;
-        let streak = format!("{process} {} {input}", call.operation);
+        let streak = streak(process, call);
         let executed = if self.rng.bool() { Executed::Yes } else { Executed::No };
         let draw = self.rng.f64();
         let kinds: [(&'static str, f64, Fault); 5] = [
