@@ -28,8 +28,13 @@ fn the_benchmark_counts_what_a_tick_asks() {
     let place = place();
     cases::register_all(&place, CASE.workers).unwrap();
     let [cold, warm] = cases::run(&place, CASE, &Function::Scaler(place.binary.clone())).unwrap();
+    assert_eq!(
+        calls(&cold, "GetQueueAttributes"),
+        3 + 1,
+        "one before the event opens a connection"
+    );
+    assert_eq!(calls(&warm, "GetQueueAttributes"), 3);
     for row in [&cold, &warm] {
-        assert_eq!(calls(row, "GetQueueAttributes"), 3);
         assert_eq!(calls(row, "RunTask"), 1, "one worker, two tasks, one call");
         assert_eq!(calls(row, "RegisterTaskDefinition"), 0, "it is registered already");
         let links = row.chain.unwrap();
