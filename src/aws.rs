@@ -3,6 +3,7 @@
 
 mod answer;
 mod ecs;
+mod instances;
 mod pace;
 mod signed;
 mod sqs;

@@ -185,6 +185,7 @@ impl Unanswered {
             created: Some(self.since),
             started: None,
             tick: self.tick,
+            instance: None,
         };
         (shown..self.tasks).map(task).collect()
     }
@@ -307,9 +308,10 @@ impl Cluster {
     ) -> bool {
         let (since, tick) = (snapshot.now, snapshot.tick.instant());
         let Some(revision) = &group.revision else { return false };
-        let started = group.started.iter().map(|task| (&task.arn, task.created));
-        let adopted = group.adopted.iter().map(|arn| (arn, None));
-        for (arn, created) in started.chain(adopted) {
+        let started = group.started.iter();
+        let started = started.map(|task| (&task.arn, task.created, task.instance.clone()));
+        let adopted = group.adopted.iter().map(|arn| (arn, None, None));
+        for (arn, created, instance) in started.chain(adopted) {
             let task = Task {
                 arn: arn.clone(),
                 worker: worker.clone(),
@@ -318,6 +320,7 @@ impl Cluster {
                 created: created.or(Some(since)),
                 started: None,
                 tick,
+                instance,
             };
             self.unended.entry(arn.clone()).or_insert((Some(now), task));
         }

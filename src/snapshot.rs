@@ -2,6 +2,8 @@
 //!
 //! What could not be read is in it as an error in its place. It never looks like zero.
 
+mod instances;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -10,9 +12,11 @@ use serde::Serialize;
 use crate::definition::TaskDefinition;
 use crate::event::Tick;
 use crate::units::{
-    ClusterName, Family, Messages, Region, RevisionArn, ScalerName, TaskArn, TaskDefinitionRef,
-    Tasks, WorkerName,
+    ClusterName, Family, InstanceArn, Messages, Region, RevisionArn, ScalerName, TaskArn,
+    TaskDefinitionRef, Tasks, WorkerName,
 };
+
+pub use instances::{Instance, Instances, Lost, Resources};
 
 /// All that a decision may depend on beside the configuration.
 #[derive(Clone, Debug)]
@@ -135,6 +139,8 @@ pub struct Task {
     pub started: Option<Timestamp>,
     /// The scheduled tick that started it, from its tags.
     pub tick: Option<Timestamp>,
+    /// Where it stands; none on Fargate, or as long as it is not placed.
+    pub instance: Option<InstanceArn>,
 }
 
 /// A task of ours that has stopped.

@@ -72,6 +72,10 @@ count! {
     Tasks(u32)
 }
 count! {
+    /// Whole GPUs, of which a container has its own.
+    Gpus(u32)
+}
+count! {
     /// ECS CPU units: 1024 are one vCPU.
     CpuUnits(u32)
 }
@@ -183,6 +187,22 @@ name! {
 name! {
     /// The family of a task definition.
     Family
+}
+name! {
+    /// The ARN of one container instance.
+    InstanceArn
+}
+name! {
+    /// The id of an EC2 instance, such as `i-1234567890abcdef0`, or of an external one, `mi-...`.
+    Ec2InstanceId
+}
+name! {
+    /// An ECS service, by short name.
+    ServiceName
+}
+name! {
+    /// An expression of the cluster query language, such as `attribute:ecs.instance-type =~ c7.*`.
+    Expression
 }
 name! {
     /// An AWS Region, such as `eu-central-1`.

@@ -18,7 +18,9 @@ use crate::config::{self, AwsVpc, Launch, PublicIp, Rung};
 use crate::definition::{TaskDefinition, redacted};
 use crate::plan::{ClientToken, Marks, NetworkMode};
 use crate::snapshot::{CallError, Read, ReadError, Trouble};
-use crate::units::{ClusterName, Family, RevisionArn, TaskArn, TaskDefinitionRef, Tasks};
+use crate::units::{
+    ClusterName, Family, InstanceArn, RevisionArn, TaskArn, TaskDefinitionRef, Tasks,
+};
 use crate::variant::Variant;
 
 impl ReadCloud {
@@ -127,6 +129,8 @@ pub struct StartedTask {
     pub arn: TaskArn,
     /// When, by ECS's clock.
     pub created: Option<Timestamp>,
+    /// Where, unless on Fargate.
+    pub instance: Option<InstanceArn>,
 }
 
 /// One of `failures[]`. Its reason is an open text.
@@ -221,7 +225,8 @@ impl WriteCloud {
         let reason = |text: Option<&str>| text.unwrap_or("no reason given").to_owned();
         let started = |task: &EcsTask| {
             let created = task.created_at().and_then(timestamp);
-            task.task_arn().map(|arn| StartedTask { arn: TaskArn::from(arn), created })
+            let instance = task.container_instance_arn().map(InstanceArn::from);
+            task.task_arn().map(|arn| StartedTask { arn: TaskArn::from(arn), created, instance })
         };
         Ok(Started {
             tasks: answer.tasks().iter().filter_map(started).collect(),

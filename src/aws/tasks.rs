@@ -13,7 +13,9 @@ use super::pace::{About, Rate};
 use crate::ledger::Remembered;
 use crate::plan::TICK_TAG;
 use crate::snapshot::{ClusterTasks, ContainerStatus, Ended, Read, ReadError, Task};
-use crate::units::{ClusterName, RevisionArn, ScalerName, TaskArn, WorkerName};
+use crate::units::{
+    ClusterName, InstanceArn, RevisionArn, ScalerName, ServiceName, TaskArn, WorkerName,
+};
 
 /// Source: ECS API, `DescribeTasksRequest.tasks`.
 const MOST_TASKS_A_DESCRIBE: usize = 100;
@@ -72,22 +74,36 @@ impl ReadCloud {
     /// Source: ECS API, `ListTasksRequest.startedBy`.
     async fn list(&self, cluster: &ClusterName, scaler: &ScalerName) -> Read<Vec<String>> {
         let call = self.ecs.list_tasks().cluster(cluster.as_str()).started_by(scaler.as_str());
-        self.pages(cluster, call, usize::MAX).await
+        self.pages(cluster.as_str(), call, usize::MAX).await
     }
 
     /// ECS keeps them for an hour. Source: ECS developer guide, "Stopped tasks error messages".
     async fn list_stopped(&self, cluster: &ClusterName) -> Read<Vec<String>> {
         let call = self.ecs.list_tasks().cluster(cluster.as_str());
-        self.pages(cluster, call.desired_status(DesiredStatus::Stopped), MOST_STOPPED_PAGES).await
+        let call = call.desired_status(DesiredStatus::Stopped);
+        self.pages(cluster.as_str(), call, MOST_STOPPED_PAGES).await
+    }
+
+    /// The tasks of a service that ECS does not want stopped.
+    pub(super) async fn tasks_of_service(
+        &self,
+        cluster: &ClusterName,
+        service: &ServiceName,
+    ) -> Read<Vec<EcsTask>> {
+        let call = self.ecs.list_tasks().cluster(cluster.as_str()).service_name(service.as_str());
+        let subject = &format!("service {service} of {cluster}");
+        let listed = self.pages(subject, call, usize::MAX).await?;
+        let hundreds = listed.chunks(MOST_TASKS_A_DESCRIBE);
+        let described = try_join_all(hundreds.map(|arns| self.describe(cluster, arns))).await?;
+        Ok(described.into_iter().flatten().map(|(_, task)| task).collect())
     }
 
     async fn pages(
         &self,
-        cluster: &ClusterName,
+        subject: &str,
         call: ListTasksFluentBuilder,
         most: usize,
     ) -> Read<Vec<String>> {
-        let subject = cluster.as_str();
         let about = About { operation: "ListTasks", subject, rate: Rate::ClusterRead };
         let (mut arns, mut token) = (Vec::new(), None);
         for _ in 0..most {
@@ -141,6 +157,7 @@ fn read_task(task: &EcsTask) -> Option<Task> {
         created: task.created_at().and_then(timestamp),
         started: task.started_at().and_then(timestamp),
         tick: tick_of(task),
+        instance: task.container_instance_arn().map(InstanceArn::from),
     })
 }
 

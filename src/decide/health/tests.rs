@@ -43,6 +43,7 @@ fn running(created: i64) -> Task {
         created: Some(at(created)),
         started: Some(at(created + 20)),
         tick: None,
+        instance: None,
     }
 }
 
