@@ -6,7 +6,7 @@
 mod call;
 mod revisions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 
 use futures_util::future::join_all;
@@ -16,9 +16,14 @@ pub use self::call::Called;
 use self::call::{Exhausted, Launch, Rest};
 use self::revisions::{Found, Revisions, Superseded};
 use crate::aws::{Aws, StartedTask, TaskFailure};
-use crate::plan::{Action, Call, Group, LaunchPlan, Plan, Revision, WorkerPlan};
-use crate::snapshot::{CallError, ReadError};
-use crate::units::{Containers, Family, RevisionArn, TaskArn, Tasks};
+use crate::decide::Charge;
+use crate::plan::{
+    Action, Call, Group, LaunchPlan, PlacementPlan, Plan, Revision, Search, Way, WorkerPlan,
+};
+use crate::snapshot::{CallError, ReadError, Snapshot, Task};
+use crate::units::{
+    ClusterName, Containers, Family, InstanceArn, RevisionArn, TaskArn, Tasks, WorkerName,
+};
 
 /// Workers served at once.
 const AT_ONCE: usize = 64;
@@ -49,8 +54,12 @@ pub struct GroupOutcome {
     pub adopted: Vec<TaskArn>,
     /// Tasks that were asked for and are not there.
     pub missing: Tasks,
-    /// Of these, the ones that may be there all the same: the call's answer is missing.
+    /// Of these, the ones that another instance may take.
+    pub displaced: Tasks,
+    /// Of the missing, the ones that may be there all the same: the call's answer is missing.
     pub unanswered: Tasks,
+    /// Instances that refused a task.
+    pub refused_by: BTreeSet<InstanceArn>,
     /// Why they are not there, as ECS tells it.
     pub failures: Vec<TaskFailure>,
     /// Calls that were refused as a whole.
@@ -103,6 +112,58 @@ impl Acted {
             group.unanswered = group.unanswered.max(unanswered.min(group.missing));
         }
         self.groups.extend(again.groups);
+    }
+
+    /// The launch of what instances refused, to be placed anew, and whether this delivery has the tick.
+    pub fn displaced_plan(&self) -> Option<(LaunchPlan, Charge)> {
+        let Action::Launch(launch) = &self.plan.action else { return None };
+        let placement = launch.placement.as_ref()?;
+        let calls = launch.groups.iter().flat_map(|group| &group.calls);
+        let next = calls.map(|call| call.number).max()?.saturating_add(1);
+        let groups = launch.groups.iter().zip(&self.groups);
+        let groups = groups.filter(|(_, outcome)| outcome.displaced != Tasks::ZERO);
+        let groups: Vec<_> = groups.map(|(group, outcome)| outcome.displaced_of(group)).collect();
+        let has_charge = self.groups.iter().any(|group| !group.started.is_empty());
+        let charge = if has_charge { Charge::Taken(next) } else { Charge::ToTakeAgain(next) };
+        let expressions = placement.expressions.clone();
+        let placement = Some(PlacementPlan { expressions, ..PlacementPlan::default() });
+        let launch = LaunchPlan { groups, placement, ..LaunchPlan::clone(launch) };
+        (!launch.groups.is_empty()).then_some((launch, charge))
+    }
+
+    /// Takes over what became of the tasks that were placed anew.
+    pub fn replace_displaced(&mut self, again: Self) {
+        let Action::Launch(launch) = &again.plan.action else { return };
+        for placed in &launch.groups {
+            let mut same = self
+                .groups
+                .iter_mut()
+                .filter(|group| group.containers_per_task == placed.containers_per_task);
+            if let Some(group) = same.next() {
+                group.missing = group.missing.minus(placed.tasks());
+            }
+        }
+        self.groups.extend(again.groups);
+    }
+
+    /// Tells what kept refused tasks from being placed anew.
+    pub fn tell(&mut self, error: ReadError) {
+        if let Some(group) = self.groups.first_mut() {
+            group.errors.push(error);
+        }
+    }
+
+    /// Where it was to be done, if anywhere.
+    pub fn cluster(&self) -> Option<&ClusterName> {
+        match &self.plan.action {
+            Action::Launch(launch) => Some(&launch.cluster),
+            Action::Idle(_) | Action::Hold(_) | Action::Refuse(_) => None,
+        }
+    }
+
+    /// The tasks that are there by this tick and its repetitions, as they are before ECS shows them.
+    pub fn tasks(&self, snapshot: &Snapshot) -> Vec<Task> {
+        self.groups.iter().flat_map(|group| group.tasks(&self.plan.worker, snapshot)).collect()
     }
 
     /// Leaves the stale calls at what they came to, and tells what kept them from another try.
@@ -243,9 +304,12 @@ impl<'a> InCharge<'a> {
                 let of = |call: &Call| (call.clone(), Called::refused(call, error.clone()));
                 self.outcome.stale.extend(self.calls.iter().map(of));
             }
-            Rest::OtherSizes | Rest::None => {
+            Rest::OtherSizes | Rest::Elsewhere | Rest::None => {
                 let not_asked: Tasks = self.calls.iter().map(|call| call.tasks).sum();
                 self.outcome.missing = self.outcome.missing.plus(not_asked);
+                if *rest == Rest::Elsewhere {
+                    self.outcome.displaced = self.outcome.displaced.plus(not_asked);
+                }
             }
         }
         self.calls = &[];
@@ -253,6 +317,37 @@ impl<'a> InCharge<'a> {
 }
 
 impl GroupOutcome {
+    /// The tasks that are there, as they are before ECS shows them.
+    pub fn tasks(&self, worker: &WorkerName, snapshot: &Snapshot) -> Vec<Task> {
+        let Some(revision) = &self.revision else { return Vec::new() };
+        let started = self.started.iter();
+        let started = started.map(|task| (&task.arn, task.created, task.instance.clone()));
+        let adopted = self.adopted.iter().map(|arn| (arn, None, None));
+        let task = |(arn, created, instance): (&TaskArn, Option<_>, _)| Task {
+            arn: arn.clone(),
+            worker: worker.clone(),
+            revision: revision.clone(),
+            containers: Vec::new(),
+            created: created.or(Some(snapshot.now)),
+            started: None,
+            tick: snapshot.tick.instant(),
+            instance,
+        };
+        started.chain(adopted).map(task).collect()
+    }
+
+    /// The tasks of the group that were refused, as one call that is to be placed.
+    fn displaced_of(&self, group: &Group) -> Group {
+        let revision = match (&group.revision, &self.revision) {
+            (Revision::Derived(variant, _), Some(found)) => {
+                Revision::Derived(variant.clone(), Search::Found(found.clone()))
+            }
+            (revision, _) => revision.clone(),
+        };
+        let call = Call { number: 0, tasks: self.displaced, way: Way::Start(Vec::new()) };
+        Group { revision, calls: vec![call], ..group.clone() }
+    }
+
     /// Adds a call, or keeps it apart where another revision may make it good.
     fn add_or_keep(&mut self, (call, called): (&Call, Called), plan: &LaunchPlan) {
         if called.is_stale() {
@@ -265,8 +360,9 @@ impl GroupOutcome {
     /// Adds a call. A task that the snapshot showed already is not what is owed now: ECS repeats
     /// the answer of a repeated token, and the rest is left to the next tick.
     fn add(&mut self, called: Called, plan: &LaunchPlan) {
-        let Called { tasks, adopted, failures, missing, unanswered, out_of_charge: _, error } =
-            called;
+        let Called { tasks, adopted, failures, missing, unanswered, error, .. } = called;
+        self.displaced = self.displaced.plus(called.displaced);
+        self.refused_by.extend(called.refused_by);
         let is_known = |arn: &TaskArn| plan.known.contains(arn);
         let (known, started): (Vec<_>, Vec<_>) =
             tasks.into_iter().partition(|task| is_known(&task.arn));

@@ -24,7 +24,7 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use tokio::time::Instant;
 
-pub use ecs::{RunTaskError, RunTasks, Started, StartedTask, TaskFailure, WriteCloud};
+pub use ecs::{RunTaskError, RunTasks, StartTasks, Started, StartedTask, TaskFailure, WriteCloud};
 pub use sqs::QueueRead;
 pub use stores::{Object, Parameter};
 

@@ -7,6 +7,8 @@ mod discovery;
 mod kept;
 mod minimum;
 mod parse;
+mod placement;
+mod query;
 pub(crate) mod reader;
 mod source;
 
@@ -21,6 +23,7 @@ use crate::units::{
 pub use discovery::{Discover, TaggedQueue};
 pub use kept::{Discovery, InForce, Kept};
 pub use minimum::{Floor, Minimum, Window};
+pub use placement::{By, Counted, Placement, Rule};
 pub use reader::Problem;
 pub use source::{Source, SourceError, Text, Version};
 
@@ -232,6 +235,8 @@ pub struct Launch {
     pub placement_constraints: Vec<PlacementConstraint>,
     /// At most five, not on Fargate.
     pub placement_strategy: Vec<PlacementStrategy>,
+    /// Our own scheduler in the place of ECS's, on EC2 only.
+    pub placement: Option<Placement>,
     /// Whether ECS adds `aws:ecs:clusterName` to the task.
     pub enable_ecs_managed_tags: bool,
     /// Whether `ecs execute-command` may enter the task.

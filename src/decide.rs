@@ -4,6 +4,7 @@
 mod demand;
 mod health;
 mod packing;
+mod placement;
 mod share;
 mod sizes;
 
@@ -21,14 +22,16 @@ use crate::definition::{Tag, TaskDefinition};
 use crate::fargate::{MicroDollars, PriceList};
 use crate::plan::{
     Action, Alive, Bound, Call, ClientToken, Decision, Deferred, Group, Health, Idle, LaunchPlan,
-    Marks, NetworkMode, PLAN_TAG, Plan, Refusal, Revision, TICK_TAG, TaskBound, WORKER_TAG,
+    Marks, NetworkMode, PLAN_TAG, Plan, Refusal, Revision, TICK_TAG, TaskBound, WORKER_TAG, Way,
     WorkerPlan,
 };
 use crate::snapshot::{
     ClusterTasks, ContainerStatus, Depth, Ended, Queue, Read, ReadError, Snapshot, Task,
 };
-use crate::units::{Containers, Family, Messages, TaskArn, Tasks};
+use crate::units::{Containers, Family, Messages, TaskArn, Tasks, WorkerName};
 use crate::variant::{MOST_CONTAINERS, Recipe};
+
+pub use placement::{Charge, Displaced, expressions, place_again};
 
 /// Source: ECS API, `RunTaskRequest.count`.
 const MOST_TASKS_A_CALL: u32 = 10;
@@ -47,12 +50,13 @@ pub fn decide(config: &Config, snapshot: &Snapshot) -> Plan {
             *plan = decide(worker, Some(Allowance { tasks, bound }));
         }
     }
+    placement::place_all((config, snapshot), &mut workers, &order);
     let refused = config.refused.iter().map(|refused| WorkerPlan {
         action: Action::Refuse(Refusal::Config(refused.problems.clone())),
         ..WorkerPlan::new(&refused.worker)
     });
     workers.extend(refused);
-    Plan { workers, order }
+    Plan { workers, troubles: placement::troubles(config, snapshot), order }
 }
 
 /// A panic is a fault of ours, and its worker's trouble only.
@@ -214,6 +218,7 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
         return Ok(Action::Idle(Idle::Answered(Box::new(decision))));
     }
     let network_mode = network_mode(recipe, worker)?;
+    let placement = placement::plan(worker, recipe)?;
     let (tasks, bound) = match facts.allowance {
         Some(Allowance { tasks, bound }) if tasks < packing.max_tasks => (tasks, bound),
         _ => (packing.max_tasks, TaskBound::MaxTasks),
@@ -238,8 +243,9 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
         cluster: worker.cluster.clone(),
         launch: worker.launch.clone(),
         network_mode,
-        marks: marks(facts, &groups),
+        marks: marks((facts.snapshot, &worker.name), &groups),
         groups,
+        placement,
         deferred,
         hourly_price: hourly_price(facts, &packed),
         known: facts.own.alive.iter().map(|task| task.arn.clone()).collect::<BTreeSet<TaskArn>>(),
@@ -364,9 +370,11 @@ fn make_group(
     let calls = batches(tasks).zip(numbered).map(|(tasks, number)| {
         let rungs = 0..worker.launch.rungs.len();
         let tokens = rungs.map(|rung| ClientToken::new(named, number, rung)).collect();
-        Call { number, tasks, tokens }
+        Call { number, tasks, way: Way::Run(tokens) }
     });
-    Ok(Group { revision, containers_per_task, calls: calls.collect() })
+    let calls = calls.collect();
+    let needs = placement::needs(worker, (&facts.recipe, containers_per_task))?;
+    Ok(Group { revision, containers_per_task, needs, calls })
 }
 
 /// Tasks in tens and a rest.
@@ -376,16 +384,15 @@ fn batches(tasks: Tasks) -> impl Iterator<Item = Tasks> {
     full.chain((0 < rest).then_some(Tasks(rest)))
 }
 
-fn marks(facts: &Facts<'_>, groups: &[Group]) -> Marks {
-    let (snapshot, worker) = (facts.snapshot, facts.worker);
+fn marks((snapshot, worker): (&Snapshot, &WorkerName), groups: &[Group]) -> Marks {
     let tag = |key: &str, value: String| Tag { key: key.to_owned(), value };
     let size = |group: &Group| format!("{}x{}", group.tasks(), group.containers_per_task);
     let plan: Vec<_> = groups.iter().map(size).collect();
     Marks {
         scaler: snapshot.scaler.clone(),
-        group: format!("worker:{}", worker.name),
+        group: format!("worker:{worker}"),
         tags: vec![
-            tag(WORKER_TAG, worker.name.to_string()),
+            tag(WORKER_TAG, worker.to_string()),
             tag(TICK_TAG, snapshot.tick.to_string()),
             tag(PLAN_TAG, plan.join(" + ")),
         ],

@@ -4,6 +4,8 @@
 //! trip, also those that are younger than the SDK. Beside it stands a view of the few fields that
 //! are read here. Task definitions carry secrets: `Debug` prints the revision and nothing else.
 
+mod needs;
+
 use std::fmt;
 
 use serde::Deserialize;
@@ -11,6 +13,8 @@ use serde_json::{Map, Value};
 
 use crate::fargate::{Architecture, OperatingSystem, TaskSize};
 use crate::units::{CpuUnits, MebiBytes, RevisionArn};
+
+pub use needs::{Attribute, Needs};
 
 /// One revision.
 #[derive(Clone, PartialEq)]
@@ -39,6 +43,7 @@ pub struct Tag {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct View {
+    #[serde(default)]
     task_definition_arn: String,
     #[serde(default)]
     status: String,
@@ -55,8 +60,20 @@ pub struct View {
     runtime_platform: Option<RuntimePlatform>,
     #[serde(default)]
     proxy_configuration: Option<ProxyConfiguration>,
+    #[serde(default)]
+    requires_attributes: Vec<Attribute>,
+    #[serde(default)]
+    placement_constraints: Vec<PlacementConstraint>,
     /// All of them, sidecars too.
     pub container_definitions: Vec<Container>,
+}
+
+/// One of `placementConstraints`. In a definition it is always `memberOf`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PlacementConstraint {
+    #[serde(default)]
+    expression: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -97,7 +114,19 @@ pub struct Container {
     #[serde(default)]
     pub depends_on: Vec<Dependency>,
     #[serde(default)]
+    resource_requirements: Vec<ResourceRequirement>,
+    #[serde(default)]
     firelens_configuration: Option<Value>,
+}
+
+/// One of `resourceRequirements`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ResourceRequirement {
+    #[serde(default)]
+    value: String,
+    #[serde(default, rename = "type")]
+    kind: String,
 }
 
 /// Container CPU, 0 where it is unset or null.
@@ -121,6 +150,8 @@ pub struct PortMapping {
     /// The port inside.
     #[serde(default)]
     pub container_port: Option<u32>,
+    #[serde(default)]
+    protocol: Option<String>,
 }
 
 /// One of `dependsOn`.
@@ -144,6 +175,9 @@ impl TaskDefinition {
         // serde's own message would quote the value it stumbled over.
         let view = View::deserialize(Value::Object(document.clone()))
             .map_err(|_| unreadable("taskDefinition"))?;
+        if view.task_definition_arn.is_empty() {
+            return Err(unreadable("taskDefinitionArn"));
+        }
         let tags: Option<Vec<Tag>> =
             Deserialize::deserialize(tags).map_err(|_| unreadable("tags"))?;
         let is_own = |tag: &Tag| !tag.key.to_lowercase().starts_with("aws:");
@@ -177,6 +211,13 @@ impl View {
     /// Source: ECS developer guide, "Troubleshoot invalid CPU or memory errors".
     pub fn is_fargate(&self) -> bool {
         self.requires_compatibilities.iter().any(|name| name == "FARGATE")
+    }
+
+    /// Whether it may run on EC2. A definition that names nothing runs where it is started.
+    /// Source: ECS API, `TaskDefinition.requiresCompatibilities`.
+    pub fn runs_on_ec2(&self) -> bool {
+        let named = &self.requires_compatibilities;
+        named.is_empty() || named.iter().any(|name| name == "EC2")
     }
 
     /// Linux where the definition does not say.

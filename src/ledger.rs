@@ -8,13 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use crate::act::{Acted, Derived, GroupOutcome};
 use crate::plan::Action;
-use crate::snapshot::{ClusterTasks, Depth, DerivedRevision, Ended, Memory, Round, Snapshot, Task};
-use crate::units::{ClusterName, Containers, Family, RevisionArn, TaskArn, Tasks, WorkerName};
+use crate::snapshot::{
+    ClusterTasks, Depth, DerivedRevision, Ended, Instance, Memory, Round, Snapshot, Task,
+};
+use crate::units::{
+    ClusterName, Containers, Family, InstanceArn, RevisionArn, TaskArn, Tasks, WorkerName,
+};
 use crate::variant::MOST_CONTAINERS;
 
 /// As long as ECS advises to ask again for what it does not show yet.
@@ -29,6 +33,10 @@ const WITHOUT_GAP: Duration = Duration::from_secs(90);
 /// As long as what ended tells something about what is started next. ECS does not keep it longer.
 /// Source: ECS developer guide, "Stopped tasks error messages".
 const REMEMBERED: Duration = Duration::from_hours(1);
+
+/// An instance that refused a task is the last choice for so long: what it is short of may be nothing
+/// that ECS tells, such as network interfaces.
+const REFUSED: Duration = Duration::from_mins(3);
 
 /// Clocks may differ by this.
 const CLOCKS_DIFFER: Duration = Duration::from_mins(1);
@@ -45,6 +53,10 @@ struct Kept {
     derived: BTreeMap<Family, (RevisionArn, DerivedRevision)>,
     /// When and where this process started how many tasks in the last hour.
     launches: Vec<(Timestamp, ClusterName, Tasks)>,
+    /// Instances without a connected agent, and since when they are seen so.
+    disconnected: BTreeMap<ClusterName, BTreeMap<InstanceArn, Timestamp>>,
+    /// When an instance refused a task of a worker last.
+    refusals: BTreeMap<(WorkerName, InstanceArn), Timestamp>,
 }
 
 #[derive(Debug, Default)]
@@ -138,6 +150,22 @@ impl Ledger {
         launched
     }
 
+    /// Since when instances are seen without a connected agent.
+    pub fn disconnected(&self) -> BTreeMap<InstanceArn, Timestamp> {
+        self.kept().disconnected.values().flat_map(BTreeMap::clone).collect()
+    }
+
+    /// The instances that refused a task of a worker in the last minutes.
+    pub fn refusals(&self, now: Timestamp) -> BTreeMap<WorkerName, BTreeSet<InstanceArn>> {
+        let mut refusals = BTreeMap::<_, BTreeSet<_>>::new();
+        for ((worker, instance), at) in &self.kept().refusals {
+            if is_within(REFUSED, *at, now) {
+                refusals.entry(worker.clone()).or_default().insert(instance.clone());
+            }
+        }
+        refusals
+    }
+
     /// The derived revisions that were run.
     pub fn derived(&self) -> BTreeMap<Family, DerivedRevision> {
         let kept = self.kept();
@@ -160,6 +188,7 @@ impl Ledger {
                 cluster.learn(tasks, (snapshot.now, now));
             }
         }
+        kept.remember_disconnected(snapshot);
         for acted in acted {
             kept.remember_worker(snapshot, acted, now);
         }
@@ -171,7 +200,11 @@ fn is_recent(ended: &Ended, now: Timestamp) -> bool {
 }
 
 fn is_in_hour(at: Timestamp, now: Timestamp) -> bool {
-    now.duration_since(at) < jiff::SignedDuration::try_from(REMEMBERED).unwrap_or_default()
+    is_within(REMEMBERED, at, now)
+}
+
+fn is_within(time: Duration, at: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(at) < SignedDuration::try_from(time).unwrap_or_default()
 }
 
 impl Unanswered {
@@ -252,6 +285,26 @@ impl Kept {
         }
     }
 
+    /// What is not listed any more, or is connected again, is forgotten.
+    fn remember_disconnected(&mut self, snapshot: &Snapshot) {
+        for (cluster, read) in &snapshot.instances {
+            let Ok(read) = read else { continue };
+            let known = self.disconnected.entry(cluster.clone()).or_default();
+            let silent = read.active.iter().filter(|instance| !instance.connected);
+            let since = silent.map(|Instance { arn, .. }| {
+                (arn.clone(), known.get(arn).copied().unwrap_or(snapshot.now))
+            });
+            *known = since.collect();
+        }
+    }
+
+    fn remember_refusals(&mut self, worker: &WorkerName, groups: &[GroupOutcome], now: Timestamp) {
+        self.refusals.retain(|_, at| is_within(REFUSED, *at, now));
+        for instance in groups.iter().flat_map(|group| &group.refused_by) {
+            self.refusals.insert((worker.clone(), instance.clone()), now);
+        }
+    }
+
     fn remember_launch(&mut self, now: Timestamp, acted: &Acted) {
         self.launches.retain(|(at, ..)| is_in_hour(*at, now));
         let Action::Launch(launch) = &acted.plan.action else { return };
@@ -276,6 +329,7 @@ impl Kept {
             self.remember_derived(group);
         }
         self.remember_launch(snapshot.now, acted);
+        self.remember_refusals(&plan.worker, groups, snapshot.now);
         let memory = self.memories.entry(plan.worker.clone()).or_default();
         memory.waited = match &plan.action {
             Action::Launch(_) if !started => memory.waited.saturating_add(1),
@@ -308,21 +362,8 @@ impl Cluster {
     ) -> bool {
         let (since, tick) = (snapshot.now, snapshot.tick.instant());
         let Some(revision) = &group.revision else { return false };
-        let started = group.started.iter();
-        let started = started.map(|task| (&task.arn, task.created, task.instance.clone()));
-        let adopted = group.adopted.iter().map(|arn| (arn, None, None));
-        for (arn, created, instance) in started.chain(adopted) {
-            let task = Task {
-                arn: arn.clone(),
-                worker: worker.clone(),
-                revision: revision.clone(),
-                containers: Vec::new(),
-                created: created.or(Some(since)),
-                started: None,
-                tick,
-                instance,
-            };
-            self.unended.entry(arn.clone()).or_insert((Some(now), task));
+        for task in group.tasks(worker, snapshot) {
+            self.unended.entry(task.arn.clone()).or_insert((Some(now), task));
         }
         if group.unanswered.0 != 0 {
             self.unanswered.push(Unanswered {

@@ -5,7 +5,9 @@
 //! need. What workers share is read once, for whoever comes first. A read that fails stays in its
 //! place.
 
-use std::cell::RefCell;
+mod once;
+mod places;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
@@ -13,9 +15,10 @@ use std::rc::Rc;
 use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
-use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+use self::once::Once;
+use self::places::Places;
 use crate::aws::{QueueRead, ReadCloud};
 use crate::config::{Config, QueueRef, Worker};
 use crate::decide::{can_owe, foresee};
@@ -30,8 +33,18 @@ use crate::variant::DIGEST_TAG;
 /// for a small function.
 const AT_ONCE: usize = 64;
 
-/// Whose tick it is, which one, and when it began.
-type OfTick<'a> = (&'a ScalerName, &'a Tick, Timestamp);
+/// Whose tick it is and which one.
+#[derive(Clone, Copy, Debug)]
+pub struct OfTick<'a> {
+    /// Whose.
+    pub scaler: &'a ScalerName,
+    /// Which one.
+    pub tick: &'a Tick,
+    /// Which delivery of it.
+    pub delivery: &'a str,
+    /// When it began.
+    pub now: Timestamp,
+}
 
 /// Reads the world for one tick, and adds what this process remembers of earlier ones.
 pub async fn observe(
@@ -44,31 +57,39 @@ pub async fn observe(
         cloud,
         ledger,
         of_tick,
-        tasks: cells(config.workers.iter().map(|worker| &worker.cluster)),
-        definitions: cells(config.workers.iter().map(|worker| &worker.task_definition)),
-        derived: RefCell::default(),
+        tasks: Once::default(),
+        definitions: Once::default(),
+        derived: Once::default(),
+        places: Places::new(cloud),
     };
     let queues = stream::iter(&config.workers)
         .map(async |worker| (worker.name.clone(), reads.of(worker).await))
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
-    let (scaler, tick, now) = of_tick;
     let remembered = ledger.derived().into_iter();
     let remembered = remembered.map(|(family, known)| (family, Newest::Remembered(known)));
+    let read = reads.derived.into_read().into_iter();
+    let read = read.map(|(family, newest)| (family, Newest::Read(newest)));
     Snapshot {
-        scaler: scaler.clone(),
-        tick: tick.clone(),
-        now,
-        region: cloud.region().clone(),
         queues: confirmed(alone_with_their_queues(queues), config),
-        tasks: read(reads.tasks),
-        definitions: read(reads.definitions),
-        derived: remembered
-            .chain(reads.derived.into_inner().into_iter().filter_map(newest))
-            .collect(),
-        launched: ledger.launched(now),
+        tasks: reads.tasks.into_read(),
+        instances: reads.places.into_read(),
+        disconnected: ledger.disconnected(),
+        refusals: ledger.refusals(of_tick.now),
+        definitions: reads.definitions.into_read(),
+        derived: remembered.chain(read).collect(),
+        launched: ledger.launched(of_tick.now),
         memories: ledger.memories(),
+        ..of_tick.unread(cloud)
+    }
+}
+
+impl OfTick<'_> {
+    fn unread(self, cloud: &ReadCloud) -> Snapshot {
+        let Self { scaler, tick, delivery, now } = self;
+        let named = (scaler.clone(), tick.clone(), delivery.to_owned());
+        Snapshot::unread(named, now, cloud.region().clone())
     }
 }
 
@@ -87,77 +108,58 @@ pub async fn get_ready(cloud: &ReadCloud, workers: &[Worker]) {
     }
 }
 
-/// What the workers of a tick share. A cell is filled by the first who needs it, and stays empty if
-/// nobody does.
+/// What the workers of a tick share.
 struct Reads<'a> {
     cloud: &'a ReadCloud,
     ledger: &'a Ledger,
     of_tick: OfTick<'a>,
-    tasks: BTreeMap<&'a ClusterName, OnceCell<Read<ClusterTasks>>>,
-    definitions: BTreeMap<&'a TaskDefinitionRef, OnceCell<Read<TaskDefinition>>>,
-    derived: RefCell<BTreeMap<Family, Derived>>,
-}
-
-/// The newest revision of a derived family, which more than one worker may need.
-type Derived = Rc<OnceCell<Read<Option<DerivedRevision>>>>;
-
-fn cells<'a, K: Ord, T>(keys: impl Iterator<Item = &'a K>) -> BTreeMap<&'a K, OnceCell<T>> {
-    keys.map(|key| (key, OnceCell::new())).collect()
-}
-
-fn read<K: Ord + Clone, T>(cells: BTreeMap<&K, OnceCell<T>>) -> BTreeMap<K, T> {
-    let filled =
-        cells.into_iter().filter_map(|(key, cell)| Some((key.clone(), cell.into_inner()?)));
-    filled.collect()
-}
-
-fn newest((family, cell): (Family, Derived)) -> Option<(Family, Newest)> {
-    Some((family, Newest::Read(cell.get()?.clone())))
+    tasks: Once<ClusterName, ClusterTasks>,
+    definitions: Once<TaskDefinitionRef, TaskDefinition>,
+    derived: Once<Family, Option<DerivedRevision>>,
+    places: Places<'a>,
 }
 
 impl Reads<'_> {
     async fn of(&self, worker: &Worker) -> Read<QueueRead> {
         let read = apart(self.cloud.queue(&worker.queue)).await?;
-        let (_, _, now) = self.of_tick;
-        if can_owe(worker, &read.queue.depth, now) {
+        if can_owe(worker, &read.queue.depth, self.of_tick.now) {
             let definitions = async {
-                self.read_definition(&worker.task_definition).await;
-                self.read_derived(worker, read.queue).await;
+                let base = self.definition(&worker.task_definition).await;
+                if let Ok(base) = &*base {
+                    let derived = self.read_derived(worker, (read.queue, base));
+                    futures_util::join!(derived, self.places.read_matching(worker, base));
+                }
             };
-            futures_util::join!(self.read_tasks(&worker.cluster), definitions);
+            let tasks = self.read_tasks(&worker.cluster);
+            futures_util::join!(tasks, definitions, self.places.read(worker));
         }
         Ok(read)
     }
 
-    async fn read_tasks(&self, name: &ClusterName) {
-        let Some(cell) = self.tasks.get(name) else { return };
-        cell.get_or_init(async || apart(Box::pin(self.tasks(name))).await).await;
+    async fn read_tasks(&self, cluster: &ClusterName) {
+        self.tasks.read(cluster, async || Box::pin(self.tasks(cluster)).await).await;
     }
 
     async fn tasks(&self, cluster: &ClusterName) -> Read<ClusterTasks> {
-        let (scaler, _, now) = self.of_tick;
+        let OfTick { scaler, now, .. } = self.of_tick;
         let remembered = self.ledger.remembered(cluster, Instant::now());
         let tasks = self.cloud.tasks(cluster, scaler, &remembered).await?;
         Ok(self.ledger.completed(cluster, tasks, now))
     }
 
-    async fn read_definition(&self, name: &TaskDefinitionRef) {
-        let Some(cell) = self.definitions.get(name) else { return };
-        cell.get_or_init(async || apart(self.cloud.definition(name)).await).await;
+    async fn definition(&self, name: &TaskDefinitionRef) -> Rc<Read<TaskDefinition>> {
+        self.definitions.read(name, async || self.cloud.definition(name).await).await
     }
 
     /// What a launch will need is read while the tasks are; a process that has run what this base
     /// revision gives knows it. What cannot be read here is read when it is needed.
-    async fn read_derived(&self, worker: &Worker, queue: Queue) {
-        let base = self.definitions.get(&worker.task_definition).and_then(OnceCell::get);
-        let Some(Ok(base)) = base else { return };
+    async fn read_derived(&self, worker: &Worker, (queue, base): (Queue, &TaskDefinition)) {
         if worker.packing.registered_sizes.is_none() && self.ledger.has_run(&base.arn) {
             return;
         }
         let families = foresee(worker, &self.alone(worker, (queue, base)));
-        join_all(families.into_iter().map(async |family| {
-            let cell = self.derived.borrow_mut().entry(family.clone()).or_default().clone();
-            cell.get_or_init(async || apart(self.newest(&family)).await).await;
+        join_all(families.iter().map(async |family| {
+            self.derived.read(family, async || self.newest(family).await).await;
         }))
         .await;
     }
@@ -172,20 +174,35 @@ impl Reads<'_> {
 
     /// A worker in a world of its own, in which nothing of it is alive.
     fn alone(&self, worker: &Worker, (queue, base): (Queue, &TaskDefinition)) -> Snapshot {
-        let (scaler, tick, now) = self.of_tick;
         Snapshot {
-            scaler: scaler.clone(),
-            tick: tick.clone(),
-            now,
-            region: self.cloud.region().clone(),
             queues: [(worker.name.clone(), Ok(queue))].into(),
             tasks: [(worker.cluster.clone(), Ok(ClusterTasks::default()))].into(),
             definitions: [(worker.task_definition.clone(), Ok(base.clone()))].into(),
-            derived: BTreeMap::new(),
-            launched: BTreeMap::new(),
-            memories: BTreeMap::new(),
+            ..self.of_tick.unread(self.cloud)
         }
     }
+}
+
+/// The same snapshot with the container instances as they are now, for the workers of which some tasks
+/// were refused.
+pub async fn with_fresh_instances(
+    cloud: &ReadCloud,
+    snapshot: Snapshot,
+    workers: impl Iterator<Item = &Worker>,
+) -> Snapshot {
+    let places = Places::new(cloud);
+    let definitions = &snapshot.definitions;
+    join_all(workers.map(async |worker| {
+        let base = definitions.get(&worker.task_definition).and_then(|read| read.as_ref().ok());
+        let matching = async {
+            if let Some(base) = base {
+                places.read_matching(worker, base).await;
+            }
+        };
+        futures_util::join!(places.read(worker), matching);
+    }))
+    .await;
+    Snapshot { instances: places.into_read(), ..snapshot }
 }
 
 /// A panic is a fault of ours, and the trouble of whoever needed the answer.

@@ -1,5 +1,6 @@
 //! What a tick is going to do, and why. Data; its `Display` is in `sentences.rs`. Pure.
 
+mod placement;
 mod sentences;
 
 use std::collections::BTreeSet;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::config::{Floor, Launch, Policy, Problem};
-use crate::definition::Tag;
+use crate::definition::{Needs, Tag};
 use crate::event::Tick;
 use crate::fargate::MicroDollars;
 use crate::snapshot::{Depth, ReadError, Redrive};
@@ -17,12 +18,16 @@ use crate::units::{
 };
 use crate::variant::{Obstacle, Variant};
 
+pub use placement::{InstanceTrouble, Lack, Pin, PlacementPlan, Trouble, Way};
+
 /// What a tick is going to do.
 #[must_use = "a plan does nothing until it is carried out"]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// One entry a worker, in the order of the configuration.
     pub workers: Vec<WorkerPlan>,
+    /// Container instances that somebody has to look at; `None` where our own scheduler was not asked.
+    pub troubles: Option<Vec<InstanceTrouble>>,
     /// The places of the workers that are launched, in the order in which they are served.
     pub order: Vec<usize>,
 }
@@ -125,6 +130,12 @@ pub enum Refusal {
     /// The task definition.
     #[error(transparent)]
     Definition(#[from] Obstacle),
+    /// Our own scheduler has no instances for it.
+    #[error(
+        "the task definition is for Fargate, and launch.placement starts tasks on container \
+         instances; register it with EC2 in requiresCompatibilities, or leave placement out"
+    )]
+    NotForEc2,
     /// The network mode needs what the configuration does not give.
     #[error(
         "the task definition's network mode is awsvpc; give \
@@ -240,6 +251,8 @@ pub struct LaunchPlan {
     pub marks: Marks,
     /// One or two sizes of tasks.
     pub groups: Vec<Group>,
+    /// Where the tasks go, where our own scheduler places them.
+    pub placement: Option<PlacementPlan>,
     /// Containers that are owed and wait for the next tick.
     pub deferred: Option<Deferred>,
     /// About what an hour of these tasks costs, on Fargate, and the Region of the price list.
@@ -263,6 +276,14 @@ pub const TICK_TAG: &str = "ecs-queue-scaler:tick";
 /// The tag that names all that the tick started for the worker, such as `7x4 + 1x2`. A repeated
 /// token with another plan is a conflict, whichever call it is.
 pub const PLAN_TAG: &str = "ecs-queue-scaler:plan";
+
+/// The tag that names the delivery of a tick, where our own scheduler places: what another delivery
+/// asks for is another request, whatever it has planned.
+pub const DELIVERY_TAG: &str = "ecs-queue-scaler:delivery";
+
+/// The tag that names the place of a call among the worker's calls of a tick, where our own scheduler
+/// places.
+pub const CALL_TAG: &str = "ecs-queue-scaler:call";
 
 /// The tag that names the worker of a task.
 pub const WORKER_TAG: &str = "ecs-queue-scaler:worker";
@@ -311,6 +332,8 @@ pub struct Group {
     pub revision: Revision,
     /// Worker containers in each.
     pub containers_per_task: Containers,
+    /// What an instance must have for one, where our own scheduler places them.
+    pub needs: Option<Needs>,
     /// The calls that start them.
     pub calls: Vec<Call>,
 }
@@ -335,15 +358,15 @@ pub enum Search {
     Open,
 }
 
-/// One `RunTask` call.
+/// One call that starts tasks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     /// Its place among the worker's calls, from zero.
     pub number: usize,
     /// One to ten. Source: ECS API, `RunTaskRequest.count`.
     pub tasks: Tasks,
-    /// One for each rung of the capacity ladder.
-    pub tokens: Vec<ClientToken>,
+    /// By which API.
+    pub way: Way,
 }
 
 /// Makes a repeated `RunTask` return the first one's tasks. Source: ECS developer guide,

@@ -2,6 +2,7 @@
 //! task definition is in any of them but the names of revisions.
 
 mod metrics;
+mod placement;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -16,10 +17,12 @@ use crate::aws::Tally;
 use crate::config::{InForce, Metrics};
 use crate::event::{Mode, Tick};
 use crate::log::VERBATIM;
-use crate::plan::Alive;
+use crate::plan::{Alive, InstanceTrouble};
 use crate::shortage::Shortage;
 use crate::snapshot::Depth;
 use crate::units::{Containers, Messages, ScalerName, TaskArn, Tasks, WorkerName};
+
+pub use placement::{InstanceReport, NeedsReport, PlacementReport, Short};
 
 /// The version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -41,6 +44,9 @@ pub struct Report {
     pub config: ConfigReport,
     /// One entry a worker.
     pub workers: Vec<WorkerReport>,
+    /// Container instances that somebody has to look at; absent where our own scheduler was not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instances: Option<Vec<InstanceReport>>,
     /// Over all workers.
     pub totals: Totals,
     /// When the tick began.
@@ -112,6 +118,9 @@ pub struct WorkerReport {
     /// Why so many, where there was something to decide.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecisionReport>,
+    /// Where the tasks had room; absent where ECS places them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placement: Option<PlacementReport>,
     /// What was started, or in a dry run would be.
     pub launched: Vec<Launched>,
     /// What ECS did not place, and why.
@@ -246,7 +255,7 @@ impl Report {
     pub fn new(
         (name, tick, config): (&ScalerName, &Tick, ConfigReport),
         mode: Mode,
-        acted: Vec<Acted>,
+        (acted, troubles): (Vec<Acted>, Option<Vec<InstanceTrouble>>),
         (wanted, measured): (Metrics, Measured),
     ) -> Self {
         let Measured { at, asked: Tally { calls, throttles }, milliseconds } = measured;
@@ -272,6 +281,7 @@ impl Report {
             dry_run: mode == Mode::DryRun,
             config,
             workers,
+            instances: troubles.map(|troubles| troubles.iter().map(InstanceReport::from).collect()),
             totals,
             at,
             wanted,
@@ -299,6 +309,12 @@ impl Report {
             tracing::info!(target: VERBATIM, line);
         }
         self.workers.iter().for_each(WorkerReport::log);
+        for InstanceReport { cluster, instance, trouble, why, .. } in
+            self.instances.iter().flatten()
+        {
+            let (cluster, instance) = (cluster.as_str(), instance.as_str());
+            tracing::warn!(cluster, instance, trouble, "{why}");
+        }
         let Totals { workers, launched_tasks, launched_containers, .. } = self.totals;
         tracing::info!(
             tick = self.tick,

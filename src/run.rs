@@ -1,5 +1,6 @@
 //! The sentence: event, config, observe, decide, act, report.
 
+mod again;
 mod polls;
 
 use std::sync::Arc;
@@ -13,11 +14,10 @@ use tokio::time::{Instant, timeout_at};
 use crate::act::{Acted, act};
 use crate::aws::{Aws, NoRegion, ReadCloud};
 use crate::config::{Config, ConfigError, Kept, Limits, Source, SourceError};
-use crate::decide::{decide, renew};
+use crate::decide::decide;
 use crate::event::{Event, EventError, Mode};
 use crate::ledger::Ledger;
-use crate::observe::{get_ready, observe, read_definitions};
-use crate::plan::{Action, Plan, WorkerPlan};
+use crate::observe::{OfTick, get_ready, observe};
 use crate::report::{ConfigReport, Measured, Report};
 use crate::units::{ScalerName, WorkerName};
 
@@ -181,14 +181,17 @@ impl Scaler {
         }
         let aws = &aws.until(no_call_after(config.limits.deadline_margin));
 
-        let of_tick = (&self.name, &event.tick, of.now);
+        let delivery = &format!("{} {}", of.request_id, of.now);
+        let of_tick = OfTick { scaler: &self.name, tick: &event.tick, delivery, now: of.now };
         let snapshot = Box::pin(observe(&aws.read, &config, &self.ledger, of_tick)).await;
         let plan = decide(&config, &snapshot);
+        let troubles = plan.troubles.clone();
         let mode = if self.mode == Mode::DryRun { Mode::DryRun } else { event.mode };
         let acted = match mode {
             Mode::Launch => {
                 let mut acted = Box::pin(act(aws, plan)).await;
-                Box::pin(act_again(aws, &config, &mut acted)).await;
+                Box::pin(again::renew_stale(aws, &config, &mut acted)).await;
+                Box::pin(again::place_displaced(aws, (&config, &snapshot), &mut acted)).await;
                 self.ledger.remember(&snapshot, &acted, Instant::now());
                 acted
             }
@@ -201,7 +204,7 @@ impl Scaler {
             milliseconds: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
         let of_tick = (&self.name, &event.tick, of_config);
-        let report = Report::new(of_tick, mode, acted, (config.metrics, measured));
+        let report = Report::new(of_tick, mode, (acted, troubles), (config.metrics, measured));
         Ok((report, config.limits))
     }
 
@@ -235,37 +238,6 @@ fn only(mut config: Config, only: &[WorkerName]) -> Result<Config, RunError> {
     config.workers.retain(|worker| only.contains(&worker.name));
     config.refused.retain(|refused| only.contains(&refused.worker));
     Ok(config)
-}
-
-/// Somebody may have replaced a task definition since it was read. The calls that ECS refused are
-/// made once again, on revisions of definitions read anew.
-async fn act_again(aws: &Aws, config: &Config, acted: &mut [Acted]) {
-    let stale: Vec<_> = config
-        .workers
-        .iter()
-        .zip(acted.iter_mut())
-        .filter_map(|(worker, acted)| Some((worker, acted.stale_plan()?, acted)))
-        .collect();
-    let names = stale.iter().map(|(worker, ..)| *worker);
-    let definitions = read_definitions(&aws.read, names).await;
-    let mut renewed = Vec::new();
-    for (worker, plan, acted) in stale {
-        let definition = definitions.get(&worker.task_definition);
-        match definition.map(|read| read.as_ref().map(|read| renew(worker, &plan, read))) {
-            Some(Ok(Some(plan))) => {
-                let action = Action::Launch(Box::new(plan));
-                renewed.push((WorkerPlan { action, ..acted.plan.clone() }, acted));
-            }
-            Some(Err(error)) => acted.settle(Some(error)),
-            Some(Ok(None)) | None => acted.settle(None),
-        }
-    }
-    let (workers, acted): (Vec<_>, Vec<_>) = renewed.into_iter().unzip();
-    let order = (0..workers.len()).collect();
-    for (acted, mut again) in acted.into_iter().zip(act(aws, Plan { workers, order }).await) {
-        again.settle(None);
-        acted.replace_stale(again);
-    }
 }
 
 /// A schedule's event that comes late would act for a time that is gone.

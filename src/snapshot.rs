@@ -4,7 +4,7 @@
 
 mod instances;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub scaler: ScalerName,
     /// Which tick this is.
     pub tick: Tick,
+    /// Which delivery of it: no other has this name.
+    pub delivery: String,
     /// When it began.
     pub now: Timestamp,
     /// Where we are, for the price list.
@@ -33,6 +35,12 @@ pub struct Snapshot {
     pub queues: BTreeMap<WorkerName, Read<Queue>>,
     /// Our tasks, for every cluster that could matter.
     pub tasks: BTreeMap<ClusterName, Read<ClusterTasks>>,
+    /// The container instances of the clusters where our own scheduler places something.
+    pub instances: BTreeMap<ClusterName, Read<Instances>>,
+    /// Since when this process sees instances without a connected agent.
+    pub disconnected: BTreeMap<InstanceArn, Timestamp>,
+    /// Instances that refused a task of a worker in the last minutes.
+    pub refusals: BTreeMap<WorkerName, BTreeSet<InstanceArn>>,
     /// The base definitions that could matter.
     pub definitions: BTreeMap<TaskDefinitionRef, Read<TaskDefinition>>,
     /// The derived families of which something is known.
@@ -41,6 +49,40 @@ pub struct Snapshot {
     pub launched: BTreeMap<ClusterName, Tasks>,
     /// What this process knows of earlier ticks.
     pub memories: BTreeMap<WorkerName, Memory>,
+}
+
+impl Snapshot {
+    /// A world of which nothing was read yet.
+    pub fn unread(
+        (scaler, tick, delivery): (ScalerName, Tick, String),
+        now: Timestamp,
+        region: Region,
+    ) -> Self {
+        Self {
+            scaler,
+            tick,
+            delivery,
+            now,
+            region,
+            queues: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            instances: BTreeMap::new(),
+            disconnected: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+            definitions: BTreeMap::new(),
+            derived: BTreeMap::new(),
+            launched: BTreeMap::new(),
+            memories: BTreeMap::new(),
+        }
+    }
+
+    /// Adds tasks that were started since it was read.
+    pub fn add_started(&mut self, cluster: Option<&ClusterName>, tasks: Vec<Task>) {
+        let read = cluster.and_then(|cluster| self.tasks.get_mut(cluster));
+        if let Some(Ok(read)) = read {
+            read.alive.extend(tasks);
+        }
+    }
 }
 
 /// The newest ACTIVE revision of a derived family.

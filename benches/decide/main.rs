@@ -53,19 +53,15 @@ fn snapshot(workers: u32) -> Snapshot {
     let queue = Queue { depth, redrive: Redrive::Bounded };
     let tasks = ClusterTasks { alive: (0..workers).map(task).collect(), ..ClusterTasks::default() };
     let definition = |index| TaskDefinition::parse(&document(&name(index)), &json!([])).unwrap();
+    let scaler = ScalerName::parse("ecs-queue-scaler").unwrap();
+    let named = (scaler, Tick::Scheduled(now), "request".to_owned());
     Snapshot {
-        scaler: ScalerName::parse("ecs-queue-scaler").unwrap(),
-        tick: Tick::Scheduled(now),
-        now,
-        region: Region::from("eu-central-1"),
         queues: (0..workers).map(|index| (WorkerName(name(index)), Ok(queue))).collect(),
         tasks: [(ClusterName("jobs".to_owned()), Ok(tasks))].into(),
         definitions: (0..workers)
             .map(|index| (TaskDefinitionRef(name(index)), Ok(definition(index))))
             .collect(),
-        derived: [].into(),
-        launched: [].into(),
-        memories: [].into(),
+        ..Snapshot::unread(named, now, Region::from("eu-central-1"))
     }
 }
 
@@ -84,6 +80,7 @@ fn task(index: u32) -> Task {
         created: Some(began),
         started: Some(began),
         tick: None,
+        instance: None,
     }
 }
 

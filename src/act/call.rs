@@ -1,14 +1,14 @@
-//! One planned call, down the capacity ladder.
+//! One planned call: down the capacity ladder where ECS places, on named instances where we do.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use crate::aws::{Aws, RunTaskError, RunTasks, Started, StartedTask, TaskFailure};
+use crate::aws::{Aws, RunTaskError, RunTasks, StartTasks, Started, StartedTask, TaskFailure};
 use crate::config::Rung;
-use crate::plan::{Call, LaunchPlan};
+use crate::plan::{Call, ClientToken, LaunchPlan, Pin, Way};
 use crate::shortage::Shortage;
 use crate::snapshot::{CallError, Trouble};
-use crate::units::{ClusterName, RevisionArn, TaskArn, Tasks};
+use crate::units::{ClusterName, InstanceArn, RevisionArn, TaskArn, Tasks};
 
 /// Capacity that met a quota of the account in this tick: asking again would only meet it again.
 #[derive(Default)]
@@ -32,6 +32,8 @@ pub(super) enum Rest {
     All,
     /// There was no room for one task of this size.
     OtherSizes,
+    /// The instance that was to take the tick's first task refused it: the tick is not taken yet.
+    Elsewhere,
     /// Its revision was refused.
     Stale(CallError),
     /// Another delivery of the tick is in charge, or may become so.
@@ -45,6 +47,10 @@ pub struct Called {
     pub(super) adopted: Vec<TaskArn>,
     pub(super) failures: Vec<TaskFailure>,
     pub(super) missing: Tasks,
+    /// Of these, the ones that the named instances refused: another may take them.
+    pub(super) displaced: Tasks,
+    /// The instances that refused some.
+    pub(super) refused_by: BTreeSet<InstanceArn>,
     pub(super) unanswered: Tasks,
     /// Another delivery of the tick has made this call with another plan, or could: it was not
     /// made here.
@@ -67,27 +73,27 @@ enum Next {
 }
 
 impl Launch<'_> {
-    /// Runs a call's tasks; what a rung does not place is tried on the next, with that rung's token.
+    /// Starts a call's tasks.
     pub(super) async fn run(&self, call: &Call) -> Called {
-        let Self { cloud, plan, revision, exhausted } = *self;
+        match &call.way {
+            Way::Run(tokens) => self.run_down(call, tokens).await,
+            Way::Pin(token, pin) => self.run_pinned(call, (token, pin)).await,
+            Way::Start(on) => self.start(call, on).await,
+        }
+    }
+
+    /// What a rung does not place is tried on the next, with that rung's token.
+    async fn run_down(&self, call: &Call, tokens: &[ClientToken]) -> Called {
+        let Self { cloud, plan, exhausted, .. } = *self;
         let mut called = Called { missing: call.tasks, ..Called::default() };
-        for (rung, token) in plan.launch.rungs.iter().zip(&call.tokens) {
+        for (rung, token) in plan.launch.rungs.iter().zip(tokens) {
             called.leave_rung();
             // The first call asks all the same: whose token it is, has the tick.
             if call.number != 0 && exhausted.has(&plan.cluster, rung) {
                 called.not_asked();
                 continue;
             }
-            let run = RunTasks {
-                cluster: &plan.cluster,
-                revision,
-                count: called.missing,
-                token,
-                marks: &plan.marks,
-                launch: &plan.launch,
-                network_mode: plan.network_mode,
-                rung,
-            };
+            let run = RunTasks { count: called.missing, ..self.request((token, rung)) };
             let answer = cloud.write.run_tasks(run).await;
             if is_quota(&answer) {
                 exhausted.add(&plan.cluster, rung);
@@ -100,6 +106,49 @@ impl Launch<'_> {
         if !called.tasks.is_empty() && called.error.as_ref().is_some_and(may_be_stale) {
             called.leave_rung();
         }
+        called
+    }
+
+    fn request<'b>(&'b self, (token, rung): (&'b ClientToken, &'b Rung)) -> RunTasks<'b> {
+        let Self { plan, revision, .. } = *self;
+        RunTasks {
+            cluster: &plan.cluster,
+            revision,
+            count: Tasks(1),
+            token,
+            marks: &plan.marks,
+            launch: &plan.launch,
+            network_mode: plan.network_mode,
+            rung,
+            pin: None,
+        }
+    }
+
+    async fn run_pinned(&self, call: &Call, (token, pin): (&ClientToken, &Pin)) -> Called {
+        let mut called = Called { missing: call.tasks, ..Called::default() };
+        if let Some(rung) = self.plan.launch.rungs.first() {
+            let run = RunTasks { pin: Some((pin, call.number)), ..self.request((token, rung)) };
+            let _ = called.add(self.cloud.write.run_tasks(run).await);
+        }
+        called.displace(std::slice::from_ref(&pin.arn));
+        called
+    }
+
+    async fn start(&self, call: &Call, on: &[InstanceArn]) -> Called {
+        let Self { cloud, plan, revision, .. } = *self;
+        let mut called = Called { missing: call.tasks, ..Called::default() };
+        let start = StartTasks {
+            cluster: &plan.cluster,
+            on,
+            revision,
+            marks: &plan.marks,
+            number: call.number,
+            launch: &plan.launch,
+            network_mode: plan.network_mode,
+        };
+        let answer = cloud.write.start_tasks(start).await.map_err(RunTaskError::Call);
+        let _ = called.add(answer);
+        called.displace(on);
         called
     }
 }
@@ -139,6 +188,8 @@ impl Called {
             Rest::Stale(error.clone())
         } else if self.out_of_charge || self.error.is_some() {
             Rest::None
+        } else if self.displaced != Tasks::ZERO {
+            Rest::Elsewhere
         } else if self.tasks.is_empty() {
             Rest::OtherSizes
         } else {
@@ -178,11 +229,25 @@ impl Called {
         }
     }
 
+    /// What named instances did not take may go to others, where ECS says that it started nothing.
+    fn displace(&mut self, asked: &[InstanceArn]) {
+        if self.error.is_some() || self.out_of_charge {
+            return;
+        }
+        self.displaced = self.missing;
+        let took: BTreeSet<_> =
+            self.tasks.iter().filter_map(|task| task.instance.as_ref()).collect();
+        let named = self.failures.iter().filter_map(|failure| failure.instance.as_ref());
+        let silent = asked.iter().filter(|arn| !took.contains(arn));
+        let refused: BTreeSet<_> = named.chain(silent).cloned().collect();
+        self.refused_by = if self.missing == Tasks::ZERO { BTreeSet::new() } else { refused };
+    }
+
     /// What a rung was refused for is told beside what others could not place.
     fn leave_rung(&mut self) {
         if let Some(CallError { code, message, .. }) = self.error.take() {
             let reason = code.unwrap_or_else(|| "refused".to_owned());
-            self.not_placed(&TaskFailure { reason, detail: Some(message) });
+            self.not_placed(&TaskFailure { reason, detail: Some(message), instance: None });
         }
     }
 
@@ -190,6 +255,7 @@ impl Called {
         let failure = TaskFailure {
             reason: "quota".to_owned(),
             detail: Some("not asked: an earlier call of this tick met it".to_owned()),
+            instance: None,
         };
         self.not_placed(&failure);
     }

@@ -2,10 +2,11 @@
 
 use aws_sdk_ecs::operation::run_task;
 use aws_sdk_ecs::operation::run_task::builders::RunTaskFluentBuilder;
+use aws_sdk_ecs::operation::start_task::builders::StartTaskFluentBuilder;
 use aws_sdk_ecs::types::{
-    AssignPublicIp, AwsVpcConfiguration, CapacityProviderStrategyItem, LaunchType,
-    NetworkConfiguration, PlacementConstraint, PlacementStrategy, PropagateTags, Tag as EcsTag,
-    Task as EcsTask, TaskDefinitionField,
+    AssignPublicIp, AwsVpcConfiguration, CapacityProviderStrategyItem, Failure as EcsFailure,
+    LaunchType, NetworkConfiguration, PlacementConstraint, PlacementStrategy, PropagateTags,
+    Tag as EcsTag, Task as EcsTask, TaskDefinitionField,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -16,7 +17,7 @@ use super::tasks::timestamp;
 use super::wire::{AnswerBody, RequestBody};
 use crate::config::{self, AwsVpc, Launch, PublicIp, Rung};
 use crate::definition::{TaskDefinition, redacted};
-use crate::plan::{ClientToken, Marks, NetworkMode};
+use crate::plan::{CALL_TAG, ClientToken, Marks, NetworkMode, Pin};
 use crate::snapshot::{CallError, Read, ReadError, Trouble};
 use crate::units::{
     ClusterName, Family, InstanceArn, RevisionArn, TaskArn, TaskDefinitionRef, Tasks,
@@ -111,6 +112,28 @@ pub struct RunTasks<'a> {
     pub network_mode: NetworkMode,
     /// On which capacity.
     pub rung: &'a Rung,
+    /// The only instance it may place on, and the call's place among the worker's, where our own
+    /// scheduler places.
+    pub pin: Option<(&'a Pin, usize)>,
+}
+
+/// One `StartTask` call.
+#[derive(Clone, Copy, Debug)]
+pub struct StartTasks<'a> {
+    /// Where.
+    pub cluster: &'a ClusterName,
+    /// One task on each, at most ten.
+    pub on: &'a [InstanceArn],
+    /// An exact revision.
+    pub revision: &'a RevisionArn,
+    /// `startedBy`, `group` and tags.
+    pub marks: &'a Marks,
+    /// The call's place among the worker's.
+    pub number: usize,
+    /// The operator's own settings.
+    pub launch: &'a Launch,
+    /// Whether the network settings go with it.
+    pub network_mode: NetworkMode,
 }
 
 /// What a `RunTask` call placed and what it did not. Both may hold something.
@@ -141,6 +164,9 @@ pub struct TaskFailure {
     /// More of it, where ECS tells more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// Which instance it is about, where one was asked for.
+    #[serde(skip)]
+    pub instance: Option<InstanceArn>,
 }
 
 /// A `RunTask` call that started nothing now.
@@ -222,25 +248,43 @@ impl WriteCloud {
         let send = async || call.clone().send().await;
         let answer = self.pace.call_in_turns(about, rates, send).await;
         let answer = answer.map_err(|error| refused(about, error))?;
-        let reason = |text: Option<&str>| text.unwrap_or("no reason given").to_owned();
-        let started = |task: &EcsTask| {
-            let created = task.created_at().and_then(timestamp);
-            let instance = task.container_instance_arn().map(InstanceArn::from);
-            task.task_arn().map(|arn| StartedTask { arn: TaskArn::from(arn), created, instance })
-        };
-        Ok(Started {
-            tasks: answer.tasks().iter().filter_map(started).collect(),
-            failures: answer
-                .failures()
-                .iter()
-                .map(|failure| TaskFailure {
-                    reason: reason(failure.reason()),
-                    detail: failure.detail().map(str::to_owned),
-                })
-                .collect(),
-        })
+        Ok(started(answer.tasks(), answer.failures()))
+    }
+
+    /// Starts one task on each of some instances. The API has no token, so that a call is made once:
+    /// again only where ECS says that nothing was done.
+    ///
+    /// # Errors
+    /// When ECS refuses the call as a whole; what it placed in part is no error.
+    pub async fn start_tasks(&self, start: StartTasks<'_>) -> Result<Started, CallError> {
+        let subject = start.revision.family_and_revision();
+        let about = About { operation: "StartTask", subject, rate: Rate::ClusterChange };
+        let call = start_request(&self.ecs, start);
+        let answer = self.pace.call(about, async || call.clone().send().await).await;
+        let answer = answer.map_err(|error| error.told(about))?;
+        Ok(started(answer.tasks(), answer.failures()))
     }
 }
+
+fn started(tasks: &[EcsTask], failures: &[EcsFailure]) -> Started {
+    let task = |task: &EcsTask| {
+        let created = task.created_at().and_then(timestamp);
+        let instance = task.container_instance_arn().map(InstanceArn::from);
+        task.task_arn().map(|arn| StartedTask { arn: TaskArn::from(arn), created, instance })
+    };
+    let failure = |failure: &EcsFailure| TaskFailure {
+        reason: failure.reason().unwrap_or("no reason given").to_owned(),
+        detail: failure.detail().map(str::to_owned),
+        instance: failure.arn().filter(|arn| arn.contains(INSTANCE)).map(InstanceArn::from),
+    };
+    Started {
+        tasks: tasks.iter().filter_map(task).collect(),
+        failures: failures.iter().map(failure).collect(),
+    }
+}
+
+/// In the ARN of every container instance. Source: ECS developer guide, "Amazon Resource Names".
+const INSTANCE: &str = ":container-instance/";
 
 fn refused(about: About<'_>, error: GaveUp<run_task::RunTaskError>) -> RunTaskError {
     if let SdkOrTime::Sdk(error) = &error.last
@@ -259,6 +303,7 @@ fn request(ecs: &aws_sdk_ecs::Client, run: RunTasks<'_>) -> RunTaskFluentBuilder
         network,
         placement_constraints,
         placement_strategy,
+        placement: _,
         enable_ecs_managed_tags,
         enable_execute_command,
         propagate_tags,
@@ -266,7 +311,11 @@ fn request(ecs: &aws_sdk_ecs::Client, run: RunTasks<'_>) -> RunTaskFluentBuilder
     let network = network.as_ref().filter(|_| run.network_mode == NetworkMode::AwsVpc);
     let platform_version =
         platform_version.clone().filter(|_| run.rung.is_fargate() != Some(false));
-    let tags = run.marks.tags.iter().map(|t| EcsTag::builder().key(&t.key).value(&t.value).build());
+    // What the operator asks for was looked at when the instance was chosen.
+    let constraints = match run.pin {
+        Some((pin, _)) => Some(vec![pinned(pin)]),
+        None => some(placement_constraints.iter().map(constraint)),
+    };
     let request = ecs
         .run_task()
         .cluster(run.cluster.as_str())
@@ -275,19 +324,14 @@ fn request(ecs: &aws_sdk_ecs::Client, run: RunTasks<'_>) -> RunTaskFluentBuilder
         .client_token(run.token.as_str())
         .started_by(run.marks.scaler.as_str())
         .group(&run.marks.group)
-        .set_tags(Some(tags.collect()))
+        .set_tags(Some(tags(run.marks, run.pin.map(|(_, number)| number))))
         .set_platform_version(platform_version)
         .set_network_configuration(network.and_then(network_configuration))
-        .set_placement_constraints(some(placement_constraints.iter().map(constraint)))
+        .set_placement_constraints(constraints)
         .set_placement_strategy(some(placement_strategy.iter().map(strategy)))
         .enable_ecs_managed_tags(*enable_ecs_managed_tags)
-        .enable_execute_command(*enable_execute_command);
-    let request = match propagate_tags {
-        config::PropagateTags::No => request,
-        config::PropagateTags::TaskDefinition => {
-            request.propagate_tags(PropagateTags::TaskDefinition)
-        }
-    };
+        .enable_execute_command(*enable_execute_command)
+        .set_propagate_tags(propagated(*propagate_tags));
     match run.rung {
         Rung::ClusterDefault => request,
         Rung::LaunchType(name) => request.launch_type(LaunchType::from(name.as_str())),
@@ -296,6 +340,41 @@ fn request(ecs: &aws_sdk_ecs::Client, run: RunTasks<'_>) -> RunTaskFluentBuilder
             request.set_capacity_provider_strategy(item.build().ok().map(|item| vec![item]))
         }
     }
+}
+
+fn start_request(ecs: &aws_sdk_ecs::Client, start: StartTasks<'_>) -> StartTaskFluentBuilder {
+    let launch = start.launch;
+    let network = launch.network.as_ref().filter(|_| start.network_mode == NetworkMode::AwsVpc);
+    ecs.start_task()
+        .cluster(start.cluster.as_str())
+        .set_container_instances(Some(start.on.iter().map(ToString::to_string).collect()))
+        .task_definition(start.revision.as_str())
+        .started_by(start.marks.scaler.as_str())
+        .group(&start.marks.group)
+        .set_tags(Some(tags(start.marks, Some(start.number))))
+        .set_network_configuration(network.and_then(network_configuration))
+        .enable_ecs_managed_tags(launch.enable_ecs_managed_tags)
+        .enable_execute_command(launch.enable_execute_command)
+        .set_propagate_tags(propagated(launch.propagate_tags))
+}
+
+fn tags(marks: &Marks, call: Option<usize>) -> Vec<EcsTag> {
+    let call = call.map(|call| EcsTag::builder().key(CALL_TAG).value(call.to_string()).build());
+    let marks = marks.tags.iter().map(|t| EcsTag::builder().key(&t.key).value(&t.value).build());
+    marks.chain(call).collect()
+}
+
+fn propagated(tags: config::PropagateTags) -> Option<PropagateTags> {
+    match tags {
+        config::PropagateTags::No => None,
+        config::PropagateTags::TaskDefinition => Some(PropagateTags::TaskDefinition),
+    }
+}
+
+/// Source: ECS developer guide, "Create expressions to define container instances", `ec2InstanceId`.
+fn pinned(pin: &Pin) -> PlacementConstraint {
+    let expression = format!("ec2InstanceId == '{}'", pin.ec2);
+    PlacementConstraint::builder().r#type("memberOf".into()).expression(expression).build()
 }
 
 /// A list that is not sent when it is empty.

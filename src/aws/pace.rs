@@ -17,6 +17,9 @@ use crate::snapshot::{CallError, Trouble};
 /// One call and two repetitions.
 const ATTEMPTS: u32 = 3;
 
+/// Calls that have no token which would make the second the same as the first.
+const WITHOUT_TOKEN: [&str; 2] = ["RegisterTaskDefinition", "StartTask"];
+
 /// The first repetition waits for a random part of this, the second for one of its double.
 const BACKOFF: Duration = Duration::from_millis(400);
 
@@ -217,8 +220,7 @@ impl Pace {
             unanswered |= trouble == Trouble::Unanswered;
             let passes = match trouble {
                 Trouble::Later => true,
-                // There is no token that would make a second registration the same as the first.
-                Trouble::Unanswered => about.operation != "RegisterTaskDefinition",
+                Trouble::Unanswered => !WITHOUT_TOKEN.contains(&about.operation),
                 Trouble::Refused | Trouble::OutOfTime => false,
             };
             if !passes || attempt == ATTEMPTS {

@@ -3,6 +3,7 @@
 mod conflicts;
 mod launch;
 mod minimum;
+mod placement;
 mod scaling;
 
 use std::collections::BTreeSet;

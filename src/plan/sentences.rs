@@ -104,6 +104,9 @@ impl fmt::Display for LaunchPlan {
         if let Some(deferred) = &self.deferred {
             write!(f, "; {deferred}")?;
         }
+        if let Some(placement) = self.placement.as_ref().filter(|placed| placed.is_short()) {
+            write!(f, "; {placement}")?;
+        }
         match self.hourly_price {
             Some((price, region)) => {
                 write!(f, "; about {price} an hour (Fargate On-Demand, {region})")

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::placement::{LOST, NO_DAEMON};
 use super::{Launched, Outcome, Report, WorkerReport};
 use crate::config::Metrics;
 use crate::shortage::Shortage;
@@ -76,10 +77,21 @@ impl Report {
             ("Throttles", totals.throttles),
             ("ApiCalls", totals.api_calls),
         ];
+        let counts = counts.into_iter().chain(self.of_instances());
         let counts = counts.map(|(name, count)| (name.to_owned(), Unit::Count, count));
         let duration = ("TickDuration".to_owned(), Unit::Milliseconds, totals.milliseconds);
         let age = ("ConfigAge".to_owned(), Unit::Seconds, self.config.age_seconds);
-        counts.into_iter().chain([duration, age]).collect()
+        counts.chain([duration, age]).collect()
+    }
+
+    /// Only where our own scheduler was asked.
+    fn of_instances(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let troubles = self.instances.as_ref().into_iter();
+        troubles.flat_map(|troubles| {
+            let with = |word| troubles.iter().filter(|t| t.trouble == word).count();
+            [("InstancesLost", LOST), ("InstancesWithoutDaemon", NO_DAEMON)]
+                .map(|(name, word)| (name, counted(with(word))))
+        })
     }
 }
 
@@ -98,6 +110,7 @@ impl WorkerReport {
     fn metrics(&self) -> Vec<(String, Unit, u64)> {
         let Self { depth, alive, .. } = self;
         let tasks_were_read = |bool| alive.map(|_| u64::from(bool));
+        let without_room = self.placement.as_ref().map(|placed| placed.asked.minus(placed.fit));
         let target = self.decision.as_ref().map(|decision| decision.containers);
         let started = |launched: &Launched| Tasks::counted(launched.tasks.len());
         let tasks: Tasks = self.launched.iter().map(started).sum();
@@ -114,6 +127,7 @@ impl WorkerReport {
             ("ContainersLaunched", Some(containers.0.into())),
             ("ContainersDeferred", Some(self.deferred.0.into())),
             ("TasksLaunched", Some(tasks.0.into())),
+            ("TasksWithoutRoom", without_room.map(|tasks| tasks.0.into())),
             ("TasksStuck", alive.map(|_| counted(self.stuck.len()))),
             ("BreakerOpen", tasks_were_read(self.breaker.is_some())),
             ("AtCap", self.at_cap.map(u64::from)),

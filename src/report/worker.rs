@@ -1,9 +1,9 @@
 //! What happened to one worker.
 
-use super::{Counts, DecisionReport, Failed, Launched, Outcome, WorkerReport};
+use super::{Counts, DecisionReport, Failed, Launched, Outcome, PlacementReport, WorkerReport};
 use crate::act::{Acted, GroupOutcome};
 use crate::event::Mode;
-use crate::plan::{Action, Decision, Health, Idle, LaunchPlan, Target, WorkerPlan};
+use crate::plan::{Action, Decision, Health, Idle, LaunchPlan, PlacementPlan, Target, WorkerPlan};
 use crate::shortage::Shortage;
 use crate::snapshot::{ReadError, Redrive};
 use crate::units::{Containers, RevisionArn, Tasks};
@@ -19,6 +19,7 @@ pub(super) fn report(acted: Acted, mode: Mode) -> WorkerReport {
         depth,
         alive,
         decision: None,
+        placement: None,
         launched: Vec::new(),
         failures: Vec::new(),
         deferred: Containers::ZERO,
@@ -49,9 +50,10 @@ pub(super) fn report(acted: Acted, mode: Mode) -> WorkerReport {
             report.decision = Some(report_decision(&plan.decision, plan.to_string()));
             report.at_cap = Some(plan.decision.at_cap() || plan.deferred.is_some());
             report.deferred = plan.deferred.as_ref().map(|d| d.containers).unwrap_or_default();
+            report_placement(&mut report, plan.placement.as_ref());
             match mode {
                 Mode::DryRun => report_planned(&mut report, &plan),
-                Mode::Launch => report_launched(&mut report, groups),
+                Mode::Launch => report_launched(&mut report, &plan, groups),
             }
         }
     }
@@ -109,8 +111,24 @@ fn report_planned(report: &mut WorkerReport, plan: &LaunchPlan) {
         .collect();
 }
 
-fn report_launched(report: &mut WorkerReport, groups: Vec<GroupOutcome>) {
-    let missing: Tasks = groups.iter().map(|group| group.missing).sum();
+/// What has no room is told as what ECS does not place.
+fn report_placement(report: &mut WorkerReport, placement: Option<&PlacementPlan>) {
+    let Some(placement) = placement else { return };
+    report.placement = Some(PlacementReport::from(placement));
+    if placement.is_short() {
+        report.deferred = report.deferred.plus(placement.left);
+        report.failures.push(Failed {
+            shortage: Shortage::NoRoom,
+            reason: "no instance has room".to_owned(),
+            detail: Some(placement.to_string()),
+            tasks: placement.without_room,
+        });
+    }
+}
+
+fn report_launched(report: &mut WorkerReport, plan: &LaunchPlan, groups: Vec<GroupOutcome>) {
+    let without_room = plan.placement.as_ref().map(|placement| placement.without_room);
+    let missing = groups.iter().map(|group| group.missing).chain(without_room).sum();
     let there = groups.iter().any(|group| !(group.started.is_empty() && group.adopted.is_empty()));
     report.outcome = match (missing, there) {
         (Tasks::ZERO, false) => Outcome::Deferred,
@@ -134,8 +152,9 @@ fn report_launched(report: &mut WorkerReport, groups: Vec<GroupOutcome>) {
         report.launched.extend(launched(group));
     }
     if report.outcome == Outcome::Failed && report.errors.is_empty() {
+        let who = if plan.placement.is_some() { "the scheduler" } else { "ECS" };
         let reasons: Vec<_> = report.failures.iter().map(ToString::to_string).collect();
-        report.errors.push(format!("ECS placed no task: {}", reasons.join("; ")));
+        report.errors.push(format!("{who} placed no task: {}", reasons.join("; ")));
     }
 }
 

@@ -7,7 +7,7 @@ use ecs_queue_scaler::decide::decide;
 use ecs_queue_scaler::definition::TaskDefinition;
 use ecs_queue_scaler::event::Tick;
 use ecs_queue_scaler::fargate::{OperatingSystem, TaskSize};
-use ecs_queue_scaler::plan::{Action, Group, LaunchPlan, Plan, Revision};
+use ecs_queue_scaler::plan::{Action, Group, LaunchPlan, Plan, Revision, Way};
 use ecs_queue_scaler::snapshot::{
     ClusterTasks, ContainerStatus, Depth, Queue, ReadError, Snapshot, Task,
 };
@@ -116,14 +116,9 @@ prop_compose! {
             let numbered = alive.iter().enumerate();
             numbered.map(|(i, n)| task(worker, (i, *n), ContainerStatus::Running)).collect::<Vec<_>>()
         });
+        let (tick, delivery) = (Tick::Request("tick".to_owned()), "request".to_owned());
+        let named = (ScalerName::parse("scaler").unwrap(), tick, delivery);
         Snapshot {
-            scaler: ScalerName::parse("scaler").unwrap(),
-            tick: Tick::Request("tick".to_owned()),
-            region: Region::from("us-east-1"),
-            now: Timestamp::UNIX_EPOCH,
-            derived: BTreeMap::new(),
-            launched: BTreeMap::new(),
-            memories: BTreeMap::new(),
             queues: ["one", "two"]
                 .into_iter()
                 .map(|w| (WorkerName::from(w), Ok(Queue { depth, ..Queue::default() })))
@@ -133,6 +128,7 @@ prop_compose! {
                 Ok(ClusterTasks { alive: tasks.collect(), ..ClusterTasks::default() }),
             )]),
             definitions: BTreeMap::from([(TaskDefinitionRef::from("a"), Ok(definition()))]),
+            ..Snapshot::unread(named, Timestamp::UNIX_EPOCH, Region::from("us-east-1"))
         }
     }
 }
@@ -151,7 +147,12 @@ fn launches(plan: &Plan) -> Vec<&LaunchPlan> {
 
 fn tokens(plan: &Plan) -> Vec<String> {
     let calls = launches(plan).into_iter().flat_map(|launch| &launch.groups).flat_map(|g| &g.calls);
-    calls.flat_map(|call| call.tokens.iter().map(|token| token.as_str().to_owned())).collect()
+    let tokens = calls.flat_map(|call| match &call.way {
+        Way::Run(tokens) => tokens.clone(),
+        Way::Pin(token, _) => vec![token.clone()],
+        Way::Start(_) => Vec::new(),
+    });
+    tokens.map(|token| token.as_str().to_owned()).collect()
 }
 
 /// The world after a plan was carried out, before any message was taken.

@@ -4,8 +4,11 @@ use serde_json::Value;
 
 use super::super::reader::{Fields, boolean, one_of, text};
 use super::super::{
-    AwsVpc, Launch, PlacementConstraint, PlacementStrategy, PropagateTags, PublicIp, Rung,
+    AwsVpc, Launch, Placement, PlacementConstraint, PlacementStrategy, PropagateTags, PublicIp,
+    Rung,
 };
+use super::placement::read_placement;
+use crate::units::Expression;
 
 /// `launch` and `capacity` as far as one level of the file gives them.
 #[derive(Clone, Default)]
@@ -16,6 +19,7 @@ pub(super) struct LaunchPart {
     network: Option<AwsVpc>,
     constraints: Option<Vec<PlacementConstraint>>,
     strategy: Option<Vec<PlacementStrategy>>,
+    placement: Option<Placement>,
     managed_tags: Option<bool>,
     execute_command: Option<bool>,
     propagate_tags: Option<PropagateTags>,
@@ -40,6 +44,7 @@ impl LaunchPart {
             network: read_network(&mut fields),
             constraints: read_constraints(&mut fields),
             strategy: read_strategy(&mut fields),
+            placement: read_placement(&mut fields),
             managed_tags: fields.optional("enableECSManagedTags", boolean),
             execute_command: fields.optional("enableExecuteCommand", boolean),
             propagate_tags: fields.optional("propagateTags", sources),
@@ -60,6 +65,8 @@ impl LaunchPart {
     pub(super) fn over(self, above: &Self) -> Self {
         let above = above.clone();
         let chosen_here = self.launch_type.is_some() || self.capacity.is_some();
+        // What is said once for all that run on EC2 is nothing to those that do not.
+        let elsewhere = chosen_here && self.launch_type != Some("EC2");
         Self {
             launch_type: self.launch_type.or(above.launch_type.filter(|_| !chosen_here)),
             capacity: self.capacity.or(above.capacity.filter(|_| !chosen_here)),
@@ -67,6 +74,7 @@ impl LaunchPart {
             network: self.network.or(above.network),
             constraints: self.constraints.or(above.constraints),
             strategy: self.strategy.or(above.strategy),
+            placement: self.placement.or(above.placement.filter(|_| !elsewhere)),
             managed_tags: self.managed_tags.or(above.managed_tags),
             execute_command: self.execute_command.or(above.execute_command),
             propagate_tags: self.propagate_tags.or(above.propagate_tags),
@@ -86,6 +94,7 @@ impl LaunchPart {
             network: self.network,
             placement_constraints: self.constraints.unwrap_or_default(),
             placement_strategy: self.strategy.unwrap_or_default(),
+            placement: self.placement,
             enable_ecs_managed_tags: self.managed_tags.unwrap_or_default(),
             enable_execute_command: self.execute_command.unwrap_or_default(),
             propagate_tags: self.propagate_tags.unwrap_or_default(),
@@ -101,8 +110,36 @@ impl LaunchPart {
 }
 
 impl Launch {
-    /// What `RunTask` would refuse.
-    fn refusal(&self) -> Option<&'static str> {
+    /// What `RunTask` would refuse, or our own scheduler cannot do.
+    fn refusal(&self) -> Option<String> {
+        self.refused_by_run_task().map(str::to_owned).or_else(|| self.refused_by_placement())
+    }
+
+    fn refused_by_placement(&self) -> Option<String> {
+        self.placement.as_ref()?;
+        if self.rungs != [Rung::LaunchType("EC2".to_owned())] {
+            return Some(
+                "placement is for launchType: EC2; Fargate has no instances, and on a capacity \
+                 provider RunTask places"
+                    .to_owned(),
+            );
+        }
+        if !self.placement_strategy.is_empty() {
+            return Some("placement and placementStrategy exclude each other".to_owned());
+        }
+        let expressions = self.placement_constraints.iter().map(|c| (c, c.expression.as_deref()));
+        expressions.into_iter().find_map(|(constraint, expression)| match expression {
+            Some(text) => Expression::from(text)
+                .flaw()
+                .map(|flaw| format!("placementConstraints: `{text}` cannot be read: {flaw}")),
+            None if constraint.kind == "memberOf" => {
+                Some("placementConstraints: memberOf needs an expression".to_owned())
+            }
+            None => None,
+        })
+    }
+
+    fn refused_by_run_task(&self) -> Option<&'static str> {
         let fargate = self.rungs.iter().any(|rung| rung.is_fargate() == Some(true));
         let placed = !(self.placement_constraints.is_empty() && self.placement_strategy.is_empty());
         if fargate && self.network.is_none() {

@@ -2,7 +2,7 @@ use proptest::prelude::{prop, prop_assert, prop_assert_eq, proptest};
 
 use super::*;
 use crate::config::{Floor, Policy};
-use crate::plan::{Alive, Call, Decision, LaunchPlan, Marks, NetworkMode, Revision, Target};
+use crate::plan::{Alive, Call, Decision, LaunchPlan, Marks, NetworkMode, Revision, Target, Way};
 use crate::units::{ClusterName, Containers, Messages, RevisionArn, ScalerName};
 
 /// A worker that is owed so many tasks for so many messages.
@@ -25,7 +25,8 @@ fn owed(name: usize, tasks: u32, messages: u64) -> WorkerPlan {
     let group = Group {
         revision: Revision::Registered(RevisionArn::from("a:1")),
         containers_per_task: Containers(1),
-        calls: vec![Call { number: 0, tasks: Tasks(tasks), tokens: Vec::new() }],
+        needs: None,
+        calls: vec![Call { number: 0, tasks: Tasks(tasks), way: Way::Run(Vec::new()) }],
     };
     let marks =
         Marks { scaler: ScalerName::parse("s").unwrap(), group: String::new(), tags: Vec::new() };
@@ -36,6 +37,7 @@ fn owed(name: usize, tasks: u32, messages: u64) -> WorkerPlan {
         network_mode: NetworkMode::Other,
         marks,
         groups: vec![group],
+        placement: None,
         deferred: None,
         hourly_price: None,
         known: std::collections::BTreeSet::new(),

@@ -1,0 +1,186 @@
+//! One task after the other to the best instance that takes it. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::{By, Counted, Rule};
+use crate::definition::{Attribute, Needs};
+use crate::plan::Lack;
+use crate::snapshot::{Instance, Instances, Resources, Task};
+use crate::units::{Gpus, InstanceArn, Tasks, WorkerName};
+
+/// Tasks of one size of a worker.
+#[derive(Clone, Copy)]
+pub(super) struct Fit<'a> {
+    pub(super) worker: &'a WorkerName,
+    pub(super) rule: Rule,
+    pub(super) needs: &'a Needs,
+    /// The instances that can take no task of the worker, whatever its size, and why.
+    pub(super) barred: &'a BTreeMap<usize, Lack>,
+    /// Who refused a task of the worker lately: the last choice.
+    pub(super) refusals: &'a BTreeSet<InstanceArn>,
+    /// Whether each task goes to an instance of its own.
+    pub(super) distinct: bool,
+    /// Whether an expression of the worker is over tasks.
+    pub(super) volatile: bool,
+}
+
+impl Fit<'_> {
+    /// What keeps an instance from another task of this size, of what does not change in a tick.
+    fn bars(&self, (index, room): (usize, &Room<'_>)) -> Option<Lack> {
+        let missing = |Attribute { name, value }: &&Attribute| {
+            let found = room.instance.attributes.get(name);
+            found.is_none_or(|found| value.is_some() && found != value)
+        };
+        let missing = || self.needs.attributes.iter().find(missing);
+        let barred = self.barred.get(&index).cloned();
+        barred.or_else(|| missing().map(|attribute| Lack::Attribute(attribute.name.clone())))
+    }
+
+    /// What keeps an instance from another task of this size, of what tasks take.
+    fn lacks(&self, room: &Room<'_>) -> Option<Lack> {
+        let (needs, left) = (self.needs, &room.left);
+        let own = room.own(self.worker);
+        if self.distinct && own != Tasks::ZERO {
+            Some(Lack::DistinctInstance)
+        } else if left.cpu < needs.cpu {
+            Some(Lack::Cpu)
+        } else if left.memory < needs.memory {
+            Some(Lack::Memory)
+        } else if left.gpus < needs.gpus {
+            Some(Lack::Gpus)
+        } else if !(needs.tcp.is_disjoint(&left.tcp_taken)
+            && needs.udp.is_disjoint(&left.udp_taken))
+        {
+            Some(Lack::Ports)
+        } else {
+            None
+        }
+    }
+
+    /// The lower it is, the earlier an instance is taken. Who refused a task lately comes last.
+    fn rank(&self, room: &Room<'_>) -> (bool, u32, u32) {
+        let refused = self.refusals.contains(&room.instance.arn);
+        let (all, own) = (room.tasks.0, room.own(self.worker).0);
+        let (cpu, memory) = (room.left.cpu.0, room.left.memory.0);
+        let (first, second) = match self.rule {
+            Rule::LeastTasks(Counted::All) | Rule::Spread(Counted::All) => (all, own),
+            Rule::LeastTasks(Counted::Worker) | Rule::Spread(Counted::Worker) => (own, all),
+            Rule::Binpack(By::Memory) => (memory, cpu),
+            Rule::Binpack(By::Cpu) => (cpu, memory),
+        };
+        (refused, first, second)
+    }
+}
+
+/// The instances of a cluster as they fill up.
+pub(super) struct Rooms<'a>(Vec<Room<'a>>);
+
+/// An instance as it fills up.
+struct Room<'a> {
+    instance: &'a Instance,
+    left: Resources,
+    tasks: Tasks,
+    own: BTreeMap<WorkerName, Tasks>,
+    /// Whether a task was placed in this tick: what ECS said of its tasks is not true any more.
+    touched: bool,
+}
+
+/// Tasks that have an instance, and what the instances lack for one more.
+pub(super) struct Placed {
+    /// The places of their instances among all, in the order of the tasks.
+    pub(super) on: Vec<usize>,
+    pub(super) lacks: Vec<Lack>,
+}
+
+impl<'a> Rooms<'a> {
+    pub(super) fn new(instances: &'a Instances, tasks: &[Task]) -> Self {
+        let mut there: BTreeMap<&InstanceArn, BTreeMap<WorkerName, Tasks>> = BTreeMap::new();
+        for task in tasks {
+            if let Some(instance) = &task.instance {
+                let own = there.entry(instance).or_default();
+                let count = own.entry(task.worker.clone()).or_default();
+                *count = count.plus(Tasks(1));
+            }
+        }
+        let rooms = instances.active.iter().map(|instance| {
+            let own = there.remove(&instance.arn).unwrap_or_default();
+            let tasks = instance.tasks.max(own.values().copied().sum());
+            Room { instance, left: instance.remaining.clone(), tasks, own, touched: false }
+        });
+        Self(rooms.collect())
+    }
+
+    /// Places up to so many tasks, one after the other.
+    pub(super) fn place(&mut self, fit: &Fit<'_>, tasks: Tasks) -> Placed {
+        let (mut zones, mut lacks) = self.candidates(fit);
+        let mut turns: BTreeSet<_> = zones.iter().map(|(zone, (n, _))| (*n, *zone)).collect();
+        let mut on = Vec::new();
+        while Tasks::counted(on.len()) < tasks
+            && let Some((count, zone)) = turns.pop_first()
+        {
+            let Some((_, candidates)) = zones.get_mut(zone) else { continue };
+            let Some((_, index)) = candidates.pop_first() else { continue };
+            let Some(room) = self.0.get_mut(index) else { continue };
+            room.take(fit);
+            on.push(index);
+            match room.stale(fit).or_else(|| fit.lacks(room)) {
+                Some(lack) => lacks.push(lack),
+                None => drop(candidates.insert((fit.rank(room), index))),
+            }
+            turns.insert((count.plus(Tasks(1)), zone));
+        }
+        Placed { on, lacks }
+    }
+
+    /// The instances that take one more, best first, by zone where zones count, with the tasks of the
+    /// whole zone; and what the others lack.
+    fn candidates(&self, fit: &Fit<'_>) -> (BTreeMap<&'a str, Zone>, Vec<Lack>) {
+        let (mut zones, mut lacks) = (BTreeMap::<_, Zone>::new(), Vec::new());
+        let counted = |room: &Room<'_>| match fit.rule {
+            Rule::Spread(Counted::Worker) => room.own(fit.worker),
+            _ => room.tasks,
+        };
+        for (index, room) in self.0.iter().enumerate() {
+            let spreads = matches!(fit.rule, Rule::Spread(_));
+            let zone = if spreads { room.instance.zone() } else { "" };
+            let (tasks, candidates) = zones.entry(zone).or_default();
+            *tasks = tasks.plus(counted(room));
+            let bars = fit.bars((index, room)).or_else(|| room.stale(fit));
+            match bars.or_else(|| fit.lacks(room)) {
+                Some(lack) => lacks.push(lack),
+                None => drop(candidates.insert((fit.rank(room), index))),
+            }
+        }
+        (zones, lacks)
+    }
+}
+
+/// Tasks of a zone, and the instances that take one more.
+type Zone = (Tasks, BTreeSet<((bool, u32, u32), usize)>);
+
+impl Room<'_> {
+    fn own(&self, worker: &WorkerName) -> Tasks {
+        self.own.get(worker).copied().unwrap_or_default()
+    }
+
+    /// An expression over tasks was judged before this tick placed one here.
+    fn stale(&self, fit: &Fit<'_>) -> Option<Lack> {
+        (self.touched && fit.volatile).then_some(Lack::Constraint)
+    }
+
+    fn take(&mut self, fit: &Fit<'_>) {
+        let Self { left, .. } = self;
+        left.cpu = left.cpu.minus(fit.needs.cpu);
+        left.memory = left.memory.minus(fit.needs.memory);
+        left.gpus = Gpus(left.gpus.0.saturating_sub(fit.needs.gpus.0));
+        left.tcp_taken.extend(&fit.needs.tcp);
+        left.udp_taken.extend(&fit.needs.udp);
+        self.tasks = self.tasks.plus(Tasks(1));
+        let own = self.own.entry(fit.worker.clone()).or_default();
+        *own = own.plus(Tasks(1));
+        self.touched = true;
+    }
+}
+
+#[cfg(test)]
+mod tests;

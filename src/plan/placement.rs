@@ -1,0 +1,180 @@
+//! Where tasks go by our own scheduler.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::ClientToken;
+use crate::definition::Needs;
+use crate::snapshot::Lost;
+use crate::units::{
+    ClusterName, Containers, Ec2InstanceId, Expression, InstanceArn, ServiceName, Tasks,
+};
+
+/// By which API a call starts its tasks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// `RunTask`: ECS places them. One token for each rung of the capacity ladder.
+    Run(Vec<ClientToken>),
+    /// `RunTask` of one task on this instance. `StartTask` has no token, so the first task of a
+    /// launch is started by the API that has one: of several deliveries of a tick, one gets its way.
+    Pin(ClientToken, Pin),
+    /// `StartTask`: one task on each of these instances, which are ten at most and all different.
+    Start(Vec<InstanceArn>),
+}
+
+/// The only instance that a task may go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// Which one.
+    pub arn: InstanceArn,
+    /// By what a placement constraint knows it.
+    pub ec2: Ec2InstanceId,
+}
+
+/// How the tasks of a launch were placed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlacementPlan {
+    /// Expressions that must hold for their instances.
+    pub expressions: BTreeSet<Expression>,
+    /// ACTIVE instances of the cluster.
+    pub instances: usize,
+    /// Tasks that are owed.
+    pub asked: Tasks,
+    /// Of these, the ones that no instance takes.
+    pub without_room: Tasks,
+    /// Their worker containers.
+    pub left: Containers,
+    /// What one of them needs, of the larger ones.
+    pub needs: Option<Needs>,
+    /// What each instance lacks for one task more, where some have no room.
+    pub lacks: Vec<Lack>,
+}
+
+/// What an instance lacks for a task.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lack {
+    /// Its agent is not connected.
+    Agent,
+    /// ECS refused a task there in this very tick.
+    Refused,
+    /// An attribute, or its value.
+    Attribute(String),
+    /// A constraint does not hold, or need not hold any more after what this tick placed there.
+    Constraint,
+    /// A task of this service does not run there.
+    Daemon(ServiceName),
+    /// A task of the worker is there already, and each must have its own instance.
+    DistinctInstance,
+    /// CPU.
+    Cpu,
+    /// Memory.
+    Memory,
+    /// GPUs.
+    Gpus,
+    /// A port of the host.
+    Ports,
+}
+
+/// A container instance that somebody has to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceTrouble {
+    /// Where.
+    pub cluster: ClusterName,
+    /// What.
+    pub trouble: Trouble,
+}
+
+/// What is wrong with an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It may be gone: it is listed, and its agent is silent.
+    Lost(Lost),
+    /// A daemon that is required does not run on it, though it had its time.
+    NoDaemon {
+        /// The instance.
+        arn: InstanceArn,
+        /// Its machine.
+        ec2: Ec2InstanceId,
+        /// The daemon's service.
+        daemon: ServiceName,
+        /// When it joined the cluster.
+        registered: Timestamp,
+    },
+}
+
+impl PlacementPlan {
+    /// Whether some tasks have no room.
+    pub fn is_short(&self) -> bool {
+        self.without_room != Tasks::ZERO
+    }
+
+    /// Tasks that have an instance.
+    pub fn fit(&self) -> Tasks {
+        self.asked.minus(self.without_room)
+    }
+
+    /// What is short, and at how many instances; the most frequent first.
+    pub fn short(&self) -> Vec<(&Lack, usize)> {
+        let mut lacks: Vec<_> = self.lacks.iter().collect();
+        lacks.sort_unstable();
+        let mut short: Vec<_> = lacks
+            .chunk_by(|a, b| a == b)
+            .filter_map(|same| Some((*same.first()?, same.len())))
+            .collect();
+        short.sort_by_key(|(_, instances)| std::cmp::Reverse(*instances));
+        short
+    }
+}
+
+impl fmt::Display for PlacementPlan {
+    /// What is told where some tasks have no room.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { instances, asked, .. } = self;
+        write!(f, "{} of {asked} tasks have room", self.fit())?;
+        if *instances == 0 {
+            return write!(f, "; the cluster has no ACTIVE container instance");
+        }
+        let short = self.short();
+        let short = short.iter().map(|(lack, instances)| format!("{instances} {lack}"));
+        let short: Vec<_> = short.collect();
+        write!(f, "; of {instances} instances {}", short.join(", "))
+    }
+}
+
+impl fmt::Display for Lack {
+    /// After a number of instances.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Agent => f.write_str("have no connected agent"),
+            Self::Refused => f.write_str("refused a task just now"),
+            Self::Attribute(name) => write!(f, "lack attribute {name}"),
+            Self::Constraint => f.write_str("do not meet a placement constraint"),
+            Self::Daemon(service) => write!(f, "wait for daemon {service}"),
+            Self::DistinctInstance => f.write_str("have a task of this worker"),
+            Self::Cpu => f.write_str("are short of CPU"),
+            Self::Memory => f.write_str("are short of memory"),
+            Self::Gpus => f.write_str("are short of GPUs"),
+            Self::Ports => f.write_str("have the port taken"),
+        }
+    }
+}
+
+impl fmt::Display for InstanceTrouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cluster = &self.cluster;
+        match &self.trouble {
+            Trouble::Lost(Lost { arn: _, ec2, since }) => write!(
+                f,
+                "instance {ec2} of cluster {cluster} may be gone: its agent is not connected since \
+                 {since:.0}; look at it, or deregister it"
+            ),
+            Trouble::NoDaemon { arn: _, ec2, daemon, registered } => write!(
+                f,
+                "instance {ec2} of cluster {cluster} takes no task: daemon {daemon} does not run on \
+                 it, and it joined at {registered:.0}"
+            ),
+        }
+    }
+}

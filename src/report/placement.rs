@@ -1,0 +1,150 @@
+//! What our own scheduler tells: where tasks had room, what is short, and instances to look at.
+
+use serde::Serialize;
+
+use crate::definition::Needs;
+use crate::plan::{InstanceTrouble, Lack, PlacementPlan, Trouble};
+use crate::snapshot::Lost;
+use crate::units::{ClusterName, CpuUnits, Ec2InstanceId, Gpus, InstanceArn, MebiBytes, Tasks};
+
+/// How the tasks of a worker were placed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlacementReport {
+    /// ACTIVE instances of the cluster.
+    pub instances: usize,
+    /// Tasks that are owed.
+    pub asked: Tasks,
+    /// Of these, the ones for which there is room.
+    pub fit: Tasks,
+    /// What the others are short of; empty when all have room.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub short: Vec<Short>,
+    /// What one of the others needs, by which a group can be sized.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub needs: Option<NeedsReport>,
+}
+
+/// What is short, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Short {
+    /// Such as `memory` or `daemon`.
+    pub what: &'static str,
+    /// Which daemon, which attribute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Instances that take no task for it.
+    pub instances: usize,
+}
+
+/// What a task takes of an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NeedsReport {
+    /// CPU.
+    pub cpu: CpuUnits,
+    /// Memory.
+    pub memory: MebiBytes,
+    /// GPUs.
+    #[serde(skip_serializing_if = "is_none")]
+    pub gpus: Gpus,
+    /// Ports of the host.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<u16>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_none(gpus: &Gpus) -> bool {
+    *gpus == Gpus::ZERO
+}
+
+/// A container instance that somebody has to look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceReport {
+    /// Where.
+    pub cluster: ClusterName,
+    /// Its machine.
+    pub instance: Ec2InstanceId,
+    /// Which one.
+    pub container_instance: InstanceArn,
+    /// In one word.
+    pub trouble: &'static str,
+    /// What it is and what to do.
+    pub why: String,
+}
+
+/// The one word of an instance that may be gone.
+pub(super) const LOST: &str = "lost";
+
+/// The one word of an instance whose daemon does not come.
+pub(super) const NO_DAEMON: &str = "noDaemon";
+
+impl From<&PlacementPlan> for PlacementReport {
+    fn from(plan: &PlacementPlan) -> Self {
+        let short = plan.short().into_iter().map(|(lack, instances)| Short {
+            what: lack.word(),
+            name: lack.name().map(str::to_owned),
+            instances,
+        });
+        Self {
+            instances: plan.instances,
+            asked: plan.asked,
+            fit: plan.fit(),
+            short: short.collect(),
+            needs: plan.needs.as_ref().map(NeedsReport::from),
+        }
+    }
+}
+
+impl From<&Needs> for NeedsReport {
+    fn from(needs: &Needs) -> Self {
+        let Needs { cpu, memory, gpus, tcp, udp, attributes: _ } = needs;
+        let ports = tcp.union(udp).copied().collect();
+        Self { cpu: *cpu, memory: *memory, gpus: *gpus, ports }
+    }
+}
+
+impl From<&InstanceTrouble> for InstanceReport {
+    fn from(trouble: &InstanceTrouble) -> Self {
+        let (arn, ec2, word) = match &trouble.trouble {
+            Trouble::Lost(Lost { arn, ec2, since: _ }) => (arn, ec2, LOST),
+            Trouble::NoDaemon { arn, ec2, daemon: _, registered: _ } => (arn, ec2, NO_DAEMON),
+        };
+        Self {
+            cluster: trouble.cluster.clone(),
+            instance: ec2.clone(),
+            container_instance: arn.clone(),
+            trouble: word,
+            why: trouble.to_string(),
+        }
+    }
+}
+
+impl Lack {
+    /// As the result names it.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Refused => "refused",
+            Self::Attribute(_) => "attribute",
+            Self::Constraint => "placementConstraint",
+            Self::Daemon(_) => "daemon",
+            Self::DistinctInstance => "distinctInstance",
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Gpus => "gpu",
+            Self::Ports => "ports",
+        }
+    }
+
+    /// Which one, where there may be several.
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::Attribute(name) => Some(name),
+            Self::Daemon(service) => Some(service.as_str()),
+            _ => None,
+        }
+    }
+}
