@@ -19,6 +19,8 @@ mod floor;
 #[cfg(test)]
 mod fuzz;
 #[cfg(test)]
+mod instances;
+#[cfg(test)]
 mod keda;
 #[cfg(test)]
 mod metrics;

@@ -7,9 +7,14 @@
 
 pub(crate) mod buckets;
 mod definitions;
+mod instances;
 pub(crate) mod life;
+mod placing;
 mod proof;
+mod query;
+mod room;
 mod rules;
+pub(crate) mod scaling;
 mod sqs;
 pub(crate) mod stores;
 mod tasks;
@@ -38,7 +43,9 @@ use tokio::time::Instant;
 
 use self::buckets::Buckets;
 use self::definitions::Definitions;
+use self::instances::Instances;
 use self::life::Life;
+use self::scaling::LifecycleAction;
 use self::stores::Stores;
 use self::watch::Watch;
 use self::weather::Weather;
@@ -65,11 +72,13 @@ pub(crate) struct State {
     queues: BTreeMap<String, BTreeMap<String, String>>,
     clusters: BTreeSet<String>,
     definitions: Definitions,
+    instances: Instances,
     /// By ARN.
     tasks: BTreeMap<String, Value>,
     /// What `RunTask` answered, by cluster and token, with the request that it answered.
     tokens: BTreeMap<(String, String), (Value, Value)>,
     stores: Stores,
+    hooks: Vec<LifecycleAction>,
     calls: Vec<Call>,
     faults: Vec<Scripted>,
     page_size: Option<usize>,
@@ -94,9 +103,11 @@ impl Default for State {
             queues: BTreeMap::new(),
             clusters: BTreeSet::new(),
             definitions: Definitions::default(),
+            instances: Instances::default(),
             tasks: BTreeMap::new(),
             tokens: BTreeMap::new(),
             stores: Stores::default(),
+            hooks: Vec::new(),
             calls: Vec::new(),
             faults: Vec::new(),
             page_size: None,
@@ -125,7 +136,8 @@ pub(crate) struct Call {
 pub(crate) enum Fault {
     /// Refused with this status, code and message; nothing is executed.
     Error(u16, &'static str, String),
-    /// `RunTask` places so many, and fails the rest for this reason.
+    /// `RunTask` places so many, and fails the rest for this reason; `StartTask` those on the
+    /// first so many instances.
     Placed(usize, &'static str),
     /// Executed, and the answer is lost on its way.
     LostAnswer,
@@ -272,7 +284,17 @@ impl World {
 
     /// Calls that change something.
     pub(crate) fn changes(&self) -> usize {
-        let changing = ["RunTask", "RegisterTaskDefinition", "DeregisterTaskDefinition"];
+        let changing = [
+            "RunTask",
+            "StartTask",
+            "StopTask",
+            "RegisterTaskDefinition",
+            "DeregisterTaskDefinition",
+            "UpdateContainerInstancesState",
+            "TagResource",
+            "RecordLifecycleActionHeartbeat",
+            "CompleteLifecycleAction",
+        ];
         changing.into_iter().map(|operation| self.count(operation)).sum()
     }
 
@@ -293,12 +315,15 @@ impl World {
         }
         let to_s3 = stores::call_to_s3(&request);
         let is_to_s3 = to_s3.is_some();
-        let call = to_s3.unwrap_or(Call { operation: operation.to_owned(), input });
+        let to_scaling = scaling::call_to_scaling(&request);
+        let is_to_scaling = to_scaling.is_some();
+        let call = to_s3.or(to_scaling).unwrap_or(Call { operation: operation.to_owned(), input });
         let service = match call.operation.as_str() {
             "GetObject" => "s3",
             "GetParameter" => "ssm",
             "GetResources" => "tagging",
             "GetQueueUrl" | "GetQueueAttributes" => "sqs",
+            _ if is_to_scaling => "autoscaling",
             _ => "ecs",
         };
         assert!(stores::is_signed(&request, service), "{operation}: {:?}", request.headers());
@@ -310,6 +335,8 @@ impl World {
         let mut answer = self.execute(&call, fault).await;
         if is_to_s3 {
             answer = answer.map(|answer| stores::as_s3(&answer));
+        } else if is_to_scaling {
+            answer = answer.map(|answer| scaling::as_query(&call.operation, &answer));
         }
         pass(after).await;
         let mut state = self.state();
@@ -409,6 +436,14 @@ impl State {
             "GetObject" => self.get_object(input),
             "GetResources" => self.get_resources(input),
             "RunTask" => self.run_task(process, input, placed),
+            "StartTask" => self.start_task(process, input, placed),
+            "StopTask" => self.stop_task(input),
+            "ListContainerInstances" => self.list_container_instances(input),
+            "DescribeContainerInstances" => self.describe_container_instances(input),
+            "UpdateContainerInstancesState" => self.update_container_instances_state(input),
+            "TagResource" => self.tag_resource(input),
+            "RecordLifecycleActionHeartbeat" => self.heartbeat(input),
+            "CompleteLifecycleAction" => self.complete(input),
             "DescribeTaskDefinition" => self.definitions.describe(input),
             "RegisterTaskDefinition" => self.definitions.register(input),
             "DeregisterTaskDefinition" => self.definitions.deregister(input),

@@ -10,6 +10,7 @@ use super::weather::rung;
 
 type Row = (&'static str, f64, f64);
 
+const MODIFY: Row = ("cluster resource modify", 100.0, 40.0);
 const FARGATE_CALLS: Row = ("Fargate RunTask calls", 20.0, 20.0);
 const ON_DEMAND: Row = ("Fargate On-Demand tasks", 100.0, 20.0);
 const SPOT: Row = ("Fargate Spot tasks", 100.0, 20.0);
@@ -52,10 +53,14 @@ fn wanted(operation: &str, input: &Value) -> Vec<(Row, f64)> {
             vec![(("task definition modify", 20.0, 1.0), 1.0)]
         }
         "DescribeTaskDefinition" => vec![(("task definition read", 50.0, 20.0), 1.0)],
-        "ListTasks" | "DescribeTasks" => vec![(("cluster resource read", 100.0, 20.0), 1.0)],
+        "ListTasks" | "DescribeTasks" | "ListContainerInstances" | "DescribeContainerInstances" => {
+            vec![(("cluster resource read", 100.0, 20.0), 1.0)]
+        }
+        "StartTask" | "StopTask" | "UpdateContainerInstancesState" => vec![(MODIFY, 1.0)],
+        "TagResource" => vec![(("tag modify", 20.0, 10.0), 1.0)],
         "RunTask" => {
             let count = input["count"].as_f64().unwrap_or(1.0);
-            let modify = (("cluster resource modify", 100.0, 40.0), 1.0);
+            let modify = (MODIFY, 1.0);
             match rung(input) {
                 "FARGATE" => vec![modify, (FARGATE_CALLS, 1.0), (ON_DEMAND, count)],
                 "FARGATE_SPOT" => vec![modify, (FARGATE_CALLS, 1.0), (SPOT, count)],

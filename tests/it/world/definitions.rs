@@ -134,7 +134,7 @@ fn described(input: &Value, family: &str, number: usize) -> Value {
     let arn = format!("arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/{family}:{number}");
     let added = json!({
         "taskDefinitionArn": arn, "revision": number, "status": "ACTIVE",
-        "requiresAttributes": [{"name": "com.amazonaws.ecs.capability.docker-remote-api.1.18"}],
+        "requiresAttributes": required_attributes(input),
         "compatibilities": ["EC2", "FARGATE"],
         "registeredAt": 1_795_000_000.0,
         "registeredBy": format!("arn:aws:iam::{ACCOUNT}:user/test"),
@@ -148,6 +148,24 @@ fn described(input: &Value, family: &str, number: usize) -> Value {
         describe_container(container.as_object_mut().unwrap(), shares_network);
     }
     document
+}
+
+/// Some of those that ECS derives. Source: ECS developer guide, "Task definition capabilities".
+fn required_attributes(input: &Value) -> Value {
+    let mut names = vec!["com.amazonaws.ecs.capability.docker-remote-api.1.18".to_owned()];
+    let drivers = list(input, "containerDefinitions").iter().map(|container| {
+        let driver = text(&container["logConfiguration"], "logDriver");
+        format!("com.amazonaws.ecs.capability.logging-driver.{driver}")
+    });
+    names.extend(drivers.filter(|name| !name.ends_with('.')));
+    if text(input, "networkMode") == "awsvpc" {
+        names.push("ecs.capability.task-eni".to_owned());
+    }
+    if input.get("taskRoleArn").is_some() {
+        names.push("com.amazonaws.ecs.capability.task-iam-role".to_owned());
+    }
+    names.dedup();
+    names.into_iter().map(|name| json!({"name": name})).collect()
 }
 
 fn describe_container(container: &mut Map<String, Value>, shares_network: bool) {

@@ -42,12 +42,18 @@ fn ensure(holds: bool, message: impl Into<String>) -> Checked {
     if holds { Ok(()) } else { client(message) }
 }
 
+/// A document has no other members than these.
+pub(super) fn check_members(input: &Value, members: &[&str]) -> Checked {
+    let Some(fields) = input.as_object() else { return client("no document") };
+    match fields.keys().find(|key| !members.contains(&key.as_str())) {
+        None => Ok(()),
+        Some(unknown) => invalid(format!("Unknown parameter in input: {unknown}")),
+    }
+}
+
 /// What `RegisterTaskDefinition` takes.
 pub(super) fn check_definition(input: &Value) -> Checked {
-    let Some(fields) = input.as_object() else { return client("no document") };
-    if let Some(unknown) = fields.keys().find(|key| !MEMBERS.contains(&key.as_str())) {
-        return invalid(format!("Unknown parameter in input: {unknown}"));
-    }
+    check_members(input, &MEMBERS)?;
     let containers = list(input, "containerDefinitions");
     ensure(is_name(text(input, "family")), "Invalid family")?;
     ensure(!containers.is_empty(), "Container list cannot be empty.")?;
@@ -74,7 +80,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Source: ECS API, `Tag`.
-fn check_tags(input: &Value) -> Checked {
+pub(super) fn check_tags(input: &Value) -> Checked {
     let tags = list(input, "tags");
     ensure(tags.len() <= 50, "Too many tags")?;
     for tag in tags {
@@ -240,11 +246,7 @@ pub(super) fn check_run(input: &Value) -> Checked {
     if !(1..=10).contains(&count) {
         return invalid("count must be 1 to 10");
     }
-    let started_by = text(input, "startedBy");
-    let legal = |c: char| c.is_ascii_alphanumeric() || "-/_".contains(c);
-    if 128 < started_by.len() || !started_by.chars().all(legal) {
-        return invalid("startedBy is not legal");
-    }
+    check_started_by(input, 128)?;
     let token = text(input, "clientToken");
     if 64 < token.len() || !token.chars().all(|c| ('!'..='~').contains(&c)) {
         return invalid("clientToken is not legal");
@@ -262,19 +264,62 @@ pub(super) fn check_run(input: &Value) -> Checked {
     check_tags(input)
 }
 
+fn check_started_by(input: &Value, longest: usize) -> Checked {
+    let started_by = text(input, "startedBy");
+    let legal = |c: char| c.is_ascii_alphanumeric() || "-/_".contains(c);
+    if started_by.len() <= longest && started_by.chars().all(legal) {
+        return Ok(());
+    }
+    invalid("startedBy is not legal")
+}
+
+/// Source: ECS API, the members of `StartTaskRequest`: there is no token among them.
+const START_MEMBERS: [&str; 13] = [
+    "cluster",
+    "containerInstances",
+    "enableECSManagedTags",
+    "enableExecuteCommand",
+    "group",
+    "networkConfiguration",
+    "overrides",
+    "propagateTags",
+    "referenceId",
+    "startedBy",
+    "tags",
+    "taskDefinition",
+    "volumeConfigurations",
+];
+
+/// What `StartTask` takes, whatever it starts. Source: ECS API, `StartTaskRequest`; that an
+/// instance may not be named twice is not documented.
+pub(super) fn check_start(input: &Value) -> Checked {
+    check_members(input, &START_MEMBERS)?;
+    check_started_by(input, 36)?;
+    let named = list(input, "containerInstances");
+    let id =
+        |name: &Value| name.as_str().and_then(|name| name.rsplit('/').next()).map(str::to_owned);
+    let different: BTreeSet<_> = named.iter().map(id).collect();
+    if !(1..=10).contains(&named.len()) || different.len() < named.len() {
+        return invalid("containerInstances must be 1 to 10 different ones");
+    }
+    if text(input, "propagateTags") == "SERVICE" {
+        return invalid("propagateTags SERVICE is for services");
+    }
+    check_tags(input)
+}
+
+/// What runs on a container instance. Source: ECS API, `Compatibility`.
+pub(super) fn check_on_instance(definition: &Value) -> Checked {
+    let only = list(definition, "requiresCompatibilities");
+    if only.is_empty() || only.iter().any(|name| name == "EC2") {
+        return Ok(());
+    }
+    invalid("Task definition does not support launch_type EC2")
+}
+
 /// What `RunTask` takes together with a definition.
 pub(super) fn check_run_of(input: &Value, definition: &Value) -> Checked {
-    let vpc = input.get("networkConfiguration").and_then(|n| n.get("awsvpcConfiguration"));
-    match (text(definition, "networkMode"), vpc) {
-        ("awsvpc", None) => return invalid("Network Configuration must be provided"),
-        ("awsvpc", Some(vpc)) => {
-            let legal = (1..=16).contains(&list(vpc, "subnets").len())
-                && list(vpc, "securityGroups").len() <= 5;
-            ensure(legal, "awsvpcConfiguration is not legal")?;
-        }
-        (_, Some(_)) => return invalid("Network Configuration is not valid for this networkMode"),
-        (_, None) => {}
-    }
+    check_network(input, definition)?;
     let providers = list(input, "capacityProviderStrategy");
     let on_fargate = text(input, "launchType") == "FARGATE"
         || providers.iter().any(|item| text(item, "capacityProvider").starts_with("FARGATE"));
@@ -288,4 +333,20 @@ pub(super) fn check_run_of(input: &Value, definition: &Value) -> Checked {
     let placed = ["placementConstraints", "placementStrategy"];
     let placed = placed.into_iter().any(|member| !list(input, member).is_empty());
     ensure(!placed, "placement is not supported on Fargate")
+}
+
+/// What `RunTask` and `StartTask` take for a definition's network mode.
+pub(super) fn check_network(input: &Value, definition: &Value) -> Checked {
+    let vpc = input.get("networkConfiguration").and_then(|n| n.get("awsvpcConfiguration"));
+    match (text(definition, "networkMode"), vpc) {
+        ("awsvpc", None) => return invalid("Network Configuration must be provided"),
+        ("awsvpc", Some(vpc)) => {
+            let legal = (1..=16).contains(&list(vpc, "subnets").len())
+                && list(vpc, "securityGroups").len() <= 5;
+            ensure(legal, "awsvpcConfiguration is not legal")?;
+        }
+        (_, Some(_)) => return invalid("Network Configuration is not valid for this networkMode"),
+        (_, None) => {}
+    }
+    Ok(())
 }

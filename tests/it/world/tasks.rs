@@ -2,21 +2,25 @@
 
 use serde_json::{Value, json};
 
+use super::definitions::Revision;
+use super::instances::{Instances, is_standalone};
+use super::placing::Spot;
 use super::{ACCOUNT, Answer, REGION, Refused, State, World, list, refuse, rules, text};
 
 impl World {
-    /// All tasks that ECS does not want stopped, as documents.
+    /// All tasks that ECS does not want stopped, as documents; without those of services, which
+    /// the other functions here leave alone too.
     pub(crate) fn tasks(&self) -> Vec<Value> {
         let state = self.state();
-        let wanted = state.tasks.values().filter(|task| task["desiredStatus"] == "RUNNING");
-        wanted.cloned().collect()
+        let own = state.tasks.values().filter(|task| is_standalone(task));
+        own.filter(|task| task["desiredStatus"] == "RUNNING").cloned().collect()
     }
 
     /// Everything that was started runs now.
     pub(crate) fn all_run(&self) {
         let mut state = self.state();
         let now = state.epoch_seconds();
-        for task in state.tasks.values_mut() {
+        for task in state.tasks.values_mut().filter(|task| is_standalone(task)) {
             set_status(task, "RUNNING");
             task["startedAt"] = now.clone();
         }
@@ -31,8 +35,8 @@ impl World {
     pub(crate) fn all_end(&self, code: &str, reason: &str, exit: Option<i32>) {
         let mut state = self.state();
         let now = state.epoch_seconds();
-        let alive = state.tasks.values_mut().filter(|task| task["desiredStatus"] == "RUNNING");
-        for task in alive {
+        let own = state.tasks.values_mut().filter(|task| is_standalone(task));
+        for task in own.filter(|task| task["desiredStatus"] == "RUNNING") {
             end(task, &now, (code, reason, exit));
         }
     }
@@ -72,7 +76,7 @@ pub(super) fn set_status(task: &mut Value, status: &str) {
 }
 
 impl State {
-    fn check_cluster(&self, input: &Value) -> Result<String, Refused> {
+    pub(super) fn check_cluster(&self, input: &Value) -> Result<String, Refused> {
         let cluster = text(input, "cluster").rsplit('/').next().unwrap_or_default().to_owned();
         if self.clusters.contains(&cluster) {
             return Ok(cluster);
@@ -92,6 +96,13 @@ impl State {
         if 100 < input.get("maxResults").and_then(Value::as_u64).unwrap_or(100) {
             return refuse("InvalidParameterException", "maxResults is at most 100");
         }
+        let service = input.get("serviceName").and_then(Value::as_str);
+        let service = service.map(|name| name.rsplit('/').next().unwrap_or(name));
+        if service.is_some_and(|name| !self.instances.has_service(&cluster, name)) {
+            return refuse("ServiceNotFoundException", "Service not found.");
+        }
+        let group = service.map(|name| format!("service:{name}"));
+        let instance = input.get("containerInstance").map(|name| Instances::arn(&cluster, name));
         let now = self.millis();
         self.watch.listed(process, now);
         let desired = input.get("desiredStatus").cloned().unwrap_or(json!("RUNNING"));
@@ -100,6 +111,8 @@ impl State {
                 && task["desiredStatus"] == desired
                 && self.watch.is_listed(text(task, "taskArn"), now)
                 && started_by.is_none_or(|name| task["startedBy"] == *name)
+                && group.as_ref().is_none_or(|group| task["group"] == *group)
+                && instance.as_ref().is_none_or(|arn| task["containerInstanceArn"] == *arn)
         });
         let arns: Vec<_> = matching.map(|task| task["taskArn"].clone()).collect();
         let from = text(input, "nextToken").parse().unwrap_or(0);
@@ -158,24 +171,81 @@ impl State {
         let now = self.millis();
         let room = self.weather.as_mut().and_then(|weather| weather.room(input, now));
         let (placed, reason) = placed.or(room).unwrap_or((count, ""));
-        self.watch_run(process, input, (&revision.document, count.min(placed)));
-        let mut tasks = Vec::new();
-        for number in 0..count.min(placed) {
-            // From the token, so that it does not depend on what others start.
-            let id = text(input, "clientToken").get(..30).unwrap_or("none");
-            let id = format!("{id}{number:02x}");
-            let arn = format!("arn:aws:ecs:{REGION}:{ACCOUNT}:task/{cluster}/{id}");
-            let mut task = new_task(input, (&arn, &cluster), (&revision.document, revision.arn()));
-            task["createdAt"] = self.epoch_seconds();
-            self.tasks.insert(arn.clone(), task.clone());
-            self.begin(process, &arn);
-            tasks.push(task);
-        }
-        let failures = vec![json!({"reason": reason}); count - tasks.len()];
-        let answer = json!({"tasks": tasks, "failures": failures});
+        let launch = Launch { process, input, cluster, revision };
+        let mut spots = match self.place(&launch, count.min(placed))? {
+            Some(spots) => spots,
+            None => vec![Spot::Somewhere; count.min(placed)],
+        };
+        spots.resize(count, Spot::Failed(json!({"reason": reason})));
+        let answer = self.launch(&launch, &spots);
         self.tokens.insert(token, (input.clone(), answer.clone()));
         Ok(answer)
     }
+
+    /// Starts a task on each spot that is none that failed.
+    pub(super) fn launch(&mut self, launch: &Launch<'_>, spots: &[Spot]) -> Value {
+        let Launch { process, input, cluster, revision } = launch;
+        let failed = |spot: &&Spot| matches!(spot, Spot::Failed(_));
+        let placed = spots.len() - spots.iter().filter(failed).count();
+        self.watch_run(*process, input, (&revision.document, placed));
+        let (mut tasks, mut failures) = (Vec::new(), Vec::new());
+        for spot in spots {
+            if let Spot::Failed(failure) = spot {
+                failures.push(failure.clone());
+                continue;
+            }
+            // From the token, so that it does not depend on what others start.
+            let id = match text(input, "clientToken").get(..30) {
+                Some(token) => format!("{token}{:02x}", tasks.len()),
+                None => self.instances.next_id(),
+            };
+            let arn = format!("arn:aws:ecs:{REGION}:{ACCOUNT}:task/{cluster}/{id}");
+            let mut task = new_task(input, (&arn, cluster), (&revision.document, revision.arn()));
+            task["createdAt"] = self.epoch_seconds();
+            if let Spot::On(instance) = spot {
+                task["launchType"] = json!("EC2");
+                task["containerInstanceArn"] = json!(instance);
+                task["lastStatus"] = json!("PENDING");
+            }
+            self.tasks.insert(arn.clone(), task.clone());
+            self.begin(*process, &arn);
+            tasks.push(task);
+        }
+        json!({"tasks": tasks, "failures": failures})
+    }
+
+    /// Source: ECS API, `StopTask`: the task's tags are deleted. How long a reason may be is said
+    /// differently in different versions; this is the longer one.
+    pub(super) fn stop_task(&mut self, input: &Value) -> Answer {
+        rules::check_members(input, &["cluster", "task", "reason"])?;
+        let cluster = self.check_cluster(input)?;
+        let (id, reason) = (text(input, "task"), text(input, "reason"));
+        if 1024 < reason.chars().count() {
+            return refuse("InvalidParameterException", "reason is too long");
+        }
+        let now = self.epoch_seconds();
+        let known = self.tasks.values_mut().find(|task| {
+            let arn = text(task, "taskArn");
+            task["cluster"] == cluster && (arn == id || arn.rsplit('/').next() == Some(id))
+        });
+        let Some(task) = known else {
+            return refuse("InvalidParameterException", "The referenced task was not found.");
+        };
+        if task["desiredStatus"] == "RUNNING" {
+            let exit = task.get("startedAt").map(|_| 143);
+            end(task, &now, ("UserInitiated", reason, exit));
+            task["tags"] = json!([]);
+        }
+        Ok(json!({"task": task}))
+    }
+}
+
+/// A call that is about to start tasks.
+pub(super) struct Launch<'a> {
+    pub(super) process: u32,
+    pub(super) input: &'a Value,
+    pub(super) cluster: String,
+    pub(super) revision: Revision,
 }
 
 /// Source: ECS API, `ConflictException.resourceIds`.
@@ -186,7 +256,7 @@ fn conflict(answer: &Value) -> Answer {
     Err(Refused { code: "ConflictException", message, more })
 }
 
-fn new_task(
+pub(super) fn new_task(
     input: &Value,
     (arn, cluster): (&str, &str),
     (definition, revision): (&Value, &str),
@@ -201,6 +271,7 @@ fn new_task(
         "startedBy": input["startedBy"], "tags": input["tags"],
         "group": input.get("group").cloned().unwrap_or(json!(family)),
         "containers": containers.collect::<Vec<_>>(),
+        "launchType": input["launchType"],
         "capacityProviderName": input["capacityProviderStrategy"][0]["capacityProvider"],
     })
 }

@@ -6,8 +6,9 @@ use ecs_queue_scaler::report::{Outcome, Report};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::instances::is_standalone;
 use super::life::is_worker;
-use super::weather::rung;
+use super::weather::{rung, starts_tasks};
 use super::{Call, Refused, State, list, text};
 
 /// What a worker may never exceed.
@@ -111,8 +112,11 @@ impl Watch {
     /// A request that AWS would refuse is wrong, unless somebody changed the world under it.
     pub(super) fn refused(&mut self, now: u64, call: &Call, refused: &Refused) {
         let expected = ["Unable to describe task definition.", "TaskDefinition is inactive"];
+        let gone_meanwhile =
+            ["No active Lifecycle Action found", "No Container Instances were found"];
         let legal = expected.contains(&refused.message.as_str())
             || ["ConflictException", "ThrottlingException"].contains(&refused.code)
+            || gone_meanwhile.iter().any(|text| refused.message.starts_with(text))
             || self.bounds.is_empty();
         if !legal {
             self.violate("illegal request", now, format!("{}: {refused:?}", call.operation));
@@ -122,7 +126,7 @@ impl Watch {
     /// An answer arrives.
     pub(super) fn answered(&mut self, process: u32, call: &Call, (answer, now): (&[u8], u64)) {
         let text = String::from_utf8_lossy(answer);
-        if call.operation == "RunTask" {
+        if starts_tasks(call) {
             let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
             let tasks = list(&answer, "tasks").iter().map(|task| &task["taskArn"]);
             self.show(process, tasks.chain(list(&answer, "resourceIds")));
@@ -322,7 +326,8 @@ impl State {
         }
         let run = &self.watch.runs[&process];
         let an_hour_ago = self.timestamp().as_duration().as_secs_f64() - 3600.0;
-        let in_hour = self.tasks.iter().filter(|(arn, task)| {
+        let launched = self.tasks.iter().filter(|(_, task)| is_standalone(task));
+        let in_hour = launched.filter(|(arn, task)| {
             an_hour_ago < at(task, "createdAt").unwrap() && !self.is_hidden(process, arn, starting)
         });
         let in_hour = in_hour.count();

@@ -106,7 +106,7 @@ impl Weather {
         now: u64,
     ) -> (Option<Fault>, Duration, Duration) {
         let slow = self.spell("slow", now).next().is_some();
-        let usual = if call.operation == "RunTask" { 300..1100 } else { 4..40 };
+        let usual = if starts_tasks(call) { 300..1100 } else { 4..40 };
         let way = |rng: &mut Rng| {
             let millis = rng.u64(usual.clone()) / 2 * if slow { 6 } else { 1 };
             Duration::from_millis(millis)
@@ -180,7 +180,9 @@ impl Weather {
         }
         if self.rng.f64() < self.likely.partial {
             self.note("partial");
-            let count = usize::try_from(input["count"].as_u64().unwrap_or(1)).unwrap();
+            let named = list(input, "containerInstances").len();
+            let count =
+                input["count"].as_u64().map_or(named.max(1), |n| usize::try_from(n).unwrap());
             return Some((self.rng.usize(0..count), REASONS[self.rng.usize(0..REASONS.len())]));
         }
         None
@@ -223,6 +225,11 @@ impl Weather {
         let listed = self.rng.u64(0..=self.lag);
         (listed, self.rng.u64(0..=listed / 2))
     }
+}
+
+/// Whether a call starts tasks.
+pub(super) fn starts_tasks(call: &Call) -> bool {
+    ["RunTask", "StartTask"].contains(&call.operation.as_str())
 }
 
 /// Where a `RunTask` asks for capacity.
