@@ -160,9 +160,32 @@ async fn a_hook_is_open_until_it_is_completed() {
     assert_eq!(scaling(&world, heartbeat, "InstanceId=i-1").await.0, 400);
     assert_eq!(world.count(heartbeat) + world.count(complete), world.changes());
 
-    world.fail(heartbeat, 1, Fault::Error(400, "Throttling", "Rate exceeded".into()));
+    world.fail(heartbeat, 1, Fault::Error(400, "ThrottlingException", "Rate exceeded".into()));
     let (_, text) = scaling(&world, heartbeat, "InstanceId=i-1").await;
     assert!(text.contains("<Code>Throttling</Code>"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_ends_without_heartbeats_and_after_a_hundred_of_them() {
+    let world = World::default();
+    let minutes = |minutes: u64| Duration::from_mins(minutes);
+    world.hook_with_timeout(("jobs & more", "drain"), "i-1", minutes(2));
+    let heartbeat =
+        async || scaling(&world, "RecordLifecycleActionHeartbeat", "InstanceId=i-1").await.0;
+    for minute in 1..200 {
+        world.reach(minutes(minute)).await;
+        assert_eq!(heartbeat().await, 200, "{minute}");
+    }
+    assert_eq!(world.hooks()[0].result, None);
+    world.reach(minutes(200)).await;
+    assert_eq!(heartbeat().await, 400);
+    assert_eq!(world.hooks()[0].result.as_deref(), Some("ABANDON"));
+
+    world.hook("jobs & more", "drain", "i-1");
+    world.reach(minutes(259)).await;
+    assert_eq!(heartbeat().await, 200);
+    world.reach(minutes(319)).await;
+    assert_eq!(heartbeat().await, 400);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,38 +2,65 @@
 //! answered in XML. Source: Auto Scaling API, `RecordLifecycleActionHeartbeat` and
 //! `CompleteLifecycleAction`.
 
+use std::time::Duration;
+
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Call, REGION, State, World, refuse, text};
 
-/// A lifecycle action of a group's hook.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A hook that waits for an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LifecycleAction {
-    pub(crate) group: String,
-    pub(crate) hook: String,
+    group: String,
+    hook: String,
     pub(crate) instance: String,
     pub(crate) heartbeats: u32,
-    /// What it was completed with; until then it is open.
+    /// What it was completed with, or `ABANDON` where it was not in time; until then it is open.
     pub(crate) result: Option<String>,
+    /// Without a heartbeat it ends after so long; all in milliseconds.
+    timeout: u64,
+    ends: u64,
+    /// However many heartbeats there are.
+    ends_for_good: u64,
 }
 
 impl World {
-    /// A hook waits for an instance.
+    /// A hook waits for an instance, an hour unless there are heartbeats: that is the default.
     pub(crate) fn hook(&self, group: &str, hook: &str, instance: &str) {
+        self.hook_with_timeout((group, hook), instance, Duration::from_hours(1));
+    }
+
+    /// The same for a hook with another `HeartbeatTimeout`. Source: Auto Scaling user guide,
+    /// "Lifecycle hooks": 100 times the timeout or 48 hours at most, whichever is smaller.
+    pub(crate) fn hook_with_timeout(
+        &self,
+        (group, hook): (&str, &str),
+        instance: &str,
+        timeout: Duration,
+    ) {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap();
         let [group, hook, instance] = [group, hook, instance].map(str::to_owned);
-        self.state().hooks.push(LifecycleAction {
+        let mut state = self.state();
+        let now = state.millis();
+        state.hooks.push(LifecycleAction {
             group,
             hook,
             instance,
-            ..LifecycleAction::default()
+            heartbeats: 0,
+            result: None,
+            timeout: millis(timeout),
+            ends: now + millis(timeout),
+            ends_for_good: now + millis((timeout * 100).min(Duration::from_hours(48))),
         });
     }
 
     /// All lifecycle actions, completed ones too, in the order in which they were opened.
     pub(crate) fn hooks(&self) -> Vec<LifecycleAction> {
-        self.state().hooks.clone()
+        let mut state = self.state();
+        state.end_hooks();
+        state.hooks.clone()
     }
 }
 
@@ -76,7 +103,13 @@ pub(super) fn as_query(operation: &str, answer: &HttpResponse) -> HttpResponse {
              </{operation}Response>"
         )
     } else {
-        let (code, message) = (text(&document, "__type"), text(&document, "message"));
+        let message = text(&document, "message");
+        let code = match text(&document, "__type") {
+            "ThrottlingException" => "Throttling",
+            "ServerException" => "InternalFailure",
+            "AccessDeniedException" => "AccessDenied",
+            code => code,
+        };
         let message = message.replace('&', "&amp;").replace('<', "&lt;");
         let of = if status < 500 { "Sender" } else { "Receiver" };
         format!(
@@ -92,7 +125,10 @@ pub(super) fn as_query(operation: &str, answer: &HttpResponse) -> HttpResponse {
 
 impl State {
     pub(super) fn heartbeat(&mut self, input: &Value) -> Answer {
-        self.open_hook(input)?.heartbeats += 1;
+        let now = self.millis();
+        let hook = self.open_hook(input)?;
+        hook.heartbeats += 1;
+        hook.ends = (now + hook.timeout).min(hook.ends_for_good);
         Ok(json!({}))
     }
 
@@ -103,6 +139,14 @@ impl State {
         }
         self.open_hook(input)?.result = Some(result.to_owned());
         Ok(json!({}))
+    }
+
+    /// Those that nobody completed in time are over.
+    fn end_hooks(&mut self) {
+        let now = self.millis();
+        for hook in self.hooks.iter_mut().filter(|hook| hook.ends <= now) {
+            hook.result.get_or_insert_with(|| "ABANDON".to_owned());
+        }
     }
 
     /// The lifecycle action that a call is about, while it is open.
@@ -117,6 +161,7 @@ impl State {
         }
         let known = [&names[..], &["LifecycleActionResult", "Version"]].concat();
         super::rules::check_members(input, &known)?;
+        self.end_hooks();
         let open = self.hooks.iter_mut().find(|it| {
             it.result.is_none() && it.group == group && it.hook == hook && it.instance == instance
         });
