@@ -166,6 +166,12 @@ async fn tasks_are_listed_by_instance_and_by_service() {
     let stopped = both.desired_status(aws_sdk_ecs::types::DesiredStatus::Stopped);
     assert_eq!(arns(stopped.send().await.unwrap()), [""; 0]);
     assert_eq!(arns(list().service_name("idle").send().await.unwrap()), [""; 0]);
+    let of_family = list().family("a").container_instance(&one);
+    assert_eq!(arns(of_family.send().await.unwrap()).len(), 1);
+    assert_eq!(arns(list().family("b").send().await.unwrap()), [""; 0]);
+    let fargate = list().launch_type(LaunchType::Fargate);
+    assert_eq!(arns(fargate.send().await.unwrap()), [""; 0]);
+    assert_eq!(arns(list().launch_type(LaunchType::Ec2).send().await.unwrap()).len(), 3);
     let unknown = list().service_name("unknown").send().await;
     assert_eq!(code(unknown), "ServiceNotFoundException");
     let beside = list().started_by("me").container_instance(&one).send().await;

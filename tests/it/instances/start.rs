@@ -1,5 +1,7 @@
 //! `StartTask`: one task on each instance that is named.
 
+use std::time::Duration;
+
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::operation::start_task::StartTaskOutput;
 use aws_sdk_ecs::operation::start_task::builders::StartTaskFluentBuilder;
@@ -7,6 +9,8 @@ use aws_sdk_ecs::types::{AwsVpcConfiguration, NetworkConfiguration, PropagateTag
 use serde_json::{Value, json};
 
 use super::{amount, code, definition, described, jobs, reasons, register};
+use crate::world::watch::{Bounds, Shared};
+use crate::world::weather::Weather;
 use crate::world::{Fault, World};
 
 /// A call that starts a task of a definition on instances.
@@ -295,6 +299,21 @@ async fn a_start_on_a_draining_instance_is_executed_and_seen() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_start_before_a_required_daemon_runs_is_seen() {
+    let (world, ecs) = jobs();
+    register(&world, "a", &json!({}));
+    let [ready, new, bare] = [(), (), ()].map(|()| world.instance("jobs", json!({})));
+    world.daemon("jobs", "log-agent", (&ready, "RUNNING"));
+    world.daemon("jobs", "log-agent", (&new, "PENDING"));
+    start(&ecs, "a", &[&bare]).send().await.unwrap();
+    world.state().watch.daemons.insert("log-agent".to_owned());
+    start(&ecs, "a", &[&ready]).send().await.unwrap();
+    assert_eq!(violations(&world), [""; 0]);
+    start(&ecs, "a", &[&ready, &new, &bare]).send().await.unwrap();
+    assert_eq!(violations(&world), ["started before a daemon"; 2]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_attempt_for_the_same_slot_and_tick_is_executed_and_seen() {
     let (world, ecs) = jobs();
     register(&world, "a", &json!({}));
@@ -322,4 +341,57 @@ async fn a_second_attempt_for_the_same_slot_and_tick_is_executed_and_seen() {
     lost().send().await.unwrap();
     assert_eq!(world.tasks_on(&other).len(), 2, "there is no token that would make it one");
     assert_eq!(violations(&world).len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_weather_of_a_start_is_that_of_a_run() {
+    let (world, ecs) = jobs();
+    register(&world, "a", &json!({}));
+    let on: Vec<_> = (0..4).map(|_| world.instance("jobs", json!({}))).collect();
+    let mut partly = 0;
+    for seed in 0..8 {
+        let mut weather = Weather::new(seed, 3_600_000);
+        weather.likely.partial = 1.0;
+        weather.lag = 600_000;
+        world.state().weather = Some(weather);
+        let answer = start(&ecs, "a", &on.iter().collect::<Vec<_>>()).send().await.unwrap();
+        let (started, failed) = (answer.tasks().len(), answer.failures().len());
+        assert!(started < 4 && started + failed == 4, "{answer:?}");
+        assert_eq!(places(&answer), on[..started]);
+        partly += usize::from(0 < started);
+    }
+    assert!(0 < partly);
+
+    world.state().weather.as_mut().unwrap().likely.partial = 0.0;
+    assert_eq!(world.tasks_on(&on[3]).len(), 0, "the last one never had room");
+    start(&ecs, "a", &[&on[3]]).send().await.unwrap();
+    let list = || ecs.list_tasks().cluster("jobs").container_instance(&on[3]).send();
+    assert_eq!(list().await.unwrap().task_arns().len(), 0, "lists are late");
+    assert_eq!(described(&ecs, &on[3]).await.running_tasks_count(), 1, "counts are not");
+    world.reach(Duration::from_mins(11)).await;
+    assert_eq!(list().await.unwrap().task_arns().len(), 1);
+}
+
+/// An invocation begins in which worker `a` may have so many containers.
+fn begin_bounded(world: &World, most: u64) {
+    let bounds =
+        Bounds { max_containers: most, min_containers: 99, per_message: 1, stuck_after: 1000 };
+    let mut state = world.state();
+    state.watch.bounds.insert("a".to_owned(), bounds);
+    state.watch.shared = Some(Shared { per_tick: 99, per_hour: 99, max_event_age: 60_000 });
+    state.watch.begin(0, Some(crate::world::BEGINNING.parse().unwrap()), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_is_held_to_the_bounds_of_its_worker() {
+    let (world, ecs) = jobs();
+    register(&world, "a", &json!({}));
+    let [one, two] = [(), ()].map(|()| world.instance("jobs", json!({})));
+    world.daemon("jobs", "log-agent", (&one, "RUNNING"));
+    begin_bounded(&world, 2);
+    let call = || start(&ecs, "a", &[&one, &two]).group("worker:a").tags(tag("k", "v"));
+    call().send().await.unwrap();
+    assert_eq!(violations(&world), [""; 0]);
+    call().send().await.unwrap();
+    assert_eq!(violations(&world), ["above maxContainers"]);
 }

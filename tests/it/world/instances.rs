@@ -111,6 +111,8 @@ impl World {
             task["startedAt"] = now;
         }
         state.tasks.insert(arn.clone(), task);
+        let now = state.millis();
+        state.watch.began(0, &arn, (now, now));
         arn
     }
 
@@ -193,7 +195,8 @@ impl Instances {
     /// An id for a task that has no token.
     pub(super) fn next_id(&mut self) -> String {
         self.count += 1;
-        format!("{:032x}", self.count)
+        // Not among those that are made of tokens.
+        format!("f{:031x}", self.count)
     }
 
     pub(super) fn has_service(&self, cluster: &str, name: &str) -> bool {

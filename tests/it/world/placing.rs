@@ -40,7 +40,8 @@ struct Candidate {
 const NOT_A_MEMBER: &str = "MemberOf placement constraint unsatisfied.";
 
 impl State {
-    /// Source: ECS API, `StartTask`; ECS developer guide, "API failure reasons".
+    /// Source: ECS API, `StartTask`; ECS developer guide, "API failure reasons". It goes past the
+    /// scheduler: placement constraints are not looked at.
     pub(super) fn start_task(
         &mut self,
         process: u32,
@@ -69,7 +70,7 @@ impl State {
             }
         };
         let spots: Vec<_> = named.map(spot).collect();
-        self.watch_draining(&spots);
+        self.watch_places(&spots);
         Ok(self.launch(&Launch { process, input, cluster, revision }, &spots))
     }
 
@@ -104,13 +105,21 @@ impl State {
     }
 
     /// Whether AWS takes a `StartTask` for a DRAINING instance is not documented: it must not come
-    /// to that.
-    fn watch_draining(&mut self, spots: &[Spot]) {
+    /// to that. Nor to one without a daemon that tasks need.
+    fn watch_places(&mut self, spots: &[Spot]) {
         let now = self.millis();
         for spot in spots {
-            if let Spot::On(arn) = spot
-                && self.instances.documents[arn]["status"] == "DRAINING"
-            {
+            let Spot::On(arn) = spot else { continue };
+            let runs = |daemon: &String| {
+                let group = format!("service:{daemon}");
+                let mut there = self.tasks_on(arn);
+                there.any(|it| it["group"] == group.as_str() && it["lastStatus"] == "RUNNING")
+            };
+            let lacks = !self.watch.daemons.iter().all(runs);
+            if lacks {
+                self.watch.violate("started before a daemon", now, arn.clone());
+            }
+            if self.instances.documents[arn]["status"] == "DRAINING" {
                 self.watch.violate("started on a draining instance", now, arn.clone());
             }
         }

@@ -102,6 +102,8 @@ impl State {
             return refuse("ServiceNotFoundException", "Service not found.");
         }
         let group = service.map(|name| format!("service:{name}"));
+        let family = input.get("family").and_then(Value::as_str);
+        let launch_type = input.get("launchType");
         let instance = input.get("containerInstance").map(|name| Instances::arn(&cluster, name));
         let now = self.millis();
         self.watch.listed(process, now);
@@ -112,6 +114,8 @@ impl State {
                 && self.watch.is_listed(text(task, "taskArn"), now)
                 && started_by.is_none_or(|name| task["startedBy"] == *name)
                 && group.as_ref().is_none_or(|group| task["group"] == *group)
+                && family.is_none_or(|family| family_of(task) == family)
+                && launch_type.is_none_or(|launch_type| task["launchType"] == *launch_type)
                 && instance.as_ref().is_none_or(|arn| task["containerInstanceArn"] == *arn)
         });
         let arns: Vec<_> = matching.map(|task| task["taskArn"].clone()).collect();
@@ -238,6 +242,11 @@ impl State {
         }
         Ok(json!({"task": task}))
     }
+}
+
+fn family_of(task: &Value) -> &str {
+    let revision = text(task, "taskDefinitionArn").rsplit('/').next().unwrap_or_default();
+    revision.split(':').next().unwrap_or_default()
 }
 
 /// A call that is about to start tasks.

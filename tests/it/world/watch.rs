@@ -53,6 +53,8 @@ struct Run {
 pub(crate) struct Watch {
     pub(crate) bounds: BTreeMap<String, Bounds>,
     pub(crate) shared: Option<Shared>,
+    /// Services without whose task, RUNNING there, `StartTask` may use no instance.
+    pub(crate) daemons: BTreeSet<String>,
     pub(crate) violations: Vec<(&'static str, String)>,
     pub(crate) throttled: u64,
     /// What happened, for whoever reads a seed that failed.
