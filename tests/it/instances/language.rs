@@ -29,7 +29,7 @@ async fn an_expression_means_the_instances_that_it_describes() {
     let two = world.instance("jobs", about);
     world.change_instance(&two, json!({"agentConnected": false}));
     world.daemon("jobs", "log-agent", (&one, "RUNNING"));
-    let cases: [(&str, &[&str]); 38] = [
+    let cases: [(&str, &[&str]); 39] = [
         ("ec2InstanceId == i-1", &["i-1"]),
         ("ec2InstanceId != i-1", &["i-2"]),
         ("ec2InstanceId equals i-1", &["i-1"]),
@@ -66,6 +66,10 @@ async fn an_expression_means_the_instances_that_it_describes() {
         ("task:group == service:log-agent", &["i-1"]),
         ("not(task:group == service:log-agent)", &["i-2"]),
         ("attribute:ssd exists or attribute:stack == blue and agentConnected == false", &["i-2"]),
+        (
+            "attribute:ssd exists and agentConnected == false or ec2InstanceId == i-1",
+            &["i-1", "i-2"],
+        ),
         ("(attribute:ssd exists || attribute:stack == blue) && agentConnected == true", &["i-1"]),
         ("! (agentConnected == true) and not attribute:stack exists", &["i-2"]),
     ];

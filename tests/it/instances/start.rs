@@ -372,13 +372,13 @@ async fn the_weather_of_a_start_is_that_of_a_run() {
     assert_eq!(list().await.unwrap().task_arns().len(), 1);
 }
 
-/// An invocation begins in which worker `a` may have so many containers.
+/// An invocation begins in which worker `a` may have so many containers, of two tasks an hour.
 fn begin_bounded(world: &World, most: u64) {
     let bounds =
         Bounds { max_containers: most, min_containers: 99, per_message: 1, stuck_after: 1000 };
     let mut state = world.state();
     state.watch.bounds.insert("a".to_owned(), bounds);
-    state.watch.shared = Some(Shared { per_tick: 99, per_hour: 99, max_event_age: 60_000 });
+    state.watch.shared = Some(Shared { per_tick: 99, per_hour: 2, max_event_age: 60_000 });
     state.watch.begin(0, Some(crate::world::BEGINNING.parse().unwrap()), 0);
 }
 
@@ -393,5 +393,5 @@ async fn a_start_is_held_to_the_bounds_of_its_worker() {
     call().send().await.unwrap();
     assert_eq!(violations(&world), [""; 0]);
     call().send().await.unwrap();
-    assert_eq!(violations(&world), ["above maxContainers"]);
+    assert_eq!(violations(&world), ["above maxContainers", "above maxTasksPerHour"]);
 }
