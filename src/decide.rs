@@ -217,8 +217,8 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
     if decision.launch == Containers::ZERO {
         return Ok(Action::Idle(Idle::Answered(Box::new(decision))));
     }
-    let network_mode = network_mode(recipe, worker)?;
     let placement = placement::plan(worker, recipe)?;
+    let network_mode = network_mode(recipe, worker)?;
     let (tasks, bound) = match facts.allowance {
         Some(Allowance { tasks, bound }) if tasks < packing.max_tasks => (tasks, bound),
         _ => (packing.max_tasks, TaskBound::MaxTasks),

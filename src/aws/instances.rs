@@ -145,14 +145,16 @@ impl ReadCloud {
 fn read_instance(instance: &EcsInstance) -> Option<Instance> {
     let attributes = instance.attributes().iter();
     let attributes = attributes.map(|a| (a.name().to_owned(), a.value().map(str::to_owned)));
-    let counts = [instance.running_tasks_count(), instance.pending_tasks_count()];
+    // Those that ECS wants to run, which the pending ones are among.
+    // Source: ECS API, `ContainerInstance.runningTasksCount`.
+    let tasks = u32::try_from(instance.running_tasks_count()).unwrap_or(0);
     Some(Instance {
         arn: InstanceArn::from(instance.container_instance_arn()?),
         ec2: Ec2InstanceId::from(instance.ec2_instance_id().unwrap_or_default()),
         connected: instance.agent_connected(),
         remaining: read_resources(instance.remaining_resources()),
         attributes: attributes.collect(),
-        tasks: counts.into_iter().map(|count| Tasks(u32::try_from(count).unwrap_or(0))).sum(),
+        tasks: Tasks(tasks),
         registered: instance.registered_at().and_then(timestamp),
     })
 }

@@ -115,6 +115,17 @@ impl PlacementPlan {
         self.asked.minus(self.without_room)
     }
 
+    /// Why some tasks have no room.
+    pub fn why(&self) -> String {
+        if self.instances == 0 {
+            return "the cluster has no ACTIVE container instance".to_owned();
+        }
+        let short = self.short();
+        let short = short.iter().map(|(lack, instances)| format!("{instances} {lack}"));
+        let short: Vec<_> = short.collect();
+        format!("of {} instances {}", self.instances, short.join(", "))
+    }
+
     /// What is short, and at how many instances; the most frequent first.
     pub fn short(&self) -> Vec<(&Lack, usize)> {
         let mut lacks: Vec<_> = self.lacks.iter().collect();
@@ -131,15 +142,7 @@ impl PlacementPlan {
 impl fmt::Display for PlacementPlan {
     /// What is told where some tasks have no room.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { instances, asked, .. } = self;
-        write!(f, "{} of {asked} tasks have room", self.fit())?;
-        if *instances == 0 {
-            return write!(f, "; the cluster has no ACTIVE container instance");
-        }
-        let short = self.short();
-        let short = short.iter().map(|(lack, instances)| format!("{instances} {lack}"));
-        let short: Vec<_> = short.collect();
-        write!(f, "; of {instances} instances {}", short.join(", "))
+        write!(f, "{} of {} tasks have room; {}", self.fit(), self.asked, self.why())
     }
 }
 
@@ -147,16 +150,16 @@ impl fmt::Display for Lack {
     /// After a number of instances.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Agent => f.write_str("have no connected agent"),
-            Self::Refused => f.write_str("refused a task just now"),
-            Self::Attribute(name) => write!(f, "lack attribute {name}"),
-            Self::Constraint => f.write_str("do not meet a placement constraint"),
-            Self::Daemon(service) => write!(f, "wait for daemon {service}"),
-            Self::DistinctInstance => f.write_str("have a task of this worker"),
-            Self::Cpu => f.write_str("are short of CPU"),
-            Self::Memory => f.write_str("are short of memory"),
-            Self::Gpus => f.write_str("are short of GPUs"),
-            Self::Ports => f.write_str("have the port taken"),
+            Self::Agent => f.write_str("without a connected agent"),
+            Self::Refused => f.write_str("that refused a task just now"),
+            Self::Attribute(name) => write!(f, "without attribute {name} as it must be"),
+            Self::Constraint => f.write_str("outside a placement constraint"),
+            Self::Daemon(service) => write!(f, "without daemon {service}"),
+            Self::DistinctInstance => f.write_str("with a task of this worker"),
+            Self::Cpu => f.write_str("short of CPU"),
+            Self::Memory => f.write_str("short of memory"),
+            Self::Gpus => f.write_str("short of GPUs"),
+            Self::Ports => f.write_str("with the port taken"),
         }
     }
 }

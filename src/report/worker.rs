@@ -120,7 +120,7 @@ fn report_placement(report: &mut WorkerReport, placement: Option<&PlacementPlan>
         report.failures.push(Failed {
             shortage: Shortage::NoRoom,
             reason: "no instance has room".to_owned(),
-            detail: Some(placement.to_string()),
+            detail: Some(placement.why()),
             tasks: placement.without_room,
         });
     }

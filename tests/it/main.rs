@@ -25,6 +25,8 @@ mod keda;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod placement;
+#[cfg(test)]
 mod plans;
 #[cfg(test)]
 mod readme;

@@ -119,8 +119,8 @@ impl Launch {
         self.placement.as_ref()?;
         if self.rungs != [Rung::LaunchType("EC2".to_owned())] {
             return Some(
-                "placement is for launchType: EC2; Fargate has no instances, and on a capacity \
-                 provider RunTask places"
+                "placement needs launchType: EC2; Fargate has no instances, and on a capacity \
+                 provider ECS places"
                     .to_owned(),
             );
         }
