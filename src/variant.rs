@@ -152,8 +152,9 @@ impl<'a> Recipe<'a> {
             return Err(self.no_room());
         }
         let family = self.base.arn.family().variant(n);
-        let mut document = self.base.document.clone();
-        document.retain(|field, _| !READ_ONLY.contains(&field.as_str()));
+        let replaced = |field: &str| field == "containerDefinitions" || READ_ONLY.contains(&field);
+        let kept = self.base.document.iter().filter(|(field, _)| !replaced(field));
+        let mut document: Map<_, _> = kept.map(|(f, value)| (f.clone(), value.clone())).collect();
         document.insert("family".to_owned(), json!(family));
         document.insert("containerDefinitions".to_owned(), Value::Array(self.containers(n)));
         let size = self.size(n)?;
@@ -174,17 +175,21 @@ impl<'a> Recipe<'a> {
         let revision = self.base.arn.family_and_revision();
         let revision = revision.rsplit(':').next().unwrap_or_default();
         tags.push(tag(BASE_REVISION_TAG, revision));
-        document.insert("tags".to_owned(), json!(tags));
-        let digest = digest(&Value::Object(document.clone()));
-        tags.push(tag(DIGEST_TAG, &digest));
-        if MOST_TAGS < tags.len() {
+        if MOST_TAGS <= tags.len() {
             return Err(Obstacle::TooManyTags { tags: self.base.tags.len() });
         }
         document.insert("tags".to_owned(), json!(tags));
-        let document = Value::Object(document);
-        let bytes = document.to_string().len();
+        let mut document = Value::Object(document);
+        // Equal for equal documents: objects are kept in the order of their keys.
+        let unsigned = document.to_string();
+        let digest = hex::encode(Sha256::digest(&unsigned));
+        let signature = json!(tag(DIGEST_TAG, &digest));
+        let bytes = unsigned.len().saturating_add(signature.to_string().len()).saturating_add(1);
         if LARGEST_DEFINITION < bytes {
             return Err(Obstacle::TooLarge { bytes, most: LARGEST_DEFINITION });
+        }
+        if let Some(Value::Array(tags)) = document.get_mut("tags") {
+            tags.push(signature);
         }
         let base = self.base.arn.clone();
         Ok(Variant { family, base, digest, document })
@@ -346,11 +351,6 @@ fn rename_port_mappings(clone: &mut Map<String, Value>, index: u32) {
             mapping.insert("name".to_owned(), json!(name));
         }
     }
-}
-
-/// Equal for equal documents: objects are kept in the order of their keys.
-fn digest(document: &Value) -> String {
-    hex::encode(Sha256::digest(document.to_string()))
 }
 
 #[cfg(test)]

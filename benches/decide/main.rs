@@ -1,5 +1,6 @@
-//! How long a decision takes, for 50 and for 1,000 busy workers: the snapshot is there, the plan is
-//! made. No file is read, no call is made.
+//! How long a decision takes, for 50 and for 1,000 busy workers, and for 10,000 tasks that our own
+//! scheduler places on 1,000 instances: the snapshot is there, the plan is made. No file is read, no
+//! call is made.
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot begin stops")]
 
 use divan::Bencher;
@@ -7,11 +8,14 @@ use ecs_queue_scaler::config::Config;
 use ecs_queue_scaler::decide::decide;
 use ecs_queue_scaler::definition::TaskDefinition;
 use ecs_queue_scaler::event::Tick;
+use ecs_queue_scaler::plan::{Action, Group, Plan};
 use ecs_queue_scaler::snapshot::{
-    ClusterTasks, ContainerStatus, Depth, Queue, Redrive, Snapshot, Task,
+    ClusterTasks, ContainerStatus, Depth, Instance, Instances, Queue, Redrive, Resources, Snapshot,
+    Task,
 };
 use ecs_queue_scaler::units::{
-    ClusterName, Messages, Region, RevisionArn, ScalerName, TaskArn, TaskDefinitionRef, WorkerName,
+    ClusterName, CpuUnits, Ec2InstanceId, InstanceArn, MebiBytes, Messages, Region, RevisionArn,
+    ScalerName, TaskArn, TaskDefinitionRef, Tasks, WorkerName,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -25,7 +29,71 @@ fn main() {
 #[divan::bench(args = [50, 1000])]
 fn decision(bencher: Bencher<'_, '_>, workers: u32) {
     let (config, snapshot) = (config(workers), snapshot(workers));
+    assert_eq!(tasks(&decide(&config, &snapshot)), Tasks(2 * workers));
     bencher.bench_local(|| decide(divan::black_box(&config), divan::black_box(&snapshot)));
+}
+
+/// One worker, 10,000 tasks, 1,000 instances of three zones with room for twelve each.
+#[divan::bench(args = ["leastTasks", "binpack", "spread"])]
+fn placement(bencher: Bencher<'_, '_>, scheduler: &str) {
+    let (config, snapshot) = (placing(scheduler), cluster());
+    assert_eq!(tasks(&decide(&config, &snapshot)), Tasks(10_000));
+    bencher.bench_local(|| decide(divan::black_box(&config), divan::black_box(&snapshot)));
+}
+
+/// What a plan starts.
+fn tasks(plan: &Plan) -> Tasks {
+    let groups = plan.workers.iter().flat_map(|worker| match &worker.action {
+        Action::Launch(launch) => launch.groups.as_slice(),
+        _ => &[],
+    });
+    groups.map(Group::tasks).sum()
+}
+
+fn placing(scheduler: &str) -> Config {
+    let document = json!({
+        "cluster": "jobs", "maxTasksPerTick": 100_000, "maxTasksPerHour": 100_000,
+        "launch": {"launchType": "EC2", "placement": {"scheduler": scheduler}, "networkConfiguration": network()},
+        "workers": [{
+            "name": name(0), "queue": name(0), "taskDefinition": name(0),
+            "scaling": {"messagesPerContainer": 1, "maxContainers": 10_000},
+            "packing": {"maxContainersPerTask": 1, "maxTasks": 10_000},
+        }],
+    });
+    Config::from_value(&document).unwrap()
+}
+
+fn network() -> Value {
+    json!({"awsvpcConfiguration": {"subnets": ["subnet-1"]}})
+}
+
+fn cluster() -> Snapshot {
+    let zones = ["a", "b", "c"].into_iter().cycle();
+    let instance = |(index, zone): (u32, &str)| Instance {
+        arn: InstanceArn(format!(
+            "arn:aws:ecs:eu-central-1:123456789012:container-instance/jobs/{index:032x}"
+        )),
+        ec2: Ec2InstanceId(format!("i-{index:017x}")),
+        connected: true,
+        remaining: Resources {
+            cpu: CpuUnits(12 * 256),
+            memory: MebiBytes(12 * 512),
+            ..Resources::default()
+        },
+        attributes: [("ecs.availability-zone".to_owned(), Some(zone.to_owned()))].into(),
+        tasks: Tasks(index % 3),
+        registered: None,
+    };
+    let active = (0..1000).zip(zones).map(instance).collect();
+    let instances = Instances { active, ..Instances::default() };
+    let depth = Depth { visible: Messages(10_000), ..Depth::default() };
+    let queue = Queue { depth, redrive: Redrive::Bounded };
+    Snapshot {
+        queues: [(WorkerName(name(0)), Ok(queue))].into(),
+        tasks: [(ClusterName("jobs".to_owned()), Ok(ClusterTasks::default()))].into(),
+        instances: [(ClusterName("jobs".to_owned()), Ok(instances))].into(),
+        ..snapshot(1)
+    }
 }
 
 fn name(index: u32) -> String {
@@ -41,8 +109,8 @@ fn config(workers: u32) -> Config {
         })
     });
     let document = json!({
-        "cluster": "jobs", "launch": {"launchType": "EC2"}, "maxTasksPerTick": 100_000,
-        "maxTasksPerHour": 100_000, "workers": workers.collect::<Vec<_>>(),
+        "cluster": "jobs", "maxTasksPerTick": 100_000, "maxTasksPerHour": 100_000,
+        "launch": {"launchType": "EC2", "networkConfiguration": network()}, "workers": workers.collect::<Vec<_>>(),
     });
     Config::from_value(&document).unwrap()
 }
