@@ -71,6 +71,16 @@ fn needs(call: &Call) -> Vec<Need> {
             let tasks = input["tasks"].as_array().into_iter().flatten();
             tasks.map(|t| cluster(Need::new("ecs:DescribeTasks", t.as_str().unwrap()))).collect()
         }
+        "ListContainerInstances" => {
+            let cluster = ecs(&format!("cluster/{}", text("cluster")));
+            vec![Need::new("ecs:ListContainerInstances", cluster)]
+        }
+        "DescribeContainerInstances" => {
+            let instances = input["containerInstances"].as_array().into_iter().flatten();
+            let need =
+                |arn: &Value| Need::new("ecs:DescribeContainerInstances", arn.as_str().unwrap());
+            instances.map(|arn| cluster(need(arn))).collect()
+        }
         "DescribeTaskDefinition" | "DeregisterTaskDefinition" => {
             vec![Need::new(&format!("ecs:{operation}"), "*")]
         }
@@ -79,8 +89,8 @@ fn needs(call: &Call) -> Vec<Need> {
             let register = Need::new("ecs:RegisterTaskDefinition", &family);
             [register].into_iter().chain(tagging(call, &family)).chain(passing(call)).collect()
         }
-        "RunTask" => {
-            let run = cluster(Need::new("ecs:RunTask", text("taskDefinition")));
+        "RunTask" | "StartTask" => {
+            let run = cluster(Need::new(&format!("ecs:{operation}"), text("taskDefinition")));
             let tasks = ecs(&format!("task/{}/*", text("cluster")));
             [run].into_iter().chain(tagging(call, &tasks)).chain(passing(call)).collect()
         }
@@ -183,9 +193,26 @@ async fn calls_for_the_configuration() -> Vec<Call> {
     world.take_calls()
 }
 
+/// The calls of a tick that places its tasks itself.
+async fn calls_of_our_own_scheduler() -> Vec<Call> {
+    let (world, mut config) = thumbnail();
+    let mut definition = with_roles();
+    definition["requiresCompatibilities"] = json!(["EC2"]);
+    world.register(&definition);
+    for _ in 0..3 {
+        world.instance("jobs", json!({"cpu": 8192, "memory": 16384}));
+    }
+    config["launch"]["launchType"] = json!("EC2");
+    config["launch"]["placement"] = json!({"scheduler": "leastTasks"});
+    world.queue("thumbnail").visible(8);
+    let _ = tick(&scaler(&world, &config), &world, 0).await;
+    world.take_calls()
+}
+
 /// Every call that is made where everything is switched on.
 async fn all_calls() -> Vec<Call> {
-    [calls().await, calls_for_the_configuration().await].concat()
+    let placing = calls_of_our_own_scheduler().await;
+    [calls().await, placing, calls_for_the_configuration().await].concat()
 }
 
 /// What does not fit between the role and what is done, a sentence each.
@@ -226,7 +253,7 @@ fn settings(conditions: &[&str]) -> Settings {
 const NONE: [String; 0] = [];
 
 /// Conditions under which the role allows most.
-const ALL: [&str; 5] = ["PassesRoles", "Registers", "Traces", "ReadsConfig", "Discovers"];
+const ALL: [&str; 6] = ["PassesRoles", "Registers", "Places", "Traces", "ReadsConfig", "Discovers"];
 
 #[tokio::test(start_paused = true)]
 async fn the_role_allows_what_is_done_and_nothing_else() {
@@ -265,7 +292,7 @@ async fn an_action_too_many_or_too_few_on_either_side_is_noticed() {
         assert_ne!(complaints(&policy.with(&sid, "ecs:StopTask"), &needs), NONE, "+ in {sid}");
     }
     let operations: BTreeSet<_> = calls.iter().map(|call| call.operation.as_str()).collect();
-    assert_eq!(operations.len(), 11, "{operations:?}");
+    assert_eq!(operations.len(), 14, "{operations:?}");
     for operation in operations {
         let fewer: Vec<_> = calls.iter().filter(|c| c.operation != operation).cloned().collect();
         let fewer = all_needs(&fewer, &template, &settings);
