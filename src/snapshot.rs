@@ -16,7 +16,7 @@ use crate::units::{
     TaskDefinitionRef, Tasks, WorkerName,
 };
 
-pub use instances::{Instance, Instances, Lost, Resources};
+pub use instances::{Instance, Instances, Resources};
 
 /// All that a decision may depend on beside the configuration.
 #[derive(Clone, Debug)]

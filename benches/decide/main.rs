@@ -69,20 +69,20 @@ fn network() -> Value {
 
 fn cluster() -> Snapshot {
     let zones = ["a", "b", "c"].into_iter().cycle();
+    let whole =
+        Resources { cpu: CpuUnits(12 * 256), memory: MebiBytes(12 * 512), ..Resources::default() };
     let instance = |(index, zone): (u32, &str)| Instance {
         arn: InstanceArn(format!(
             "arn:aws:ecs:eu-central-1:123456789012:container-instance/jobs/{index:032x}"
         )),
         ec2: Ec2InstanceId(format!("i-{index:017x}")),
         connected: true,
-        remaining: Resources {
-            cpu: CpuUnits(12 * 256),
-            memory: MebiBytes(12 * 512),
-            ..Resources::default()
-        },
+        whole: whole.clone(),
+        remaining: whole.clone(),
         attributes: [("ecs.availability-zone".to_owned(), Some(zone.to_owned()))].into(),
         tasks: Tasks(index % 3),
         registered: None,
+        provider: None,
     };
     let active = (0..1000).zip(zones).map(instance).collect();
     let instances = Instances { active, ..Instances::default() };

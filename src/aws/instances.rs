@@ -152,10 +152,12 @@ fn read_instance(instance: &EcsInstance) -> Option<Instance> {
         arn: InstanceArn::from(instance.container_instance_arn()?),
         ec2: Ec2InstanceId::from(instance.ec2_instance_id().unwrap_or_default()),
         connected: instance.agent_connected(),
+        whole: read_resources(instance.registered_resources()),
         remaining: read_resources(instance.remaining_resources()),
         attributes: attributes.collect(),
         tasks: Tasks(tasks),
         registered: instance.registered_at().and_then(timestamp),
+        provider: instance.capacity_provider_name().map(str::to_owned),
     })
 }
 

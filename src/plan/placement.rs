@@ -7,7 +7,6 @@ use jiff::Timestamp;
 
 use super::ClientToken;
 use crate::definition::Needs;
-use crate::snapshot::Lost;
 use crate::units::{
     ClusterName, Containers, Ec2InstanceId, Expression, InstanceArn, ServiceName, Tasks,
 };
@@ -65,6 +64,8 @@ pub enum Lack {
     Constraint,
     /// A task of this service does not run there.
     Daemon(ServiceName),
+    /// It is smaller than the task, even when it is empty.
+    Size,
     /// A task of the worker is there already, and each must have its own instance.
     DistinctInstance,
     /// CPU.
@@ -82,26 +83,23 @@ pub enum Lack {
 pub struct InstanceTrouble {
     /// Where.
     pub cluster: ClusterName,
-    /// What.
+    /// Which one.
+    pub arn: InstanceArn,
+    /// Its machine.
+    pub ec2: Ec2InstanceId,
+    /// Whose capacity it is, where it was brought by a capacity provider.
+    pub provider: Option<String>,
+    /// What is wrong with it.
     pub trouble: Trouble,
 }
 
 /// What is wrong with an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// It may be gone: it is listed, and its agent is silent.
-    Lost(Lost),
-    /// A daemon that is required does not run on it, though it had its time.
-    NoDaemon {
-        /// The instance.
-        arn: InstanceArn,
-        /// Its machine.
-        ec2: Ec2InstanceId,
-        /// The daemon's service.
-        daemon: ServiceName,
-        /// When it joined the cluster.
-        registered: Timestamp,
-    },
+    /// It may be gone: it is listed, and its agent is silent since then, as far as this process knows.
+    Lost(Timestamp),
+    /// A daemon that is required does not run on it, though it had its time since it joined.
+    NoDaemon(ServiceName, Timestamp),
 }
 
 impl PlacementPlan {
@@ -155,6 +153,7 @@ impl fmt::Display for Lack {
             Self::Attribute(name) => write!(f, "without attribute {name} as it must be"),
             Self::Constraint => f.write_str("outside a placement constraint"),
             Self::Daemon(service) => write!(f, "without daemon {service}"),
+            Self::Size => f.write_str("too small for the task"),
             Self::DistinctInstance => f.write_str("with a task of this worker"),
             Self::Cpu => f.write_str("short of CPU"),
             Self::Memory => f.write_str("short of memory"),
@@ -166,17 +165,17 @@ impl fmt::Display for Lack {
 
 impl fmt::Display for InstanceTrouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cluster = &self.cluster;
-        match &self.trouble {
-            Trouble::Lost(Lost { arn: _, ec2, since }) => write!(
+        let Self { cluster, ec2, trouble, .. } = self;
+        match trouble {
+            Trouble::Lost(since) => write!(
                 f,
                 "instance {ec2} of cluster {cluster} may be gone: its agent is not connected since \
                  {since:.0}; look at it, or deregister it"
             ),
-            Trouble::NoDaemon { arn: _, ec2, daemon, registered } => write!(
+            Trouble::NoDaemon(daemon, joined) => write!(
                 f,
                 "instance {ec2} of cluster {cluster} takes no task: daemon {daemon} does not run on \
-                 it, and it joined at {registered:.0}"
+                 it, and it joined at {joined:.0}"
             ),
         }
     }

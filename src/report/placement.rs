@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use crate::definition::Needs;
 use crate::plan::{InstanceTrouble, Lack, PlacementPlan, Trouble};
-use crate::snapshot::Lost;
 use crate::units::{ClusterName, CpuUnits, Ec2InstanceId, Gpus, InstanceArn, MebiBytes, Tasks};
 
 /// How the tasks of a worker were placed.
@@ -69,6 +68,9 @@ pub struct InstanceReport {
     pub instance: Ec2InstanceId,
     /// Which one.
     pub container_instance: InstanceArn,
+    /// Whose capacity it is, where it was brought by a capacity provider.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity_provider: Option<String>,
     /// In one word.
     pub trouble: &'static str,
     /// What it is and what to do.
@@ -108,15 +110,15 @@ impl From<&Needs> for NeedsReport {
 
 impl From<&InstanceTrouble> for InstanceReport {
     fn from(trouble: &InstanceTrouble) -> Self {
-        let (arn, ec2, word) = match &trouble.trouble {
-            Trouble::Lost(Lost { arn, ec2, since: _ }) => (arn, ec2, LOST),
-            Trouble::NoDaemon { arn, ec2, daemon: _, registered: _ } => (arn, ec2, NO_DAEMON),
-        };
         Self {
             cluster: trouble.cluster.clone(),
-            instance: ec2.clone(),
-            container_instance: arn.clone(),
-            trouble: word,
+            instance: trouble.ec2.clone(),
+            container_instance: trouble.arn.clone(),
+            capacity_provider: trouble.provider.clone(),
+            trouble: match trouble.trouble {
+                Trouble::Lost(_) => LOST,
+                Trouble::NoDaemon(_, _) => NO_DAEMON,
+            },
             why: trouble.to_string(),
         }
     }
@@ -131,6 +133,7 @@ impl Lack {
             Self::Attribute(_) => "attribute",
             Self::Constraint => "placementConstraint",
             Self::Daemon(_) => "daemon",
+            Self::Size => "size",
             Self::DistinctInstance => "distinctInstance",
             Self::Cpu => "cpu",
             Self::Memory => "memory",

@@ -30,6 +30,8 @@ pub struct Instance {
     /// Whether its agent is connected: "only instances connected to an agent can accept task
     /// placement requests". Source: ECS API, `ContainerInstance.agentConnected`.
     pub connected: bool,
+    /// What it has when it is empty.
+    pub whole: Resources,
     /// What is left of it.
     pub remaining: Resources,
     /// Its attributes, some of which have no value.
@@ -38,6 +40,8 @@ pub struct Instance {
     pub tasks: Tasks,
     /// When it joined the cluster.
     pub registered: Option<Timestamp>,
+    /// Whose capacity it is, where it was brought by a capacity provider.
+    pub provider: Option<String>,
 }
 
 impl Instance {
@@ -48,7 +52,7 @@ impl Instance {
     }
 }
 
-/// What an instance has left.
+/// What an instance has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resources {
     /// CPU.
@@ -63,15 +67,4 @@ pub struct Resources {
     pub tcp_taken: BTreeSet<u16>,
     /// UDP ports that are taken.
     pub udp_taken: BTreeSet<u16>,
-}
-
-/// An instance that is still listed, and whose agent has not been connected for long.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lost {
-    /// Which one.
-    pub arn: InstanceArn,
-    /// Its machine.
-    pub ec2: Ec2InstanceId,
-    /// Since when this process sees it so.
-    pub since: Timestamp,
 }

@@ -71,10 +71,12 @@ mod tests {
             arn: InstanceArn::from(arn),
             ec2: Ec2InstanceId::from("i"),
             connected: true,
+            whole: crate::snapshot::Resources::default(),
             remaining: crate::snapshot::Resources::default(),
             attributes: std::collections::BTreeMap::new(),
             tasks: Tasks::ZERO,
             registered: None,
+            provider: None,
         }
     }
 

@@ -32,7 +32,11 @@ impl Fit<'_> {
             found.is_none_or(|found| value.is_some() && found != value)
         };
         let missing = || self.needs.attributes.iter().find(missing);
-        let barred = self.barred.get(&index).cloned();
+        let whole = &room.instance.whole;
+        let is_small = whole.cpu < self.needs.cpu
+            || whole.memory < self.needs.memory
+            || whole.gpus < self.needs.gpus;
+        let barred = self.barred.get(&index).cloned().or(is_small.then_some(Lack::Size));
         barred.or_else(|| missing().map(|attribute| Lack::Attribute(attribute.name.clone())))
     }
 

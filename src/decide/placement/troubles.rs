@@ -1,14 +1,14 @@
 //! Container instances that somebody has to look at. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::Config;
 use crate::plan::{InstanceTrouble, Trouble};
-use crate::snapshot::{Instance, Instances, Lost, Snapshot};
-use crate::units::{ClusterName, ServiceName};
+use crate::snapshot::{Instance, Instances, Snapshot};
+use crate::units::{ClusterName, InstanceArn, ServiceName};
 
 /// An agent loses its connection several times an hour and has it again within minutes.
 /// Source: ECS developer guide, "Container agent disconnected".
@@ -20,13 +20,22 @@ pub(in crate::decide) fn troubles(
     config: &Config,
     snapshot: &Snapshot,
 ) -> Option<Vec<InstanceTrouble>> {
-    let clusters =
-        snapshot.instances.iter().filter_map(|(name, read)| Some((name, read.as_ref().ok()?)));
+    let read = snapshot.instances.iter();
+    let clusters = read.filter_map(|(name, read)| Some((name, read.as_ref().ok()?)));
     let troubles = clusters.flat_map(|(cluster, instances)| {
-        let lost = instances.active.iter().filter_map(|instance| lost(instance, snapshot));
-        let waiting = without_daemons((config, snapshot), (cluster, instances));
-        let troubles: Vec<_> = lost.chain(waiting).collect();
-        troubles.into_iter().map(|trouble| InstanceTrouble { cluster: cluster.clone(), trouble })
+        let daemons = daemons(config, cluster, instances);
+        instances.active.iter().flat_map(move |instance| {
+            let missing = daemons.iter().filter_map(|d| d.missing_on(instance, snapshot.now));
+            let all = lost(instance, snapshot).into_iter().chain(missing);
+            let named = all.map(|trouble| InstanceTrouble {
+                cluster: cluster.clone(),
+                arn: instance.arn.clone(),
+                ec2: instance.ec2.clone(),
+                provider: instance.provider.clone(),
+                trouble,
+            });
+            named.collect::<Vec<_>>()
+        })
     });
     (!snapshot.instances.is_empty()).then(|| troubles.collect())
 }
@@ -34,38 +43,45 @@ pub(in crate::decide) fn troubles(
 fn lost(instance: &Instance, snapshot: &Snapshot) -> Option<Trouble> {
     let since = *snapshot.disconnected.get(&instance.arn)?;
     let is_lost = !instance.connected && has_passed(LOST_AFTER, since, snapshot.now);
-    let (arn, ec2) = (instance.arn.clone(), instance.ec2.clone());
-    is_lost.then_some(Trouble::Lost(Lost { arn, ec2, since }))
+    is_lost.then_some(Trouble::Lost(since))
 }
 
-fn without_daemons(
-    (config, snapshot): (&Config, &Snapshot),
-    (cluster, instances): (&ClusterName, &Instances),
-) -> Vec<Trouble> {
+/// A daemon that some worker of the cluster requires, where it could be read.
+struct Daemon<'a> {
+    name: &'a ServiceName,
+    /// The longest that any of the workers waits.
+    grace: Duration,
+    runs_on: &'a BTreeSet<InstanceArn>,
+}
+
+fn daemons<'a>(
+    config: &'a Config,
+    cluster: &ClusterName,
+    instances: &'a Instances,
+) -> Vec<Daemon<'a>> {
+    let workers = config.workers.iter().filter(|worker| worker.cluster == *cluster);
     let mut required: BTreeMap<&ServiceName, Duration> = BTreeMap::new();
-    for worker in config.workers.iter().filter(|worker| worker.cluster == *cluster) {
-        let Some(placement) = &worker.launch.placement else { continue };
+    for placement in workers.filter_map(|worker| worker.launch.placement.as_ref()) {
         for daemon in &placement.require_daemons {
             let grace = required.entry(daemon).or_default();
             *grace = placement.daemon_grace.max(*grace);
         }
     }
-    let known = |daemon| instances.daemons.get(daemon).and_then(|read| read.as_ref().ok());
-    let known =
-        required.into_iter().filter_map(|(daemon, grace)| Some((daemon, grace, known(daemon)?)));
-    let troubles = known.flat_map(|(daemon, grace, runs)| {
-        let without = instances.active.iter().filter(|i| i.connected && !runs.contains(&i.arn));
-        without.filter_map(move |instance| {
-            let registered = instance.registered?;
-            has_passed(grace, registered, snapshot.now).then(|| Trouble::NoDaemon {
-                arn: instance.arn.clone(),
-                ec2: instance.ec2.clone(),
-                daemon: daemon.clone(),
-                registered,
-            })
-        })
+    let daemons = required.into_iter().filter_map(|(name, grace)| {
+        let runs_on = instances.daemons.get(name)?.as_ref().ok()?;
+        Some(Daemon { name, grace, runs_on })
     });
-    troubles.collect()
+    daemons.collect()
+}
+
+impl Daemon<'_> {
+    fn missing_on(&self, instance: &Instance, now: Timestamp) -> Option<Trouble> {
+        let joined = instance.registered?;
+        let is_missing = instance.connected
+            && !self.runs_on.contains(&instance.arn)
+            && has_passed(self.grace, joined, now);
+        is_missing.then(|| Trouble::NoDaemon(self.name.clone(), joined))
+    }
 }
 
 fn has_passed(time: Duration, since: Timestamp, now: Timestamp) -> bool {

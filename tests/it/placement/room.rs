@@ -12,6 +12,8 @@ fn pretty(value: &Value) -> String {
 async fn where_some_have_no_room_the_result_says_what_is_short() {
     let world = world_of(&["a"]);
     instances(&world, &[3, 2]);
+    let full = world.instance("jobs", json!({"cpu": 8192, "memory": 1060}));
+    world.daemon("jobs", "log-agent", (&full, "RUNNING"));
     world.instance("jobs", json!({"cpu": 8192, "memory": 1000}));
     world.queue("a").visible(9);
     let report = tick(&scaler(&world, &config(&["a"], &least_tasks())), &world, 0).await;

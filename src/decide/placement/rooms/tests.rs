@@ -9,13 +9,19 @@ use crate::units::{CpuUnits, Ec2InstanceId, MebiBytes};
 prop_compose! {
     fn any_instance()(
         cpu in 0_u32..6, memory in 0_u32..6, gpus in 0_u32..3, tasks in 0_u32..5,
-        zone in 0_usize..3, port in any::<bool>(),
+        zone in 0_usize..3, port in any::<bool>(), whole in 0_u32..9,
     ) -> Instance {
         let zones = ["a", "b", "c"];
         Instance {
             arn: InstanceArn::from(""),
             ec2: Ec2InstanceId::from(""),
             connected: true,
+            whole: Resources {
+                cpu: CpuUnits(cpu.max(whole)),
+                memory: MebiBytes(memory.max(whole)),
+                gpus: Gpus(gpus.max(whole)),
+                ..Resources::default()
+            },
             remaining: Resources {
                 cpu: CpuUnits(cpu),
                 memory: MebiBytes(memory),
@@ -26,6 +32,7 @@ prop_compose! {
             attributes: [("ecs.availability-zone".to_owned(), Some(zones[zone].to_owned()))].into(),
             tasks: Tasks(tasks),
             registered: None,
+            provider: None,
         }
     }
 }
@@ -185,10 +192,12 @@ proptest! {
             arn: InstanceArn(format!("i-{index}")),
             ec2: Ec2InstanceId::from(""),
             connected: true,
+            whole: Resources { cpu: CpuUnits(*room), ..Resources::default() },
             remaining: Resources { cpu: CpuUnits(*room), ..Resources::default() },
             attributes: BTreeMap::new(),
             tasks: Tasks(*tasks),
             registered: None,
+            provider: None,
         });
         let instances = Instances { active: active.collect(), ..Instances::default() };
         let needs = Needs { cpu: CpuUnits(1), ..Needs::default() };
@@ -223,10 +232,12 @@ fn an_attribute_is_there_with_its_value_or_the_instance_lacks_it() {
         arn: InstanceArn::from("i"),
         ec2: Ec2InstanceId::from(""),
         connected: true,
+        whole: Resources::default(),
         remaining: Resources::default(),
         attributes,
         tasks: Tasks::ZERO,
         registered: None,
+        provider: None,
     };
     let instances = Instances { active: vec![instance], ..Instances::default() };
     let (worker, refusals) = (&WorkerName::from("own"), &BTreeSet::new());
