@@ -307,13 +307,15 @@ impl Kept {
 
     fn remember_launch(&mut self, now: Timestamp, acted: &Acted) {
         self.launches.retain(|(at, ..)| is_in_hour(*at, now));
-        let Action::Launch(launch) = &acted.plan.action else { return };
+        let Some(cluster) = acted.cluster() else { return };
         let there = |group: &GroupOutcome| {
             let known = group.started.len().saturating_add(group.adopted.len());
             Tasks::counted(known).plus(group.unanswered)
         };
         let tasks = acted.groups.iter().map(there).sum();
-        self.launches.push((now, launch.cluster.clone(), tasks));
+        if tasks != Tasks::ZERO {
+            self.launches.push((now, cluster.clone(), tasks));
+        }
     }
 
     fn remember_worker(&mut self, snapshot: &Snapshot, acted: &Acted, now: Instant) {

@@ -27,7 +27,6 @@ use crate::event::Tick;
 use crate::ledger::Ledger;
 use crate::snapshot::{ClusterTasks, DerivedRevision, Newest, Queue, Read, ReadError, Snapshot};
 use crate::units::{ClusterName, Family, ScalerName, TaskDefinitionRef, WorkerName};
-use crate::variant::DIGEST_TAG;
 
 /// Workers that are read at once: enough to hide the latency of a thousand, few enough connections
 /// for a small function.
@@ -159,17 +158,9 @@ impl Reads<'_> {
         }
         let families = foresee(worker, &self.alone(worker, (queue, base)));
         join_all(families.iter().map(async |family| {
-            self.derived.read(family, async || self.newest(family).await).await;
+            self.derived.read(family, async || self.cloud.newest_revision(family).await).await;
         }))
         .await;
-    }
-
-    async fn newest(&self, family: &Family) -> Read<Option<DerivedRevision>> {
-        let newest = self.cloud.newest_revision(family).await?;
-        Ok(newest.map(|newest| DerivedRevision {
-            digest: newest.tag(DIGEST_TAG).map(str::to_owned),
-            arn: newest.arn,
-        }))
     }
 
     /// A worker in a world of its own, in which nothing of it is alive.

@@ -103,6 +103,13 @@ pub struct DerivedRevision {
     pub digest: Option<String>,
 }
 
+impl DerivedRevision {
+    /// Whether its content is the one of this digest.
+    pub fn has(&self, digest: &str) -> bool {
+        self.digest.as_deref() == Some(digest)
+    }
+}
+
 /// What a read gave.
 pub type Read<T> = Result<T, ReadError>;
 

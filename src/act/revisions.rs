@@ -10,11 +10,10 @@ use futures_util::future::{LocalBoxFuture, Shared, join_all};
 use tokio::time::Instant;
 
 use crate::aws::Aws;
-use crate::definition::TaskDefinition;
 use crate::plan::{Action, Plan, Revision, Search};
 use crate::snapshot::{CallError, ReadError, Trouble};
 use crate::units::{Family, RevisionArn};
-use crate::variant::{DIGEST_TAG, Variant};
+use crate::variant::Variant;
 
 /// A tick does not wait longer than this to tidy up: a deregistration takes a second each where
 /// there are many.
@@ -109,7 +108,7 @@ async fn find_or_register(
         }
         Search::Missing(newest) => newest.clone(),
         Search::Open => match cloud.read.newest_revision(&variant.family).await? {
-            Some(found) if is_of(variant, &found) => {
+            Some(found) if found.has(&variant.digest) => {
                 return Ok(Found { revision: found.arn, superseded: Superseded::NotRegistered });
             }
             newest => newest.map(|newest| newest.arn),
@@ -125,14 +124,10 @@ async fn register(cloud: &Aws, variant: &Variant) -> Result<RevisionArn, ReadErr
         // It may have been made: there is no token that would make a second call the same.
         Err(error) if error.trouble == Trouble::Unanswered => {
             let newest = cloud.read.newest_revision(&variant.family).await?;
-            Ok(newest.filter(|found| is_of(variant, found)).ok_or(error)?.arn)
+            Ok(newest.filter(|found| found.has(&variant.digest)).ok_or(error)?.arn)
         }
         registered => Ok(registered?),
     }
-}
-
-fn is_of(variant: &Variant, found: &TaskDefinition) -> bool {
-    found.tag(DIGEST_TAG) == Some(&variant.digest)
 }
 
 /// Deregisters a superseded revision, and the one before it: a crash between a registration and

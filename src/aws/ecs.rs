@@ -18,11 +18,11 @@ use super::wire::{AnswerBody, RequestBody};
 use crate::config::{self, AwsVpc, Launch, PublicIp, Rung};
 use crate::definition::{TaskDefinition, redacted};
 use crate::plan::{CALL_TAG, ClientToken, Marks, NetworkMode, Pin};
-use crate::snapshot::{CallError, Read, ReadError, Trouble};
+use crate::snapshot::{CallError, DerivedRevision, Read, ReadError, Trouble};
 use crate::units::{
     ClusterName, Family, InstanceArn, RevisionArn, TaskArn, TaskDefinitionRef, Tasks,
 };
-use crate::variant::Variant;
+use crate::variant::{DIGEST_TAG, Variant};
 
 impl ReadCloud {
     /// A task definition as the operator names it.
@@ -50,9 +50,12 @@ impl ReadCloud {
     ///
     /// # Errors
     /// When it may not be read.
-    pub async fn newest_revision(&self, family: &Family) -> Read<Option<TaskDefinition>> {
+    pub async fn newest_revision(&self, family: &Family) -> Read<Option<DerivedRevision>> {
         let found = self.describe_definition(family.as_str()).await?;
-        Ok(found.filter(TaskDefinition::is_active))
+        Ok(found.filter(TaskDefinition::is_active).map(|newest| DerivedRevision {
+            digest: newest.tag(DIGEST_TAG).map(str::to_owned),
+            arn: newest.arn,
+        }))
     }
 
     async fn describe_definition(&self, name: &str) -> Read<Option<TaskDefinition>> {

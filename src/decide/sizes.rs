@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::{Packing, Worker};
 use crate::plan::{Action, Refusal, Revision, Search, Unregistered};
-use crate::snapshot::{DerivedRevision, Newest, Snapshot};
+use crate::snapshot::{Newest, Snapshot};
 use crate::units::{Containers, Family, RevisionArn};
 use crate::variant::{Obstacle, Recipe};
 
@@ -44,8 +44,7 @@ impl Sizes {
                 Some(Newest::Remembered(_)) | None => return Err(super::unread(DESCRIBE).into()),
             };
             let variant = recipe.variant(*size).map_err(Refusal::Definition)?;
-            let is_it = |found: &&DerivedRevision| found.digest.as_deref() == Some(&variant.digest);
-            match newest.as_ref().filter(is_it) {
+            match newest.as_ref().filter(|found| found.has(&variant.digest)) {
                 Some(found) => drop(registered.insert(*size, found.arn.clone())),
                 None => unregistered.push(Unregistered {
                     family,
@@ -93,9 +92,10 @@ pub(super) fn revision(
         return Ok(Revision::Registered(recipe.base.arn.clone()));
     }
     let variant = recipe.variant(n)?;
-    let is_it = |known: &DerivedRevision| known.digest.as_deref() == Some(&variant.digest);
     let search = match known.get(&variant.family) {
-        Some(Newest::Remembered(known) | Newest::Read(Ok(Some(known)))) if is_it(known) => {
+        Some(Newest::Remembered(known) | Newest::Read(Ok(Some(known))))
+            if known.has(&variant.digest) =>
+        {
             Search::Found(known.arn.clone())
         }
         Some(Newest::Read(Ok(newest))) => Search::Missing(newest.as_ref().map(|n| n.arn.clone())),
