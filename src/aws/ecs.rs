@@ -376,7 +376,7 @@ fn propagated(tags: config::PropagateTags) -> Option<PropagateTags> {
 
 /// Source: ECS developer guide, "Create expressions to define container instances", `ec2InstanceId`.
 fn pinned(pin: &Pin) -> PlacementConstraint {
-    let expression = format!("ec2InstanceId == '{}'", pin.ec2);
+    let expression = format!("ec2InstanceId == {}", pin.ec2);
     PlacementConstraint::builder().r#type("memberOf".into()).expression(expression).build()
 }
 

@@ -152,9 +152,16 @@ fn report_launched(report: &mut WorkerReport, plan: &LaunchPlan, groups: Vec<Gro
         report.launched.extend(launched(group));
     }
     if report.outcome == Outcome::Failed && report.errors.is_empty() {
-        let who = if plan.placement.is_some() { "the scheduler" } else { "ECS" };
-        let reasons: Vec<_> = report.failures.iter().map(ToString::to_string).collect();
-        report.errors.push(format!("{who} placed no task: {}", reasons.join("; ")));
+        report.errors.push(nothing_placed(plan, &report.failures));
+    }
+}
+
+fn nothing_placed(plan: &LaunchPlan, failures: &[Failed]) -> String {
+    let reasons: Vec<_> = failures.iter().map(ToString::to_string).collect();
+    let who = if plan.placement.is_some() { "the scheduler" } else { "ECS" };
+    match reasons.as_slice() {
+        [] => "another delivery of this tick came first, and no task of it is there".to_owned(),
+        reasons => format!("{who} placed no task: {}", reasons.join("; ")),
     }
 }
 

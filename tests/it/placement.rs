@@ -126,7 +126,7 @@ async fn the_first_call_is_pinned_and_the_others_start_ten_at_most() {
     };
     let [first] = of("RunTask").try_into().unwrap();
     assert_eq!((first["count"].as_u64(), first["launchType"].as_str()), (Some(1), Some("EC2")));
-    assert_eq!(first["placementConstraints"][0]["expression"], "ec2InstanceId == 'i-0'");
+    assert_eq!(first["placementConstraints"][0]["expression"], "ec2InstanceId == i-0");
     let started = of("StartTask");
     let mut sizes: Vec<_> =
         started.iter().map(|c| c["containerInstances"].as_array().unwrap().len()).collect();

@@ -118,3 +118,13 @@ fn a_crash_at_any_call_starts_nothing_twice_and_loses_nothing() {
         });
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn where_another_delivery_came_first_and_got_nothing_it_is_said() {
+    let (world, config) = busy();
+    let nothing = Fault::Error(400, "ConflictException", "The clientToken was used".to_owned());
+    world.fail("RunTask", 1, nothing);
+    let report = deliver(&scaler(&world, &config), &world, (0, "second")).await;
+    insta::assert_snapshot!(only_worker(&report).errors.join("\n"));
+    assert_eq!(world.tasks().len(), 0);
+}
