@@ -208,15 +208,9 @@ def local_aws() -> Iterator[Stack]:
     """An emulator on a free loopback port, with a cluster, for as long as the block runs."""
     with stopped_by_signals(), sealed_off(), temporary_home() as home:
         stack = Stack(f"http://127.0.0.1:{free_port()}")
-        log = home / "emulator.log"
-        with log.open("wb") as output:
-            emulator = start_emulator(stack, home, output)
-        try:
-            wait_until_healthy(stack, emulator, log)
+        with emulated(ministack(stack, home), f"{stack.endpoint}/_ministack/health"):
             stack.client("ecs").create_cluster(clusterName=CLUSTER)
             yield stack
-        finally:
-            stop(emulator)
 
 
 @contextmanager
@@ -248,9 +242,19 @@ def temporary_home() -> Iterator[Path]:
         yield Path(home)
 
 
-def start_emulator(stack: Stack, home: Path, output: Any) -> subprocess.Popen[bytes]:
+@dataclass(frozen=True)
+class Emulator:
+    """A program that is a local AWS, and the folder that it works in."""
+
+    home: Path
+    arguments: list[str]
+    """What Python runs."""
+    environment: dict[str, str]
+    """Beside what it inherits."""
+
+
+def ministack(stack: Stack, home: Path) -> Emulator:
     environment = {
-        **os.environ,
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": stack.endpoint.rsplit(":", 1)[1],
         "MINISTACK_HOST": "127.0.0.1",
@@ -260,21 +264,34 @@ def start_emulator(stack: Stack, home: Path, output: Any) -> subprocess.Popen[by
         "CLOUDTRAIL_RECORDING": "1",
         "TMPDIR": str(home),
     }
-    return subprocess.Popen(
-        [sys.executable, "-m", "ministack"],
-        cwd=home,
-        env=environment,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    return Emulator(home, ["-m", "ministack"], environment)
 
 
-def wait_until_healthy(stack: Stack, emulator: subprocess.Popen[bytes], log: Path) -> None:
+@contextmanager
+def emulated(emulator: Emulator, health: str) -> Iterator[None]:
+    """Runs it for as long as the block does, which begins when its health page answers."""
+    log = emulator.home / "emulator.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, *emulator.arguments],
+            cwd=emulator.home,
+            env={**os.environ, **emulator.environment},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        wait_until_healthy(health, process, log)
+        yield
+    finally:
+        stop(process)
+
+
+def wait_until_healthy(health: str, emulator: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + STARTUP_SECONDS
     while time.monotonic() < deadline and emulator.poll() is None:
         try:
-            with urllib.request.urlopen(f"{stack.endpoint}/_ministack/health", timeout=2):
+            with urllib.request.urlopen(health, timeout=2):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
