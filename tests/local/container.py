@@ -18,6 +18,21 @@ IMAGE = ROOT / "examples/job-worker/image"
 PACE = {"WAIT_SECONDS": "1", "VISIBILITY_SECONDS": "1", "EMPTY_RECEIVES": "2"}
 ENDS_WITHIN = 30
 
+# A job that takes so many seconds, or fails, as its message says; it tells when it begins.
+SLEEPER = """
+import os, time, boto3
+from worker.loop import CLIENT, Queue, Stop, log, run
+
+def sleep(body):
+    log("began", body=body)
+    time.sleep(float(body))
+
+stop = Stop.on_sigterm()
+visibility = int(os.environ["VISIBILITY_SECONDS"])
+queue = Queue(boto3.client("sqs", config=CLIENT), os.environ["QUEUE_URL"], 1, visibility)
+run(queue, sleep, stop, int(os.environ["EMPTY_RECEIVES"]))
+"""
+
 T = TypeVar("T")
 
 

@@ -12,25 +12,10 @@ from typing import Any
 
 import pytest
 
-from container import ENDS_WITHIN, IMAGE, ended, eventually, outcomes, started
+from container import ENDS_WITHIN, IMAGE, SLEEPER, ended, eventually, outcomes, started
 from stack import ROOT, Stack, local_aws
 
 MAX_RECEIVES = 2
-
-# A job that takes so many seconds, or fails, as its message says; it tells when it begins.
-SLEEPER = """
-import os, time, boto3
-from worker.loop import CLIENT, Queue, Stop, log, run
-
-def sleep(body):
-    log("began", body=body)
-    time.sleep(float(body))
-
-stop = Stop.on_sigterm()
-visibility = int(os.environ["VISIBILITY_SECONDS"])
-queue = Queue(boto3.client("sqs", config=CLIENT), os.environ["QUEUE_URL"], 1, visibility)
-run(queue, sleep, stop, int(os.environ["EMPTY_RECEIVES"]))
-"""
 
 
 @pytest.fixture(scope="module")
