@@ -23,8 +23,8 @@ What moto does otherwise than ECS (`moto/ecs/models.py`), and what is done about
 What stays different: every instance has 4096 CPU units and 7482 MiB; a container's `lastStatus` is
 PENDING for ever; a task reserves the `memory` of its containers, never that of its definition nor
 `memoryReservation` beside it; services start no tasks; there are no capacity providers, GPUs and
-lost agents; every list is one page and right at once. ECS's own words of a refusal are not known
-for all rules.
+lost agents; every list is one page, and right at once unless `Rules.lag` is set. ECS's own words
+of a refusal are not known for all rules.
 
 Two rules are stricter than what is known of ECS. Whether StartTask takes an instance twice, or one
 that drains, is documented nowhere, so the function must not depend on it.
@@ -82,6 +82,10 @@ class Rules:
     """Of the function, oldest first."""
     tokens: dict[tuple[str, str], tuple[Parameters, dict[str, Any]]] = field(default_factory=dict)
     """What a client token of a cluster stands for, and what was answered."""
+    lag: threading.Event = field(default_factory=threading.Event)
+    """While it is set, no task is listed yet: ECS's lists are eventually consistent."""
+    lost: list[str] = field(default_factory=list)
+    """Actions whose next answer does not arrive, though ECS does what is asked."""
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def named(self, *actions: str) -> list[Call]:
@@ -92,6 +96,8 @@ class Rules:
         """A new test begins."""
         self.calls.clear()
         self.tokens.clear()
+        self.lag.clear()
+        self.lost.clear()
 
     def handle(self, action: str, parameters: Parameters) -> tuple[int, dict[str, Any]]:
         """One call, recorded. One after the other, as moto does not lock."""
@@ -102,6 +108,14 @@ class Rules:
                 status, answer = 400, refused.body
             self.calls.append(Call(action, parameters, status, answer))
             return status, answer
+
+    def loses(self, action: str) -> bool:
+        """Whether this answer is lost; the next one is not."""
+        with self.lock:
+            if action not in self.lost:
+                return False
+            self.lost.remove(action)
+            return True
 
     def moto_does(self, action: str, parameters: Parameters) -> dict[str, Any]:
         """What moto answers."""
@@ -235,6 +249,8 @@ def list_tasks(rules: Rules, parameters: Parameters) -> dict[str, Any]:
     filters = parameters.keys() - {"cluster", "maxResults", "nextToken"}
     if "startedBy" in filters and filters != {"startedBy"}:
         raise invalid(f"startedBy beside {sorted(filters)}")
+    if rules.lag.is_set():
+        return {"taskArns": []}
     answer = rules.moto_does("ListTasks", {"desiredStatus": "RUNNING", **parameters})
     if "serviceName" in filters:
         return tasks_of_service(rules, parameters, answer["taskArns"])
@@ -321,6 +337,9 @@ class Conversation(BaseHTTPRequestHandler):
         service, _, action = self.headers.get("X-Amz-Target", "").partition(".")
         if service == ECS:
             status, answer = self.server.rules.handle(action, json.loads(body))
+            if self.server.rules.loses(action):
+                self.close_connection = True
+                return
             kind, body = "application/x-amz-json-1.1", json.dumps(answer).encode()
         else:
             headers = dict(self.headers.items())

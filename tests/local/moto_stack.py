@@ -164,7 +164,8 @@ class MotoStack:
     @contextmanager
     def function(self, binary: Path, config: dict[str, Any]) -> Iterator[Function]:
         """The function from a cold start on."""
-        log = self.home / "function.log"
+        before = len(list(self.home.glob("function-*.log")))
+        log = self.home / f"function-{before + 1}.log"
         with started_cold(binary, self.proxy.endpoint, config, log) as function:
             yield function
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
 
 from moto_stack import Instance, MotoStack, moto_aws
 from stack import CLUSTER, Stack
@@ -131,6 +131,17 @@ def test_lists_are_as_ecs_filters_them(moto: MotoStack, ecs: Any) -> None:
         listed(ecs, serviceName="daemon")
     daemon = moto.start_daemon("daemon", [other])
     assert listed(ecs, serviceName="daemon") == [task["taskArn"] for task in daemon]
+
+
+def test_a_list_may_lag_and_an_answer_may_be_lost(moto: MotoStack, ecs: Any) -> None:
+    [instance] = moto.launch_instances(1)
+    moto.rules.lost.append("StartTask")
+    with pytest.raises(HTTPClientError):
+        start(ecs, [instance], startedBy="us")
+    moto.rules.lag.set()
+    assert listed(ecs, startedBy="us") == []
+    moto.rules.lag.clear()
+    assert len(listed(ecs, startedBy="us")) == 1
 
 
 def listed(ecs: Any, **filters: str) -> list[str]:
