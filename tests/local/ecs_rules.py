@@ -86,6 +86,8 @@ class Rules:
     """While it is set, no task is listed yet: ECS's lists are eventually consistent."""
     lost: list[str] = field(default_factory=list)
     """Actions whose next answer does not arrive, though ECS does what is asked."""
+    meanwhile: dict[str, Callable[[Parameters], object]] = field(default_factory=dict)
+    """What happens between the function's look and its next call of an action, once."""
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def named(self, *actions: str) -> list[Call]:
@@ -98,10 +100,13 @@ class Rules:
         self.tokens.clear()
         self.lag.clear()
         self.lost.clear()
+        self.meanwhile.clear()
 
     def handle(self, action: str, parameters: Parameters) -> tuple[int, dict[str, Any]]:
         """One call, recorded. One after the other, as moto does not lock."""
         with self.lock:
+            if happens := self.meanwhile.pop(action, None):
+                happens(parameters)
             try:
                 status, answer = 200, RULES.get(action, as_moto_does(action))(self, parameters)
             except Refused as refused:

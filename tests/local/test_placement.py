@@ -180,6 +180,34 @@ def test_a_cluster_without_instances_is_told_and_served_when_one_joins(
     assert moto.per_instance(WORKER, joined) == [2]
 
 
+def test_what_an_instance_refuses_goes_elsewhere_in_the_same_tick(
+    moto: MotoStack, function: Function
+) -> None:
+    moto.register(WORKER, CPU, TWO_FILL_AN_INSTANCE)
+    moto.register("large", cpu=1, memory=4000)
+    moto.launch_instances(4)
+    moto.stack.send(WORKER, 6)
+    taken = []
+
+    def another_team_is_faster(parameters: dict[str, Any]) -> None:
+        taken.append(parameters["containerInstances"][0])
+        moto.client("ecs").start_task(
+            cluster=CLUSTER, taskDefinition="large", containerInstances=taken
+        )
+
+    moto.rules.meanwhile["StartTask"] = another_team_is_faster
+    worker = tick(function)
+    assert worker["outcome"] == "launched"
+    [failure] = worker["failures"]
+    assert (failure["shortage"], failure["tasks"]) == ("noRoom", 1)
+    stand = [task["containerInstanceArn"] for task in moto.tasks(WORKER)]
+    assert len(stand) == 6
+    assert max(stand.count(arn) for arn in stand) == 2
+    refused, *others = moto.rules.named("StartTask")
+    assert [failure["arn"] for failure in refused.answer["failures"]] == taken
+    assert all(call.answer["failures"] == [] for call in others), "no second refusal"
+
+
 def test_a_second_delivery_of_an_event_starts_nothing(moto: MotoStack, function: Function) -> None:
     moto.launch_instances(3)
     moto.stack.send(WORKER, 7)
