@@ -112,6 +112,7 @@ REFUSED = {
     "Architecture": ["arm", ""],
     "TaskDefinitionArns": ["thumbnail", "*"],
     "Registration": ["true", ""],
+    "OwnScheduler": ["true", ""],
     "MemorySize": ["127", "3009"],
     "Timeout": ["19", "61"],
     "Tracing": ["Disabled"],
