@@ -31,7 +31,7 @@ pub enum Shortage {
 
 /// Words by which a shortage is known, in lower case; the first that fits counts.
 /// Sources: ECS developer guide, "API failure reasons"; Fargate's texts as users report them.
-const WORDS: [(&str, Shortage); 22] = [
+const WORDS: [(&str, Shortage); 23] = [
     ("resource:eni", Shortage::NetworkInterface),
     ("network interface", Shortage::NetworkInterface),
     ("free addresses", Shortage::NetworkInterface),
@@ -53,7 +53,9 @@ const WORDS: [(&str, Shortage); 22] = [
     ("no container instances", Shortage::NoRoom),
     ("invalidparameter", Shortage::BadRequest),
     ("clientexception", Shortage::BadRequest),
-    ("missing", Shortage::BadRequest),
+    // The instance that was named is not there any more.
+    ("missing", Shortage::NoRoom),
+    ("inactive", Shortage::NoRoom),
 ];
 
 impl Shortage {
@@ -91,6 +93,8 @@ mod tests {
             ("RESOURCE:ENI", None, Shortage::NetworkInterface),
             ("AGENT", None, Shortage::Agent),
             ("LOCATION", None, Shortage::Placement),
+            ("MISSING", None, Shortage::NoRoom),
+            ("ClientException", Some("TaskDefinition is inactive"), Shortage::BadRequest),
             ("MemberOf placement constraint unsatisfied.", None, Shortage::Placement),
             (
                 "Capacity is unavailable at this time. Please try again later",
