@@ -211,14 +211,8 @@ impl WriteCloud {
             CallError { message: redacted(&error.message, &variant.document), ..error }
         })?;
         let arn = answer.task_definition().and_then(|definition| definition.task_definition_arn());
-        arn.map(RevisionArn::from).ok_or_else(|| CallError {
-            operation: about.operation,
-            subject: about.subject.to_owned(),
-            code: None,
-            message: "the answer names no revision".to_owned(),
-            request_id: None,
-            trouble: Trouble::Unanswered,
-        })
+        arn.map(RevisionArn::from)
+            .ok_or_else(|| says_nothing(about, "the answer names no revision"))
     }
 
     /// Makes a revision INACTIVE. Tasks that run it are not touched.
@@ -251,7 +245,7 @@ impl WriteCloud {
         let send = async || call.clone().send().await;
         let answer = self.pace.call_in_turns(about, rates, send).await;
         let answer = answer.map_err(|error| refused(about, error))?;
-        Ok(started(answer.tasks(), answer.failures()))
+        started(about, (answer.tasks(), answer.failures())).map_err(RunTaskError::Call)
     }
 
     /// Starts one task on each of some instances. The API has no token, so that a call is made once:
@@ -265,11 +259,18 @@ impl WriteCloud {
         let call = start_request(&self.ecs, start);
         let answer = self.pace.call(about, async || call.clone().send().await).await;
         let answer = answer.map_err(|error| error.told(about))?;
-        Ok(started(answer.tasks(), answer.failures()))
+        started(about, (answer.tasks(), answer.failures()))
     }
 }
 
-fn started(tasks: &[EcsTask], failures: &[EcsFailure]) -> Started {
+/// What was placed and what was not. An answer that names neither may be the rest of another.
+fn started(
+    about: About<'_>,
+    (tasks, failures): (&[EcsTask], &[EcsFailure]),
+) -> Result<Started, CallError> {
+    if tasks.is_empty() && failures.is_empty() {
+        return Err(says_nothing(about, "the answer names no task and no failure"));
+    }
     let task = |task: &EcsTask| {
         let created = task.created_at().and_then(timestamp);
         let instance = task.container_instance_arn().map(InstanceArn::from);
@@ -280,9 +281,21 @@ fn started(tasks: &[EcsTask], failures: &[EcsFailure]) -> Started {
         detail: failure.detail().map(str::to_owned),
         instance: failure.arn().filter(|arn| arn.contains(INSTANCE)).map(InstanceArn::from),
     };
-    Started {
+    Ok(Started {
         tasks: tasks.iter().filter_map(task).collect(),
         failures: failures.iter().map(failure).collect(),
+    })
+}
+
+/// A call that was answered, and nobody knows what it did.
+fn says_nothing(about: About<'_>, message: &str) -> CallError {
+    CallError {
+        operation: about.operation,
+        subject: about.subject.to_owned(),
+        code: None,
+        message: message.to_owned(),
+        request_id: None,
+        trouble: Trouble::Unanswered,
     }
 }
 

@@ -11,7 +11,7 @@ use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
 use leaky_bucket::RateLimiter;
 use tokio::time::{Instant, timeout_at};
 
-use super::call_error;
+use super::{call_error, chain};
 use crate::snapshot::{CallError, Trouble};
 
 /// One call and two repetitions.
@@ -305,8 +305,16 @@ fn is_throttled<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     status == Some(429) || THROTTLED.contains(&code(error))
 }
 
+/// Whether a call was not sent for want of credentials.
+fn is_unsigned(error: &dyn Error) -> bool {
+    chain(error).contains("credentials")
+}
+
 /// What an error says about the call.
-pub(super) fn trouble<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Trouble {
+pub(super) fn trouble<E>(error: &SdkError<E>) -> Trouble
+where
+    E: Error + ProvideErrorMetadata + 'static,
+{
     match error {
         SdkError::ServiceError(_) if is_throttled(error) || WRONG_CLOCK.contains(&code(error)) => {
             Trouble::Later
@@ -314,7 +322,9 @@ pub(super) fn trouble<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Trouble {
         SdkError::ServiceError(service) if 500 <= service.raw().status().as_u16() => {
             Trouble::Unanswered
         }
-        SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
+        // Whatever ends a call on its way may end it on its way back: a connection that is closed
+        // before the answer is of no kind that the SDK knows.
+        SdkError::DispatchFailure(failure) if !(failure.is_user() || is_unsigned(error)) => {
             Trouble::Unanswered
         }
         SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Trouble::Unanswered,

@@ -141,6 +141,8 @@ pub(crate) enum Fault {
     Placed(usize, &'static str),
     /// Executed, and the answer is lost on its way.
     LostAnswer,
+    /// Executed, and the connection is closed before the answer.
+    Closed,
     /// Executed, and answered with this.
     Answer(Value),
     /// A fault of the function itself, on the way to AWS.
@@ -362,6 +364,14 @@ impl World {
             Some(Fault::LostAnswer) => {
                 let _ = run(None);
                 Err(ConnectorError::io("the answer was lost".into()))
+            }
+            // As hyper tells it, by the SDK's client.
+            Some(Fault::Closed) => {
+                let _ = run(None);
+                Err(ConnectorError::other(
+                    "connection closed before message completed".into(),
+                    None,
+                ))
             }
             Some(Fault::Hang(executed)) => {
                 if executed == Executed::Yes {

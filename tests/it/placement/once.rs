@@ -47,17 +47,19 @@ async fn of_two_deliveries_at_once_one_has_the_tick() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_is_not_asked_for_again_and_its_tasks_count() {
-    let (world, config) = busy();
-    world.fail("StartTask", 1, Fault::LostAnswer);
-    let function = scaler(&world, &config);
-    let report = deliver(&function, &world, (0, "first")).await;
-    assert_eq!(containers(&world), 25, "the call was executed");
-    assert_eq!(only_worker(&report).outcome, Outcome::Partial);
-    assert_eq!(world.count("StartTask"), 5, "and not repeated");
-    world.fail("ListTasks", 2, Fault::Answer(json!({"taskArns": []})));
-    let _ = deliver(&function, &world, (1, "second")).await;
-    assert_eq!(containers(&world), 25, "what may have been started counts as starting");
-    no_violation(&world);
+    for fault in [Fault::LostAnswer, Fault::Closed] {
+        let (world, config) = busy();
+        world.fail("StartTask", 1, fault);
+        let function = scaler(&world, &config);
+        let report = deliver(&function, &world, (0, "first")).await;
+        assert_eq!(containers(&world), 25, "the call was executed");
+        assert_eq!(only_worker(&report).outcome, Outcome::Partial);
+        assert_eq!(world.count("StartTask"), 5, "and not repeated");
+        world.fail("ListTasks", 2, Fault::Answer(json!({"taskArns": []})));
+        let _ = deliver(&function, &world, (1, "second")).await;
+        assert_eq!(containers(&world), 25, "what may have been started counts as starting");
+        no_violation(&world);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -162,6 +162,36 @@ async fn a_repeated_event_goes_down_no_ladder_a_second_time() {
     assert_eq!((report.outcome, report.deferred), (Outcome::Partial, Containers(5)));
 }
 
+/// The SDK has no kind for it, and a function that Lambda froze may meet it at its next call.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_closes_before_the_answer_starts_nothing_on_the_next_rung() {
+    for (times, outcome) in [(1, Outcome::Launched), (3, Outcome::Failed)] {
+        let (world, mut config) = ten_messages();
+        config["workers"][0]["capacity"] =
+            json!([{"capacityProvider": "FARGATE_SPOT"}, {"capacityProvider": "FARGATE"}]);
+        world.fail("RunTask", times, Fault::Closed);
+        let function = scaler(&world, &config);
+        let report = tick(&function, &world, 0).await;
+        assert_eq!((world.tasks().len(), only_worker(&report).outcome), (10, outcome));
+        assert_eq!(world.count("RunTask"), times.min(2) + 1, "asked again under the same token");
+        list_nothing_once(&world);
+        let _ = tick(&function, &world, 1).await;
+        assert_eq!(world.tasks().len(), 10, "what may be there counts");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_names_nothing_counts_as_none() {
+    let (world, mut config) = ten_messages();
+    config["workers"][0]["capacity"] =
+        json!([{"capacityProvider": "FARGATE_SPOT"}, {"capacityProvider": "FARGATE"}]);
+    world.fail("RunTask", 1, Fault::Answer(json!({})));
+    let report = tick(&scaler(&world, &config), &world, 0).await;
+    assert_eq!(world.count("RunTask"), 1, "no second rung: {report:?}");
+    let errors = only_worker(&report).errors.join("\n");
+    assert!(errors.contains("the answer names no task and no failure"), "{errors}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn equal_failures_are_told_once_with_their_number() {
     let (world, config) = ten_messages();
