@@ -235,6 +235,43 @@ def test_a_second_delivery_that_sees_no_task_yet_starts_nothing(
     assert len(moto.tasks(WORKER)) == 7
 
 
+def test_a_lost_answer_of_run_task_is_asked_for_again_by_its_token(
+    moto: MotoStack, function: Function
+) -> None:
+    moto.launch_instances(12)
+    moto.stack.send(WORKER, 25)
+    moto.rules.lost.append("RunTask")
+    assert tick(function)["outcome"] == "launched"
+    first, again = moto.rules.named("RunTask")
+    assert first.parameters == again.parameters
+    assert len(moto.tasks(WORKER)) == 25
+
+
+def test_a_start_task_whose_answer_is_lost_is_made_once_though_the_list_lags(
+    moto: MotoStack, function: Function
+) -> None:
+    moto.launch_instances(12)
+    moto.stack.send(WORKER, 25)
+    moto.rules.lost.append("StartTask")
+    assert function.invoke(event("schedule.json", minute=0)).failed
+    assert len(moto.tasks(WORKER)) == 25
+    moto.rules.lag.set()
+    assert tick(function, minute=1)["outcome"] == "idle"
+    moto.rules.lag.clear()
+    assert tick(function, minute=2)["outcome"] == "idle"
+    assert len(moto.tasks(WORKER)) == 25
+
+
+def test_a_lost_answer_sends_nothing_down_the_capacity_ladder(moto: MotoStack) -> None:
+    moto.launch_instances(3)
+    moto.stack.send(WORKER, 5)
+    moto.rules.lost.append("RunTask")
+    ladder = [{"capacityProvider": "spot"}, {"capacityProvider": "on-demand"}]
+    with moto.function(BINARY, {**config(), "launch": {}, "capacity": ladder}) as function:
+        tick(function)
+    assert len(moto.tasks(WORKER)) == 5
+
+
 def test_containers_drain_the_queue_and_the_next_tick_places_again(
     moto: MotoStack, function: Function
 ) -> None:
