@@ -124,7 +124,7 @@ def test_twenty_five_tasks_start_in_calls_that_ecs_takes(
     assert lock.parameters["clientToken"]
     assert lock.parameters["count"] == 1
     assert constraint["type"] == "memberOf"
-    assert constraint["expression"] in {f"ec2InstanceId == '{i.ec2_id}'" for i in instances}
+    assert constraint["expression"] in {f"ec2InstanceId == {i.ec2_id}" for i in instances}
     calls = moto.rules.named("StartTask")
     assert [call.status for call in calls] == [200] * len(calls)
     assert sum(len(call) for call in asked_for(moto)) == 24
