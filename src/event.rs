@@ -3,6 +3,8 @@
 //! An event wakes the scaler and does not steer it: of its content only the time of the schedule
 //! counts. A direct invocation may bring its own workers, narrow them, or ask for a plan only.
 
+mod notice;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -12,7 +14,36 @@ use serde_json::{Map, Value};
 use crate::config::reader::{Fields, Problems, boolean, text};
 use crate::units::WorkerName;
 
-/// An invocation, read.
+pub use notice::{Hook, Notice, NoticeKind};
+
+/// What an invocation is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Woken {
+    /// One tick, or several.
+    Tick(Event),
+    /// An instance that is about to go away.
+    Notice(Notice),
+    /// Auto Scaling tries whether it can send: nothing is meant by it.
+    Test,
+}
+
+impl Woken {
+    /// Reads a payload; `request_id` names the tick where no schedule does.
+    ///
+    /// # Errors
+    /// What is wrong with the payload, and the shapes that are accepted.
+    pub fn parse(payload: &Value, request_id: &str) -> Result<Self, EventError> {
+        if notice::is_test(payload) {
+            return Ok(Self::Test);
+        }
+        match Notice::parse(payload)? {
+            Some(notice) => Ok(Self::Notice(notice)),
+            None => Event::parse(payload, request_id).map(Self::Tick),
+        }
+    }
+}
+
+/// The invocation of a tick, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// What makes this tick the same as a retry of it, and no other.
@@ -68,8 +99,12 @@ impl fmt::Display for Tick {
 #[error(
     "cannot read the event: {problem}; accepted are an EventBridge rule's schedule event \
      (`\"detail-type\": \"Scheduled Event\"` with its `time`), EventBridge Scheduler's input \
-     (`{{\"scheduledTime\": \"<aws.scheduler.scheduled-time>\"}}`), and a direct invocation with any \
-     of `workers`, `dryRun`, `only` and `scheduledTime`"
+     (`{{\"scheduledTime\": \"<aws.scheduler.scheduled-time>\"}}`), a direct invocation with any of \
+     `workers`, `dryRun`, `only` and `scheduledTime`, and the events `{SPOT}`, `{REBALANCE}` and \
+     `{TERMINATE}`",
+    SPOT = notice::SPOT,
+    REBALANCE = notice::REBALANCE,
+    TERMINATE = notice::TERMINATE
 )]
 pub struct EventError {
     problem: String,
@@ -85,7 +120,7 @@ impl EventError {
 const OWN_KEYS: [&str; 3] = ["scheduledTime", "dryRun", "only"];
 
 /// The keys of a configuration, which an invocation may bring beside its own.
-const CONFIG_KEYS: [&str; 12] = [
+const CONFIG_KEYS: [&str; 13] = [
     "workers",
     "cluster",
     "launch",
@@ -98,6 +133,7 @@ const CONFIG_KEYS: [&str; 12] = [
     "pollEvery",
     "metrics",
     "registration",
+    "draining",
 ];
 
 impl Event {
@@ -118,7 +154,7 @@ impl Event {
         Self { tick, ..self.clone() }
     }
 
-    /// Reads a payload; `request_id` names the tick where no schedule does.
+    /// Reads the payload of a tick; `request_id` names it where no schedule does.
     ///
     /// # Errors
     /// What is wrong with the payload, and the shapes that are accepted.
@@ -209,7 +245,11 @@ mod tests {
     use serde_json::json;
 
     fn parse(payload: &Value) -> Result<Event, String> {
-        Event::parse(payload, "request-1").map_err(|error| error.to_string())
+        match Woken::parse(payload, "request-1") {
+            Ok(Woken::Tick(event)) => Ok(event),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     #[test]
@@ -244,7 +284,18 @@ mod tests {
             json!([1]),
             json!({}),
             json!({"Records": []}),
+            json!({"detail-type": "EC2 Instance State-change Notification", "source": "aws.ec2"}),
             json!({"detail-type": "EC2 Spot Instance Interruption Warning", "source": "aws.ec2"}),
+            json!({"detail-type": "EC2 Spot Instance Interruption Warning", "source": "me",
+                "detail": {"instance-id": "i-1"}}),
+            json!({"detail-type": "EC2 Instance Rebalance Recommendation", "source": "aws.ec2",
+                "detail": {"instance-id": "i-1 or true"}}),
+            json!({"detail-type": "EC2 Instance-terminate Lifecycle Action",
+                "source": "aws.autoscaling", "detail": {"instance-id": "i-1"}}),
+            json!({"detail-type": "EC2 Instance-terminate Lifecycle Action",
+                "source": "aws.autoscaling", "detail": {"EC2InstanceId": "i-1"}}),
+            json!({"detail-type": "EC2 Instance-launch Lifecycle Action",
+                "source": "aws.autoscaling", "detail": {"EC2InstanceId": "i-1"}}),
             json!({"detail-type": "Scheduled Event", "source": "aws.events"}),
             json!({"detail-type": "Scheduled Event", "time": "yesterday"}),
             json!({"scheduledTime": "<aws.scheduler.scheduled-time>"}),

@@ -1,13 +1,20 @@
 //! Every file in `events/` is understood, or refused, as its name says.
 
-use ecs_queue_scaler::event::{Event, EventError, Mode, Tick};
+use ecs_queue_scaler::event::{Event, EventError, Hook, Mode, Notice, NoticeKind, Tick, Woken};
 use ecs_queue_scaler::units::WorkerName;
 use serde_json::Value;
 
-fn parse(file: &str) -> Result<Event, EventError> {
+/// The document in a file.
+pub(crate) fn payload(file: &str) -> Value {
     let path = format!("{}/{file}", env!("CARGO_MANIFEST_DIR"));
-    let payload: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    Event::parse(&payload, "request-1")
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn parse(file: &str) -> Result<Event, EventError> {
+    match Woken::parse(&payload(file), "request-1")? {
+        Woken::Tick(event) => Ok(event),
+        other => panic!("{file}: {other:?}"),
+    }
 }
 
 #[test]
@@ -40,4 +47,19 @@ fn a_direct_invocation_may_bring_its_workers() {
 fn an_event_that_is_not_ours_is_refused() {
     let error = parse("events/not-ours.json").unwrap_err().to_string();
     assert!(error.contains("`aws.ec2`") && error.contains("`dryRun`"), "{error}");
+}
+
+#[test]
+fn an_instance_that_goes_away_is_named_by_the_detail_alone() {
+    let hook = Hook { group: "jobs".to_owned(), name: "drain-workers".to_owned() };
+    for (file, kind, hook) in [
+        ("events/spot-interruption.json", NoticeKind::SpotInterruption, None),
+        ("events/rebalance.json", NoticeKind::RebalanceRecommendation, None),
+        ("events/lifecycle-terminate.json", NoticeKind::LifecycleTermination, Some(hook)),
+    ] {
+        let mut payload = payload(file);
+        payload["resources"] = Value::Null;
+        let notice = Notice { kind, instance: "i-1234567890abcdef0".into(), hook };
+        assert_eq!(Woken::parse(&payload, "request-1"), Ok(Woken::Notice(notice)), "{file}");
+    }
 }
