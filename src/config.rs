@@ -4,6 +4,7 @@
 //! mistake in what all share refuses the file. Either way every mistake is told at once.
 
 mod discovery;
+mod draining;
 mod kept;
 mod minimum;
 mod parse;
@@ -21,6 +22,7 @@ use crate::units::{
 };
 
 pub use discovery::{Discover, TaggedQueue};
+pub use draining::{Draining, OnDrain};
 pub use kept::{Discovery, InForce, Kept};
 pub use minimum::{Floor, Minimum, Window};
 pub use placement::{By, Counted, Placement, Rule};
@@ -48,6 +50,8 @@ pub struct Config {
     pub refresh: Duration,
     /// Which queues are workers by their tags.
     pub discover: Option<Discover>,
+    /// What is done for an EC2 instance that is about to go away.
+    pub draining: Draining,
 }
 
 /// What of a tick becomes metrics, which cost money: one for each worker and name.
@@ -122,6 +126,8 @@ pub struct Worker {
     pub packing: Packing,
     /// What each `RunTask` call says beside the task definition.
     pub launch: Launch,
+    /// What becomes of its tasks on an EC2 instance that goes away.
+    pub on_drain: OnDrain,
 }
 
 /// How many containers a backlog asks for.

@@ -44,7 +44,7 @@ enum Kind {
 }
 
 /// What each tag is in the document of a worker.
-const TAGS: [(&str, &str, Kind); 21] = [
+const TAGS: [(&str, &str, Kind); 22] = [
     ("worker", "name", Kind::Text),
     ("task-definition", "taskDefinition", Kind::Text),
     ("container", "container", Kind::Text),
@@ -66,6 +66,7 @@ const TAGS: [(&str, &str, Kind); 21] = [
     ("max-task-cpu", "packing.maxTaskCpu", Kind::Plain),
     ("completion", "packing.completion", Kind::Text),
     ("capacity", "capacity", Kind::Providers),
+    ("on-drain", "onDrain", Kind::Text),
 ];
 
 impl TaggedQueue {

@@ -1,6 +1,7 @@
 //! From a document to a checked [`Config`]: which keys there are and what each may hold.
 
 mod conflicts;
+mod draining;
 mod launch;
 mod minimum;
 mod placement;
@@ -12,10 +13,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use self::conflicts::refuse_conflicts;
+use self::draining::{DrainingPart, read_on_drain};
 use self::launch::LaunchPart;
 use super::discovery::{DEFAULT_TAG, Discover, TaggedQueue};
 use super::reader::{Fields, Problem, Problems, one_of, text, whole};
-use super::{Config, ConfigError, LARGEST, Limits, Metrics, QueueRef, Refused, Worker};
+use super::{Config, ConfigError, LARGEST, Limits, Metrics, OnDrain, QueueRef, Refused, Worker};
 use crate::units::{ClusterName, Family, TaskDefinitionRef, Tasks, WorkerName};
 
 /// Room in 255 characters for the longest ending of a derived name, `--x10`.
@@ -34,6 +36,7 @@ struct Defaults {
     watcher_image: Option<String>,
     registration: Registration,
     launch: LaunchPart,
+    on_drain: OnDrain,
 }
 
 /// Whether derived task definitions may be registered.
@@ -108,7 +111,8 @@ pub(super) fn document(text: &str) -> Result<Value, ConfigError> {
 
 /// The file: what it says for all workers, and each worker as far as it could be read.
 fn read_whole(mut fields: Fields<'_>, queues: &[TaggedQueue]) -> (Config, Vec<Draft>) {
-    let defaults = Defaults::read(&mut fields);
+    let DrainingPart { on_drain, draining } = DrainingPart::read(&mut fields);
+    let defaults = Defaults { on_drain, ..Defaults::read(&mut fields) };
     let config = Config {
         workers: Vec::new(),
         discovered: BTreeSet::new(),
@@ -117,6 +121,7 @@ fn read_whole(mut fields: Fields<'_>, queues: &[TaggedQueue]) -> (Config, Vec<Dr
         metrics: read_metrics(&mut fields),
         refresh: fields.optional("configRefresh", refresh).unwrap_or(DEFAULT_REFRESH),
         discover: read_discover(&mut fields),
+        draining,
     };
     let least = usize::from(!fields.has("discover"));
     if !fields.has("workers") && 0 < least {
@@ -158,6 +163,7 @@ impl Defaults {
                 )
                 .unwrap_or_default(),
             launch: LaunchPart::read(fields),
+            on_drain: OnDrain::default(),
         }
     }
 }
@@ -252,6 +258,7 @@ fn read_worker_fields(mut fields: Fields<'_>, defaults: &Defaults) -> Option<Wor
     let scaling = scaling::read_scaling(&mut fields, &chosen);
     let launch = LaunchPart::read(&mut fields).over(&defaults.launch).checked(&fields);
     let packing = packing.for_policy(scaling.as_ref(), &chosen);
+    let on_drain = read_on_drain(&mut fields).unwrap_or(defaults.on_drain);
     fields.finish();
     Some(Worker {
         name: name?,
@@ -262,6 +269,7 @@ fn read_worker_fields(mut fields: Fields<'_>, defaults: &Defaults) -> Option<Wor
         scaling: scaling?,
         packing,
         launch: launch?,
+        on_drain,
     })
 }
 

@@ -313,3 +313,27 @@ proptest! {
         let _ = Config::parse(&String::from_utf8_lossy(&changed));
     }
 }
+
+#[test]
+fn what_becomes_of_tasks_on_an_instance_that_goes_is_said_for_all_or_for_one() {
+    let on_drain = |draining: Value, own: Value| {
+        let document = json!({"draining": draining, "workers": [worker(&json!({"onDrain": own}))]});
+        Config::from_value(&document).unwrap().workers[0].on_drain
+    };
+    assert_eq!(on_drain(json!({}), Value::Null), OnDrain::Leave);
+    assert_eq!(on_drain(json!({"onDrain": "stopTasks"}), Value::Null), OnDrain::StopTasks);
+    assert_eq!(on_drain(json!({"onDrain": "stopTasks"}), json!("leave")), OnDrain::Leave);
+    assert_eq!(on_drain(json!({}), json!("stopTasks")), OnDrain::StopTasks);
+    let hook = |name: &str| {
+        let draining = json!({"lifecycleHook": name});
+        problems(&json!({"draining": draining, "workers": [worker(&json!({}))]}))
+    };
+    assert_eq!(hook("drain-workers"), "");
+    let messages = [
+        hook("drain workers"),
+        hook("ecs-managed-draining-termination-hook"),
+        problems(&json!({"draining": {"hook": "a"}, "workers": [worker(&json!({}))]})),
+        problems_of_worker(&json!({"onDrain": "stop"})),
+    ];
+    insta::assert_snapshot!(messages.join("\n"));
+}

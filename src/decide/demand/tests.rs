@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::*;
-use crate::config::{Breaker, Completion, Launch, Minimum, Packing, QueueRef, Window};
+use crate::config::{Breaker, Completion, Launch, Minimum, OnDrain, Packing, QueueRef, Window};
 use crate::units::{ClusterName, CpuUnits, TaskDefinitionRef, WorkerName};
 
 fn worker(policy: Policy) -> Worker {
@@ -37,6 +37,7 @@ fn worker(policy: Policy) -> Worker {
             watcher_image: "busybox".to_owned(),
         },
         launch: Launch::default(),
+        on_drain: OnDrain::default(),
     }
 }
 
