@@ -2,6 +2,7 @@
 //! [`WriteCloud`] changes and decides nothing.
 
 mod answer;
+mod draining;
 mod ecs;
 mod instances;
 mod pace;
@@ -24,6 +25,7 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use tokio::time::Instant;
 
+pub use draining::{Answered, Drained, OnInstance, Registration};
 pub use ecs::{RunTaskError, RunTasks, StartTasks, Started, StartedTask, TaskFailure, WriteCloud};
 pub use sqs::QueueRead;
 pub use stores::{Object, Parameter};
@@ -97,7 +99,7 @@ impl Aws {
         let signed = Signed::new(&config);
         let pace = Pace::default();
         Ok(Self {
-            write: WriteCloud::new(ecs.clone(), pace.clone()),
+            write: WriteCloud::new(ecs.clone(), signed.clone(), pace.clone()),
             read: ReadCloud { ecs, sqs, signed, region, urls: sqs::QueueUrls::default(), pace },
         })
     }

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::ReadCloud;
 use super::pace::{About, GaveUp, Pace, Rate, SdkOrTime};
+use super::signed::Signed;
 use super::tasks::timestamp;
 use super::wire::{AnswerBody, RequestBody};
 use crate::config::{self, AwsVpc, Launch, PublicIp, Rung};
@@ -92,8 +93,9 @@ const UNKNOWN_DEFINITION: &str = "ClientException";
 /// The calls that change something.
 #[derive(Clone, Debug)]
 pub struct WriteCloud {
-    ecs: aws_sdk_ecs::Client,
-    pace: Pace,
+    pub(super) ecs: aws_sdk_ecs::Client,
+    pub(super) signed: Signed,
+    pub(super) pace: Pace,
 }
 
 /// One `RunTask` call.
@@ -182,12 +184,12 @@ pub enum RunTaskError {
 }
 
 impl WriteCloud {
-    pub(super) fn new(ecs: aws_sdk_ecs::Client, pace: Pace) -> Self {
-        Self { ecs, pace }
+    pub(super) fn new(ecs: aws_sdk_ecs::Client, signed: Signed, pace: Pace) -> Self {
+        Self { ecs, signed, pace }
     }
 
     pub(super) fn with(&self, pace: Pace) -> Self {
-        Self { ecs: self.ecs.clone(), pace }
+        Self { pace, ..self.clone() }
     }
 
     /// Registers a derived definition and gives its revision. A registration without an answer is

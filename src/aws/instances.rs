@@ -80,7 +80,7 @@ impl ReadCloud {
         self.pages_of_instances(subject, call).await
     }
 
-    async fn pages_of_instances(
+    pub(super) async fn pages_of_instances(
         &self,
         subject: &str,
         call: ListContainerInstancesFluentBuilder,

@@ -34,7 +34,7 @@ const STEPS_A_SECOND: u32 = 4;
 /// take from them too, so that a call may still be throttled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rate {
-    /// SQS, SSM, S3, tags: none that a tick could reach.
+    /// SQS, SSM, S3, Auto Scaling, queues' tags: none that a tick could reach.
     Free,
     /// "Task definition read"
     DefinitionRead,
@@ -44,6 +44,8 @@ pub(super) enum Rate {
     ClusterRead,
     /// "Cluster resource modify"
     ClusterChange,
+    /// "Tag modify"
+    TagChange,
     /// Tasks on Fargate On-Demand.
     OnDemandTasks,
     /// Tasks on Fargate Spot.
@@ -53,12 +55,13 @@ pub(super) enum Rate {
 }
 
 impl Rate {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Free,
         Self::DefinitionRead,
         Self::DefinitionChange,
         Self::ClusterRead,
         Self::ClusterChange,
+        Self::TagChange,
         Self::OnDemandTasks,
         Self::SpotTasks,
         Self::FargateCalls,
@@ -73,6 +76,7 @@ impl Rate {
             Self::DefinitionRead => Some((50, 20)),
             Self::DefinitionChange => Some((20, 1)),
             Self::ClusterChange => Some((100, 40)),
+            Self::TagChange => Some((20, 10)),
             Self::ClusterRead | Self::OnDemandTasks | Self::SpotTasks => Some((100, 20)),
             Self::FargateCalls => Some((20, 20)),
         }

@@ -1,5 +1,5 @@
-//! A signed request to a service that has no crate here: the configuration needs three calls, and
-//! the crates of SSM and S3 would weigh more than all the rest of the function.
+//! A signed request to a service that has no crate here: the configuration needs three calls, a
+//! lifecycle hook two, and their crates would weigh more than all the rest of the function.
 //!
 //! The request goes the SDK's own way (its connections, credentials, signature, timeouts, clock).
 
@@ -35,6 +35,8 @@ pub(super) enum Service {
     S3,
     /// The Resource Groups Tagging API.
     Tagging,
+    /// EC2 Auto Scaling.
+    AutoScaling,
 }
 
 impl Service {
@@ -44,6 +46,7 @@ impl Service {
             Self::Ssm => "ssm",
             Self::S3 => "s3",
             Self::Tagging => "tagging",
+            Self::AutoScaling => "autoscaling",
         }
     }
 
@@ -53,14 +56,15 @@ impl Service {
             Self::Ssm => "SSM",
             Self::S3 => "S3",
             Self::Tagging => "Resource Groups Tagging API",
+            Self::AutoScaling => "Auto Scaling",
         }
     }
 
-    /// What comes before the operation's name in `X-Amz-Target`; S3 has no such header.
+    /// What comes before the operation's name in `X-Amz-Target`, where there is such a header.
     fn target(self) -> Option<&'static str> {
         match self {
             Self::Ssm => Some("AmazonSSM"),
-            Self::S3 => None,
+            Self::S3 | Self::AutoScaling => None,
             Self::Tagging => Some("ResourceGroupsTaggingAPI_20170126"),
         }
     }
@@ -93,6 +97,8 @@ pub(super) struct Request {
 pub(super) enum Ask {
     /// A JSON document, in AWS's JSON protocol.
     Document(String),
+    /// A form, in AWS's Query protocol.
+    Form(String),
     /// An object of this bucket, unless its version is this one.
     Object { bucket: Option<String>, unless: Option<String> },
 }
@@ -102,7 +108,7 @@ impl Ask {
     /// a page of tagged queues a hundred of them.
     fn largest_answer(&self) -> Option<usize> {
         match self {
-            Self::Document(_) => None,
+            Self::Document(_) | Self::Form(_) => None,
             Self::Object { .. } => Some(LARGEST),
         }
     }
@@ -219,7 +225,7 @@ impl Call {
 impl Request {
     fn http(&self) -> Result<HttpRequest, BoxError> {
         let (method, body) = match &self.ask {
-            Ask::Document(document) => ("POST", document.as_str()),
+            Ask::Document(body) | Ask::Form(body) => ("POST", body.as_str()),
             Ask::Object { .. } => ("GET", ""),
         };
         let mut http = HttpRequest::new(SdkBody::from(body));
@@ -231,6 +237,10 @@ impl Request {
         if let Some(target) = self.service.target() {
             headers.try_insert("x-amz-target", format!("{target}.{}", self.operation))?;
             headers.try_insert("content-type", "application/x-amz-json-1.1")?;
+            headers.try_insert("content-length", body.len().to_string())?;
+        }
+        if let Ask::Form(_) = &self.ask {
+            headers.try_insert("content-type", "application/x-www-form-urlencoded")?;
             headers.try_insert("content-length", body.len().to_string())?;
         }
         if let Ask::Object { unless: Some(version), .. } = &self.ask {

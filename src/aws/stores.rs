@@ -213,9 +213,9 @@ fn text_in<'a>(document: &'a Value, member: &str) -> Option<&'a str> {
     document.get(member)?.as_str()
 }
 
-/// A key as it stands in a path: all but the unreserved characters and slashes is escaped.
+/// A text as it stands in a path or a form: all but the unreserved characters and slashes is escaped.
 /// Source: S3 API reference, "Signature Calculations", `UriEncode`.
-fn encoded(key: &str) -> String {
+pub(super) fn encoded(key: &str) -> String {
     key.bytes().fold(String::new(), |path, byte| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
             path + char::from(byte).encode_utf8(&mut [0; 4])

@@ -18,11 +18,11 @@ use crate::units::{
 };
 
 /// Source: ECS API, `DescribeTasksRequest.tasks`.
-const MOST_TASKS_A_DESCRIBE: usize = 100;
+pub(super) const MOST_TASKS_A_DESCRIBE: usize = 100;
 
 /// Pages of stopped tasks that are read, a hundred each: it is a sample of what became of the last
 /// launches, and others' tasks are in it too.
-const MOST_STOPPED_PAGES: usize = 10;
+pub(super) const MOST_STOPPED_PAGES: usize = 10;
 
 impl ReadCloud {
     /// The tasks of this scaler. Beside those that ECS lists, the ones that this process remembers
@@ -98,7 +98,7 @@ impl ReadCloud {
         Ok(described.into_iter().flatten().map(|(_, task)| task).collect())
     }
 
-    async fn pages(
+    pub(super) async fn pages(
         &self,
         subject: &str,
         call: ListTasksFluentBuilder,
@@ -119,7 +119,7 @@ impl ReadCloud {
         Ok(arns)
     }
 
-    async fn describe(
+    pub(super) async fn describe(
         &self,
         cluster: &ClusterName,
         arns: &[String],
@@ -136,7 +136,7 @@ impl ReadCloud {
 }
 
 /// A task without a `worker:` group is none that a worker is waiting for.
-fn worker_of(task: &EcsTask) -> Option<WorkerName> {
+pub(super) fn worker_of(task: &EcsTask) -> Option<WorkerName> {
     Some(WorkerName::from(task.group()?.strip_prefix("worker:")?))
 }
 

@@ -1,0 +1,299 @@
+//! What it takes to let an instance go: to find it, to drain it, to mark it, to stop what stands on
+//! it, and to answer the lifecycle hook that holds it.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ecs::types::{
+    ContainerInstance as EcsInstance, ContainerInstanceStatus, DesiredStatus, Tag as EcsTag,
+    Task as EcsTask,
+};
+use futures_util::future::{try_join, try_join_all};
+
+use super::pace::{About, Rate};
+use super::signed::{Ask, Request, Service};
+use super::stores::encoded;
+use super::tasks::{MOST_STOPPED_PAGES, MOST_TASKS_A_DESCRIBE, worker_of};
+use super::{ReadCloud, WriteCloud};
+use crate::event::Hook;
+use crate::snapshot::{CallError, Read, ReadError, Trouble};
+use crate::units::{ClusterName, Ec2InstanceId, InstanceArn, ScalerName, TaskArn, WorkerName};
+
+/// A container instance of any status but INACTIVE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// Which one.
+    pub arn: InstanceArn,
+    /// Its machine.
+    pub ec2: Ec2InstanceId,
+    /// `ACTIVE`, `DRAINING`, `REGISTERING`, `DEREGISTERING` or `REGISTRATION_FAILED`.
+    /// Source: ECS API, `ContainerInstance.status`.
+    pub status: String,
+    /// Value by key.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A task of ours that has not come to its end.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OnInstance {
+    /// Whose it is.
+    pub worker: WorkerName,
+    /// Which one.
+    pub arn: TaskArn,
+    /// Whether ECS wants it stopped already: its containers are on their way out.
+    pub is_stopping: bool,
+}
+
+/// What became of a wish to drain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Drained {
+    /// No task is placed on it any more.
+    Done,
+    /// It is not there any more, in ECS's words.
+    Gone(String),
+}
+
+/// What Auto Scaling says of a lifecycle hook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// It is held, or let go, as asked.
+    Done,
+    /// It holds nothing: its time was over, or it was completed before. In Auto Scaling's words.
+    Over(String),
+}
+
+impl ReadCloud {
+    /// What an EC2 instance is in a cluster. More than one where its agent has registered anew.
+    ///
+    /// # Errors
+    /// When the cluster cannot be read.
+    pub async fn registrations(
+        &self,
+        cluster: &ClusterName,
+        instance: &Ec2InstanceId,
+    ) -> Read<Vec<Registration>> {
+        let call = self.ecs.list_container_instances().cluster(cluster.as_str());
+        let call = call.filter(format!("ec2InstanceId == {instance}"));
+        let subject = &format!("{instance} in {cluster}");
+        let listed = self.pages_of_instances(subject, call).await?;
+        let mut found = self.described(cluster, &listed).await?;
+        found.retain(|registration| registration.ec2 == *instance);
+        Ok(found)
+    }
+
+    /// The container instances of a cluster that are DRAINING.
+    ///
+    /// # Errors
+    /// When a page or an instance is missing.
+    pub async fn draining(&self, cluster: &ClusterName) -> Read<Vec<Registration>> {
+        let draining = ContainerInstanceStatus::Draining;
+        let listed = self.list_instances(cluster, draining, None).await?;
+        self.described(cluster, &listed).await
+    }
+
+    async fn described(
+        &self,
+        cluster: &ClusterName,
+        arns: &[InstanceArn],
+    ) -> Read<Vec<Registration>> {
+        let described = self.describe_instances(cluster, arns).await?;
+        let mut found: Vec<_> = described.iter().filter_map(registration).collect();
+        found.sort_by(|a, b| a.arn.cmp(&b.arn));
+        Ok(found)
+    }
+
+    /// Our tasks that stand on a container instance, also those that are on their way out: a
+    /// container has its `stopTimeout` after SIGTERM.
+    ///
+    /// # Errors
+    /// When a page or a task is missing: a task would be lost with its instance.
+    pub async fn tasks_on(
+        &self,
+        cluster: &ClusterName,
+        scaler: &ScalerName,
+        instance: &InstanceArn,
+    ) -> Read<Vec<OnInstance>> {
+        let list = |status, most| async move {
+            let call = self.ecs.list_tasks().cluster(cluster.as_str());
+            let call = call.container_instance(instance.as_str()).desired_status(status);
+            self.pages(instance.as_str(), call, most).await
+        };
+        let running = list(DesiredStatus::Running, usize::MAX);
+        let stopped = list(DesiredStatus::Stopped, MOST_STOPPED_PAGES);
+        let (running, stopped) = try_join(Box::pin(running), Box::pin(stopped)).await?;
+        let all: Vec<_> = running.iter().cloned().chain(stopped).collect();
+        let hundreds = all.chunks(MOST_TASKS_A_DESCRIBE);
+        let described = try_join_all(hundreds.map(|arns| self.describe(cluster, arns))).await?;
+        let described: BTreeMap<_, _> = described.into_iter().flatten().collect();
+        let missing = running.iter().filter(|arn| !described.contains_key(*arn)).count();
+        if 0 < missing {
+            let what = format!("{missing} of {} listed tasks are not in it", running.len());
+            return Err(ReadError::Answer { operation: "DescribeTasks", what });
+        }
+        let ours = described.values().filter(|task| task.started_by() == Some(scaler.as_str()));
+        let mut tasks: Vec<_> = ours.filter_map(on_instance).collect();
+        tasks.sort();
+        Ok(tasks)
+    }
+}
+
+impl WriteCloud {
+    /// Keeps new tasks away from a container instance. What stands there and belongs to no service
+    /// is not touched. Source: ECS API, `UpdateContainerInstancesState`.
+    ///
+    /// # Errors
+    /// When ECS refuses.
+    pub async fn drain(
+        &self,
+        cluster: &ClusterName,
+        instance: &InstanceArn,
+    ) -> Result<Drained, CallError> {
+        let (operation, rate) = ("UpdateContainerInstancesState", Rate::ClusterChange);
+        let about = About { operation, subject: instance.as_str(), rate };
+        let call = self
+            .ecs
+            .update_container_instances_state()
+            .cluster(cluster.as_str())
+            .container_instances(instance.as_str())
+            .status(ContainerInstanceStatus::Draining);
+        let answer = self.pace.call(about, async || call.clone().send().await).await;
+        let answer = answer.map_err(|error| error.told(about))?;
+        let Some(failure) = answer.failures().first() else { return Ok(Drained::Done) };
+        let reason = failure.reason().unwrap_or("no reason given").to_owned();
+        if ["MISSING", "INACTIVE"].contains(&reason.as_str()) {
+            return Ok(Drained::Gone(reason));
+        }
+        let detail = failure.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
+        Err(refused(about, format!("{reason}{detail}")))
+    }
+
+    /// Stops a task: its containers get SIGTERM, and SIGKILL after their `stopTimeout`.
+    ///
+    /// # Errors
+    /// When ECS refuses.
+    pub async fn stop(
+        &self,
+        cluster: &ClusterName,
+        task: &TaskArn,
+        reason: &str,
+    ) -> Result<(), CallError> {
+        let (operation, rate) = ("StopTask", Rate::ClusterChange);
+        let about = About { operation, subject: task.as_str(), rate };
+        let call = self.ecs.stop_task().cluster(cluster.as_str()).task(task.as_str());
+        let call = call.reason(reason);
+        let answer = self.pace.call(about, async || call.clone().send().await).await;
+        answer.map(drop).map_err(|error| error.told(about))
+    }
+
+    /// Gives a container instance some tags, in place of those with the same keys.
+    ///
+    /// # Errors
+    /// When ECS refuses.
+    pub async fn tag(
+        &self,
+        instance: &InstanceArn,
+        tags: &[(String, String)],
+    ) -> Result<(), CallError> {
+        let (operation, rate) = ("TagResource", Rate::TagChange);
+        let about = About { operation, subject: instance.as_str(), rate };
+        let tags = tags.iter().map(|(key, value)| EcsTag::builder().key(key).value(value).build());
+        let call = self.ecs.tag_resource().resource_arn(instance.as_str());
+        let call = call.set_tags(Some(tags.collect()));
+        let answer = self.pace.call(about, async || call.clone().send().await).await;
+        answer.map(drop).map_err(|error| error.told(about))
+    }
+
+    /// Lets a hook hold its instance for another `HeartbeatTimeout`.
+    ///
+    /// # Errors
+    /// When Auto Scaling refuses for another reason than that the hook holds nothing.
+    pub async fn heartbeat(
+        &self,
+        hook: &Hook,
+        instance: &Ec2InstanceId,
+    ) -> Result<Answered, CallError> {
+        self.lifecycle("RecordLifecycleActionHeartbeat", (hook, instance), &[]).await
+    }
+
+    /// Lets the instance go.
+    ///
+    /// # Errors
+    /// When Auto Scaling refuses for another reason than that the hook holds nothing.
+    pub async fn complete(
+        &self,
+        hook: &Hook,
+        instance: &Ec2InstanceId,
+    ) -> Result<Answered, CallError> {
+        let result = [("LifecycleActionResult", "CONTINUE")];
+        self.lifecycle("CompleteLifecycleAction", (hook, instance), &result).await
+    }
+
+    async fn lifecycle(
+        &self,
+        operation: &'static str,
+        (hook, instance): (&Hook, &Ec2InstanceId),
+        more: &[(&str, &str)],
+    ) -> Result<Answered, CallError> {
+        let subject = &format!("{instance} in {}", hook.group);
+        let about = About { operation, subject, rate: Rate::Free };
+        let own = [
+            ("Action", operation),
+            ("Version", VERSION),
+            ("AutoScalingGroupName", hook.group.as_str()),
+            ("LifecycleHookName", hook.name.as_str()),
+            ("InstanceId", instance.as_str()),
+        ];
+        let fields = own.iter().chain(more).map(|(key, value)| format!("{key}={}", encoded(value)));
+        let ask = Ask::Form(fields.collect::<Vec<_>>().join("&"));
+        let (service, path) = (Service::AutoScaling, "/".to_owned());
+        let call = self.signed.call(&Request { service, operation, path, ask });
+        match self.pace.call(about, async || call.send().await).await {
+            Ok(_) => Ok(Answered::Done),
+            Err(error) => {
+                let error = error.told(about);
+                if is_over(&error) { Ok(Answered::Over(error.message)) } else { Err(error) }
+            }
+        }
+    }
+}
+
+/// Source: EC2 Auto Scaling API reference, `xmlns` of its answers.
+const VERSION: &str = "2011-01-01";
+
+/// Auto Scaling has no code of its own for it: "No active Lifecycle Action found with instance ID".
+fn is_over(error: &CallError) -> bool {
+    let is_of_validation = error.code.as_deref() == Some("ValidationError");
+    is_of_validation && error.message.contains("No active Lifecycle Action found")
+}
+
+fn registration(instance: &EcsInstance) -> Option<Registration> {
+    let tags = instance.tags().iter();
+    let tags = tags.filter_map(|tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned())));
+    Some(Registration {
+        arn: InstanceArn::from(instance.container_instance_arn()?),
+        ec2: Ec2InstanceId::from(instance.ec2_instance_id().unwrap_or_default()),
+        status: instance.status().unwrap_or_default().to_owned(),
+        tags: tags.collect(),
+    })
+}
+
+fn on_instance(task: &EcsTask) -> Option<OnInstance> {
+    if task.last_status() == Some("STOPPED") {
+        return None;
+    }
+    Some(OnInstance {
+        worker: worker_of(task)?,
+        arn: TaskArn::from(task.task_arn()?),
+        is_stopping: task.desired_status() == Some("STOPPED"),
+    })
+}
+
+fn refused(about: About<'_>, message: String) -> CallError {
+    CallError {
+        operation: about.operation,
+        subject: about.subject.to_owned(),
+        code: None,
+        message,
+        request_id: None,
+        trouble: Trouble::Refused,
+    }
+}
