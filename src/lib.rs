@@ -21,6 +21,7 @@ pub mod plan; // what is to be done, and why
 pub mod act; // carries it out, through `aws::WriteCloud`
 pub mod ledger; // what this process remembers of earlier ticks
 pub mod report; // what happened
+pub mod drain; // an instance that goes away, and the hook that holds it
 pub mod log; // what of it may be logged
 
 pub mod units; // what they speak in

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::act::Acted;
 use crate::aws::Tally;
 use crate::config::{InForce, Metrics};
+use crate::drain::HookReport;
 use crate::event::{Mode, Tick};
 use crate::log::VERBATIM;
 use crate::plan::{Alive, InstanceTrouble};
@@ -22,6 +23,7 @@ use crate::shortage::Shortage;
 use crate::snapshot::Depth;
 use crate::units::{Containers, Messages, ScalerName, TaskArn, Tasks, WorkerName};
 
+pub(crate) use metrics::{counted, own_line};
 pub use placement::{InstanceReport, NeedsReport, PlacementReport, Short};
 
 /// The version of this program.
@@ -49,6 +51,9 @@ pub struct Report {
     pub instances: Option<Vec<InstanceReport>>,
     /// Over all workers.
     pub totals: Totals,
+    /// What was done about instances that a lifecycle hook holds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub draining: Vec<HookReport>,
     /// When the tick began.
     #[serde(skip)]
     pub at: Timestamp,
@@ -283,6 +288,7 @@ impl Report {
             workers,
             instances: troubles.map(|troubles| troubles.iter().map(InstanceReport::from).collect()),
             totals,
+            draining: Vec::new(),
             at,
             wanted,
         }
@@ -300,6 +306,7 @@ impl Report {
             lines.insert(0, format!("{failed} of {all} workers failed"));
         }
         lines.extend(self.config.failure().map(|why| format!("configuration: {why}")));
+        lines.extend(self.draining.iter().filter_map(HookReport::failure));
         (!lines.is_empty()).then(|| lines.join("\n"))
     }
 
@@ -315,6 +322,7 @@ impl Report {
             let (cluster, instance) = (cluster.as_str(), instance.as_str());
             tracing::warn!(cluster, instance, trouble, "{why}");
         }
+        self.draining.iter().for_each(HookReport::log);
         let Totals { workers, launched_tasks, launched_containers, .. } = self.totals;
         tracing::info!(
             tick = self.tick,
@@ -360,7 +368,7 @@ impl ConfigReport {
         }
     }
 
-    fn failure(&self) -> Option<String> {
+    pub(crate) fn failure(&self) -> Option<String> {
         let discovery = self.discovery.as_ref().and_then(|found| found.error.as_deref());
         let all = self.error.as_deref().into_iter().chain(discovery);
         let all: Vec<_> = all.collect();

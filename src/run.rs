@@ -1,6 +1,7 @@
 //! The sentence: event, config, observe, decide, act, report.
 
 mod again;
+mod notices;
 mod polls;
 
 use std::sync::Arc;
@@ -15,11 +16,14 @@ use crate::act::{Acted, act};
 use crate::aws::{Aws, NoRegion, ReadCloud};
 use crate::config::{Config, ConfigError, Kept, Limits, Source, SourceError};
 use crate::decide::decide;
+use crate::drain::{Watch, watch};
 use crate::event::{Event, EventError, Mode};
 use crate::ledger::Ledger;
 use crate::observe::{OfTick, get_ready, observe};
 use crate::report::{ConfigReport, Measured, Report};
 use crate::units::{ScalerName, WorkerName};
+
+pub use notices::Ran;
 
 /// One deployment of the scaler, for the life of its process.
 #[derive(Debug)]
@@ -116,6 +120,9 @@ pub enum RunError {
     /// The tick is done, and somebody has to look at a worker.
     #[error("{0}")]
     Workers(String),
+    /// An instance goes away, or a hook holds it, and not all could be done.
+    #[error("{0}")]
+    Draining(String),
     /// The tick is done by a configuration that somebody has to look at.
     #[error("{0}")]
     Kept(String),
@@ -125,8 +132,11 @@ impl RunError {
     /// What a tick that is done has to complain of.
     fn of(report: &Report) -> Option<Self> {
         let failure = report.failure()?;
-        let by_config = report.totals.failed_workers == 0;
-        Some(if by_config { Self::Kept(failure) } else { Self::Workers(failure) })
+        Some(match report.totals.failed_workers {
+            0 if report.config.failure().is_some() => Self::Kept(failure),
+            0 => Self::Draining(failure),
+            _ => Self::Workers(failure),
+        })
     }
 }
 
@@ -197,6 +207,10 @@ impl Scaler {
             }
             Mode::DryRun => plan.workers.into_iter().map(Acted::not).collect(),
         };
+        // Of several looks one is enough, and Auto Scaling is not asked more often.
+        let of_hooks = Watch { scaler: &self.name, mode, snapshot: &snapshot };
+        let draining =
+            if of.is_first { Box::pin(watch(aws, &config, of_hooks)).await } else { Vec::new() };
 
         let measured = Measured {
             at: of.now,
@@ -205,6 +219,7 @@ impl Scaler {
         };
         let of_tick = (&self.name, &event.tick, of_config);
         let report = Report::new(of_tick, mode, (acted, troubles), (config.metrics, measured));
+        let report = Report { draining, ..report };
         Ok((report, config.limits))
     }
 
@@ -266,6 +281,7 @@ impl From<RunError> for Diagnostic {
             RunError::TooOld { .. } => "EventTooOld",
             RunError::NoRegion(_) => "NoRegion",
             RunError::Workers(_) => "WorkersFailed",
+            RunError::Draining(_) => "DrainingFailed",
         };
         Self { error_type: error_type.to_owned(), error_message: error.to_string() }
     }

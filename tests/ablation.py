@@ -105,6 +105,20 @@ DEFENCES = [
      "if !shared.is_empty() {",
      "if !shared.is_empty() || drafts.iter().any(|draft| !draft.problems.is_empty()) {",
      "the_others_is_the_same_byte_for_byte"),
+    ("what cannot be read holds an instance", "src/drain/steps.rs",
+     "Standing::Unknown => Reply::Hold(Because::NotRead)", "Standing::Unknown => Reply::LetGo",
+     "what_cannot_be_read_never_means"),
+    ("a task on its way out holds its instance", "src/aws/draining.rs",
+     'if task.last_status() == Some("STOPPED") {', 'if task.desired_status() == Some("STOPPED") {',
+     "a_task_that_is_on_its_way_out"),
+    ("a call without an answer holds an instance", "src/drain/hooks.rs",
+     "0 if perhaps =>", "0 if perhaps && false =>", "a_call_without_an_answer_may_have_started"),
+    ("an instance is held for a minute, as lists lag", "src/drain/steps.rs",
+     "Standing::Tasks(0) if is_new =>", "Standing::Tasks(0) if is_new && false =>",
+     "an_instance_without_tasks"),
+    ("what is stopped is what wants to be", "src/drain/steps.rs",
+     "is_certain && of_worker.is_some_and(", "is_certain || of_worker.is_some_and(",
+     "only_workers_that_want_it"),
 ]
 
 

@@ -6,14 +6,15 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::placement::{LOST, NO_DAEMON};
-use super::{Launched, Outcome, Report, WorkerReport};
+use super::{Launched, Outcome, Report, VERSION, WorkerReport};
 use crate::config::Metrics;
 use crate::shortage::Shortage;
-use crate::units::{Containers, Messages, Tasks};
+use crate::units::{Containers, Messages, ScalerName, Tasks};
 
 /// The namespace of every metric.
 const NAMESPACE: &str = "EcsQueueScaler";
@@ -36,6 +37,13 @@ struct Line {
     metrics: Vec<(String, Unit, u64)>,
 }
 
+/// What a line is of.
+struct Of<'a> {
+    at: Timestamp,
+    version: &'static str,
+    tick: Option<&'a str>,
+}
+
 impl Report {
     /// The lines of this tick, as far as the configuration wants them.
     pub fn metrics(&self) -> Vec<String> {
@@ -54,7 +62,8 @@ impl Report {
         if self.wanted != Metrics::Off {
             lines.push(Line { dimensions: vec![scaler()], metrics: self.own_metrics() });
         }
-        lines.iter().map(|line| line.rendered(self)).collect()
+        let of = Of { at: self.at, version: self.version, tick: Some(&self.tick) };
+        lines.iter().map(|line| line.rendered(&of)).collect()
     }
 
     /// The metrics of the tick itself.
@@ -153,7 +162,7 @@ impl WorkerReport {
 }
 
 impl Line {
-    fn rendered(&self, of: &Report) -> String {
+    fn rendered(&self, of: &Of<'_>) -> String {
         let names: Vec<_> = self.dimensions.iter().map(|(name, _)| name).collect();
         let metric = |(name, unit, _): &(String, Unit, u64)| json!({"Name": name, "Unit": unit});
         let metrics: Vec<_> = self.metrics.iter().map(metric).collect();
@@ -161,12 +170,23 @@ impl Line {
         let aws = json!({"Timestamp": of.at.as_millisecond(), "CloudWatchMetrics": [directive]});
         let mut line = Map::from_iter([("_aws".to_owned(), aws)]);
         // No metrics, but what a query of the log can filter by.
-        line.insert("Tick".to_owned(), json!(of.tick));
+        line.extend(of.tick.map(|tick| ("Tick".to_owned(), json!(tick))));
         line.insert("Version".to_owned(), json!(of.version));
         line.extend(self.dimensions.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
         line.extend(self.metrics.iter().map(|(name, _, value)| (name.clone(), json!(value))));
         Value::Object(line).to_string()
     }
+}
+
+/// A line of counts that belongs to no tick and no worker.
+pub(crate) fn own_line(scaler: &ScalerName, at: Timestamp, counts: &[(&str, u64)]) -> String {
+    let metrics = counts.iter().map(|(name, count)| ((*name).to_owned(), Unit::Count, *count));
+    let dimensions = vec![("Scaler", dimension(scaler.as_str()))];
+    Line { dimensions, metrics: metrics.collect() }.rendered(&Of {
+        at,
+        version: VERSION,
+        tick: None,
+    })
 }
 
 /// A text as a dimension may hold it.
@@ -176,6 +196,6 @@ fn dimension(text: &str) -> String {
     if value.is_empty() { "?".to_owned() } else { value }
 }
 
-fn counted(things: usize) -> u64 {
+pub(crate) fn counted(things: usize) -> u64 {
     u64::try_from(things).unwrap_or(u64::MAX)
 }

@@ -26,9 +26,17 @@ impl Scaler {
     ///
     /// # Errors
     /// As [`RunError`] says: that of the first tick that failed.
-    pub async fn run(&self, payload: &Value, of: &Invocation) -> Result<Report, RunError> {
-        let began = Instant::now();
+    pub async fn ticks(&self, payload: &Value, of: &Invocation) -> Result<Report, RunError> {
         let event = Event::parse(payload, &of.request_id)?;
+        self.ticks_of(&event, of).await
+    }
+
+    pub(super) async fn ticks_of(
+        &self,
+        event: &Event,
+        of: &Invocation,
+    ) -> Result<Report, RunError> {
+        let began = Instant::now();
         let mut failed = None;
         let mut after = Duration::ZERO;
         loop {

@@ -1,7 +1,7 @@
 //! Whatever comes in: no panic, and no call but those that a configuration allows.
 
 use ecs_queue_scaler::config::Config;
-use ecs_queue_scaler::event::Event;
+use ecs_queue_scaler::event::Woken;
 use proptest::prelude::{
     Just, ProptestConfig, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest,
 };
@@ -150,7 +150,7 @@ fn calls(payload: &Value) -> Vec<String> {
         let of = invocation(&world);
         let told = function.run(payload, &of).await;
         let calls: Vec<_> = world.take_calls().into_iter().map(|call| call.operation).collect();
-        let begins = Event::parse(payload, "request").is_ok();
+        let begins = Woken::parse(payload, "request").is_ok();
         assert!(begins || (told.is_err() && calls.is_empty()), "{payload}");
         calls
     })

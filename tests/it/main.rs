@@ -11,6 +11,8 @@ mod cli;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod drain;
+#[cfg(test)]
 mod events;
 #[cfg(test)]
 mod examples;

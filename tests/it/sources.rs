@@ -46,7 +46,7 @@ fn error_of(report: &Report) -> &str {
 
 /// An invocation of now, as the Lambda runtime sees its end.
 async fn invoked(function: &Scaler, world: &World) -> Result<Report, Diagnostic> {
-    function.run(&json!({"dryRun": false}), &invocation(world)).await.map_err(Diagnostic::from)
+    function.ticks(&json!({"dryRun": false}), &invocation(world)).await.map_err(Diagnostic::from)
 }
 
 #[tokio::test(start_paused = true)]

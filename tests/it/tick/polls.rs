@@ -46,7 +46,7 @@ async fn an_invocation_looks_again_until_its_time_is_up() {
         }
     };
     let event = event();
-    let (report, ()) = futures_util::join!(function.run(&event, &of), more_come);
+    let (report, ()) = futures_util::join!(function.ticks(&event, &of), more_come);
     assert_eq!(began.elapsed(), Duration::from_secs(50), "the last of six");
     let report = report.unwrap();
     assert_eq!(
@@ -64,7 +64,7 @@ async fn a_second_delivery_names_the_same_ticks_and_starts_nothing_twice() {
     world.queue("a").visible(12);
     let (first, second) = (scaler(&world, &config), scaler(&world.seen_by(2), &config));
     let (of, event) = (invocation(&world), event());
-    let (first, second) = futures_util::join!(first.run(&event, &of), second.run(&event, &of));
+    let (first, second) = futures_util::join!(first.ticks(&event, &of), second.ticks(&event, &of));
     assert_eq!(first.unwrap().tick, second.unwrap().tick);
     assert_eq!(world.tasks().len(), 12);
 }
@@ -74,7 +74,7 @@ async fn a_direct_invocation_is_one_tick() {
     let (world, config) = every("10s");
     let began = Instant::now();
     let of = invocation(&world);
-    let report = scaler(&world, &config).run(&json!({"dryRun": false}), &of).await.unwrap();
+    let report = scaler(&world, &config).ticks(&json!({"dryRun": false}), &of).await.unwrap();
     assert_eq!((report.workers.len(), began.elapsed()), (1, Duration::ZERO));
 }
 

@@ -41,6 +41,13 @@ impl World {
         }
     }
 
+    /// Everything has got its SIGTERM, and has not ended yet.
+    pub(crate) fn all_are_stopping(&self) {
+        for task in self.state().tasks.values_mut() {
+            task["desiredStatus"] = json!("STOPPED");
+        }
+    }
+
     /// One container of every task has ended.
     pub(crate) fn containers_stop(&self, name: &str) {
         for task in self.state().tasks.values_mut() {

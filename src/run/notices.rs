@@ -1,0 +1,67 @@
+//! An invocation is a tick, several ticks, or the notice of an instance that goes away.
+
+use serde::Serialize;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{Invocation, RunError, Scaler};
+use crate::config::{Limits, Metrics};
+use crate::drain::{NoticeReport, OfNotice, drain};
+use crate::event::{Notice, Woken};
+use crate::report::Report;
+
+/// The result of an invocation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Ran {
+    /// What the last tick did.
+    Tick(Box<Report>),
+    /// What was done about an instance that goes away.
+    Notice(Box<NoticeReport>),
+}
+
+impl Scaler {
+    /// Whatever the event asks for. It fails after all was tried, if something failed, so that
+    /// Lambda's error metric sees it.
+    ///
+    /// # Errors
+    /// As [`RunError`] says.
+    pub async fn run(&self, payload: &Value, of: &Invocation) -> Result<Ran, RunError> {
+        match Woken::parse(payload, &of.request_id)? {
+            Woken::Tick(event) => {
+                let report = Box::pin(self.ticks_of(&event, of)).await?;
+                Ok(Ran::Tick(Box::new(report)))
+            }
+            Woken::Notice(notice) => {
+                let report = Box::pin(self.notice(&notice, of)).await?;
+                Ok(Ran::Notice(Box::new(report)))
+            }
+            Woken::Test => {
+                let report = NoticeReport::of_test(self.of_notice(of));
+                report.log(Metrics::Off);
+                Ok(Ran::Notice(Box::new(report)))
+            }
+        }
+    }
+
+    fn of_notice<'a>(&'a self, of: &Invocation) -> OfNotice<'a> {
+        OfNotice { scaler: &self.name, mode: self.mode, now: of.now }
+    }
+
+    /// The age of a notice does not matter: what is too late finds nothing to do.
+    async fn notice(&self, notice: &Notice, of: &Invocation) -> Result<NoticeReport, RunError> {
+        let now = Instant::now();
+        let aws = self.aws.as_ref().map_err(Clone::clone)?;
+        let no_call_after = |margin| of.deadline.checked_sub(margin).unwrap_or(now);
+        let aws = &aws.for_tick(no_call_after(Limits::default().deadline_margin));
+        let in_force = self.config.current(&aws.read, now).await?;
+        let config = &*in_force.config;
+        let aws = &aws.until(no_call_after(config.limits.deadline_margin));
+        let report = Box::pin(drain(aws, config, notice, self.of_notice(of))).await;
+        report.log(config.metrics);
+        match report.failure() {
+            Some(failure) => Err(RunError::Draining(failure)),
+            None => Ok(report),
+        }
+    }
+}
