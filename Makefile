@@ -94,7 +94,7 @@ package: build ## the function's zip: the same bytes from the same source (ARCH 
 	$(PYTHON) tools/package.py $(PACKAGED) workers.yaml target/package/ecs-queue-scaler-$(ARCH).zip
 
 # What `sam build` calls: the package is the binary, and workers.yaml beside it.
-build-ScalerFunction: build
+build-ScalerFunction build-DrainFunction: build
 	cp $(PACKAGED) workers.yaml $(ARTIFACTS_DIR)
 
 tools: $(VENV) $(BUSYBOX) $(CARGO_DENY) $(SAM) $(CHECKOV) ## install what the other targets need, into .tools
@@ -125,4 +125,4 @@ $(CARGO_AUDITABLE):
 		--root $(TOOLS)/cargo-auditable-$(CARGO_AUDITABLE_VERSION)
 
 .PHONY: help demo emulator local-stack test soak bench bench-cold ablation docs check build package \
-	build-ScalerFunction tools clean
+	build-ScalerFunction build-DrainFunction tools clean

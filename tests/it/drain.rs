@@ -49,6 +49,22 @@ async fn world_with_tasks() -> (World, String) {
     (world, arn)
 }
 
+/// A world that has seen every call for an instance that goes away.
+pub(crate) async fn all_that_a_termination_takes() -> World {
+    let (world, _) = world_with_tasks().await;
+    world.hook("jobs", "drain-workers", INSTANCE);
+    let mut config = workers();
+    config["draining"] = json!({"onDrain": "stopTasks", "lifecycleHook": "drain-workers"});
+    for name in ["a", "b"] {
+        world.queue(name).visible(0);
+    }
+    let _ = notice(&world, &config, TERMINATE).await;
+    let _ = tick(&scaler(&world, &config), &world, 1).await;
+    world.all_stop();
+    let _ = tick(&scaler(&world, &config), &world, 2).await;
+    world
+}
+
 async fn try_notice(
     function: &Scaler,
     world: &World,

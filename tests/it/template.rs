@@ -17,6 +17,8 @@ use crate::tick::{config, definition, scaler, tick, worker, world_of};
 use crate::world::{ACCOUNT, Call, REGION, World};
 
 const TASK_ROLE: &str = "arn:aws:iam::123456789012:role/jobs/task";
+/// Auto Scaling's own id of a group, which no call tells.
+const GROUP_ID: &str = "87654321-4321-4321-4321-210987654321";
 const EXECUTION_ROLE: &str = "arn:aws:iam::123456789012:role/execution";
 
 /// A permission that something needs.
@@ -75,12 +77,6 @@ fn needs(call: &Call) -> Vec<Need> {
             let cluster = ecs(&format!("cluster/{}", text("cluster")));
             vec![Need::new("ecs:ListContainerInstances", cluster)]
         }
-        "DescribeContainerInstances" => {
-            let instances = input["containerInstances"].as_array().into_iter().flatten();
-            let need =
-                |arn: &Value| Need::new("ecs:DescribeContainerInstances", arn.as_str().unwrap());
-            instances.map(|arn| cluster(need(arn))).collect()
-        }
         "DescribeTaskDefinition" | "DeregisterTaskDefinition" => {
             vec![Need::new(&format!("ecs:{operation}"), "*")]
         }
@@ -93,6 +89,19 @@ fn needs(call: &Call) -> Vec<Need> {
             let run = cluster(Need::new(&format!("ecs:{operation}"), text("taskDefinition")));
             let tasks = ecs(&format!("task/{}/*", text("cluster")));
             [run].into_iter().chain(tagging(call, &tasks)).chain(passing(call)).collect()
+        }
+        "DescribeContainerInstances" | "UpdateContainerInstancesState" => {
+            let action = format!("ecs:{operation}");
+            let named = input["containerInstances"].as_array().into_iter().flatten();
+            named.map(|arn| cluster(Need::new(&action, arn.as_str().unwrap()))).collect()
+        }
+        "StopTask" => vec![cluster(Need::new("ecs:StopTask", text("task")))],
+        "TagResource" => vec![Need::new("ecs:TagResource", text("resourceArn"))],
+        "RecordLifecycleActionHeartbeat" | "CompleteLifecycleAction" => {
+            let group = format!("autoScalingGroupName/{}", text("AutoScalingGroupName"));
+            let group = format!("autoScalingGroup:{GROUP_ID}:{group}");
+            let arn = format!("arn:aws:autoscaling:{REGION}:{ACCOUNT}:{group}");
+            vec![Need::new(&format!("autoscaling:{operation}"), arn)]
         }
         other => vec![Need::new(other, "a call that this test does not know")],
     }
@@ -209,10 +218,17 @@ async fn calls_of_our_own_scheduler() -> Vec<Call> {
     world.take_calls()
 }
 
+/// The calls for an instance that goes away, and for the hook that holds it, up to its end.
+async fn calls_for_instances_that_go() -> Vec<Call> {
+    let world = crate::drain::all_that_a_termination_takes().await;
+    world.take_calls()
+}
+
 /// Every call that is made where everything is switched on.
 async fn all_calls() -> Vec<Call> {
     let placing = calls_of_our_own_scheduler().await;
-    [calls().await, placing, calls_for_the_configuration().await].concat()
+    let draining = calls_for_instances_that_go().await;
+    [calls().await, placing, draining, calls_for_the_configuration().await].concat()
 }
 
 /// What does not fit between the role and what is done, a sentence each.
@@ -253,7 +269,18 @@ fn settings(conditions: &[&str]) -> Settings {
 const NONE: [String; 0] = [];
 
 /// Conditions under which the role allows most.
-const ALL: [&str; 6] = ["PassesRoles", "Registers", "Places", "Traces", "ReadsConfig", "Discovers"];
+const ALL: [&str; 10] = [
+    "PassesRoles",
+    "Registers",
+    "Places",
+    "SeesInstances",
+    "Traces",
+    "ReadsConfig",
+    "Discovers",
+    "Drains",
+    "DrainsOnTermination",
+    "StopsTasks",
+];
 
 #[tokio::test(start_paused = true)]
 async fn the_role_allows_what_is_done_and_nothing_else() {
@@ -281,6 +308,31 @@ async fn without_registration_the_role_has_no_say_in_task_definitions() {
     assert_ne!(complaints(&policy, &all_needs(&calls().await, &template, &settings)), NONE);
 }
 
+/// What is not asked for is not allowed: nothing can be stopped, and no hook be answered.
+#[tokio::test(start_paused = true)]
+async fn each_part_of_letting_an_instance_go_has_to_be_asked_for() {
+    let template = template();
+    let needs = all_needs(&calls_for_instances_that_go().await, &template, &settings(&[]));
+    let denied = |conditions: &[&str]| -> BTreeSet<String> {
+        let policy = Policy::of(&template, &settings(conditions));
+        let denied = needs.iter().filter(|need| !policy.allows(need));
+        denied.map(|need| need.action.clone()).collect()
+    };
+    let hooks = [
+        "autoscaling:CompleteLifecycleAction",
+        "autoscaling:RecordLifecycleActionHeartbeat",
+        "ecs:TagResource",
+    ];
+    assert_eq!(
+        denied(&["SeesInstances", "Drains", "DrainsOnTermination", "StopsTasks"]),
+        BTreeSet::new()
+    );
+    let without_stops = denied(&["SeesInstances", "Drains", "DrainsOnTermination"]);
+    assert_eq!(without_stops, BTreeSet::from(["ecs:StopTask".to_owned()]));
+    assert_eq!(denied(&["SeesInstances", "Drains", "StopsTasks"]), hooks.map(str::to_owned).into());
+    assert_eq!(denied(&[]).len(), 7);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_action_too_many_or_too_few_on_either_side_is_noticed() {
     let (template, settings) = (template(), settings(&ALL));
@@ -289,18 +341,18 @@ async fn an_action_too_many_or_too_few_on_either_side_is_noticed() {
     assert_eq!(complaints(&policy, &needs), NONE);
     for (sid, action) in policy.grants() {
         assert_ne!(complaints(&policy.without(&sid, &action), &needs), NONE, "-{action} in {sid}");
-        assert_ne!(complaints(&policy.with(&sid, "ecs:StopTask"), &needs), NONE, "+ in {sid}");
+        assert_ne!(complaints(&policy.with(&sid, "ecs:DeleteCluster"), &needs), NONE, "+ in {sid}");
     }
     let operations: BTreeSet<_> = calls.iter().map(|call| call.operation.as_str()).collect();
-    assert_eq!(operations.len(), 14, "{operations:?}");
+    assert_eq!(operations.len(), 19, "{operations:?}");
     for operation in operations {
         let fewer: Vec<_> = calls.iter().filter(|c| c.operation != operation).cloned().collect();
         let fewer = all_needs(&fewer, &template, &settings);
         assert_ne!(complaints(&policy, &fewer), NONE, "without {operation}");
     }
-    let more = Call { operation: "StopTask".to_owned(), input: json!({}) };
+    let more = Call { operation: "DeleteCluster".to_owned(), input: json!({}) };
     let more = all_needs(&[calls, vec![more]].concat(), &template, &settings);
-    assert_ne!(complaints(&policy, &more), NONE, "with StopTask");
+    assert_ne!(complaints(&policy, &more), NONE, "with DeleteCluster");
 }
 
 #[tokio::test(start_paused = true)]

@@ -58,8 +58,9 @@ def for_emulator(template: dict[str, Any]) -> dict[str, Any]:
     changed = copy.deepcopy(template)
     for name in unsupported(template):
         del changed["Resources"][name]
+    for function in resources(changed, "AWS::Serverless::Function").values():
+        function["Properties"]["CodeUri"] = {"Bucket": BUCKET, "Key": KEY}
     function = changed["Resources"]["ScalerFunction"]["Properties"]
-    function["CodeUri"] = {"Bucket": BUCKET, "Key": KEY}
     del function["Events"]["Tick"]["Properties"]["Input"]
     return changed
 

@@ -11,7 +11,7 @@ import pytest
 from deployment import Deployment, deploy, unsupported
 from scenario import CONFIG, by_revision, prepare
 from stack import Stack, StackError, built_binary, local_aws
-from template import documented_metrics, read_template
+from template import ROOT, documented_metrics, read_template
 
 MESSAGES = 3
 
@@ -30,7 +30,15 @@ def stack() -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def deployment(stack: Stack) -> Deployment:
     return deploy(
-        stack, built_binary(), CONFIG, Architecture="x86_64", AlarmEmail="team@example.com"
+        stack,
+        built_binary(),
+        CONFIG,
+        Architecture="x86_64",
+        AlarmEmail="team@example.com",
+        DrainOnSpotInterruption="yes",
+        DrainOnRebalance="yes",
+        DrainOnTermination="yes",
+        StopTasksOnDrain="yes",
     )
 
 
@@ -87,6 +95,20 @@ def test_every_metric_that_is_written_is_documented_with_its_unit(deployment: De
         assert units.items() <= documented_metrics().items()
     assert {"Ticks", "WorkersAtCap", "BreakersOpen", "LaunchFailures"} <= set(metrics["Scaler",])
     assert "QueueVisible" in metrics["Scaler", "Worker"]
+
+
+@pytest.mark.parametrize("event", ["spot-interruption", "rebalance", "lifecycle-terminate"])
+def test_an_instance_that_goes_is_looked_for_and_its_event_understood(
+    stack: Stack, deployment: Deployment, event: str
+) -> None:
+    answer = stack.client("lambda").invoke(
+        FunctionName=deployment.outputs["DrainFunction"],
+        Payload=(ROOT / "events" / f"{event}.json").read_text(),
+    )
+    result = json.loads(answer["Payload"].read())
+    assert "FunctionError" not in answer, result
+    assert result["outcome"] == "ignored"
+    assert "is no container instance of the cluster" in result["why"]
 
 
 def test_an_event_that_fails_is_kept_with_its_reason(stack: Stack, deployment: Deployment) -> None:

@@ -113,6 +113,10 @@ REFUSED = {
     "TaskDefinitionArns": ["thumbnail", "*"],
     "Registration": ["true", ""],
     "OwnScheduler": ["true", ""],
+    "DrainOnSpotInterruption": ["true", ""],
+    "DrainOnRebalance": ["true", ""],
+    "DrainOnTermination": ["true", ""],
+    "StopTasksOnDrain": ["true", ""],
     "MemorySize": ["127", "3009"],
     "Timeout": ["19", "61"],
     "Tracing": ["Disabled"],
@@ -154,6 +158,29 @@ def test_a_parameter_out_of_range_is_refused_by_the_template(name: str) -> None:
         assert not accepts(parameter, value), value
     for value in [str(parameter["Default"]), *ACCEPTED.get(name, [])]:
         assert accepts(parameter, value), value
+
+
+def test_each_rule_lets_its_own_event_through_and_has_leave_to_send_it() -> None:
+    rules = resources(TEMPLATE, "AWS::Events::Rule")
+    events = {p.name: json.loads(p.read_text()) for p in (ROOT / "events").glob("*.json")}
+    passed = {
+        name: [
+            event
+            for event, content in events.items()
+            if all(content.get(key) in values for key, values in pattern.items())
+        ]
+        for name, pattern in ((n, rule["Properties"]["EventPattern"]) for n, rule in rules.items())
+    }
+    assert passed == {
+        "SpotInterruptionRule": ["spot-interruption.json"],
+        "RebalanceRule": ["rebalance.json"],
+        "TerminationRule": ["lifecycle-terminate.json"],
+    }
+    leave = resources(TEMPLATE, "AWS::Lambda::Permission").values()
+    sources = {each["Condition"]: each["Properties"]["SourceArn"] for each in leave}
+    assert sources == {
+        rule["Condition"]: {"Fn::GetAtt": [name, "Arn"]} for name, rule in rules.items()
+    }
 
 
 def test_every_exception_from_a_check_has_its_reason_beside_it() -> None:
