@@ -1,9 +1,9 @@
 //! An EC2 instance is about to go away: no task is placed there any more, and what stands there is
-//! told, or stopped where the operator wants it. Observe, decide ([`steps`]), act, report.
+//! told, or stopped where the operator wants it. Observe, decide (`steps`), act, report.
 //!
 //! An event may come twice, late, or for an instance that is nobody's business here: everything that
 //! is done can be done again, and what is not ours is left alone with a reason. A lifecycle hook
-//! outlives the invocation: tags of the container instance tell the ticks of it ([`hooks`]).
+//! outlives the invocation: tags of the container instance tell the ticks of it (`hooks`).
 
 mod hooks;
 mod report;

@@ -9,9 +9,14 @@ use proptest::sample::select;
 use serde_json::{Map, Value, json};
 use tokio::runtime::Builder;
 
+use crate::events::payload;
 use crate::tick::{config, invocation, scaler, worker, world_of};
+use crate::world::Call;
 
-const KEYS: [&str; 47] = [
+const KEYS: [&str; 50] = [
+    "draining",
+    "onDrain",
+    "lifecycleHook",
     "workers",
     "cluster",
     "launch",
@@ -142,6 +147,10 @@ fn mutated(document: &mut Value, path: &[usize], value: &Value) {
 
 /// The calls that a payload leads to.
 fn calls(payload: &Value) -> Vec<String> {
+    requests(payload).into_iter().map(|call| call.operation).collect()
+}
+
+fn requests(payload: &Value) -> Vec<Call> {
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let world = world_of(&["alpha", "beta", "gamma"]);
@@ -149,12 +158,15 @@ fn calls(payload: &Value) -> Vec<String> {
         let function = scaler(&world, &good());
         let of = invocation(&world);
         let told = function.run(payload, &of).await;
-        let calls: Vec<_> = world.take_calls().into_iter().map(|call| call.operation).collect();
+        let calls = world.take_calls();
         let begins = Woken::parse(payload, "request").is_ok();
         assert!(begins || (told.is_err() && calls.is_empty()), "{payload}");
         calls
     })
 }
+
+const NOTICES: [&str; 3] =
+    ["events/spot-interruption.json", "events/rebalance.json", "events/lifecycle-terminate.json"];
 
 const ALLOWED: [&str; 8] = [
     "GetQueueUrl",
@@ -174,6 +186,23 @@ proptest! {
     fn any_event_is_read_or_refused_before_any_call(payload in any_document()) {
         for call in calls(&payload) {
             prop_assert!(ALLOWED.contains(&call.as_str()), "{call}");
+        }
+    }
+
+    /// What is asked of ECS is an expression, and an id that is no id may say more than an id.
+    #[test]
+    fn a_notice_with_one_wrong_value_asks_for_nothing_but_an_instance(
+        file in select(NOTICES.to_vec()), path in prop::collection::vec(0_usize..100, 0..3),
+        value in any_leaf(),
+    ) {
+        let mut payload = payload(file);
+        mutated(&mut payload, &path, &value);
+        let is_notice = matches!(Woken::parse(&payload, "request"), Ok(Woken::Notice(_)));
+        for call in requests(&payload).iter().filter(|_| is_notice) {
+            let filter = call.input["filter"].as_str().unwrap_or_default();
+            let id = filter.strip_prefix("ec2InstanceId == i-").unwrap_or(" ");
+            let is_id = id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+            prop_assert!(call.operation == "ListContainerInstances" && is_id, "{call:?}");
         }
     }
 
