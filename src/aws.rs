@@ -2,9 +2,10 @@
 //! [`WriteCloud`] changes and decides nothing.
 
 mod answer;
+mod definitions;
 mod draining;
-mod ecs;
 mod instances;
+mod launch;
 mod pace;
 mod signed;
 mod sqs;
@@ -26,7 +27,7 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use tokio::time::Instant;
 
 pub use draining::{Answered, Drained, OnInstance, Registration};
-pub use ecs::{RunTaskError, RunTasks, StartTasks, Started, StartedTask, TaskFailure, WriteCloud};
+pub use launch::{RunTaskError, RunTasks, StartTasks, Started, StartedTask, TaskFailure};
 pub use sqs::QueueRead;
 pub use stores::{Object, Parameter};
 
@@ -34,7 +35,7 @@ pub use pace::Tally;
 
 use self::pace::{About, Pace, trouble};
 use self::signed::Signed;
-use crate::snapshot::CallError;
+use crate::snapshot::{CallError, Trouble};
 use crate::units::Region;
 
 /// A handshake inside a Region takes milliseconds.
@@ -61,6 +62,14 @@ pub struct ReadCloud {
     signed: Signed,
     region: Region,
     urls: sqs::QueueUrls,
+    pace: Pace,
+}
+
+/// The calls that change something.
+#[derive(Clone, Debug)]
+pub struct WriteCloud {
+    ecs: aws_sdk_ecs::Client,
+    signed: Signed,
     pace: Pace,
 }
 
@@ -147,6 +156,28 @@ impl ReadCloud {
     /// Where we are.
     pub fn region(&self) -> &Region {
         &self.region
+    }
+}
+
+impl WriteCloud {
+    fn new(ecs: aws_sdk_ecs::Client, signed: Signed, pace: Pace) -> Self {
+        Self { ecs, signed, pace }
+    }
+
+    fn with(&self, pace: Pace) -> Self {
+        Self { pace, ..self.clone() }
+    }
+}
+
+/// A call that was answered, and nobody knows what it did.
+fn says_nothing(about: About<'_>, message: &str) -> CallError {
+    CallError {
+        operation: about.operation,
+        subject: about.subject.to_owned(),
+        code: None,
+        message: message.to_owned(),
+        request_id: None,
+        trouble: Trouble::Unanswered,
     }
 }
 

@@ -42,7 +42,7 @@ fn only_the_aws_edge_names_the_sdk() {
         sdk_stays_at_the_edge,
         &[
             ("src/aws.rs", "use aws_sdk_sqs::Client;"),
-            ("src/aws/ecs.rs", "use aws_smithy_types::error::display::DisplayErrorContext;"),
+            ("src/aws/launch.rs", "use aws_smithy_types::error::display::DisplayErrorContext;"),
             ("src/act.rs", "// aws_sdk_ecs is not named here\nconst A: &str = \"aws_config\";"),
             ("src/act.rs", "#[cfg(test)]\nmod tests {\n    use aws_sdk_ecs::types::Task;\n}"),
         ],
@@ -135,7 +135,7 @@ fn no_file_is_long() {
 
 #[test]
 fn files_are_named_after_the_domain() {
-    keeps(names_say_something, &[("src/aws/ecs.rs", ""), ("tests/it/main.rs", "")]);
+    keeps(names_say_something, &[("src/aws/launch.rs", ""), ("tests/it/main.rs", "")]);
     breaks(
         names_say_something,
         &[
@@ -278,7 +278,7 @@ fn events_are_tested(tree: &Tree) -> Vec<String> {
 
 // -- the tree they read --
 
-/// Texts by path from the root, with `/`: `src/aws/ecs.rs`.
+/// Texts by path from the root, with `/`: `src/aws/launch.rs`.
 struct Tree(BTreeMap<String, String>);
 
 /// A source file without comments, strings and unit tests; the lines keep their numbers.

@@ -1,4 +1,4 @@
-//! Task definitions, and what changes something.
+//! The calls that start tasks: `RunTask`, where ECS places them, and `StartTask`, where we do.
 
 use aws_sdk_ecs::operation::run_task;
 use aws_sdk_ecs::operation::run_task::builders::RunTaskFluentBuilder;
@@ -6,97 +6,17 @@ use aws_sdk_ecs::operation::start_task::builders::StartTaskFluentBuilder;
 use aws_sdk_ecs::types::{
     AssignPublicIp, AwsVpcConfiguration, CapacityProviderStrategyItem, Failure as EcsFailure,
     LaunchType, NetworkConfiguration, PlacementConstraint, PlacementStrategy, PropagateTags,
-    Tag as EcsTag, Task as EcsTask, TaskDefinitionField,
+    Tag as EcsTag, Task as EcsTask,
 };
 use jiff::Timestamp;
-use serde_json::Value;
 
-use super::ReadCloud;
-use super::pace::{About, GaveUp, Pace, Rate, SdkOrTime};
-use super::signed::Signed;
+use super::pace::{About, GaveUp, Rate, SdkOrTime};
 use super::tasks::timestamp;
-use super::wire::{AnswerBody, RequestBody};
+use super::{WriteCloud, says_nothing};
 use crate::config::{self, AwsVpc, Launch, PublicIp, Rung};
-use crate::definition::{TaskDefinition, redacted};
 use crate::plan::{CALL_TAG, ClientToken, Marks, NetworkMode, Pin};
-use crate::snapshot::{CallError, DerivedRevision, Read, ReadError, Trouble};
-use crate::units::{
-    ClusterName, Family, InstanceArn, RevisionArn, TaskArn, TaskDefinitionRef, Tasks,
-};
-use crate::variant::{DIGEST_TAG, Variant};
-
-impl ReadCloud {
-    /// A task definition as the operator names it.
-    ///
-    /// # Errors
-    /// When it is not there, has no ACTIVE revision, or may not be read.
-    pub async fn definition(&self, name: &TaskDefinitionRef) -> Read<TaskDefinition> {
-        let found = self.describe_definition(name.as_str()).await?;
-        found.ok_or_else(|| {
-            let call = CallError {
-                operation: "DescribeTaskDefinition",
-                subject: name.to_string(),
-                code: Some(UNKNOWN_DEFINITION.to_owned()),
-                message: "there is no such revision, or the family has no ACTIVE one; register it \
-                          or correct taskDefinition"
-                    .to_owned(),
-                request_id: None,
-                trouble: Trouble::Refused,
-            };
-            ReadError::Call(call)
-        })
-    }
-
-    /// The newest ACTIVE revision of a family, if it has one.
-    ///
-    /// # Errors
-    /// When it may not be read.
-    pub async fn newest_revision(&self, family: &Family) -> Read<Option<DerivedRevision>> {
-        let found = self.describe_definition(family.as_str()).await?;
-        Ok(found.filter(TaskDefinition::is_active).map(|newest| DerivedRevision {
-            digest: newest.tag(DIGEST_TAG).map(str::to_owned),
-            arn: newest.arn,
-        }))
-    }
-
-    async fn describe_definition(&self, name: &str) -> Read<Option<TaskDefinition>> {
-        let about = About {
-            operation: "DescribeTaskDefinition",
-            subject: name,
-            rate: Rate::DefinitionRead,
-        };
-        let body = AnswerBody::default();
-        let call = self
-            .ecs
-            .describe_task_definition()
-            .task_definition(name)
-            .include(TaskDefinitionField::Tags);
-        let send =
-            async || call.clone().customize().interceptor(body.clone()).send().await.map(drop);
-        if let Err(error) = self.pace.call(about, send).await {
-            let error = error.told(about);
-            let unknown = error.code.as_deref() == Some(UNKNOWN_DEFINITION);
-            return if unknown { Ok(None) } else { Err(error.into()) };
-        }
-        let answer = body.json();
-        let member = |name| answer.get(name).unwrap_or(&Value::Null);
-        TaskDefinition::parse(member("taskDefinition"), member("tags")).map(Some).map_err(|what| {
-            let what = format!("{what} ({name})");
-            ReadError::Answer { operation: "DescribeTaskDefinition", what }
-        })
-    }
-}
-
-/// "Unable to describe task definition."
-const UNKNOWN_DEFINITION: &str = "ClientException";
-
-/// The calls that change something.
-#[derive(Clone, Debug)]
-pub struct WriteCloud {
-    pub(super) ecs: aws_sdk_ecs::Client,
-    pub(super) signed: Signed,
-    pub(super) pace: Pace,
-}
+use crate::snapshot::CallError;
+use crate::units::{ClusterName, InstanceArn, RevisionArn, TaskArn, Tasks};
 
 /// One `RunTask` call.
 #[derive(Clone, Copy, Debug)]
@@ -184,54 +104,6 @@ pub enum RunTaskError {
 }
 
 impl WriteCloud {
-    pub(super) fn new(ecs: aws_sdk_ecs::Client, signed: Signed, pace: Pace) -> Self {
-        Self { ecs, signed, pace }
-    }
-
-    pub(super) fn with(&self, pace: Pace) -> Self {
-        Self { pace, ..self.clone() }
-    }
-
-    /// Registers a derived definition and gives its revision. A registration without an answer is
-    /// not repeated: it may have been made, and would be made twice.
-    ///
-    /// # Errors
-    /// When ECS refuses it. The message holds nothing of the definition's values.
-    pub async fn register(&self, variant: &Variant) -> Result<RevisionArn, CallError> {
-        let about = About {
-            operation: "RegisterTaskDefinition",
-            subject: variant.family.as_str(),
-            rate: Rate::DefinitionChange,
-        };
-        let call = self.ecs.register_task_definition().family(about.subject);
-        let send = async || {
-            let body = RequestBody::new(&variant.document);
-            call.clone().customize().interceptor(body).send().await
-        };
-        let answer = self.pace.call(about, send).await.map_err(|error| {
-            let error = error.told(about);
-            CallError { message: redacted(&error.message, &variant.document), ..error }
-        })?;
-        let arn = answer.task_definition().and_then(|definition| definition.task_definition_arn());
-        arn.map(RevisionArn::from)
-            .ok_or_else(|| says_nothing(about, "the answer names no revision"))
-    }
-
-    /// Makes a revision INACTIVE. Tasks that run it are not touched.
-    ///
-    /// # Errors
-    /// When ECS refuses.
-    pub async fn deregister(&self, revision: &RevisionArn) -> Result<(), CallError> {
-        let about = About {
-            operation: "DeregisterTaskDefinition",
-            subject: revision.family_and_revision(),
-            rate: Rate::DefinitionChange,
-        };
-        let call = self.ecs.deregister_task_definition().task_definition(revision.as_str());
-        let answer = self.pace.call(about, async || call.clone().send().await).await;
-        answer.map(drop).map_err(|error| error.told(about))
-    }
-
     /// Starts up to ten tasks.
     ///
     /// # Errors
@@ -287,18 +159,6 @@ fn started(
         tasks: tasks.iter().filter_map(task).collect(),
         failures: failures.iter().map(failure).collect(),
     })
-}
-
-/// A call that was answered, and nobody knows what it did.
-fn says_nothing(about: About<'_>, message: &str) -> CallError {
-    CallError {
-        operation: about.operation,
-        subject: about.subject.to_owned(),
-        code: None,
-        message: message.to_owned(),
-        request_id: None,
-        trouble: Trouble::Unanswered,
-    }
 }
 
 /// In the ARN of every container instance. Source: ECS developer guide, "Amazon Resource Names".
