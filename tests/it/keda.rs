@@ -59,7 +59,7 @@ struct Sum {
 
 /// The seed's workers and messages, one container a task, no trouble but late numbers.
 fn calm(seed: u64, world: &World) -> Scenario {
-    let mut scenario = Scenario::new(seed, world);
+    let mut scenario = Scenario::on_fargate(seed, world);
     for worker in scenario.config["workers"].as_array_mut().unwrap() {
         worker["scaling"]["minContainers"] = json!(0);
         worker["scaling"].as_object_mut().unwrap().remove("maxLaunchPerTick");
@@ -122,7 +122,7 @@ fn run(seed: u64, policy: Policy, sum: &mut Sum) {
             }
         }
         sum.undrained += u64::from(0 < world.left());
-        sum.started += u64::try_from(world.started()).unwrap();
+        sum.started += u64::try_from(world.started().0).unwrap();
         sum.idle += world.idle_containers();
     });
 }

@@ -195,7 +195,7 @@ async fn an_instance_without_its_daemon_waits_and_is_named_after_the_grace() {
     let there = instances(&world, &[10, 10]);
     world.daemon("jobs", "log-agent", (&there[0], "RUNNING"));
     world.daemon("jobs", "log-agent", (&there[1], "PENDING"));
-    world.state().watch.daemons.insert("log-agent".to_owned());
+    world.state().watch.places.daemons.insert("log-agent".to_owned());
     let placement =
         json!({"scheduler": "leastTasks", "requireDaemons": ["log-agent"], "daemonGrace": "2m"});
     let function = scaler(&world, &config(&["a"], &placement));

@@ -1,8 +1,10 @@
 //! Seeds: the real function in a world where everything goes wrong that can, until it calms down.
 //! `make soak` runs many of them; a seed that fails says how to see it again.
 
+mod ground;
 pub(crate) mod scenario;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +32,8 @@ pub(crate) struct Outcome {
     simulated: Duration,
     calls: u64,
     tasks: usize,
+    /// Of these, the ones that our own scheduler placed.
+    on_instances: usize,
     log: Vec<String>,
 }
 
@@ -43,6 +47,7 @@ struct Driver {
     world: World,
     scenario: Scenario,
     processes: u32,
+    invocations: Cell<u32>,
 }
 
 impl Driver {
@@ -69,8 +74,11 @@ impl Driver {
         process.scaler.config = Kept::fixed(Config::from_value(config).unwrap());
         let time = self.scenario.lambda_timeout;
         let deadline = (self.world.now() + time).as_millisecond();
+        // Of two deliveries at the same instant, each has a name of its own.
+        self.invocations.set(self.invocations.get() + 1);
+        let request = format!("request-{}", self.invocations.get());
         let invocation =
-            Invocation::new("request", self.world.now(), u64::try_from(deadline).unwrap());
+            Invocation::new(&request, self.world.now(), u64::try_from(deadline).unwrap());
         let now = self.now();
         self.world.state().watch.begin(process.number, Some(tick), now);
         let event = json!({"scheduledTime": tick.to_string()});
@@ -129,7 +137,7 @@ impl Driver {
 
     fn outcome(self) -> Outcome {
         self.world.catch_up();
-        let tasks = self.world.started();
+        let (tasks, on_instances) = self.world.started();
         let calls = u64::try_from(self.world.take_calls().len()).unwrap();
         let revisions = self.world.active_derived();
         let simulated = Duration::from_millis(self.now());
@@ -146,12 +154,15 @@ impl Driver {
                 state.watch.violate("revisions pile up", now, format!("{active} of {family}"));
             }
         }
+        let mut faults = self.scenario.faults(state.weather.as_ref().unwrap());
+        faults.insert("task without room", state.watch.without_room);
         Outcome {
             violations: std::mem::take(&mut state.watch.violations),
-            faults: self.scenario.faults(state.weather.as_ref().unwrap()),
+            faults,
             simulated,
             calls,
             tasks,
+            on_instances,
             log: std::mem::take(&mut state.watch.log),
         }
     }
@@ -164,11 +175,12 @@ pub(crate) fn run(seed: u64) -> Outcome {
     runtime.block_on(async {
         let world = World::default();
         let scenario = Scenario::new(seed, &world);
-        let deploys = scenario.deploys(&world);
-        let mut driver = Driver { world: world.clone(), scenario, processes: 0 };
+        let others = scenario.others(&world);
+        let mut driver =
+            Driver { world: world.clone(), scenario, processes: 0, invocations: Cell::new(0) };
         tokio::select! {
             () = driver.run() => {}
-            () = deploys => {}
+            () = others => {}
         }
         driver.outcome()
     })
@@ -213,27 +225,30 @@ impl Outcome {
         self.simulated += other.simulated;
         self.calls += other.calls;
         self.tasks += other.tasks;
+        self.on_instances += other.on_instances;
     }
 
     fn table(&self, seeds: usize) -> String {
         let days = self.simulated.as_secs_f64() / 86_400.0;
         let faults: u64 = self.faults.values().sum();
         let head = format!(
-            "{seeds} seeds, {days:.1} days simulated, {} calls, {} tasks, {faults} faults",
-            self.calls, self.tasks
+            "{seeds} seeds, {days:.1} days simulated, {} calls, {} tasks ({} on instances), \
+             {faults} faults",
+            self.calls, self.tasks, self.on_instances
         );
         let lines = self.faults.iter().map(|(kind, count)| format!("{count:>9} {kind}"));
         std::iter::once(head).chain(lines).collect::<Vec<_>>().join("\n")
     }
 }
 
-/// `SEEDS=n` runs so many, `SEED=n` one, with its event log.
+/// `SEEDS=n` runs so many, from seed `FROM` on; `SEED=n` one, with its event log.
 #[test]
 fn no_fault_breaks_an_invariant() {
-    let seeds = match number("SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("SEEDS").unwrap_or(100),
+    let (first, count) = match number("SEED") {
+        Some(seed) => (seed, 1),
+        None => (number("FROM").unwrap_or(0), number("SEEDS").unwrap_or(100)),
     };
+    let seeds = first..first + count;
     let count = usize::try_from(seeds.end - seeds.start).unwrap();
     let (failed, sum) = run_all(seeds);
     say(&sum.table(count));

@@ -306,7 +306,7 @@ async fn a_start_before_a_required_daemon_runs_is_seen() {
     world.daemon("jobs", "log-agent", (&ready, "RUNNING"));
     world.daemon("jobs", "log-agent", (&new, "PENDING"));
     start(&ecs, "a", &[&bare]).send().await.unwrap();
-    world.state().watch.daemons.insert("log-agent".to_owned());
+    world.state().watch.places.daemons.insert("log-agent".to_owned());
     start(&ecs, "a", &[&ready]).send().await.unwrap();
     assert_eq!(violations(&world), [""; 0]);
     start(&ecs, "a", &[&ready, &new, &bare]).send().await.unwrap();
@@ -367,8 +367,9 @@ async fn the_weather_of_a_start_is_that_of_a_run() {
     start(&ecs, "a", &[&on[3]]).send().await.unwrap();
     let list = || ecs.list_tasks().cluster("jobs").container_instance(&on[3]).send();
     assert_eq!(list().await.unwrap().task_arns().len(), 0, "lists are late");
-    assert_eq!(described(&ecs, &on[3]).await.running_tasks_count(), 1, "counts are not");
+    assert_eq!(described(&ecs, &on[3]).await.running_tasks_count(), 0, "and so are counts");
     world.reach(Duration::from_mins(11)).await;
+    assert_eq!(described(&ecs, &on[3]).await.running_tasks_count(), 1);
     assert_eq!(list().await.unwrap().task_arns().len(), 1);
 }
 

@@ -7,6 +7,7 @@ use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::ground::Ground;
 use crate::tick::{config, definition, worker};
 use crate::world::World;
 use crate::world::buckets::Buckets;
@@ -46,10 +47,28 @@ pub(crate) struct Scenario {
     deploys: Vec<(u64, String, bool)>,
     broken_at: (u64, u64),
     schedule: BTreeMap<&'static str, u64>,
+    /// Where tasks run, unless on Fargate.
+    ground: Option<Ground>,
 }
 
 impl Scenario {
     pub(crate) fn new(seed: u64, world: &World) -> Self {
+        let mut scenario = Self::on_fargate(seed, world);
+        let workers = scenario.config["workers"].as_array().unwrap().iter();
+        let names: Vec<_> = workers.map(|worker| worker["name"].as_str().unwrap()).collect();
+        let ground = Ground::of(seed, &names, scenario.calm_at);
+        if let Some(ground) = &ground {
+            for name in names {
+                world.register(&ground.definition(name));
+            }
+            ground.settle(&mut scenario.config, world);
+            ground.settle_launch(&mut scenario.broken);
+        }
+        Self { ground, ..scenario }
+    }
+
+    /// What a seed stands for, whatever it runs on.
+    pub(crate) fn on_fargate(seed: u64, world: &World) -> Self {
         let mut rng = Rng::with_seed(seed);
         let rng = &mut rng;
         let calm_at = rng.u64(8..20) * MINUTE;
@@ -104,6 +123,7 @@ impl Scenario {
             deploys,
             broken_at,
             schedule,
+            ground: None,
         }
     }
 
@@ -112,13 +132,25 @@ impl Scenario {
         if (from..to).contains(&now) { &self.broken } else { &self.config }
     }
 
-    /// Somebody registers new revisions, and may deregister the old ones.
-    pub(crate) fn deploys(&self, world: &World) -> impl Future<Output = ()> + use<> {
+    /// What others do: they register new revisions and may deregister the old ones, and change the
+    /// instances.
+    pub(crate) fn others(&self, world: &World) -> impl Future<Output = ()> + use<> {
         let (deploys, world) = (self.deploys.clone(), world.clone());
-        async move {
+        let (ground, around) = (self.ground.clone(), world.clone());
+        let on_ground = async move {
+            match ground {
+                Some(ground) => ground.happen(around).await,
+                None => std::future::pending().await,
+            }
+        };
+        let ground = self.ground.clone();
+        let deploys = async move {
             for (at, family, deregisters) in deploys {
                 world.reach(Duration::from_millis(at)).await;
-                let mut new = definition(&family);
+                let mut new = match &ground {
+                    Some(ground) => ground.definition(&family),
+                    None => definition(&family),
+                };
                 new["containerDefinitions"][0]["environment"] =
                     json!([{"name": "RELEASE", "value": at.to_string()}]);
                 let arn = world.register(&new);
@@ -128,7 +160,9 @@ impl Scenario {
                     world.deregister(&format!("{family}:{old}"));
                 }
             }
-            std::future::pending::<()>().await;
+        };
+        async move {
+            let ((), ()) = futures_util::join!(deploys, on_ground);
         }
     }
 
@@ -136,6 +170,7 @@ impl Scenario {
     pub(crate) fn faults(&self, weather: &Weather) -> BTreeMap<&'static str, u64> {
         let mut faults = weather.faults.clone();
         faults.extend(self.schedule.clone());
+        faults.extend(self.ground.iter().flat_map(Ground::faults));
         faults.insert("new revision", u64::try_from(self.deploys.len()).unwrap());
         let (from, to) = self.broken_at;
         faults.insert("mistake in one worker's configuration", u64::from(from < to));
@@ -143,7 +178,7 @@ impl Scenario {
     }
 }
 
-fn pick<T: Copy>(rng: &mut Rng, choices: &[T]) -> T {
+pub(super) fn pick<T: Copy>(rng: &mut Rng, choices: &[T]) -> T {
     choices[rng.usize(0..choices.len())]
 }
 

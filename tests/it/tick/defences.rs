@@ -498,7 +498,7 @@ async fn launches_by_hour(redrive: Option<u32>) -> Vec<usize> {
     let function = scaler(&world, &config);
     let mut launches = Vec::new();
     for hour in 0..4 {
-        let before = world.started();
+        let before = world.started().0;
         for minute in 0..60 {
             let at = Duration::from_mins(hour * 60 + minute);
             world.reach(at).await;
@@ -507,7 +507,7 @@ async fn launches_by_hour(redrive: Option<u32>) -> Vec<usize> {
             let event = json!({"scheduledTime": tick.to_string()});
             let _ = function.tick(&event, &invocation(&world)).await.unwrap();
         }
-        launches.push(world.started() - before);
+        launches.push(world.started().0 - before);
     }
     launches
 }

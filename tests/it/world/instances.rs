@@ -24,6 +24,8 @@ pub(super) struct Instances {
     pub(super) count: u64,
     /// The marks of the `StartTask` calls that were executed.
     pub(super) attempts: BTreeSet<[String; 4]>,
+    /// What instances are told to be though they are that no more, and until when; by ARN.
+    outdated: BTreeMap<String, (u64, Value)>,
 }
 
 impl World {
@@ -61,6 +63,27 @@ impl World {
                 }
                 (_, value) => document[member] = value,
             }
+        }
+    }
+
+    /// Changes an instance as [`World::change_instance`] does, and ECS tells it so much later.
+    pub(crate) fn change_instance_late(&self, arn: &str, (change, lag): (Value, u64)) {
+        let mut state = self.state();
+        let until = state.millis() + lag;
+        let before = state.instances.documents[arn].clone();
+        state.instances.outdated.insert(arn.to_owned(), (until, before));
+        drop(state);
+        self.change_instance(arn, change);
+    }
+
+    /// A task that stands on an instance RUNs now, unless it has ended.
+    pub(crate) fn task_runs(&self, arn: &str) {
+        let mut state = self.state();
+        let now = state.epoch_seconds();
+        let task = state.tasks.get_mut(arn).unwrap();
+        if task["desiredStatus"] == "RUNNING" {
+            tasks::set_status(task, "RUNNING");
+            task["startedAt"] = now;
         }
     }
 
@@ -209,6 +232,14 @@ impl Instances {
         if name.starts_with("arn:") { name.to_owned() } else { instance_arn(cluster, name) }
     }
 
+    /// An instance as ECS tells its state, which may be late.
+    fn told(&self, arn: &str, now: u64) -> &Value {
+        match self.outdated.get(arn) {
+            Some((until, before)) if now < *until => before,
+            _ => &self.documents[arn],
+        }
+    }
+
     /// A cluster's instances, in the order of their ARNs.
     pub(super) fn of<'a>(&'a self, cluster: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
         let start = instance_arn(cluster, "");
@@ -222,10 +253,14 @@ impl State {
     }
 
     pub(super) fn room(&self, arn: &str) -> Room {
+        self.room_beside(arn, self.tasks_on(arn))
+    }
+
+    fn room_beside<'a>(&self, arn: &str, tasks: impl Iterator<Item = &'a Value>) -> Room {
         let registered = list(&self.instances.documents[arn], "registeredResources");
         let mut room = Room::of(registered);
         room.enis = self.instances.enis.get(arn).copied();
-        for task in self.tasks_on(arn) {
+        for task in tasks {
             let revision = self.definitions.find(text(task, "taskDefinitionArn")).unwrap();
             room.take(&Need::of(&revision.document));
         }
@@ -242,6 +277,23 @@ impl State {
         document["runningTasksCount"] = json!(count("desiredStatus", "RUNNING"));
         document["pendingTasksCount"] = json!(count("lastStatus", "PENDING"));
         document["remainingResources"] = self.room(arn).resources();
+        document
+    }
+
+    /// The same as far as ECS knows it already: a task that it does not describe yet takes nothing,
+    /// and what an instance became shows late.
+    fn described_late(&self, arn: &str) -> Value {
+        let now = self.millis();
+        let mut document = self.described(arn);
+        let known = |task: &&Value| self.watch.is_described(text(task, "taskArn"), now);
+        let known: Vec<_> = self.tasks_on(arn).filter(known).collect();
+        let running = known.iter().filter(|task| task["desiredStatus"] == "RUNNING").count();
+        document["runningTasksCount"] = json!(running);
+        document["remainingResources"] = self.room_beside(arn, known.into_iter()).resources();
+        let told = self.instances.told(arn, now);
+        for member in ["status", "agentConnected"] {
+            document[member] = told[member].clone();
+        }
         document
     }
 
@@ -264,7 +316,7 @@ impl State {
     }
 
     /// Source: ECS API, `ListContainerInstances`: without a status, all but those that are INACTIVE.
-    pub(super) fn list_container_instances(&mut self, input: &Value) -> Answer {
+    pub(super) fn list_container_instances(&mut self, process: u32, input: &Value) -> Answer {
         rules::check_members(input, &["cluster", "filter", "nextToken", "maxResults", "status"])?;
         let cluster = self.check_cluster(input)?;
         let status = input.get("status").and_then(Value::as_str);
@@ -275,15 +327,20 @@ impl State {
         }
         let query = input.get("filter").and_then(Value::as_str).map(Query::parse).transpose();
         let query = query.or_else(|why| refuse("InvalidParameterException", why))?;
-        let matching = self.instances.of(&cluster).filter(|(arn, document)| {
+        let now = self.millis();
+        let matching = self.instances.of(&cluster).filter(|(arn, _)| {
+            let document = self.instances.told(arn, now);
             status.map_or(document["status"] != "INACTIVE", |it| document["status"] == it)
                 && query.as_ref().is_none_or(|query| self.satisfies(query, arn))
         });
         let arns: Vec<_> = matching.map(|(arn, _)| arn).collect();
         let from = text(input, "nextToken").parse().unwrap_or(0);
         let size = self.page_size.unwrap_or(100).min(usize::try_from(most).unwrap());
-        let page: Vec<_> = arns.iter().skip(from).take(size).collect();
+        let page: Vec<_> = arns.iter().copied().skip(from).take(size).collect();
         let mut answer = json!({"containerInstanceArns": page});
+        if query.is_some() {
+            self.watch.match_instances(process, input, &page);
+        }
         if from + size < arns.len() {
             answer["nextToken"] = json!((from + size).to_string());
         }
@@ -291,7 +348,7 @@ impl State {
     }
 
     /// Source: ECS API, `DescribeContainerInstances`.
-    pub(super) fn describe_container_instances(&self, input: &Value) -> Answer {
+    pub(super) fn describe_container_instances(&mut self, process: u32, input: &Value) -> Answer {
         rules::check_members(input, &["cluster", "containerInstances", "include"])?;
         let cluster = self.check_cluster(input)?;
         let named = named_instances(input, 100)?;
@@ -302,12 +359,14 @@ impl State {
                 failures.push(json!({"arn": arn, "reason": "MISSING"}));
                 continue;
             }
-            let mut document = self.described(&arn);
+            let mut document = self.described_late(&arn);
             if !tagged {
                 document.as_object_mut().unwrap().remove("tags");
             }
             instances.push(document);
         }
+        let now = self.millis();
+        self.watch.describe_instances(process, &instances, now);
         Ok(json!({"containerInstances": instances, "failures": failures}))
     }
 

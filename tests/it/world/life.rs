@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use fastrand::Rng;
 use serde_json::{Value, json};
 
+use super::instances::is_standalone;
 use super::weather::Fate;
 use super::{State, World, list, tasks, text};
 
@@ -221,9 +222,12 @@ impl World {
         }
     }
 
-    /// Tasks that were ever started.
-    pub(crate) fn started(&self) -> usize {
-        self.state().tasks.len()
+    /// Tasks that were ever started but by services, and those of them that are on instances.
+    pub(crate) fn started(&self) -> (usize, usize) {
+        let state = self.state();
+        let own = state.tasks.values().filter(|task| is_standalone(task));
+        let on_instances = own.clone().filter(|task| task["launchType"] == "EC2").count();
+        (own.count(), on_instances)
     }
 }
 
@@ -313,6 +317,9 @@ impl State {
 
     fn start(&mut self, life: &mut Life, at: u64, arn: &str) {
         let task = self.tasks.get_mut(arn).unwrap();
+        if task["desiredStatus"] != "RUNNING" {
+            return;
+        }
         tasks::set_status(task, "RUNNING");
         task["startedAt"] = at_epoch(at);
         if life.crashing.contains(arn) {

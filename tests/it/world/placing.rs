@@ -61,17 +61,36 @@ impl State {
         let room = self.weather.as_mut().and_then(|weather| weather.room(input, now));
         let (placed, reason) = placed.or(room).unwrap_or((usize::MAX, ""));
         let named = list(input, "containerInstances").iter();
-        let named = named.map(|name| Instances::arn(&cluster, name)).enumerate();
-        let spot = |(number, arn): (usize, String)| {
+        let named: Vec<_> = named.map(|name| Instances::arn(&cluster, name)).collect();
+        let spot = |(number, arn): (usize, &String)| {
             let reason = if placed <= number { Some(reason) } else { None };
-            match reason.or_else(|| self.why_not(&cluster, &arn, &revision.document)) {
-                None => Spot::On(arn),
+            match reason.or_else(|| self.why_not(&cluster, arn, &revision.document)) {
+                None => Spot::On(arn.clone()),
                 Some(reason) => Spot::Failed(json!({"arn": arn, "reason": reason})),
             }
         };
-        let spots: Vec<_> = named.map(spot).collect();
-        self.watch_places(&spots);
+        let spots: Vec<_> = named.iter().enumerate().map(spot).collect();
+        self.note_refusals(&spots);
+        for arn in &named {
+            self.watch_place(process, (input, &revision.document), arn);
+        }
         Ok(self.launch(&Launch { process, input, cluster, revision }, &spots))
+    }
+
+    /// Refusals are weather: what ECS told before was not all.
+    fn note_refusals(&mut self, spots: &[Spot]) {
+        let Some(weather) = &mut self.weather else { return };
+        for spot in spots {
+            if let Spot::Failed(failure) = spot {
+                let kind = match text(failure, "reason") {
+                    "RESOURCE:ENI" => "refused for network interfaces",
+                    "AGENT" => "refused for its agent",
+                    "INACTIVE" | "MISSING" => "refused by an instance that is gone",
+                    _ => "refused for another reason",
+                };
+                weather.note(kind);
+            }
+        }
     }
 
     /// Why one more task cannot start on an instance, as `failures[]` say it.
@@ -101,27 +120,6 @@ impl State {
         let is_ours = mark.iter().skip(1).any(|tag| !tag.is_empty());
         if is_ours && !self.instances.attempts.insert(mark) {
             self.watch.violate("an attempt twice", now, what);
-        }
-    }
-
-    /// Whether AWS takes a `StartTask` for a DRAINING instance is not documented: it must not come
-    /// to that. Nor to one without a daemon that tasks need.
-    fn watch_places(&mut self, spots: &[Spot]) {
-        let now = self.millis();
-        for spot in spots {
-            let Spot::On(arn) = spot else { continue };
-            let runs = |daemon: &String| {
-                let group = format!("service:{daemon}");
-                let mut there = self.tasks_on(arn);
-                there.any(|it| it["group"] == group.as_str() && it["lastStatus"] == "RUNNING")
-            };
-            let lacks = !self.watch.daemons.iter().all(runs);
-            if lacks {
-                self.watch.violate("started before a daemon", now, arn.clone());
-            }
-            if self.instances.documents[arn]["status"] == "DRAINING" {
-                self.watch.violate("started on a draining instance", now, arn.clone());
-            }
         }
     }
 

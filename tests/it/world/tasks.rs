@@ -113,7 +113,10 @@ impl State {
         let launch_type = input.get("launchType");
         let instance = input.get("containerInstance").map(|name| Instances::arn(&cluster, name));
         let now = self.millis();
-        self.watch.listed(process, now);
+        self.watch.ask_for_service(process, input);
+        if service.is_none() {
+            self.watch.listed(process, now);
+        }
         let desired = input.get("desiredStatus").cloned().unwrap_or(json!("RUNNING"));
         let matching = self.tasks.values().filter(|task| {
             task["cluster"] == cluster
@@ -138,7 +141,7 @@ impl State {
     }
 
     /// Source: ECS API, `DescribeTasksRequest.tasks`: at most 100.
-    pub(super) fn describe_tasks(&self, input: &Value) -> Answer {
+    pub(super) fn describe_tasks(&mut self, process: u32, input: &Value) -> Answer {
         self.check_cluster(input)?;
         let arns = list(input, "tasks");
         if arns.is_empty() || 100 < arns.len() {
@@ -157,6 +160,7 @@ impl State {
                 _ => failures.push(json!({"arn": arn, "reason": "MISSING"})),
             }
         }
+        self.watch.describe_tasks(process, &tasks);
         Ok(json!({"tasks": tasks, "failures": failures}))
     }
 
@@ -187,6 +191,11 @@ impl State {
             Some(spots) => spots,
             None => vec![Spot::Somewhere; count.min(placed)],
         };
+        for spot in &spots {
+            if let Spot::On(arn) = spot {
+                self.watch_place(process, (input, &launch.revision.document), arn);
+            }
+        }
         spots.resize(count, Spot::Failed(json!({"reason": reason})));
         let answer = self.launch(&launch, &spots);
         self.tokens.insert(token, (input.clone(), answer.clone()));

@@ -1,11 +1,14 @@
 //! Looks for what must never be, at every call and at every report, with its own arithmetic.
 
+mod places;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use ecs_queue_scaler::report::{Outcome, Report};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use self::places::Places;
 use super::instances::is_standalone;
 use super::life::is_worker;
 use super::weather::{rung, starts_tasks};
@@ -46,6 +49,8 @@ struct Run {
     /// Calls that were above a rate.
     throttled: u32,
     inactive: u32,
+    /// Whether an instance refused a task, so that another is asked for it.
+    displaced: bool,
 }
 
 /// What was seen, and what of it must never be.
@@ -53,10 +58,11 @@ struct Run {
 pub(crate) struct Watch {
     pub(crate) bounds: BTreeMap<String, Bounds>,
     pub(crate) shared: Option<Shared>,
-    /// Services without whose task, RUNNING there, `StartTask` may use no instance.
-    pub(crate) daemons: BTreeSet<String>,
+    pub(crate) places: Places,
     pub(crate) violations: Vec<(&'static str, String)>,
     pub(crate) throttled: u64,
+    /// Tasks that were told to have no room on any instance.
+    pub(crate) without_room: u64,
     /// What happened, for whoever reads a seed that failed.
     pub(crate) log: Vec<String>,
     runs: BTreeMap<u32, Run>,
@@ -73,6 +79,7 @@ impl Watch {
     /// An invocation begins.
     pub(crate) fn begin(&mut self, process: u32, tick: Option<Timestamp>, now: u64) {
         self.count += 1;
+        self.places.forget(process);
         let run = Run { number: self.count, from: now, tick, ..Run::default() };
         self.runs.insert(process, run);
         let tick = tick.map(|tick| tick.to_string()).unwrap_or_default();
@@ -140,6 +147,8 @@ impl Watch {
         if text.contains("TaskDefinition is inactive") {
             run.inactive += 1;
         }
+        let on_instances = call.operation == "StartTask" || rung(&call.input) == "EC2";
+        run.displaced |= on_instances && text.contains(r#""reason":"#);
     }
 
     /// A call goes out.
@@ -174,6 +183,8 @@ impl Watch {
     pub(crate) fn report(&mut self, process: u32, report: &Report, now: u64) {
         let run = self.runs.get(&process);
         let (inactive, throttled) = run.map_or((0, 0), |run| (run.inactive, run.throttled));
+        // The second try of what an instance refused is the last one.
+        let displaced = run.is_some_and(|run| run.displaced);
         for worker in &report.workers {
             let started = worker.launched.iter().map(|launched| {
                 let tasks = launched.tasks.len() + launched.adopted.len();
@@ -186,6 +197,9 @@ impl Watch {
                 let what = format!("{}: {owed} owed, {told} told", worker.worker);
                 self.violate("shortfall not told", now, what);
             }
+            let placement = worker.placement.as_ref();
+            let placement = placement.map_or(0, |it| it.asked.0.saturating_sub(it.fit.0));
+            self.without_room += u64::from(placement);
             let tasks = worker.launched.iter().flat_map(|launched| &launched.tasks);
             let unknown = tasks.filter(|task| !self.seen.contains_key(task.as_str())).count();
             if 0 < unknown {
@@ -194,7 +208,11 @@ impl Watch {
             let errors = worker.errors.join("; ");
             if errors.contains("ThrottlingException") && throttled == 0 {
                 self.violate("gave up on trouble that passes", now, errors);
-            } else if errors.contains("inactive") && inactive < 2 && !errors.contains("Describe") {
+            } else if errors.contains("inactive")
+                && inactive < 2
+                && !displaced
+                && !errors.contains("Describe")
+            {
                 self.violate("gave up on a stale revision", now, errors);
             }
         }
@@ -380,7 +398,7 @@ impl State {
             .filter(|(stopped, task)| {
                 listed - 3590.0 < *stopped
                     && *stopped < listed
-                    && text(task, "stopCode") != "SpotInterruption"
+                    && !["SpotInterruption", "TerminationNotice"].contains(&text(task, "stopCode"))
             })
             .collect();
         ended.sort_by(|(a, _), (b, _)| b.total_cmp(a));
