@@ -20,7 +20,7 @@ use crate::decide::Charge;
 use crate::plan::{
     Action, Call, Group, LaunchPlan, PlacementPlan, Plan, Revision, Search, Way, WorkerPlan,
 };
-use crate::snapshot::{CallError, ReadError, Snapshot, Task};
+use crate::snapshot::{CallError, MayBe, ReadError, Snapshot, Task};
 use crate::units::{
     ClusterName, Containers, Family, InstanceArn, RevisionArn, TaskArn, Tasks, WorkerName,
 };
@@ -58,6 +58,8 @@ pub struct GroupOutcome {
     pub displaced: Tasks,
     /// Of the missing, the ones that may be there all the same: the call's answer is missing.
     pub unanswered: Tasks,
+    /// Where some of these may be.
+    pub unanswered_on: Vec<InstanceArn>,
     /// Instances that refused a task.
     pub refused_by: BTreeSet<InstanceArn>,
     /// Why they are not there, as ECS tells it.
@@ -161,9 +163,13 @@ impl Acted {
         }
     }
 
-    /// The tasks that are there by this tick and its repetitions, as they are before ECS shows them.
-    pub fn tasks(&self, snapshot: &Snapshot) -> Vec<Task> {
-        self.groups.iter().flat_map(|group| group.tasks(&self.plan.worker, snapshot)).collect()
+    /// The tasks that are there by this tick and its repetitions, as they are before ECS shows them,
+    /// and the ones that may be.
+    pub fn tasks(&self, snapshot: &Snapshot) -> (Vec<Task>, Vec<Task>) {
+        let worker = &self.plan.worker;
+        let there = self.groups.iter().flat_map(|group| group.tasks(worker, snapshot));
+        let presumed = self.groups.iter().flat_map(|group| group.presumed(worker, snapshot));
+        (there.collect(), presumed.collect())
     }
 
     /// Leaves the stale calls at what they came to, and tells what kept them from another try.
@@ -336,6 +342,20 @@ impl GroupOutcome {
         started.chain(adopted).map(task).collect()
     }
 
+    /// The tasks that a call without an answer may have started.
+    fn presumed(&self, worker: &WorkerName, snapshot: &Snapshot) -> Vec<Task> {
+        let Some(revision) = &self.revision else { return Vec::new() };
+        let call = MayBe { worker, revision, created: snapshot.now, tick: snapshot.tick.instant() };
+        self.unanswered_places().into_iter().enumerate().map(|it| call.task(it)).collect()
+    }
+
+    /// For each task that may be there, where it may be, if that is known.
+    pub fn unanswered_places(&self) -> Vec<Option<InstanceArn>> {
+        let count = usize::try_from(self.unanswered.0).unwrap_or(usize::MAX);
+        let known = self.unanswered_on.iter().cloned().map(Some);
+        known.chain(std::iter::repeat(None)).take(count).collect()
+    }
+
     /// The tasks of the group that were refused, as one call that is to be placed.
     fn displaced_of(&self, group: &Group) -> Group {
         let revision = match (&group.revision, &self.revision) {
@@ -370,6 +390,7 @@ impl GroupOutcome {
         let not_owed = Tasks::counted(adopted.iter().filter(|task| is_known(task)).count());
         self.missing = self.missing.plus(missing).plus(not_owed);
         self.unanswered = self.unanswered.plus(unanswered);
+        self.unanswered_on.extend(called.unanswered_on);
         self.started.extend(started);
         self.adopted.extend(adopted);
         self.failures.extend(failures);

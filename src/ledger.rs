@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::act::{Acted, Derived, GroupOutcome};
 use crate::plan::Action;
 use crate::snapshot::{
-    ClusterTasks, Depth, DerivedRevision, Ended, Instance, Memory, Round, Snapshot, Task,
+    ClusterTasks, Depth, DerivedRevision, Ended, Instance, MayBe, Memory, Round, Snapshot, Task,
 };
 use crate::units::{
     ClusterName, Containers, Family, InstanceArn, RevisionArn, TaskArn, Tasks, WorkerName,
@@ -70,7 +70,7 @@ struct Cluster {
     read: Option<Instant>,
 }
 
-/// Tasks that may have been started: `RunTask` was called, and its answer is missing.
+/// Tasks that may have been started: the call was made, and its answer is missing.
 #[derive(Debug)]
 struct Unanswered {
     at: Instant,
@@ -78,7 +78,16 @@ struct Unanswered {
     tick: Option<Timestamp>,
     worker: WorkerName,
     revision: RevisionArn,
-    tasks: u32,
+    /// For each of the tasks, where it was asked for, if it was for one instance.
+    places: Vec<Option<InstanceArn>>,
+}
+
+/// A task that is listed.
+struct Seen<'a> {
+    arn: &'a TaskArn,
+    worker: &'a WorkerName,
+    created: Option<Timestamp>,
+    instance: Option<&'a InstanceArn>,
 }
 
 /// What is known of a cluster before it is read.
@@ -123,9 +132,8 @@ impl Ledger {
     ) -> ClusterTasks {
         let kept = self.kept();
         let Some(cluster) = kept.clusters.get(cluster) else { return read };
-        let shown = cluster.shown(&read);
-        let calls = cluster.unanswered.iter().zip(shown);
-        let presumed: Vec<_> = calls.flat_map(|(call, shown)| call.open(shown)).collect();
+        let calls = cluster.unanswered.iter().zip(cluster.open(&read));
+        let presumed: Vec<_> = calls.flat_map(|(call, places)| call.tasks(places)).collect();
         let remembered = cluster.ended.iter().map(|(arn, ended)| (arn.clone(), ended.clone()));
         let read_now = read.ended.into_iter().map(|ended| (ended.arn.clone(), ended));
         let ended: BTreeMap<_, _> = remembered.chain(read_now).collect();
@@ -208,44 +216,50 @@ fn is_within(time: Duration, at: Timestamp, now: Timestamp) -> bool {
 }
 
 impl Unanswered {
-    /// The call's tasks but those that were seen.
-    fn open(&self, shown: u32) -> Vec<Task> {
-        let task = |number| Task {
-            arn: TaskArn(format!("task {number} of an unanswered RunTask")),
-            worker: self.worker.clone(),
-            revision: self.revision.clone(),
-            containers: Vec::new(),
-            created: Some(self.since),
-            started: None,
-            tick: self.tick,
-            instance: None,
-        };
-        (shown..self.tasks).map(task).collect()
+    /// The call's tasks at these places.
+    fn tasks(&self, places: Vec<Option<InstanceArn>>) -> impl Iterator<Item = Task> {
+        let Self { worker, revision, since, tick, .. } = self;
+        let call = MayBe { worker, revision, created: *since, tick: *tick };
+        places.into_iter().enumerate().map(move |place| call.task(place))
     }
 
-    /// Whether a task can be of the call.
-    fn can_be(&self, worker: &WorkerName, created: Option<Timestamp>) -> bool {
+    /// The place of the call's tasks, of those that are open, that a task can have.
+    fn place_of(&self, task: &Seen<'_>, open: &[Option<InstanceArn>]) -> Option<usize> {
         let since = self.since.checked_sub(CLOCKS_DIFFER).unwrap_or(self.since);
-        *worker == self.worker && created.is_some_and(|created| since <= created)
+        let can_be =
+            *task.worker == self.worker && task.created.is_some_and(|created| since <= created);
+        let fits = |place: &Option<InstanceArn>| match (place, task.instance) {
+            (Some(place), Some(instance)) => place == instance,
+            (None, _) | (_, None) => true,
+        };
+        open.iter().position(fits).filter(|_| can_be)
     }
 }
 
 impl Cluster {
-    /// How many tasks of each unanswered call show up: new ones that can be of it. A task is of one
-    /// call only; the oldest call has the first choice.
-    fn shown(&self, seen: &ClusterTasks) -> Vec<u32> {
-        let alive = seen.alive.iter().map(|task| (&task.arn, &task.worker, task.created));
-        let ended = seen.ended.iter().map(|task| (&task.arn, &task.worker, task.created));
-        let is_new = |arn| !self.unended.contains_key(arn) && !self.ended.contains_key(arn);
-        let mut new: Vec<_> = alive.chain(ended).filter(|(arn, ..)| is_new(arn)).collect();
+    /// The places of each unanswered call whose tasks do not show up: those that do are new ones that
+    /// can be of it. A task is of one call only; the oldest call has the first choice.
+    fn open(&self, seen: &ClusterTasks) -> Vec<Vec<Option<InstanceArn>>> {
+        let alive = seen.alive.iter().map(|task| {
+            let Task { arn, worker, created, instance, .. } = task;
+            Seen { arn, worker, created: *created, instance: instance.as_ref() }
+        });
+        // Where one stood that has ended, nobody tells.
+        let ended = seen.ended.iter().map(|task| {
+            let Ended { arn, worker, created, .. } = task;
+            Seen { arn, worker, created: *created, instance: None }
+        });
+        let is_new = |task: &Seen<'_>| {
+            !self.unended.contains_key(task.arn) && !self.ended.contains_key(task.arn)
+        };
+        let mut new: Vec<_> = alive.chain(ended).filter(is_new).collect();
         let calls = self.unanswered.iter().map(|call| {
-            let mut shown = 0;
-            new.retain(|(_, worker, created)| {
-                let is_its = shown < call.tasks && call.can_be(worker, *created);
-                shown = shown.saturating_add(u32::from(is_its));
-                !is_its
+            let mut open = call.places.clone();
+            new.retain(|task| {
+                let place = call.place_of(task, &open);
+                place.map(|place| open.swap_remove(place)).is_none()
             });
-            shown
+            open
         });
         calls.collect()
     }
@@ -253,10 +267,10 @@ impl Cluster {
     /// Takes over what was seen, and forgets what ECS must know by now and does not.
     fn learn(&mut self, seen: &ClusterTasks, (when, now): (Timestamp, Instant)) {
         let is_new = |at: Instant| now.saturating_duration_since(at) < NEW;
-        for (shown, call) in self.shown(seen).into_iter().zip(&mut self.unanswered) {
-            call.tasks = call.tasks.saturating_sub(shown);
+        for (places, call) in self.open(seen).into_iter().zip(&mut self.unanswered) {
+            call.places = places;
         }
-        self.unanswered.retain(|call| is_new(call.at) && 0 < call.tasks);
+        self.unanswered.retain(|call| is_new(call.at) && !call.places.is_empty());
         let alive: BTreeSet<_> = seen.alive.iter().map(|task| &task.arn).collect();
         self.ended.extend(seen.ended.iter().map(|ended| (ended.arn.clone(), ended.clone())));
         self.ended.retain(|_, ended| is_recent(ended, when));
@@ -374,7 +388,7 @@ impl Cluster {
                 tick,
                 worker: worker.clone(),
                 revision: revision.clone(),
-                tasks: group.unanswered.0,
+                places: group.unanswered_places(),
             });
         }
         !group.started.is_empty() || !group.adopted.is_empty() || group.unanswered.0 != 0

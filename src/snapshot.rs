@@ -77,10 +77,15 @@ impl Snapshot {
     }
 
     /// Adds tasks that were started since it was read.
-    pub fn add_started(&mut self, cluster: Option<&ClusterName>, tasks: Vec<Task>) {
+    pub fn add_started(
+        &mut self,
+        cluster: Option<&ClusterName>,
+        (tasks, presumed): (Vec<Task>, Vec<Task>),
+    ) {
         let read = cluster.and_then(|cluster| self.tasks.get_mut(cluster));
         if let Some(Ok(read)) = read {
             read.alive.extend(tasks);
+            read.presumed.extend(presumed);
         }
     }
 }
@@ -190,6 +195,35 @@ pub struct Task {
     pub tick: Option<Timestamp>,
     /// Where it stands; none on Fargate, or as long as it is not placed.
     pub instance: Option<InstanceArn>,
+}
+
+/// What is known of tasks that a call without an answer may have started.
+#[derive(Clone, Copy, Debug)]
+pub struct MayBe<'a> {
+    /// Whose they are.
+    pub worker: &'a WorkerName,
+    /// What they run.
+    pub revision: &'a RevisionArn,
+    /// When the call was made.
+    pub created: Timestamp,
+    /// The scheduled tick that made it.
+    pub tick: Option<Timestamp>,
+}
+
+impl MayBe<'_> {
+    /// One of them, and where it may be.
+    pub fn task(self, (number, place): (usize, Option<InstanceArn>)) -> Task {
+        Task {
+            arn: TaskArn(format!("task {number} of a call without an answer")),
+            worker: self.worker.clone(),
+            revision: self.revision.clone(),
+            containers: Vec::new(),
+            created: Some(self.created),
+            started: None,
+            tick: self.tick,
+            instance: place,
+        }
+    }
 }
 
 /// A task of ours that has stopped.

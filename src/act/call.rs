@@ -52,6 +52,8 @@ pub struct Called {
     /// The instances that refused some.
     pub(super) refused_by: BTreeSet<InstanceArn>,
     pub(super) unanswered: Tasks,
+    /// Where these were asked for, where they had a place.
+    pub(super) unanswered_on: Vec<InstanceArn>,
     /// Another delivery of the tick has made this call with another plan, or could: it was not
     /// made here.
     pub(super) out_of_charge: bool,
@@ -231,6 +233,9 @@ impl Called {
 
     /// What named instances did not take may go to others, where ECS says that it started nothing.
     fn displace(&mut self, asked: &[InstanceArn]) {
+        if self.unanswered != Tasks::ZERO {
+            self.unanswered_on = asked.to_vec();
+        }
         if self.error.is_some() || self.out_of_charge {
             return;
         }

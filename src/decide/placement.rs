@@ -160,7 +160,7 @@ impl<'a> Ask<'a> {
         };
         let rooms = filling
             .entry(&worker.cluster)
-            .or_insert_with(|| Rooms::new(instances, alive(snapshot, &worker.cluster)));
+            .or_insert_with(|| Rooms::new(instances, there(snapshot, &worker.cluster)));
         let mut numbering = Numbering(charge);
         told.instances = instances.active.len();
         for group in &mut launch.groups {
@@ -233,9 +233,9 @@ impl<'a> Ask<'a> {
 }
 
 /// The tasks of ours that may stand on a cluster's instances.
-fn alive<'a>(snapshot: &'a Snapshot, cluster: &ClusterName) -> &'a [Task] {
+fn there<'a>(snapshot: &'a Snapshot, cluster: &ClusterName) -> impl Iterator<Item = &'a Task> {
     let tasks = snapshot.tasks.get(cluster).and_then(|read| read.as_ref().ok());
-    tasks.map(|tasks| tasks.alive.as_slice()).unwrap_or_default()
+    tasks.into_iter().flat_map(|tasks| tasks.alive.iter().chain(&tasks.presumed))
 }
 
 const LIST: &str = "ListContainerInstances";

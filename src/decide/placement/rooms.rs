@@ -97,7 +97,7 @@ pub(super) struct Placed {
 }
 
 impl<'a> Rooms<'a> {
-    pub(super) fn new(instances: &'a Instances, tasks: &[Task]) -> Self {
+    pub(super) fn new<'b>(instances: &'a Instances, tasks: impl Iterator<Item = &'b Task>) -> Self {
         let mut there: BTreeMap<&InstanceArn, BTreeMap<WorkerName, Tasks>> = BTreeMap::new();
         for task in tasks {
             if let Some(instance) = &task.instance {

@@ -62,6 +62,46 @@ async fn a_lost_answer_is_not_asked_for_again_and_its_tasks_count() {
     }
 }
 
+/// As [`busy`], where each task has to have an instance of its own.
+fn distinct(count: usize) -> (World, Value, Vec<String>) {
+    let world = world_of(&["a"]);
+    let there = instances(&world, &vec![10; count]);
+    world.state().watch.places.distinct = true;
+    let mut config = config(&["a"], &least_tasks());
+    config["launch"]["placementConstraints"] = json!([{"type": "distinctInstance"}]);
+    (world, config, there)
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_a_lost_call_may_have_started_a_task_no_other_is_started_beside_it() {
+    let (world, config, there) = distinct(3);
+    world.queue("a").visible(3);
+    world.fail("StartTask", 1, Fault::LostAnswer);
+    let function = scaler(&world, &config);
+    let _ = deliver(&function, &world, (0, "first")).await;
+    world.queue("a").visible(4);
+    world.fail("ListTasks", 2, Fault::Answer(json!({"taskArns": []})));
+    let report = deliver(&function, &world, (1, "second")).await;
+    assert_eq!(counts(&world, &there), [1, 1, 1], "{report:?}");
+    // They show up: the instance of one that ends is free again.
+    let _ = deliver(&function, &world, (2, "third")).await;
+    world.all_stop();
+    let _ = deliver(&function, &world, (3, "fourth")).await;
+    assert_eq!(counts(&world, &there), [1, 1, 1]);
+    no_violation(&world);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nor_is_one_that_another_instance_refused() {
+    let (world, config, there) = distinct(13);
+    world.queue("a").visible(12);
+    world.fail("StartTask", 1, Fault::LostAnswer);
+    world.fail("StartTask", 1, Fault::Placed(2, "RESOURCE:ENI"));
+    let _ = deliver(&scaler(&world, &config), &world, (0, "first")).await;
+    assert!(counts(&world, &there).into_iter().all(|count| count <= 1));
+    no_violation(&world);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_throttled_is_asked_for_again() {
     let (world, config) = busy();

@@ -175,7 +175,7 @@ proptest! {
         let Cluster { instances, barred, refusals } = &cluster;
         let worker = &WorkerName::from("own");
         let fit = Fit { worker, rule, needs: &needs, barred, refusals, distinct, volatile };
-        let placed = Rooms::new(instances, &tasks).place(&fit, Tasks(wanted));
+        let placed = Rooms::new(instances, tasks.iter()).place(&fit, Tasks(wanted));
         let asked = (rule, &needs, distinct, volatile);
         prop_assert_eq!(&placed.on, &by_brute_force(&cluster, &tasks, asked, wanted));
         if placed.on.len() < usize::try_from(wanted).unwrap() {
@@ -204,7 +204,7 @@ proptest! {
         let (worker, nobody) = (&WorkerName::from("own"), &BTreeSet::new());
         let (rule, barred) = (Rule::LeastTasks(Counted::All), &BTreeMap::new());
         let fit = Fit { worker, rule, needs: &needs, barred, refusals: nobody, distinct: false, volatile: false };
-        let placed = Rooms::new(&instances, &[]).place(&fit, Tasks(wanted));
+        let placed = Rooms::new(&instances, std::iter::empty()).place(&fit, Tasks(wanted));
         let after = |place: usize| {
             let there = placed.on.iter().filter(|p| **p == place).count();
             (u32::try_from(there).unwrap(), counts[place])
@@ -244,7 +244,7 @@ fn an_attribute_is_there_with_its_value_or_the_instance_lacks_it() {
     let (rule, barred) = (Rule::LeastTasks(Counted::All), &BTreeMap::new());
     let lacks = |needs: &Needs| {
         let fit = Fit { worker, rule, needs, barred, refusals, distinct: false, volatile: false };
-        Rooms::new(&instances, &[]).place(&fit, Tasks(1)).lacks
+        Rooms::new(&instances, std::iter::empty()).place(&fit, Tasks(1)).lacks
     };
     assert_eq!(lacks(&needs("eni", None)), []);
     assert_eq!(lacks(&needs("arch", Some("arm64"))), []);
