@@ -16,10 +16,7 @@ pub use self::call::Called;
 use self::call::{Exhausted, Launch, Rest};
 use self::revisions::{Found, Revisions, Superseded};
 use crate::aws::{Aws, StartedTask, TaskFailure};
-use crate::decide::Charge;
-use crate::plan::{
-    Action, Call, Group, LaunchPlan, PlacementPlan, Plan, Revision, Search, Way, WorkerPlan,
-};
+use crate::plan::{Action, Call, Group, LaunchPlan, Plan, Revision, Way, WorkerPlan};
 use crate::snapshot::{CallError, MayBe, ReadError, Snapshot, Task};
 use crate::units::{
     ClusterName, Containers, Family, InstanceArn, RevisionArn, TaskArn, Tasks, WorkerName,
@@ -64,6 +61,8 @@ pub struct GroupOutcome {
     pub refused_by: BTreeSet<InstanceArn>,
     /// Why they are not there, as ECS tells it.
     pub failures: Vec<TaskFailure>,
+    /// Why tasks were asked for elsewhere.
+    pub moved: Vec<TaskFailure>,
     /// Calls that were refused as a whole.
     pub errors: Vec<ReadError>,
     /// A superseded revision that could not be deregistered: untidy, and no worker's trouble.
@@ -116,39 +115,39 @@ impl Acted {
         self.groups.extend(again.groups);
     }
 
-    /// The launch of what instances refused, to be placed anew, and whether this delivery has the tick.
-    pub fn displaced_plan(&self) -> Option<(LaunchPlan, Charge)> {
-        let Action::Launch(launch) = &self.plan.action else { return None };
-        let placement = launch.placement.as_ref()?;
-        let calls = launch.groups.iter().flat_map(|group| &group.calls);
-        let next = calls.map(|call| call.number).max()?.saturating_add(1);
-        let groups = launch.groups.iter().zip(&self.groups);
-        let groups = groups.filter(|(_, outcome)| outcome.displaced != Tasks::ZERO);
-        let groups: Vec<_> = groups.map(|(group, outcome)| outcome.displaced_of(group)).collect();
-        let has_charge = self.groups.iter().any(|group| !group.started.is_empty());
-        let charge = if has_charge { Charge::Taken(next) } else { Charge::ToTakeAgain(next) };
-        let expressions = placement.expressions.clone();
-        let placement = Some(PlacementPlan { expressions, ..PlacementPlan::default() });
-        let launch = LaunchPlan { groups, placement, ..LaunchPlan::clone(launch) };
-        (!launch.groups.is_empty()).then_some((launch, charge))
+    /// What named instances refused, by size: how many tasks, and the revision that they run.
+    pub fn displaced(&self) -> Vec<(Containers, Tasks, RevisionArn)> {
+        let mut sizes: BTreeMap<Containers, (Tasks, Option<&RevisionArn>)> = BTreeMap::new();
+        for group in &self.groups {
+            let (tasks, revision) = sizes.entry(group.containers_per_task).or_default();
+            *tasks = tasks.plus(group.displaced);
+            // A second try has its own revision, and the first one's is not ACTIVE any more.
+            *revision = group.revision.as_ref().or(*revision);
+        }
+        let there = |(n, (tasks, revision)): (Containers, (Tasks, Option<&RevisionArn>))| {
+            (tasks != Tasks::ZERO).then_some((n, tasks, revision?.clone()))
+        };
+        sizes.into_iter().rev().filter_map(there).collect()
     }
 
-    /// Takes over what became of the tasks that were placed anew.
+    /// Takes over what became of the tasks that were placed anew. Who refused them is told, and is no
+    /// failure any more.
     pub fn replace_displaced(&mut self, again: Self) {
         let Action::Launch(launch) = &again.plan.action else { return };
         for placed in &launch.groups {
-            let mut same = self
-                .groups
-                .iter_mut()
-                .filter(|group| group.containers_per_task == placed.containers_per_task);
-            if let Some(group) = same.next() {
-                group.missing = group.missing.minus(placed.tasks());
+            let mut left = placed.tasks();
+            let same =
+                |group: &&mut GroupOutcome| group.containers_per_task == placed.containers_per_task;
+            for group in self.groups.iter_mut().filter(same) {
+                let moved = group.displaced.min(left);
+                left = left.minus(moved);
+                group.give(moved);
             }
         }
         self.groups.extend(again.groups);
     }
 
-    /// Tells what kept refused tasks from being placed anew.
+    /// Tells what kept a second try from being made.
     pub fn tell(&mut self, error: ReadError) {
         if let Some(group) = self.groups.first_mut() {
             group.errors.push(error);
@@ -258,7 +257,10 @@ async fn launch<'a>(
         && let Some((first, others)) = group.calls.split_first()
     {
         let called = run(group, first).await;
-        rest = called.rest();
+        rest = match &first.way {
+            Way::Run(_) | Way::Pin(_, _) => called.rest(),
+            Way::Start(_) => called.rest_of_taken(),
+        };
         group.calls = others;
         group.outcome.add_or_keep((first, called), plan);
     }
@@ -313,7 +315,7 @@ impl<'a> InCharge<'a> {
             Rest::OtherSizes | Rest::Elsewhere | Rest::None => {
                 let not_asked: Tasks = self.calls.iter().map(|call| call.tasks).sum();
                 self.outcome.missing = self.outcome.missing.plus(not_asked);
-                if *rest == Rest::Elsewhere {
+                if *rest == Rest::Elsewhere && self.found.is_some() {
                     self.outcome.displaced = self.outcome.displaced.plus(not_asked);
                 }
             }
@@ -356,16 +358,14 @@ impl GroupOutcome {
         known.chain(std::iter::repeat(None)).take(count).collect()
     }
 
-    /// The tasks of the group that were refused, as one call that is to be placed.
-    fn displaced_of(&self, group: &Group) -> Group {
-        let revision = match (&group.revision, &self.revision) {
-            (Revision::Derived(variant, _), Some(found)) => {
-                Revision::Derived(variant.clone(), Search::Found(found.clone()))
-            }
-            (revision, _) => revision.clone(),
-        };
-        let call = Call { number: 0, tasks: self.displaced, way: Way::Start(Vec::new()) };
-        Group { revision, calls: vec![call], ..group.clone() }
+    /// So many of its refused tasks are another group's now.
+    fn give(&mut self, moved: Tasks) {
+        self.missing = self.missing.minus(moved);
+        self.displaced = self.displaced.minus(moved);
+        for _ in 0..moved.0 {
+            let refusal = self.failures.iter().position(|failure| failure.instance.is_some());
+            self.moved.extend(refusal.map(|at| self.failures.remove(at)));
+        }
     }
 
     /// Adds a call, or keeps it apart where another revision may make it good.

@@ -31,7 +31,7 @@ use crate::snapshot::{
 use crate::units::{Containers, Family, Messages, TaskArn, Tasks, WorkerName};
 use crate::variant::{MOST_CONTAINERS, Recipe};
 
-pub use placement::{Charge, Displaced, expressions, place_again};
+pub use placement::{Displaced, expressions, place_again};
 
 /// Source: ECS API, `RunTaskRequest.count`.
 const MOST_TASKS_A_CALL: u32 = 10;
@@ -56,7 +56,8 @@ pub fn decide(config: &Config, snapshot: &Snapshot) -> Plan {
         ..WorkerPlan::new(&refused.worker)
     });
     workers.extend(refused);
-    Plan { workers, troubles: placement::troubles(config, snapshot), order }
+    let troubles = catch_unwind(AssertUnwindSafe(|| placement::troubles(config, snapshot)));
+    Plan { workers, troubles: troubles.unwrap_or_default(), order }
 }
 
 /// A panic is a fault of ours, and its worker's trouble only.
@@ -271,13 +272,22 @@ fn renew_launch(
     let recipe = Recipe::new(definition, worker.container.as_deref(), &worker.packing).ok()?;
     let mut launch = launch.clone();
     launch.network_mode = network_mode(&recipe, worker).ok()?;
+    // The instances were chosen for what the other revision asks for.
+    let asks = placement::plan(worker, &recipe).ok()?.map(|placement| placement.expressions);
+    if asks != launch.placement.as_ref().map(|placement| placement.expressions.clone()) {
+        return None;
+    }
     for group in &mut launch.groups {
-        let derived = Containers(1) < group.containers_per_task;
+        let n = group.containers_per_task;
+        let derived = Containers(1) < n;
         if derived && worker.packing.registered_sizes.is_some() {
             return None;
         }
+        if placement::needs(worker, (&recipe, n)).ok()? != group.needs {
+            return None;
+        }
         let nothing_known = &BTreeMap::new();
-        group.revision = sizes::revision(&recipe, group.containers_per_task, nothing_known).ok()?;
+        group.revision = sizes::revision(&recipe, n, nothing_known).ok()?;
     }
     Some(launch)
 }

@@ -38,6 +38,9 @@ const REMEMBERED: Duration = Duration::from_hours(1);
 /// that ECS tells, such as network interfaces.
 const REFUSED: Duration = Duration::from_mins(3);
 
+/// A longer time without a look tells nothing of an agent: it loses its connection now and then.
+const LOOKED_AT: Duration = Duration::from_mins(5);
+
 /// Clocks may differ by this.
 const CLOCKS_DIFFER: Duration = Duration::from_mins(1);
 
@@ -53,8 +56,9 @@ struct Kept {
     derived: BTreeMap<Family, (RevisionArn, DerivedRevision)>,
     /// When and where this process started how many tasks in the last hour.
     launches: Vec<(Timestamp, ClusterName, Tasks)>,
-    /// Instances without a connected agent, and since when they are seen so.
-    disconnected: BTreeMap<ClusterName, BTreeMap<InstanceArn, Timestamp>>,
+    /// When a cluster's instances were looked at last, which of them had no connected agent, and since
+    /// when.
+    disconnected: BTreeMap<ClusterName, (Timestamp, BTreeMap<InstanceArn, Timestamp>)>,
     /// When an instance refused a task of a worker last.
     refusals: BTreeMap<(WorkerName, InstanceArn), Timestamp>,
 }
@@ -158,9 +162,13 @@ impl Ledger {
         launched
     }
 
-    /// Since when instances are seen without a connected agent.
-    pub fn disconnected(&self) -> BTreeMap<InstanceArn, Timestamp> {
-        self.kept().disconnected.values().flat_map(BTreeMap::clone).collect()
+    /// Since when instances are seen without a connected agent, where somebody has looked lately: in a
+    /// longer time without a look an agent may have been back.
+    pub fn disconnected(&self, now: Timestamp) -> BTreeMap<InstanceArn, Timestamp> {
+        let kept = self.kept();
+        let lately =
+            kept.disconnected.values().filter(|(looked, _)| is_within(LOOKED_AT, *looked, now));
+        lately.flat_map(|(_, since)| since.clone()).collect()
     }
 
     /// The instances that refused a task of a worker in the last minutes.
@@ -197,6 +205,7 @@ impl Ledger {
             }
         }
         kept.remember_disconnected(snapshot);
+        kept.refusals.retain(|_, at| is_within(REFUSED, *at, snapshot.now));
         for acted in acted {
             kept.remember_worker(snapshot, acted, now);
         }
@@ -303,17 +312,15 @@ impl Kept {
     fn remember_disconnected(&mut self, snapshot: &Snapshot) {
         for (cluster, read) in &snapshot.instances {
             let Ok(read) = read else { continue };
-            let known = self.disconnected.entry(cluster.clone()).or_default();
             let silent = read.active.iter().filter(|instance| !instance.connected);
             let since = silent.map(|Instance { arn, .. }| {
-                (arn.clone(), known.get(arn).copied().unwrap_or(snapshot.now))
+                (arn.clone(), snapshot.disconnected.get(arn).copied().unwrap_or(snapshot.now))
             });
-            *known = since.collect();
+            self.disconnected.insert(cluster.clone(), (snapshot.now, since.collect()));
         }
     }
 
     fn remember_refusals(&mut self, worker: &WorkerName, groups: &[GroupOutcome], now: Timestamp) {
-        self.refusals.retain(|_, at| is_within(REFUSED, *at, now));
         for instance in groups.iter().flat_map(|group| &group.refused_by) {
             self.refusals.insert((worker.clone(), instance.clone()), now);
         }

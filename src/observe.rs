@@ -74,7 +74,7 @@ pub async fn observe(
         queues: confirmed(alone_with_their_queues(queues), config),
         tasks: reads.tasks.into_read(),
         instances: reads.places.into_read(),
-        disconnected: ledger.disconnected(),
+        disconnected: ledger.disconnected(of_tick.now),
         refusals: ledger.refusals(of_tick.now),
         definitions: reads.definitions.into_read(),
         derived: remembered.chain(read).collect(),

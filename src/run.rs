@@ -200,8 +200,7 @@ impl Scaler {
         let acted = match mode {
             Mode::Launch => {
                 let mut acted = Box::pin(act(aws, plan)).await;
-                Box::pin(again::renew_stale(aws, &config, &mut acted)).await;
-                Box::pin(again::place_displaced(aws, (&config, &snapshot), &mut acted)).await;
+                Box::pin(again::try_again(aws, (&config, &snapshot), &mut acted)).await;
                 self.ledger.remember(&snapshot, &acted, Instant::now());
                 acted
             }

@@ -41,6 +41,8 @@ pub struct Snapshot {
     pub disconnected: BTreeMap<InstanceArn, Timestamp>,
     /// Instances that refused a task of a worker in the last minutes.
     pub refusals: BTreeMap<WorkerName, BTreeSet<InstanceArn>>,
+    /// Instances on which a task was placed, or may have been, since the tasks were read.
+    pub placed_on: BTreeSet<InstanceArn>,
     /// The base definitions that could matter.
     pub definitions: BTreeMap<TaskDefinitionRef, Read<TaskDefinition>>,
     /// The derived families of which something is known.
@@ -69,6 +71,7 @@ impl Snapshot {
             instances: BTreeMap::new(),
             disconnected: BTreeMap::new(),
             refusals: BTreeMap::new(),
+            placed_on: BTreeSet::new(),
             definitions: BTreeMap::new(),
             derived: BTreeMap::new(),
             launched: BTreeMap::new(),
@@ -83,6 +86,8 @@ impl Snapshot {
         (tasks, presumed): (Vec<Task>, Vec<Task>),
     ) {
         let read = cluster.and_then(|cluster| self.tasks.get_mut(cluster));
+        let places = tasks.iter().chain(&presumed).filter_map(|task| task.instance.clone());
+        self.placed_on.extend(places);
         if let Some(Ok(read)) = read {
             read.alive.extend(tasks);
             read.presumed.extend(presumed);

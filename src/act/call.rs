@@ -132,6 +132,7 @@ impl Launch<'_> {
             let run = RunTasks { pin: Some((pin, call.number)), ..self.request((token, rung)) };
             let _ = called.add(self.cloud.write.run_tasks(run).await);
         }
+        called.tell_of_one(&pin.arn);
         called.displace(std::slice::from_ref(&pin.arn));
         called
     }
@@ -185,6 +186,14 @@ impl Called {
         nothing && self.error.as_ref().is_some_and(may_be_stale)
     }
 
+    /// Where the tick is taken already, only a stale revision keeps the other calls from being made.
+    pub(super) fn rest_of_taken(&self) -> Rest {
+        match &self.error {
+            Some(error) if self.is_stale() => Rest::Stale(error.clone()),
+            _ => Rest::All,
+        }
+    }
+
     pub(super) fn rest(&self) -> Rest {
         if let (true, Some(error)) = (self.is_stale(), &self.error) {
             Rest::Stale(error.clone())
@@ -231,21 +240,31 @@ impl Called {
         }
     }
 
-    /// What named instances did not take may go to others, where ECS says that it started nothing.
+    /// `RunTask` may tell of each instance that it looked at; only one was meant.
+    fn tell_of_one(&mut self, meant: &InstanceArn) {
+        let of_it = self.failures.iter().find(|failure| failure.instance.as_ref() == Some(meant));
+        let of_it = of_it.or(self.failures.first()).cloned();
+        let instance = Some(meant.clone());
+        self.failures =
+            of_it.map(|failure| TaskFailure { instance, ..failure }).into_iter().collect();
+    }
+
+    /// What named instances refused may go to others. Of what the answer does not name, nobody knows.
     fn displace(&mut self, asked: &[InstanceArn]) {
-        if self.unanswered != Tasks::ZERO {
-            self.unanswered_on = asked.to_vec();
-        }
-        if self.error.is_some() || self.out_of_charge {
-            return;
-        }
-        self.displaced = self.missing;
-        let took: BTreeSet<_> =
-            self.tasks.iter().filter_map(|task| task.instance.as_ref()).collect();
+        let took =
+            |arn: &&InstanceArn| self.tasks.iter().any(|t| t.instance.as_ref() == Some(*arn));
         let named = self.failures.iter().filter_map(|failure| failure.instance.as_ref());
-        let silent = asked.iter().filter(|arn| !took.contains(arn));
-        let refused: BTreeSet<_> = named.chain(silent).cloned().collect();
-        self.refused_by = if self.missing == Tasks::ZERO { BTreeSet::new() } else { refused };
+        let refused: BTreeSet<_> = named.filter(|arn| asked.contains(arn)).cloned().collect();
+        let silent = asked.iter().filter(|arn| !(took(arn) || refused.contains(*arn)));
+        let silent: Vec<_> = silent.cloned().collect();
+        if self.error.is_none() && !self.out_of_charge {
+            self.displaced = self.missing.min(Tasks::counted(refused.len()));
+            self.unanswered = self.missing.minus(self.displaced);
+            self.refused_by = refused;
+        }
+        if self.unanswered != Tasks::ZERO {
+            self.unanswered_on = silent;
+        }
     }
 
     /// What a rung was refused for is told beside what others could not place.

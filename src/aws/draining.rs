@@ -12,10 +12,10 @@ use futures_util::future::{try_join, try_join_all};
 use super::pace::{About, Rate};
 use super::signed::{Ask, Request, Service};
 use super::stores::encoded;
-use super::tasks::{MOST_STOPPED_PAGES, MOST_TASKS_A_DESCRIBE, worker_of};
+use super::tasks::{MOST_STOPPED_PAGES, MOST_TASKS_A_DESCRIBE, complete, worker_of};
 use super::{ReadCloud, WriteCloud};
 use crate::event::Hook;
-use crate::snapshot::{CallError, Read, ReadError, Trouble};
+use crate::snapshot::{CallError, Read, Trouble};
 use crate::units::{ClusterName, Ec2InstanceId, InstanceArn, ScalerName, TaskArn, WorkerName};
 
 /// A container instance of any status but INACTIVE.
@@ -125,10 +125,7 @@ impl ReadCloud {
         let described = try_join_all(hundreds.map(|arns| self.describe(cluster, arns))).await?;
         let described: BTreeMap<_, _> = described.into_iter().flatten().collect();
         let missing = running.iter().filter(|arn| !described.contains_key(*arn)).count();
-        if 0 < missing {
-            let what = format!("{missing} of {} listed tasks are not in it", running.len());
-            return Err(ReadError::Answer { operation: "DescribeTasks", what });
-        }
+        complete(missing, running.len())?;
         let ours = described.values().filter(|task| task.started_by() == Some(scaler.as_str()));
         let mut tasks: Vec<_> = ours.filter_map(on_instance).collect();
         tasks.sort();

@@ -30,7 +30,7 @@ impl ReadCloud {
         let listed = self.list_instances(cluster, active, None).await?;
         let described = self.describe_instances(cluster, &listed).await?;
         // One that began to drain since it was listed is described as such.
-        let active = described.iter().filter(|i| i.status() == Some("ACTIVE"));
+        let active = described.iter().filter(|i| i.status() == Some("ACTIVE") && is_ec2(i));
         let mut instances: Vec<_> = active.filter_map(read_instance).collect();
         instances.sort_by(|a, b| a.arn.cmp(&b.arn));
         Ok(instances)
@@ -140,6 +140,12 @@ impl ReadCloud {
         }
         Ok(described)
     }
+}
+
+/// Machines of somebody's own are `mi-...`: the launch type EC2 is not for them.
+/// Source: ECS developer guide, "Amazon ECS clusters for external instances".
+fn is_ec2(instance: &EcsInstance) -> bool {
+    instance.ec2_instance_id().is_some_and(|id| id.starts_with("i-"))
 }
 
 fn read_instance(instance: &EcsInstance) -> Option<Instance> {

@@ -50,12 +50,7 @@ impl ReadCloud {
         let described = try_join_all(hundreds.map(|arns| self.describe(cluster, arns))).await?;
         let described: BTreeMap<_, _> = described.into_iter().flatten().collect();
         let missing = listed.iter().filter(|arn| !described.contains_key(*arn)).count();
-        if 0 < missing {
-            return Err(ReadError::Answer {
-                operation: "DescribeTasks",
-                what: format!("{missing} of {} listed tasks are not in it", listed.len()),
-            });
-        }
+        complete(missing, listed.len())?;
         let unknown = |task: &&Task| {
             !described.contains_key(&task.arn.0) && remembered.new.contains(&task.arn)
         };
@@ -95,7 +90,9 @@ impl ReadCloud {
         let listed = self.pages(subject, call, usize::MAX).await?;
         let hundreds = listed.chunks(MOST_TASKS_A_DESCRIBE);
         let described = try_join_all(hundreds.map(|arns| self.describe(cluster, arns))).await?;
-        Ok(described.into_iter().flatten().map(|(_, task)| task).collect())
+        let described: Vec<_> = described.into_iter().flatten().map(|(_, task)| task).collect();
+        complete(listed.len().saturating_sub(described.len()), listed.len())?;
+        Ok(described)
     }
 
     pub(super) async fn pages(
@@ -133,6 +130,15 @@ impl ReadCloud {
         let named = tasks.into_iter().filter_map(|task| Some((task.task_arn()?.to_owned(), task)));
         Ok(named.collect())
     }
+}
+
+/// A part of the tasks would look like fewer tasks.
+pub(super) fn complete(missing: usize, listed: usize) -> Read<()> {
+    if missing == 0 {
+        return Ok(());
+    }
+    let what = format!("{missing} of {listed} listed tasks are not in it");
+    Err(ReadError::Answer { operation: "DescribeTasks", what })
 }
 
 /// A task without a `worker:` group is none that a worker is waiting for.

@@ -8,14 +8,18 @@ mod rooms;
 mod troubles;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use self::calls::Numbering;
 use self::rooms::{Fit, Placed, Rooms};
 use crate::config::{Config, Placement, Worker};
 use crate::definition::{Needs, Tag, TaskDefinition, View};
-use crate::plan::{Action, DELIVERY_TAG, Lack, LaunchPlan, PlacementPlan, Refusal, WorkerPlan};
-use crate::snapshot::{Instance, Instances, Read, ReadError, Snapshot, Task};
-use crate::units::{ClusterName, Containers, Expression, InstanceArn, Tasks};
+use crate::plan::{
+    Action, DELIVERY_TAG, Group, Lack, LaunchPlan, PlacementPlan, Refusal, Revision, Search,
+    WorkerPlan,
+};
+use crate::snapshot::{Instance, Instances, Read, ReadError, Snapshot};
+use crate::units::{ClusterName, Containers, Expression, InstanceArn, RevisionArn, Tasks};
 use crate::variant::Recipe;
 
 pub(super) use self::troubles::troubles;
@@ -36,14 +40,16 @@ pub(super) fn place_all(
         else {
             continue;
         };
-        let (Some(placement), Action::Launch(launch)) =
-            (&worker.launch.placement, &mut plan.action)
+        let (Some(placement), Action::Launch(launch)) = (&worker.launch.placement, &plan.action)
         else {
             continue;
         };
         let ask = Ask { worker, placement, snapshot, refused: &nobody };
-        if let Err(error) = ask.place(&mut filling, launch, Charge::ToTake) {
-            plan.action = Action::Hold(error);
+        let wanted = launch.groups.iter().map(|group| (group.clone(), group.tasks()));
+        let wanted = wanted.collect();
+        match ask.place(&mut filling, (launch, wanted), Charge::ToTake) {
+            Ok(placed) => plan.action = Action::Launch(Box::new(placed)),
+            Err(error) => plan.action = Action::Hold(error),
         }
     }
 }
@@ -53,24 +59,49 @@ pub(super) fn place_all(
 pub struct Displaced<'a> {
     /// Whose.
     pub worker: &'a Worker,
-    /// The launch of these tasks.
-    pub launch: LaunchPlan,
+    /// The launch that they were of.
+    pub launch: &'a LaunchPlan,
+    /// How many of each size, and the revision that they run.
+    pub sizes: Vec<(Containers, Tasks, RevisionArn)>,
     /// Who refused one.
     pub refused: BTreeSet<InstanceArn>,
-    /// Whether this delivery has the tick.
-    pub charge: Charge,
+    /// Whether the launch's first call has started its task: then this delivery has the tick.
+    pub has_tick: bool,
 }
 
 /// Places what instances refused on others. What finds no room is left out of the launch.
-pub fn place_again(displaced: &mut [Displaced<'_>], snapshot: &Snapshot) -> Vec<Read<()>> {
+pub fn place_again(displaced: &[Displaced<'_>], snapshot: &Snapshot) -> Vec<Read<LaunchPlan>> {
     let mut filling = Filling::new();
-    let placed = displaced.iter_mut().map(|displaced| {
-        let Displaced { worker, launch, refused, charge } = displaced;
-        let Some(placement) = &worker.launch.placement else { return Ok(()) };
+    let placed = displaced.iter().map(|displaced| {
+        let Displaced { worker, launch, refused, .. } = displaced;
+        let Some(placement) = &worker.launch.placement else { return Ok((*launch).clone()) };
         let ask = Ask { worker, placement, snapshot, refused };
-        ask.place(&mut filling, launch, *charge)
+        ask.place(&mut filling, (launch, displaced.wanted()), displaced.charge())
     });
     placed.collect()
+}
+
+impl Displaced<'_> {
+    fn wanted(&self) -> Vec<(Group, Tasks)> {
+        let wanted = self.sizes.iter().filter_map(|(n, tasks, found)| {
+            let group = self.launch.groups.iter().find(|group| group.containers_per_task == *n)?;
+            let revision = match &group.revision {
+                Revision::Derived(variant, _) => {
+                    Revision::Derived(variant.clone(), Search::Found(found.clone()))
+                }
+                Revision::Registered(_) => Revision::Registered(found.clone()),
+            };
+            Some((Group { revision, ..group.clone() }, *tasks))
+        });
+        wanted.collect()
+    }
+
+    fn charge(&self) -> Charge {
+        let calls = self.launch.groups.iter().flat_map(|group| &group.calls);
+        let last = calls.map(|call| call.number).max().unwrap_or_default();
+        let next = last.saturating_add(1);
+        if self.has_tick { Charge::Taken(next) } else { Charge::ToTakeAgain(next) }
+    }
 }
 
 /// What our own scheduler has to know of a worker's launch, where it places it.
@@ -117,7 +148,7 @@ pub fn expressions(worker: &Worker, definition: &TaskDefinition) -> BTreeSet<Exp
 
 /// Whether this delivery has the tick already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Charge {
+enum Charge {
     /// The first call of the launch takes it.
     ToTake,
     /// The first call placed nothing: another one takes it.
@@ -136,55 +167,68 @@ struct Ask<'a> {
 }
 
 impl<'a> Ask<'a> {
-    /// Replaces the calls of a launch by such that name their instances. What finds no room is left
-    /// out and told.
+    /// A panic is a fault of ours, and its worker's trouble only.
     fn place(
         &self,
         filling: &mut Filling<'a>,
-        launch: &mut LaunchPlan,
+        asked: (&LaunchPlan, Vec<(Group, Tasks)>),
         charge: Charge,
-    ) -> Read<()> {
+    ) -> Read<LaunchPlan> {
+        let place = || self.place_groups(filling, asked, charge);
+        catch_unwind(AssertUnwindSafe(place)).unwrap_or(Err(ReadError::Panic))
+    }
+
+    /// The same launch of these tasks, each with its instance. What finds no room is left out and told.
+    fn place_groups(
+        &self,
+        filling: &mut Filling<'a>,
+        (launch, wanted): (&LaunchPlan, Vec<(Group, Tasks)>),
+        charge: Charge,
+    ) -> Read<LaunchPlan> {
         let Self { worker, snapshot, .. } = self;
         let instances = super::read(&snapshot.instances, &worker.cluster, LIST)?;
-        let mut told = launch.placement.clone().unwrap_or_default();
-        let barred = self.barred(instances, &told.expressions)?;
-        let nothing = (Needs::default(), BTreeSet::new());
-        let fit = Fit {
-            worker: &worker.name,
-            rule: self.placement.rule,
-            needs: &nothing.0,
-            barred: &barred,
-            refusals: snapshot.refusals.get(&worker.name).unwrap_or(&nothing.1),
-            distinct: self.is_distinct(),
-            volatile: told.expressions.iter().any(Expression::depends_on_tasks),
-        };
+        let expressions = launch.placement.as_ref().map(|placement| placement.expressions.clone());
+        let expressions = expressions.unwrap_or_default();
+        let barred = self.barred(instances, &expressions)?;
+        let volatile = expressions.iter().any(Expression::depends_on_tasks);
         let rooms = filling
             .entry(&worker.cluster)
-            .or_insert_with(|| Rooms::new(instances, there(snapshot, &worker.cluster)));
+            .or_insert_with(|| Rooms::new(instances, snapshot, &worker.cluster));
         let mut numbering = Numbering(charge);
-        told.instances = instances.active.len();
-        for group in &mut launch.groups {
-            let asked = group.tasks();
-            let Some(needs) = &group.needs else { continue };
-            let fit = Fit { needs, ..fit };
+        let active = instances.active.len();
+        let mut placement =
+            PlacementPlan { expressions, instances: active, ..PlacementPlan::default() };
+        let mut groups = Vec::new();
+        for (group, asked) in wanted {
+            let needs = group.needs.clone().unwrap_or_default();
+            let fit = self.fit((&needs, &barred), volatile);
             let Placed { on, lacks } = rooms.place(&fit, asked);
             let rest = asked.minus(Tasks::counted(on.len()));
-            told.asked = told.asked.plus(asked);
-            told.without_room = told.without_room.plus(rest);
-            told.left = told.left.plus(rest.containers(group.containers_per_task));
-            if rest != Tasks::ZERO {
-                told.lacks.extend(lacks);
-                told.needs.get_or_insert_with(|| needs.clone());
-            }
+            placement.add(asked, (rest, group.containers_per_task), (needs, lacks));
             let on: Vec<_> = on.iter().filter_map(|index| instances.active.get(*index)).collect();
-            group.calls = numbering.calls(self, &on);
+            groups.push(Group { calls: numbering.calls(self, &on), ..group });
         }
-        launch.groups.retain(|group| !group.calls.is_empty());
-        launch.placement = Some(told);
-        launch.marks = super::marks((snapshot, &worker.name), &launch.groups);
+        groups.retain(|group| !group.calls.is_empty());
+        let mut marks = super::marks((snapshot, &worker.name), &groups);
         let (key, value) = (DELIVERY_TAG.to_owned(), snapshot.delivery.clone());
-        launch.marks.tags.push(Tag { key, value });
-        Ok(())
+        marks.tags.push(Tag { key, value });
+        Ok(LaunchPlan { groups, marks, placement: Some(placement), ..launch.clone() })
+    }
+
+    fn fit<'b>(
+        &'b self,
+        (needs, barred): (&'b Needs, &'b BTreeMap<usize, Lack>),
+        volatile: bool,
+    ) -> Fit<'b> {
+        Fit {
+            worker: &self.worker.name,
+            rule: self.placement.rule,
+            needs,
+            barred,
+            refusals: self.snapshot.refusals.get(&self.worker.name),
+            distinct: self.is_distinct(),
+            volatile,
+        }
     }
 
     /// The instances that can take no task of the worker, whatever its size, and why.
@@ -230,12 +274,6 @@ impl<'a> Ask<'a> {
         let mut constraints = self.worker.launch.placement_constraints.iter();
         constraints.any(|constraint| constraint.kind == "distinctInstance")
     }
-}
-
-/// The tasks of ours that may stand on a cluster's instances.
-fn there<'a>(snapshot: &'a Snapshot, cluster: &ClusterName) -> impl Iterator<Item = &'a Task> {
-    let tasks = snapshot.tasks.get(cluster).and_then(|read| read.as_ref().ok());
-    tasks.into_iter().flat_map(|tasks| tasks.alive.iter().chain(&tasks.presumed))
 }
 
 const LIST: &str = "ListContainerInstances";

@@ -1,6 +1,7 @@
 //! Where tasks go by our own scheduler.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
@@ -47,8 +48,8 @@ pub struct PlacementPlan {
     pub left: Containers,
     /// What one of them needs, of the larger ones.
     pub needs: Option<Needs>,
-    /// What each instance lacks for one task more, where some have no room.
-    pub lacks: Vec<Lack>,
+    /// What the instances lack for one more of these, and how many of them.
+    pub lacks: BTreeMap<Lack, usize>,
 }
 
 /// What an instance lacks for a task.
@@ -126,14 +127,25 @@ impl PlacementPlan {
 
     /// What is short, and at how many instances; the most frequent first.
     pub fn short(&self) -> Vec<(&Lack, usize)> {
-        let mut lacks: Vec<_> = self.lacks.iter().collect();
-        lacks.sort_unstable();
-        let mut short: Vec<_> = lacks
-            .chunk_by(|a, b| a == b)
-            .filter_map(|same| Some((*same.first()?, same.len())))
-            .collect();
-        short.sort_by_key(|(_, instances)| std::cmp::Reverse(*instances));
+        let mut short: Vec<_> = self.lacks.iter().map(|(lack, count)| (lack, *count)).collect();
+        short.sort_by_key(|(_, instances)| Reverse(*instances));
         short
+    }
+
+    /// Adds the tasks of a size, of which some have no room. Of two sizes without, the first is told.
+    pub fn add(
+        &mut self,
+        asked: Tasks,
+        (without_room, each): (Tasks, Containers),
+        (needs, lacks): (Needs, BTreeMap<Lack, usize>),
+    ) {
+        self.asked = self.asked.plus(asked);
+        self.without_room = self.without_room.plus(without_room);
+        self.left = self.left.plus(without_room.containers(each));
+        if without_room != Tasks::ZERO && self.needs.is_none() {
+            self.needs = Some(needs);
+            self.lacks = lacks;
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::definition::Needs;
 use crate::plan::{InstanceTrouble, Lack, PlacementPlan, Trouble};
+use crate::shortage::Shortage;
 use crate::units::{ClusterName, CpuUnits, Ec2InstanceId, Gpus, InstanceArn, MebiBytes, Tasks};
 
 /// How the tasks of a worker were placed.
@@ -139,6 +140,19 @@ impl Lack {
             Self::Memory => "memory",
             Self::Gpus => "gpu",
             Self::Ports => "ports",
+        }
+    }
+
+    /// What it is among all that may be short.
+    pub(super) fn kind(&self) -> Shortage {
+        match self {
+            Self::Agent => Shortage::Agent,
+            Self::Attribute(_) | Self::Constraint | Self::Daemon(_) | Self::DistinctInstance => {
+                Shortage::Placement
+            }
+            Self::Refused | Self::Size | Self::Cpu | Self::Memory | Self::Gpus | Self::Ports => {
+                Shortage::NoRoom
+            }
         }
     }
 

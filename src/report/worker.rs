@@ -2,6 +2,7 @@
 
 use super::{Counts, DecisionReport, Failed, Launched, Outcome, PlacementReport, WorkerReport};
 use crate::act::{Acted, GroupOutcome};
+use crate::aws::TaskFailure;
 use crate::event::Mode;
 use crate::plan::{Action, Decision, Health, Idle, LaunchPlan, PlacementPlan, Target, WorkerPlan};
 use crate::shortage::Shortage;
@@ -50,7 +51,7 @@ pub(super) fn report(acted: Acted, mode: Mode) -> WorkerReport {
             report.decision = Some(report_decision(&plan.decision, plan.to_string()));
             report.at_cap = Some(plan.decision.at_cap() || plan.deferred.is_some());
             report.deferred = plan.deferred.as_ref().map(|d| d.containers).unwrap_or_default();
-            report_placement(&mut report, plan.placement.as_ref());
+            report_placement(&mut report, plan.placement.as_ref(), mode);
             match mode {
                 Mode::DryRun => report_planned(&mut report, &plan),
                 Mode::Launch => report_launched(&mut report, &plan, groups),
@@ -111,14 +112,14 @@ fn report_planned(report: &mut WorkerReport, plan: &LaunchPlan) {
         .collect();
 }
 
-/// What has no room is told as what ECS does not place.
-fn report_placement(report: &mut WorkerReport, placement: Option<&PlacementPlan>) {
+/// What has no room is told as what ECS does not place. A dry run asks for nothing.
+fn report_placement(report: &mut WorkerReport, placement: Option<&PlacementPlan>, mode: Mode) {
     let Some(placement) = placement else { return };
     report.placement = Some(PlacementReport::from(placement));
-    if placement.is_short() {
+    if placement.is_short() && mode == Mode::Launch {
         report.deferred = report.deferred.plus(placement.left);
         report.failures.push(Failed {
-            shortage: Shortage::NoRoom,
+            shortage: placement.short().first().map_or(Shortage::NoRoom, |(lack, _)| lack.kind()),
             reason: "no instance has room".to_owned(),
             detail: Some(placement.why()),
             tasks: placement.without_room,
@@ -139,10 +140,11 @@ fn report_launched(report: &mut WorkerReport, plan: &LaunchPlan, groups: Vec<Gro
     for group in groups {
         let owed = group.missing.containers(group.containers_per_task);
         report.deferred = report.deferred.plus(owed);
-        report.failures.extend(failures_by_reason(&group));
+        report.failures.extend(by_reason(&group.failures));
         let errors = group.errors.iter().map(ToString::to_string);
         errors.for_each(|error| add_once(&mut report.errors, error));
         report.warnings.extend(group.untidy.iter().map(ToString::to_string));
+        report.warnings.extend(moved(&group.moved));
         if !group.adopted.is_empty() {
             let adopted = group.adopted.len();
             report
@@ -158,7 +160,8 @@ fn report_launched(report: &mut WorkerReport, plan: &LaunchPlan, groups: Vec<Gro
 
 fn nothing_placed(plan: &LaunchPlan, failures: &[Failed]) -> String {
     let reasons: Vec<_> = failures.iter().map(ToString::to_string).collect();
-    let who = if plan.placement.is_some() { "the scheduler" } else { "ECS" };
+    let short = plan.placement.as_ref().is_some_and(|placed| placed.fit() == Tasks::ZERO);
+    let who = if short { "the scheduler" } else { "ECS" };
     match reasons.as_slice() {
         [] => "another delivery of this tick came first, and no task of it is there".to_owned(),
         reasons => format!("{who} placed no task: {}", reasons.join("; ")),
@@ -178,10 +181,16 @@ fn launched(group: GroupOutcome) -> Option<Launched> {
     })
 }
 
+/// What instances refused and others were asked for.
+fn moved(moved: &[TaskFailure]) -> Option<String> {
+    let told: Vec<_> = by_reason(moved).iter().map(ToString::to_string).collect();
+    (!told.is_empty()).then(|| format!("placed anew, as an instance refused: {}", told.join("; ")))
+}
+
 /// Equal failures once, with their number.
-fn failures_by_reason(group: &GroupOutcome) -> Vec<Failed> {
+fn by_reason(all: &[TaskFailure]) -> Vec<Failed> {
     let mut failures: Vec<Failed> = Vec::new();
-    for failure in &group.failures {
+    for failure in all {
         let same = |f: &&mut Failed| f.reason == failure.reason && f.detail == failure.detail;
         match failures.iter_mut().find(same) {
             Some(known) => known.tasks = known.tasks.plus(Tasks(1)),

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::{By, Counted, Rule};
 use crate::definition::{Attribute, Needs};
 use crate::plan::Lack;
-use crate::snapshot::{Instance, Instances, Resources, Task};
-use crate::units::{Gpus, InstanceArn, Tasks, WorkerName};
+use crate::snapshot::{Instance, Instances, Resources, Snapshot, Task};
+use crate::units::{ClusterName, Gpus, InstanceArn, Tasks, WorkerName};
 
 /// Tasks of one size of a worker.
 #[derive(Clone, Copy)]
@@ -17,7 +17,7 @@ pub(super) struct Fit<'a> {
     /// The instances that can take no task of the worker, whatever its size, and why.
     pub(super) barred: &'a BTreeMap<usize, Lack>,
     /// Who refused a task of the worker lately: the last choice.
-    pub(super) refusals: &'a BTreeSet<InstanceArn>,
+    pub(super) refusals: Option<&'a BTreeSet<InstanceArn>>,
     /// Whether each task goes to an instance of its own.
     pub(super) distinct: bool,
     /// Whether an expression of the worker is over tasks.
@@ -63,7 +63,7 @@ impl Fit<'_> {
 
     /// The lower it is, the earlier an instance is taken. Who refused a task lately comes last.
     fn rank(&self, room: &Room<'_>) -> (bool, u32, u32) {
-        let refused = self.refusals.contains(&room.instance.arn);
+        let refused = self.refusals.is_some_and(|them| them.contains(&room.instance.arn));
         let (all, own) = (room.tasks.0, room.own(self.worker).0);
         let (cpu, memory) = (room.left.cpu.0, room.left.memory.0);
         let (first, second) = match self.rule {
@@ -93,11 +93,26 @@ struct Room<'a> {
 pub(super) struct Placed {
     /// The places of their instances among all, in the order of the tasks.
     pub(super) on: Vec<usize>,
-    pub(super) lacks: Vec<Lack>,
+    /// At how many instances what is missing for one task more.
+    pub(super) lacks: BTreeMap<Lack, usize>,
 }
 
 impl<'a> Rooms<'a> {
-    pub(super) fn new<'b>(instances: &'a Instances, tasks: impl Iterator<Item = &'b Task>) -> Self {
+    pub(super) fn new(
+        instances: &'a Instances,
+        snapshot: &Snapshot,
+        cluster: &ClusterName,
+    ) -> Self {
+        let tasks = snapshot.tasks.get(cluster).and_then(|read| read.as_ref().ok());
+        let tasks = tasks.into_iter().flat_map(|tasks| tasks.alive.iter().chain(&tasks.presumed));
+        Self::with(instances, tasks, &snapshot.placed_on)
+    }
+
+    fn with<'b>(
+        instances: &'a Instances,
+        tasks: impl Iterator<Item = &'b Task>,
+        placed_on: &BTreeSet<InstanceArn>,
+    ) -> Self {
         let mut there: BTreeMap<&InstanceArn, BTreeMap<WorkerName, Tasks>> = BTreeMap::new();
         for task in tasks {
             if let Some(instance) = &task.instance {
@@ -109,7 +124,8 @@ impl<'a> Rooms<'a> {
         let rooms = instances.active.iter().map(|instance| {
             let own = there.remove(&instance.arn).unwrap_or_default();
             let tasks = instance.tasks.max(own.values().copied().sum());
-            Room { instance, left: instance.remaining.clone(), tasks, own, touched: false }
+            let touched = placed_on.contains(&instance.arn);
+            Room { instance, left: instance.remaining.clone(), tasks, own, touched }
         });
         Self(rooms.collect())
     }
@@ -127,8 +143,8 @@ impl<'a> Rooms<'a> {
             let Some(room) = self.0.get_mut(index) else { continue };
             room.take(fit);
             on.push(index);
-            match room.stale(fit).or_else(|| fit.lacks(room)) {
-                Some(lack) => lacks.push(lack),
+            match room.is_outdated(fit).or_else(|| fit.lacks(room)) {
+                Some(lack) => add_one(&mut lacks, lack),
                 None => drop(candidates.insert((fit.rank(room), index))),
             }
             turns.insert((count.plus(Tasks(1)), zone));
@@ -138,8 +154,8 @@ impl<'a> Rooms<'a> {
 
     /// The instances that take one more, best first, by zone where zones count, with the tasks of the
     /// whole zone; and what the others lack.
-    fn candidates(&self, fit: &Fit<'_>) -> (BTreeMap<&'a str, Zone>, Vec<Lack>) {
-        let (mut zones, mut lacks) = (BTreeMap::<_, Zone>::new(), Vec::new());
+    fn candidates(&self, fit: &Fit<'_>) -> (BTreeMap<&'a str, Zone>, Lacks) {
+        let (mut zones, mut lacks) = (BTreeMap::<_, Zone>::new(), Lacks::new());
         let counted = |room: &Room<'_>| match fit.rule {
             Rule::Spread(Counted::Worker) => room.own(fit.worker),
             _ => room.tasks,
@@ -149,14 +165,21 @@ impl<'a> Rooms<'a> {
             let zone = if spreads { room.instance.zone() } else { "" };
             let (tasks, candidates) = zones.entry(zone).or_default();
             *tasks = tasks.plus(counted(room));
-            let bars = fit.bars((index, room)).or_else(|| room.stale(fit));
+            let bars = fit.bars((index, room)).or_else(|| room.is_outdated(fit));
             match bars.or_else(|| fit.lacks(room)) {
-                Some(lack) => lacks.push(lack),
+                Some(lack) => add_one(&mut lacks, lack),
                 None => drop(candidates.insert((fit.rank(room), index))),
             }
         }
         (zones, lacks)
     }
+}
+
+type Lacks = BTreeMap<Lack, usize>;
+
+fn add_one(lacks: &mut Lacks, lack: Lack) {
+    let instances = lacks.entry(lack).or_default();
+    *instances = instances.saturating_add(1);
 }
 
 /// Tasks of a zone, and the instances that take one more.
@@ -168,7 +191,7 @@ impl Room<'_> {
     }
 
     /// An expression over tasks was judged before this tick placed one here.
-    fn stale(&self, fit: &Fit<'_>) -> Option<Lack> {
+    fn is_outdated(&self, fit: &Fit<'_>) -> Option<Lack> {
         (self.touched && fit.volatile).then_some(Lack::Constraint)
     }
 

@@ -128,10 +128,8 @@ async fn what_an_instance_refuses_goes_to_another_and_it_is_the_last_choice_then
     let worker = only_worker(&report);
     assert_eq!(worker.outcome, Outcome::Launched, "{worker:?}");
     assert_eq!(counts(&world, &there)[0], 1);
-    assert_eq!(
-        worker.failures.iter().map(|f| f.reason.as_str()).collect::<Vec<_>>(),
-        ["RESOURCE:ENI"]
-    );
+    assert_eq!(worker.failures, [], "they were made good");
+    insta::assert_snapshot!(worker.warnings.join("\n"));
     world.take_calls();
 
     world.queue("a").visible(9);
@@ -166,4 +164,160 @@ async fn what_is_refused_twice_waits_for_the_next_tick() {
     let worker = only_worker(&report);
     assert_eq!((worker.outcome, worker.deferred.0), (Outcome::Partial, 5), "{worker:?}");
     assert_eq!(world.tasks().len(), 1);
+}
+
+/// `RunTask` tells of every instance that it looked at, and of those that are not meant too.
+#[tokio::test(start_paused = true)]
+async fn of_a_refused_first_call_only_the_instance_that_was_meant_is_left_out() {
+    let world = world_of(&["a"]);
+    let there = instances(&world, &[20, 20, 20]);
+    world.queue("a").visible(4);
+    let failure = |arn: &String, reason: &str| json!({"arn": arn, "reason": reason});
+    let others = "MemberOf placement constraint unsatisfied.";
+    let failures = [&there[1], &there[2]].map(|arn| failure(arn, others));
+    let failures = [&failures[..], &[failure(&there[0], "AGENT")]].concat();
+    world.fail(
+        "RunTask",
+        1,
+        crate::world::Fault::Answer(json!({"tasks": [], "failures": failures})),
+    );
+    let report = tick(&scaler(&world, &config(&["a"], &least_tasks())), &world, 0).await;
+    let worker = only_worker(&report);
+    assert_eq!((worker.outcome, counts(&world, &there)), (Outcome::Launched, vec![0, 2, 2]));
+    assert_eq!(worker.warnings, ["placed anew, as an instance refused: 1 x AGENT"]);
+}
+
+/// What an answer names neither as started nor as refused may be there.
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_an_answer_does_not_name_may_have_the_task() {
+    let world = world_of(&["a"]);
+    let there = instances(&world, &[20, 20, 20]);
+    world.queue("a").visible(3);
+    let config = config(&["a"], &least_tasks());
+    let function = scaler(&world, &config);
+    let refused = json!([{"arn": there[1], "reason": "RESOURCE:MEMORY"}]);
+    let answer = json!({"tasks": [], "failures": refused});
+    world.fail("StartTask", 1, crate::world::Fault::Answer(answer));
+    let report = tick(&function, &world, 0).await;
+    assert_eq!(only_worker(&report).outcome, Outcome::Partial, "{report:?}");
+    assert_eq!(world.tasks().len(), 2, "one was refused and placed anew, one is left open");
+    let report = tick(&function, &world, 1).await;
+    assert_eq!(world.tasks().len(), 2, "it counts as starting: {report:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn instances_of_two_sizes_without_room_are_told_once() {
+    let world = world_of(&["a"]);
+    instances(&world, &[1, 1, 1]);
+    let mut config = config(&["a"], &least_tasks());
+    config["workers"][0]["packing"] = json!({"strategy": "dense", "maxContainersPerTask": 4});
+    world.queue("a").visible(6);
+    let report = tick(&scaler(&world, &config), &world, 0).await;
+    let placement = only_worker(&report).placement.clone().unwrap();
+    assert_eq!((placement.asked.0, placement.fit.0), (2, 0));
+    let short: Vec<_> = placement.short.iter().map(|s| (s.what, s.instances)).collect();
+    assert_eq!(short, [("size", 3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_tells_what_is_short_and_raises_no_alarm() {
+    let world = world_of(&["a"]);
+    instances(&world, &[1]);
+    world.queue("a").visible(3);
+    let function = scaler(&world, &config(&["a"], &least_tasks()));
+    let report =
+        function.tick(&json!({"dryRun": true}), &Invocation::new("r", world.now(), 0)).await;
+    let report = report.unwrap();
+    let worker = only_worker(&report);
+    assert_eq!((worker.outcome, worker.failures.len()), (Outcome::Planned, 0));
+    assert_eq!(worker.placement.as_ref().unwrap().fit.0, 1);
+    assert_eq!(world.changes(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_short_is_told_by_its_kind() {
+    let world = world_of(&["a"]);
+    let there = instances(&world, &[9, 9]);
+    for arn in &there {
+        world.change_instance(arn, json!({"agentConnected": false}));
+    }
+    world.queue("a").visible(3);
+    let report = tick(&scaler(&world, &config(&["a"], &least_tasks())), &world, 0).await;
+    let shortage = only_worker(&report).failures[0].shortage;
+    assert_eq!(shortage, ecs_queue_scaler::shortage::Shortage::Agent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_without_a_look_tells_nothing_of_an_agent() {
+    let world = world_of(&["a"]);
+    let there = instances(&world, &[30, 30]);
+    world.change_instance(&there[1], json!({"agentConnected": false}));
+    let function = scaler(&world, &config(&["a"], &least_tasks()));
+    for minute in [0, 1, 30] {
+        world.queue("a").visible(minute + 1);
+        let report = tick(&function, &world, minute).await;
+        assert_eq!(report.instances.as_deref(), Some(&[][..]), "at {minute}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_of_somebodys_own_is_no_place() {
+    let world = world_of(&["a"]);
+    let there = instances(&world, &[30]);
+    let own =
+        world.instance("jobs", json!({"ec2InstanceId": "mi-1", "cpu": 8192, "memory": 16384}));
+    world.queue("a").visible(4);
+    let _ = tick(&scaler(&world, &config(&["a"], &least_tasks())), &world, 0).await;
+    assert_eq!(counts(&world, &[there[0].clone(), own]), [4, 0]);
+}
+
+/// A list whose tasks are not described would look like instances without their daemon.
+#[tokio::test(start_paused = true)]
+async fn daemons_that_are_read_in_part_hold() {
+    let world = world_of(&["a"]);
+    let there = instances(&world, &[30]);
+    let daemon = world.daemon("jobs", "log-agent", (&there[0], "RUNNING"));
+    world.queue("a").visible(4);
+    let placement = json!({"scheduler": "leastTasks", "requireDaemons": ["log-agent"]});
+    let nothing = crate::world::Fault::Answer(json!({"tasks": []}));
+    world.fail_where("DescribeTasks", &daemon, (1, nothing));
+    let report = tick(&scaler(&world, &config(&["a"], &placement)), &world, 0).await;
+    let worker = only_worker(&report);
+    assert_eq!(worker.outcome, Outcome::Held, "{worker:?}");
+    assert_eq!(
+        worker.errors,
+        ["cannot use the answer of DescribeTasks: 1 of 1 listed tasks are not in it"]
+    );
+}
+
+/// The instances were chosen for what the old revision asks for.
+#[tokio::test(start_paused = true)]
+async fn a_new_revision_that_asks_for_other_instances_waits_for_the_next_tick() {
+    let world = world_of(&["a"]);
+    let there: Vec<_> = ["hdd", "ssd"]
+        .iter()
+        .map(|disk| {
+            world.instance(
+                "jobs",
+                json!({"cpu": 8192, "memory": 16384, "attributes": {"disk": disk}}),
+            )
+        })
+        .collect();
+    world.queue("a").visible(4);
+    let function = scaler(&world, &config(&["a"], &least_tasks()));
+    let mut next = definition("a");
+    next["placementConstraints"] =
+        json!([{"type": "memberOf", "expression": "attribute:disk == ssd"}]);
+    world.takes("DescribeContainerInstances", Duration::from_secs(2));
+    let deploy = async {
+        world.reach(Duration::from_secs(1)).await;
+        world.register(&next);
+        world.deregister("arn:aws:ecs:eu-central-1:123456789012:task-definition/a:1");
+    };
+    let (report, ()) = futures_util::join!(tick(&function, &world, 0), deploy);
+    assert_eq!(only_worker(&report).outcome, Outcome::Failed, "{report:?}");
+    assert_eq!(counts(&world, &there), [0, 0]);
+    let report = tick(&function, &world, 1).await;
+    assert_eq!(only_worker(&report).outcome, Outcome::Launched, "{report:?}");
+    assert_eq!(counts(&world, &there), [0, 4]);
 }

@@ -174,12 +174,13 @@ proptest! {
         let tasks = standing(&there, &cluster.instances);
         let Cluster { instances, barred, refusals } = &cluster;
         let worker = &WorkerName::from("own");
-        let fit = Fit { worker, rule, needs: &needs, barred, refusals, distinct, volatile };
-        let placed = Rooms::new(instances, tasks.iter()).place(&fit, Tasks(wanted));
+        let fit = Fit { worker, rule, needs: &needs, barred, refusals: Some(refusals), distinct, volatile };
+        let placed = Rooms::with(instances, tasks.iter(), &BTreeSet::new()).place(&fit, Tasks(wanted));
         let asked = (rule, &needs, distinct, volatile);
         prop_assert_eq!(&placed.on, &by_brute_force(&cluster, &tasks, asked, wanted));
         if placed.on.len() < usize::try_from(wanted).unwrap() {
-            prop_assert_eq!(placed.lacks.len(), instances.active.len(), "each tells what it lacks");
+            let told: usize = placed.lacks.values().sum();
+            prop_assert_eq!(told, instances.active.len(), "each tells what it lacks");
         }
     }
 
@@ -201,10 +202,10 @@ proptest! {
         });
         let instances = Instances { active: active.collect(), ..Instances::default() };
         let needs = Needs { cpu: CpuUnits(1), ..Needs::default() };
-        let (worker, nobody) = (&WorkerName::from("own"), &BTreeSet::new());
+        let worker = &WorkerName::from("own");
         let (rule, barred) = (Rule::LeastTasks(Counted::All), &BTreeMap::new());
-        let fit = Fit { worker, rule, needs: &needs, barred, refusals: nobody, distinct: false, volatile: false };
-        let placed = Rooms::new(&instances, std::iter::empty()).place(&fit, Tasks(wanted));
+        let fit = Fit { worker, rule, needs: &needs, barred, refusals: None, distinct: false, volatile: false };
+        let placed = Rooms::with(&instances, std::iter::empty(), &BTreeSet::new()).place(&fit, Tasks(wanted));
         let after = |place: usize| {
             let there = placed.on.iter().filter(|p| **p == place).count();
             (u32::try_from(there).unwrap(), counts[place])
@@ -240,11 +241,16 @@ fn an_attribute_is_there_with_its_value_or_the_instance_lacks_it() {
         provider: None,
     };
     let instances = Instances { active: vec![instance], ..Instances::default() };
-    let (worker, refusals) = (&WorkerName::from("own"), &BTreeSet::new());
+    let worker = &WorkerName::from("own");
     let (rule, barred) = (Rule::LeastTasks(Counted::All), &BTreeMap::new());
-    let lacks = |needs: &Needs| {
-        let fit = Fit { worker, rule, needs, barred, refusals, distinct: false, volatile: false };
-        Rooms::new(&instances, std::iter::empty()).place(&fit, Tasks(1)).lacks
+    let lacks = |needs: &Needs| -> Vec<Lack> {
+        let fit =
+            Fit { worker, rule, needs, barred, refusals: None, distinct: false, volatile: false };
+        Rooms::with(&instances, std::iter::empty(), &BTreeSet::new())
+            .place(&fit, Tasks(1))
+            .lacks
+            .into_keys()
+            .collect()
     };
     assert_eq!(lacks(&needs("eni", None)), []);
     assert_eq!(lacks(&needs("arch", Some("arm64"))), []);
