@@ -18,7 +18,7 @@ use crate::units::{
 };
 use crate::variant::{Obstacle, Variant};
 
-pub use placement::{InstanceTrouble, Lack, Pin, PlacementPlan, Trouble, Way};
+pub use placement::{InstanceTrouble, Lack, Pin, PlacementPlan, Symptom, Way};
 
 /// What a tick is going to do.
 #[must_use = "a plan does nothing until it is carried out"]

@@ -15,7 +15,7 @@ use ecs_queue_scaler::snapshot::{
 };
 use ecs_queue_scaler::units::{
     ClusterName, CpuUnits, Ec2InstanceId, InstanceArn, MebiBytes, Messages, Region, RevisionArn,
-    ScalerName, TaskArn, TaskDefinitionRef, Tasks, WorkerName,
+    ScalerName, ServiceName, TaskArn, TaskDefinitionRef, Tasks, WorkerName,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -39,6 +39,47 @@ fn placement(bencher: Bencher<'_, '_>, scheduler: &str) {
     let (config, snapshot) = (placing(scheduler), cluster());
     assert_eq!(tasks(&decide(&config, &snapshot)), Tasks(10_000));
     bencher.bench_local(|| decide(divan::black_box(&config), divan::black_box(&snapshot)));
+}
+
+/// As many workers, each with ten tasks, on the same instances, which all have a daemon to run.
+#[divan::bench(args = [50, 1000])]
+fn placement_of_workers(bencher: Bencher<'_, '_>, workers: u32) {
+    let (config, snapshot) = (many(workers), shared(workers));
+    assert_eq!(tasks(&decide(&config, &snapshot)), Tasks(10 * workers));
+    bencher.bench_local(|| decide(divan::black_box(&config), divan::black_box(&snapshot)));
+}
+
+fn many(workers: u32) -> Config {
+    let workers = (0..workers).map(|index| {
+        json!({
+            "name": name(index), "queue": name(index), "taskDefinition": name(index),
+            "scaling": {"messagesPerContainer": 1}, "packing": {"maxContainersPerTask": 1},
+        })
+    });
+    let document = json!({
+        "cluster": "jobs", "maxTasksPerTick": 100_000, "maxTasksPerHour": 100_000,
+        "launch": {
+            "launchType": "EC2", "networkConfiguration": network(),
+            "placement": {"scheduler": "leastTasks", "requireDaemons": ["log-agent"]},
+        },
+        "workers": workers.collect::<Vec<_>>(),
+    });
+    Config::from_value(&document).unwrap()
+}
+
+fn shared(workers: u32) -> Snapshot {
+    let mut whole = cluster();
+    let queue = Queue {
+        depth: Depth { visible: Messages(10), ..Depth::default() },
+        redrive: Redrive::Bounded,
+    };
+    whole.queues = (0..workers).map(|index| (WorkerName(name(index)), Ok(queue))).collect();
+    whole.definitions = snapshot(workers).definitions;
+    for cluster in whole.instances.values_mut().flatten() {
+        let all = cluster.active.iter().map(|instance| instance.arn.clone()).collect();
+        cluster.daemons.insert(ServiceName::from("log-agent"), Ok(all));
+    }
+    whole
 }
 
 /// What a plan starts.

@@ -19,13 +19,34 @@ use crate::plan::{
     WorkerPlan,
 };
 use crate::snapshot::{Instance, Instances, Read, ReadError, Snapshot};
-use crate::units::{ClusterName, Containers, Expression, InstanceArn, RevisionArn, Tasks};
+use crate::units::{
+    ClusterName, Containers, Expression, InstanceArn, RevisionArn, ServiceName, Tasks,
+};
 use crate::variant::Recipe;
 
 pub(super) use self::troubles::troubles;
 
 /// The instances of each cluster, as they fill up in this tick.
-type Filling<'a> = BTreeMap<&'a ClusterName, Rooms<'a>>;
+type Filling<'a> = BTreeMap<&'a ClusterName, Site<'a>>;
+
+/// A cluster that fills up.
+struct Site<'a> {
+    rooms: Rooms<'a>,
+    /// What is found out once for all workers that ask for the same.
+    barred: BTreeMap<Demands<'a>, Read<Barred>>,
+}
+
+/// What decides which instances can take no task of a worker, whatever its size: daemons,
+/// attributes, expressions, and who refused one.
+type Demands<'a> = (
+    &'a BTreeSet<ServiceName>,
+    &'a BTreeMap<String, String>,
+    BTreeSet<Expression>,
+    &'a BTreeSet<InstanceArn>,
+);
+
+/// The instances that can take no task of a worker, by their place, and why.
+type Barred = BTreeMap<usize, Lack>;
 
 /// Gives every task of our own scheduler its instance, in the order in which workers are served.
 pub(super) fn place_all(
@@ -189,11 +210,15 @@ impl<'a> Ask<'a> {
         let instances = super::read(&snapshot.instances, &worker.cluster, LIST)?;
         let expressions = launch.placement.as_ref().map(|placement| placement.expressions.clone());
         let expressions = expressions.unwrap_or_default();
-        let barred = self.barred(instances, &expressions)?;
         let volatile = expressions.iter().any(Expression::depends_on_tasks);
-        let rooms = filling
-            .entry(&worker.cluster)
-            .or_insert_with(|| Rooms::new(instances, snapshot, &worker.cluster));
+        let Site { rooms, barred } = filling.entry(&worker.cluster).or_insert_with(|| Site {
+            rooms: Rooms::new(instances, snapshot, &worker.cluster),
+            barred: BTreeMap::new(),
+        });
+        let Placement { require_daemons, attributes, .. } = self.placement;
+        let demands = (require_daemons, attributes, expressions.clone(), self.refused);
+        let barred = barred.entry(demands).or_insert_with(|| self.barred(instances, &expressions));
+        let barred = barred.as_ref().map_err(Clone::clone)?;
         let mut numbering = Numbering(charge);
         let active = instances.active.len();
         let mut placement =
@@ -201,7 +226,7 @@ impl<'a> Ask<'a> {
         let mut groups = Vec::new();
         for (group, asked) in wanted {
             let needs = group.needs.clone().unwrap_or_default();
-            let fit = self.fit((&needs, &barred), volatile);
+            let fit = self.fit((&needs, barred), volatile);
             let Placed { on, lacks } = rooms.place(&fit, asked);
             let rest = asked.minus(Tasks::counted(on.len()));
             placement.add(asked, (rest, group.containers_per_task), (needs, lacks));
@@ -215,11 +240,7 @@ impl<'a> Ask<'a> {
         Ok(LaunchPlan { groups, marks, placement: Some(placement), ..launch.clone() })
     }
 
-    fn fit<'b>(
-        &'b self,
-        (needs, barred): (&'b Needs, &'b BTreeMap<usize, Lack>),
-        volatile: bool,
-    ) -> Fit<'b> {
+    fn fit<'b>(&'b self, (needs, barred): (&'b Needs, &'b Barred), volatile: bool) -> Fit<'b> {
         Fit {
             worker: &self.worker.name,
             rule: self.placement.rule,
@@ -235,11 +256,7 @@ impl<'a> Ask<'a> {
     ///
     /// # Errors
     /// When what decides about them could not be read.
-    fn barred(
-        &self,
-        instances: &Instances,
-        expressions: &BTreeSet<Expression>,
-    ) -> Read<BTreeMap<usize, Lack>> {
+    fn barred(&self, instances: &Instances, expressions: &BTreeSet<Expression>) -> Read<Barred> {
         let Self { placement, refused, .. } = self;
         let read = |daemon| super::read(&instances.daemons, daemon, "ListTasks");
         let daemons = placement.require_daemons.iter().map(|daemon| Ok((daemon, read(daemon)?)));

@@ -45,7 +45,7 @@ pub struct PlacementPlan {
     /// Of these, the ones that no instance takes.
     pub without_room: Tasks,
     /// Their worker containers.
-    pub left: Containers,
+    pub containers_without_room: Containers,
     /// What one of them needs, of the larger ones.
     pub needs: Option<Needs>,
     /// What the instances lack for one more of these, and how many of them.
@@ -91,12 +91,12 @@ pub struct InstanceTrouble {
     /// Whose capacity it is, where it was brought by a capacity provider.
     pub provider: Option<String>,
     /// What is wrong with it.
-    pub trouble: Trouble,
+    pub symptom: Symptom,
 }
 
 /// What is wrong with an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum Symptom {
     /// It may be gone: it is listed, and its agent is silent since then, as far as this process knows.
     Lost(Timestamp),
     /// A daemon that is required does not run on it, though it had its time since it joined.
@@ -141,7 +141,8 @@ impl PlacementPlan {
     ) {
         self.asked = self.asked.plus(asked);
         self.without_room = self.without_room.plus(without_room);
-        self.left = self.left.plus(without_room.containers(each));
+        let containers = without_room.containers(each);
+        self.containers_without_room = self.containers_without_room.plus(containers);
         if without_room != Tasks::ZERO && self.needs.is_none() {
             self.needs = Some(needs);
             self.lacks = lacks;
@@ -177,14 +178,14 @@ impl fmt::Display for Lack {
 
 impl fmt::Display for InstanceTrouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cluster, ec2, trouble, .. } = self;
-        match trouble {
-            Trouble::Lost(since) => write!(
+        let Self { cluster, ec2, symptom, .. } = self;
+        match symptom {
+            Symptom::Lost(since) => write!(
                 f,
                 "instance {ec2} of cluster {cluster} may be gone: its agent is not connected since \
                  {since:.0}; look at it, or deregister it"
             ),
-            Trouble::NoDaemon(daemon, joined) => write!(
+            Symptom::NoDaemon(daemon, joined) => write!(
                 f,
                 "instance {ec2} of cluster {cluster} takes no task: daemon {daemon} does not run on \
                  it, and it joined at {joined:.0}"

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::definition::Needs;
-use crate::plan::{InstanceTrouble, Lack, PlacementPlan, Trouble};
+use crate::plan::{InstanceTrouble, Lack, PlacementPlan, Symptom};
 use crate::shortage::Shortage;
 use crate::units::{ClusterName, CpuUnits, Ec2InstanceId, Gpus, InstanceArn, MebiBytes, Tasks};
 
@@ -116,9 +116,9 @@ impl From<&InstanceTrouble> for InstanceReport {
             instance: trouble.ec2.clone(),
             container_instance: trouble.arn.clone(),
             capacity_provider: trouble.provider.clone(),
-            trouble: match trouble.trouble {
-                Trouble::Lost(_) => LOST,
-                Trouble::NoDaemon(_, _) => NO_DAEMON,
+            trouble: match trouble.symptom {
+                Symptom::Lost(_) => LOST,
+                Symptom::NoDaemon(_, _) => NO_DAEMON,
             },
             why: trouble.to_string(),
         }

@@ -117,7 +117,7 @@ fn report_placement(report: &mut WorkerReport, placement: Option<&PlacementPlan>
     let Some(placement) = placement else { return };
     report.placement = Some(PlacementReport::from(placement));
     if placement.is_short() && mode == Mode::Launch {
-        report.deferred = report.deferred.plus(placement.left);
+        report.deferred = report.deferred.plus(placement.containers_without_room);
         report.failures.push(Failed {
             shortage: placement.short().first().map_or(Shortage::NoRoom, |(lack, _)| lack.kind()),
             reason: "no instance has room".to_owned(),

@@ -1,6 +1,7 @@
 //! One task after the other to the best instance that takes it. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use crate::config::{By, Counted, Rule};
 use crate::definition::{Attribute, Needs};
@@ -139,13 +140,13 @@ impl<'a> Rooms<'a> {
             && let Some((count, zone)) = turns.pop_first()
         {
             let Some((_, candidates)) = zones.get_mut(zone) else { continue };
-            let Some((_, index)) = candidates.pop_first() else { continue };
+            let Some(Reverse((_, index))) = candidates.pop() else { continue };
             let Some(room) = self.0.get_mut(index) else { continue };
             room.take(fit);
             on.push(index);
             match room.is_outdated(fit).or_else(|| fit.lacks(room)) {
                 Some(lack) => add_one(&mut lacks, lack),
-                None => drop(candidates.insert((fit.rank(room), index))),
+                None => candidates.push(Reverse((fit.rank(room), index))),
             }
             turns.insert((count.plus(Tasks(1)), zone));
         }
@@ -168,7 +169,7 @@ impl<'a> Rooms<'a> {
             let bars = fit.bars((index, room)).or_else(|| room.is_outdated(fit));
             match bars.or_else(|| fit.lacks(room)) {
                 Some(lack) => add_one(&mut lacks, lack),
-                None => drop(candidates.insert((fit.rank(room), index))),
+                None => candidates.push(Reverse((fit.rank(room), index))),
             }
         }
         (zones, lacks)
@@ -183,7 +184,7 @@ fn add_one(lacks: &mut Lacks, lack: Lack) {
 }
 
 /// Tasks of a zone, and the instances that take one more.
-type Zone = (Tasks, BTreeSet<((bool, u32, u32), usize)>);
+type Zone = (Tasks, BinaryHeap<Reverse<((bool, u32, u32), usize)>>);
 
 impl Room<'_> {
     fn own(&self, worker: &WorkerName) -> Tasks {

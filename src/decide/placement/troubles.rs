@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::Config;
-use crate::plan::{InstanceTrouble, Trouble};
+use crate::plan::{InstanceTrouble, Symptom};
 use crate::snapshot::{Instance, Instances, Snapshot};
 use crate::units::{ClusterName, InstanceArn, ServiceName};
 
@@ -27,12 +27,12 @@ pub(in crate::decide) fn troubles(
         instances.active.iter().flat_map(move |instance| {
             let missing = daemons.iter().filter_map(|d| d.missing_on(instance, snapshot.now));
             let all = lost(instance, snapshot).into_iter().chain(missing);
-            let named = all.map(|trouble| InstanceTrouble {
+            let named = all.map(|symptom| InstanceTrouble {
                 cluster: cluster.clone(),
                 arn: instance.arn.clone(),
                 ec2: instance.ec2.clone(),
                 provider: instance.provider.clone(),
-                trouble,
+                symptom,
             });
             named.collect::<Vec<_>>()
         })
@@ -40,10 +40,10 @@ pub(in crate::decide) fn troubles(
     (!snapshot.instances.is_empty()).then(|| troubles.collect())
 }
 
-fn lost(instance: &Instance, snapshot: &Snapshot) -> Option<Trouble> {
+fn lost(instance: &Instance, snapshot: &Snapshot) -> Option<Symptom> {
     let since = *snapshot.disconnected.get(&instance.arn)?;
     let is_lost = !instance.connected && has_passed(LOST_AFTER, since, snapshot.now);
-    is_lost.then_some(Trouble::Lost(since))
+    is_lost.then_some(Symptom::Lost(since))
 }
 
 /// A daemon that some worker of the cluster requires, where it could be read.
@@ -75,12 +75,12 @@ fn daemons<'a>(
 }
 
 impl Daemon<'_> {
-    fn missing_on(&self, instance: &Instance, now: Timestamp) -> Option<Trouble> {
+    fn missing_on(&self, instance: &Instance, now: Timestamp) -> Option<Symptom> {
         let joined = instance.registered?;
         let is_missing = instance.connected
             && !self.runs_on.contains(&instance.arn)
             && has_passed(self.grace, joined, now);
-        is_missing.then(|| Trouble::NoDaemon(self.name.clone(), joined))
+        is_missing.then(|| Symptom::NoDaemon(self.name.clone(), joined))
     }
 }
 
