@@ -1,13 +1,13 @@
 //! The container instances that some seeds run on: they come, drain, lose their agents, vanish, and
 //! their daemons come late. When the world calms down, there is room for everything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fastrand::Rng;
 use serde_json::{Value, json};
 
-use super::scenario::pick;
+use super::scenario::{Delivery, pick};
 use crate::world::World;
 
 /// What tells its draws from those of the seed itself, which must not change.
@@ -45,6 +45,9 @@ pub(super) struct Ground {
     events: Vec<(u64, usize, Event)>,
     /// How late ECS tells what an instance has become, in milliseconds.
     lag: u64,
+    /// The deliveries, by their places in the schedule, that two processes get at once: `StartTask`
+    /// has no token to keep them apart.
+    overlaps: BTreeSet<usize>,
     /// More messages than these instances can take: when, whose, and how many.
     bursts: Vec<(u64, String, u64)>,
 }
@@ -69,6 +72,7 @@ impl Ground {
             instances: Vec::new(),
             events: Vec::new(),
             lag: pick(rng, &[0, 0, 5_000, 60_000]),
+            overlaps: (0..1000).filter(|_| rng.u8(0..3) == 0).collect(),
             bursts: Vec::new(),
         };
         for name in names {
@@ -147,6 +151,13 @@ impl Ground {
                 json!([{"containerPort": 8000 + family.len()}]);
         }
         definition
+    }
+
+    /// Lets two processes at once get some of the deliveries in the time of trouble.
+    pub(super) fn overlap(&self, deliveries: &mut [Delivery], calm_at: u64) {
+        for (place, delivery) in deliveries.iter_mut().enumerate() {
+            delivery.overlaps |= delivery.at < calm_at && self.overlaps.contains(&place);
+        }
     }
 
     /// Lets all workers of a configuration run here.

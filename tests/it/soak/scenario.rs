@@ -63,6 +63,7 @@ impl Scenario {
             }
             ground.settle(&mut scenario.config, world);
             ground.settle_launch(&mut scenario.broken);
+            ground.overlap(&mut scenario.deliveries, scenario.calm_at);
         }
         Self { ground, ..scenario }
     }
