@@ -4,6 +4,10 @@ Copies the repository, takes one defence out of the copy, builds it and runs the
 that stands for it), one defence after the other. A defence whose absence nobody notices fails the
 run, and so does an edit that does not fit the source any more. Writes the table of
 docs/reliability.md.
+
+    ablation.py                 all of them
+    ablation.py WORD [WORD ..]  those with one of these in their names; the other rows stay
+    ablation.py --check         only whether every edit fits the source; runs nothing
 """
 
 import datetime
@@ -71,10 +75,11 @@ DEFENCES = [
      "if call.number != 0 && exhausted.has(&plan.cluster, rung) {",
      "if call.number == usize::MAX && exhausted.has(&plan.cluster, rung) {", SOAK),
     ("a stale revision is resolved once again", "src/run.rs",
-     "act_again(aws, &config, &mut acted).await;",
+     "Box::pin(again::renew_stale(aws, &config, &mut acted)).await;",
      "acted.iter_mut().for_each(|acted| acted.settle(None));", SOAK),
     ("a registration is not repeated blindly", "src/aws/pace.rs",
-     'about.operation != "RegisterTaskDefinition"', "!about.operation.is_empty()",
+     'const WITHOUT_TOKEN: [&str; 2] = ["RegisterTaskDefinition", "StartTask"];',
+     'const WITHOUT_TOKEN: [&str; 1] = ["StartTask"];',
      "a_registration_without_an_answer"),
     ("what a crash left ACTIVE is taken away", "src/act/revisions.rs",
      "if let Some(before) = superseded.before() {",
@@ -119,6 +124,59 @@ DEFENCES = [
     ("what is stopped is what wants to be", "src/drain/steps.rs",
      "is_certain && of_worker.is_some_and(", "is_certain || of_worker.is_some_and(",
      "only_workers_that_want_it"),
+    ("on instances a tick is taken before the first StartTask", "src/decide/placement.rs",
+     "let mut numbering = Numbering(charge);",
+     """let mut numbering = Numbering(Charge::Taken(match charge {
+            Charge::ToTake => 0,
+            Charge::ToTakeAgain(next) | Charge::Taken(next) => next,
+        }));""", SOAK),
+    ("of its deliveries, one takes it", "src/decide/placement.rs",
+     "launch.marks.tags.push(Tag { key, value });", "let _ = Tag { key, value };", SOAK),
+    ("who takes it is where it was to be", "src/act/call.rs",
+     "pin: Some((pin, call.number))", "pin: Some((pin, call.number)).filter(|_| false)", SOAK),
+    ("a StartTask without an answer is not repeated", "src/aws/pace.rs",
+     'const WITHOUT_TOKEN: [&str; 2] = ["RegisterTaskDefinition", "StartTask"];',
+     'const WITHOUT_TOKEN: [&str; 1] = ["RegisterTaskDefinition"];', SOAK),
+    ("and where it may have started tasks is remembered", "src/act/call.rs",
+     "self.unanswered_on = asked.to_vec();", "", "where_a_lost_call_may_have_started"),
+    ("what is placed is deducted", "src/decide/placement/rooms.rs", "room.take(fit);", "", SOAK),
+    ("an instance that drains gets nothing", "src/aws/instances.rs",
+     """        let active = ContainerInstanceStatus::Active;
+        let listed = self.list_instances(cluster, active, None).await?;
+        let described = self.describe_instances(cluster, &listed).await?;
+        // One that began to drain since it was listed is described as such.
+        let active = described.iter().filter(|i| i.status() == Some("ACTIVE"));
+""",
+     """        let active = ContainerInstanceStatus::Active;
+        let mut listed = self.list_instances(cluster, active, None).await?;
+        let draining = ContainerInstanceStatus::Draining;
+        listed.extend(self.list_instances(cluster, draining, None).await?);
+        let described = self.describe_instances(cluster, &listed).await?;
+        let active = described.iter();
+""", SOAK),
+    ("nor one without its agent", "src/decide/placement.rs",
+     "if !instance.connected {", "if !instance.connected && false {", SOAK),
+    ("nor one without a daemon", "src/decide/placement.rs",
+     "missing.map(|(daemon, _)| Lack::Daemon((*daemon).clone()))",
+     "missing.filter(|_| false).map(|(daemon, _)| Lack::Daemon((*daemon).clone()))", SOAK),
+    ("distinctInstance", "src/decide/placement/rooms.rs",
+     "if self.distinct && own != Tasks::ZERO {",
+     "if self.distinct && own != Tasks::ZERO && false {", SOAK),
+    ("memberOf", "src/decide/placement.rs",
+     "matching.iter().any(|matching| !matching.contains(arn))",
+     "matching.iter().any(|matching| !matching.contains(arn) && false)", SOAK),
+    ("an expression over tasks lets one task pass", "src/decide/placement/rooms.rs",
+     "(self.touched && fit.volatile).then_some(Lack::Constraint)",
+     "(self.touched && fit.volatile && false).then_some(Lack::Constraint)", SOAK),
+    ("what an instance refused is placed again", "src/run.rs",
+     "Box::pin(again::place_displaced(aws, (&config, &snapshot), &mut acted)).await;", "",
+     "what_an_instance_refuses_goes_to_another"),
+    ("and not on that instance", "src/decide/placement.rs",
+     "} else if refused.contains(arn) {", "} else if refused.contains(arn) && false {",
+     "where_the_first_call_is_refused"),
+    ("which is the last choice for some minutes", "src/decide/placement/rooms.rs",
+     "let refused = self.refusals.contains(&room.instance.arn);", "let refused = false;",
+     "what_an_instance_refuses_goes_to_another"),
 ]
 
 
@@ -162,12 +220,19 @@ def test(name):
     return sum(int(count) for count, _, _ in counts), f"seed {smallest}: {kinds}"
 
 
+def check():
+    """Every edit fits the source."""
+    wrong = [f"{name}: {file} has {count} times, not once: {there}"
+             for name, file, there, _, _ in DEFENCES
+             if (count := (ROOT / file).read_text().count(there)) != 1]
+    if wrong:
+        sys.exit("\n".join(wrong))
+
+
 def ablate(defence):
     name, file, there, instead, noticing = defence
     path = COPY / file
     text = (ROOT / file).read_text()
-    if text.count(there) != 1:
-        sys.exit(f"{name}: {file} has {text.count(there)} times, not once: {there}")
     path.write_text(text.replace(there, instead))
     off, seen = test(noticing)
     path.write_text(text)
@@ -176,24 +241,40 @@ def ablate(defence):
 
 def main():
     only = sys.argv[1:]
+    check()
+    if only == ["--check"]:
+        return
+    chosen = [defence for defence in DEFENCES
+              if not only or any(word in defence[0] for word in only)]
     copy()
     rows, unnoticed = [], []
-    for defence in DEFENCES:
-        if only and not any(word in defence[0] for word in only):
-            continue
+    for defence in chosen:
         off, seen = ablate(defence)
         rows.append((defence[0], off, seen))
         print(f"{off:>6} violations without: {defence[0]} ({seen})", flush=True)
         if not off:
             unnoticed.append(defence[0])
-    on = {name: test(name)[0] for name in dict.fromkeys(defence[4] for defence in DEFENCES)}
+    on = {name: test(name)[0] for name in dict.fromkeys(defence[4] for defence in chosen)}
     shutil.rmtree(COPY)
     if any(on.values()):
         sys.exit(f"violations with every defence on: {on}")
     if unnoticed:
         sys.exit(f"nobody notices that these are off: {unnoticed}")
-    if not only:
+    if only:
+        replace(rows)
+    else:
         write(rows)
+
+
+def replace(rows):
+    """Puts rows of a part of the defences into the table, which says on its own of which commit."""
+    page = PAGE.read_text()
+    for name, off, seen in rows:
+        row = f"| {name} | {off} | {seen} | 0 |"
+        page, count = re.subn(rf"^\| {re.escape(name)} \|.*$", lambda _: row, page, flags=re.M)
+        if not count:
+            page = page.replace("\n<!-- end of ablation -->", f"\n{row}\n<!-- end of ablation -->")
+    PAGE.write_text(page)
 
 
 def write(rows):
