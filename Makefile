@@ -40,7 +40,7 @@ test: $(VENV) $(BUSYBOX) ## run all tests
 	cargo test --locked --package tick-bench
 	$(VENV)/bin/python -m pytest -q tests/local examples
 
-soak: ## run seeds in which everything goes wrong (SEEDS=2000, or SEED=17 with its event log)
+soak: ## run seeds in which everything goes wrong (SEEDS=2000, FROM=0, or SEED=17 with its event log)
 	$(if $(SEED),SEED=$(SEED),SEEDS=$(or $(SEEDS),2000)) \
 		cargo test --locked --test it soak::no_fault -- --nocapture
 
