@@ -30,7 +30,8 @@ DEFENCES = [
      'let name = format!("{scaler}\\n{worker}\\n{tick}\\n{call}\\n{rung}");',
      'let name = format!("{scaler}\\n{worker}\\n{tick}\\n{call}\\n{rung}{}", fastrand::u64(..));', SOAK),
     ("the first call names the whole plan and goes alone", "src/act.rs",
-     "rest = called.rest();", "let _ = called.rest();",
+     "Way::Run(_) | Way::Pin(_, _) => called.rest(),",
+     "Way::Run(_) | Way::Pin(_, _) => Rest::All,",
      "two_deliveries_that_planned_differently"),
     ("a tick that was acted on is not acted on again", "src/decide.rs",
      "if own.are_of_this_tick_or_later(snapshot) {",
@@ -74,8 +75,8 @@ DEFENCES = [
     ("a quota is asked once", "src/act/call.rs",
      "if call.number != 0 && exhausted.has(&plan.cluster, rung) {",
      "if call.number == usize::MAX && exhausted.has(&plan.cluster, rung) {", SOAK),
-    ("a stale revision is resolved once again", "src/run.rs",
-     "Box::pin(again::renew_stale(aws, &config, &mut acted)).await;",
+    ("a stale revision is resolved once again", "src/run/again.rs",
+     "Box::pin(renew_stale(aws, of_tick.0, acted)).await;",
      "acted.iter_mut().for_each(|acted| acted.settle(None));", SOAK),
     ("a registration is not repeated blindly", "src/aws/pace.rs",
      'const WITHOUT_TOKEN: [&str; 2] = ["RegisterTaskDefinition", "StartTask"];',
@@ -131,21 +132,21 @@ DEFENCES = [
             Charge::ToTakeAgain(next) | Charge::Taken(next) => next,
         }));""", SOAK),
     ("of its deliveries, one takes it", "src/decide/placement.rs",
-     "launch.marks.tags.push(Tag { key, value });", "let _ = Tag { key, value };", SOAK),
+     "marks.tags.push(Tag { key, value });", "let _ = Tag { key, value };", SOAK),
     ("who takes it is where it was to be", "src/act/call.rs",
      "pin: Some((pin, call.number))", "pin: Some((pin, call.number)).filter(|_| false)", SOAK),
     ("a StartTask without an answer is not repeated", "src/aws/pace.rs",
      'const WITHOUT_TOKEN: [&str; 2] = ["RegisterTaskDefinition", "StartTask"];',
      'const WITHOUT_TOKEN: [&str; 1] = ["RegisterTaskDefinition"];', SOAK),
     ("and where it may have started tasks is remembered", "src/act/call.rs",
-     "self.unanswered_on = asked.to_vec();", "", "where_a_lost_call_may_have_started"),
+     "self.unanswered_on = silent;", "", "where_a_lost_call_may_have_started"),
     ("what is placed is deducted", "src/decide/placement/rooms.rs", "room.take(fit);", "", SOAK),
     ("an instance that drains gets nothing", "src/aws/instances.rs",
      """        let active = ContainerInstanceStatus::Active;
         let listed = self.list_instances(cluster, active, None).await?;
         let described = self.describe_instances(cluster, &listed).await?;
         // One that began to drain since it was listed is described as such.
-        let active = described.iter().filter(|i| i.status() == Some("ACTIVE"));
+        let active = described.iter().filter(|i| i.status() == Some("ACTIVE") && is_ec2(i));
 """,
      """        let active = ContainerInstanceStatus::Active;
         let mut listed = self.list_instances(cluster, active, None).await?;
@@ -168,14 +169,15 @@ DEFENCES = [
     ("an expression over tasks lets one task pass", "src/decide/placement/rooms.rs",
      "(self.touched && fit.volatile).then_some(Lack::Constraint)",
      "(self.touched && fit.volatile && false).then_some(Lack::Constraint)", SOAK),
-    ("what an instance refused is placed again", "src/run.rs",
-     "Box::pin(again::place_displaced(aws, (&config, &snapshot), &mut acted)).await;", "",
+    ("what an instance refused is placed again", "src/run/again.rs",
+     "Box::pin(place_displaced(aws, of_tick, acted)).await;", "",
      "what_an_instance_refuses_goes_to_another"),
     ("and not on that instance", "src/decide/placement.rs",
      "} else if refused.contains(arn) {", "} else if refused.contains(arn) && false {",
      "where_the_first_call_is_refused"),
     ("which is the last choice for some minutes", "src/decide/placement/rooms.rs",
-     "let refused = self.refusals.contains(&room.instance.arn);", "let refused = false;",
+     "let refused = self.refusals.is_some_and(|them| them.contains(&room.instance.arn));",
+     "let refused = false;",
      "what_an_instance_refuses_goes_to_another"),
 ]
 
