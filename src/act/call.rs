@@ -257,8 +257,10 @@ impl Called {
         let refused: BTreeSet<_> = named.filter(|arn| asked.contains(arn)).cloned().collect();
         let silent = asked.iter().filter(|arn| !(took(arn) || refused.contains(*arn)));
         let silent: Vec<_> = silent.cloned().collect();
+        let nameless = self.failures.iter().filter(|failure| failure.instance.is_none()).count();
         if self.error.is_none() && !self.out_of_charge {
-            self.displaced = self.missing.min(Tasks::counted(refused.len()));
+            let told = Tasks::counted(refused.len()).plus(Tasks::counted(nameless));
+            self.displaced = self.missing.min(told);
             self.unanswered = self.missing.minus(self.displaced);
             self.refused_by = refused;
         }
