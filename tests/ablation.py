@@ -39,7 +39,7 @@ DEFENCES = [
     ("what was launched is remembered until it is listed", "src/run.rs",
      "self.ledger.remember(&snapshot, &acted, Instant::now());", "", SOAK),
     ("a call without an answer may have started its tasks", "src/act/call.rs",
-     "self.unanswered = self.missing;", "", SOAK),
+     "self.unanswered = self.missing;", "", "what_a_call_without_an_answer"),
     ("nor does a later attempt take that back", "src/aws/pace.rs",
      "unanswered |= trouble == Trouble::Unanswered;", "", "a_lost_answer_counts_whatever"),
     ("what is starting is deducted", "src/decide/demand.rs",
