@@ -24,12 +24,14 @@ enum Verdict {
     Badly(String),
 }
 
-/// Whether a task has been on its way for too long to be counted on.
+/// Whether a task has been on its way for too long to be counted on. Of one that ECS does not show
+/// yet, nobody knows how far it is: it may run, and is not counted for longer than lists lag.
 pub(super) fn is_stuck(task: &Task, now: Timestamp, after: Duration) -> bool {
+    let is_shown = !task.containers.is_empty();
     let is_starting = task.containers.iter().all(|(_, s)| *s == ContainerStatus::Starting);
     let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
     let is_old = task.created.is_some_and(|created| after <= now.duration_since(created));
-    task.started.is_none() && is_starting && is_old
+    task.started.is_none() && is_shown && is_starting && is_old
 }
 
 /// Why the breaker is open: the last tasks came out badly, and none that was started later runs
