@@ -462,6 +462,11 @@ impl State {
         if let Err(refused) = &answer {
             self.watch.refused(now, call, refused);
         }
+        if operation.ends_with("egisterTaskDefinition") {
+            let about = [text(input, "family"), text(input, "taskDefinition")].concat();
+            let came = answer.as_ref().map(|_| "done").map_err(|refused| refused.code);
+            self.watch.log.push(format!("{now:>9} {operation} {about}: {came:?}"));
+        }
         answer
     }
 
