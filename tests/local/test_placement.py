@@ -198,8 +198,8 @@ def test_what_an_instance_refuses_goes_elsewhere_in_the_same_tick(
     moto.rules.meanwhile["StartTask"] = another_team_is_faster
     worker = tick(function)
     assert worker["outcome"] == "launched"
-    [failure] = worker["failures"]
-    assert (failure["shortage"], failure["tasks"]) == ("noRoom", 1)
+    assert worker["failures"] == []
+    assert "placed anew, as an instance refused: 1 x RESOURCE:MEMORY" in worker["warnings"]
     stand = [task["containerInstanceArn"] for task in moto.tasks(WORKER)]
     assert len(stand) == 6
     assert max(stand.count(arn) for arn in stand) == 2

@@ -37,13 +37,16 @@ def changes(stack: Stack) -> list[list[dict[str, Any]]]:
 
 
 # What the role allows and three ticks do not do: no new base is deployed, tags come with what is
-# created and not by a call of their own, and Fargate has no instances (test_placement.py).
+# created and not by a call of their own, and Fargate has no instances (test_placement.py,
+# test_draining.py).
 NOT_PLAYED = {
     "ecs:DeregisterTaskDefinition",
     "ecs:TagResource",
     "ecs:StartTask",
     "ecs:ListContainerInstances",
     "ecs:DescribeContainerInstances",
+    "ecs:UpdateContainerInstancesState",
+    "ecs:StopTask",
 }
 
 
