@@ -266,7 +266,8 @@ fn figure(path: Option<&Path>, line: &str) -> Result<f64, Error> {
     let Some(path) = path else { return Ok(f64::NAN) };
     let text = fs::read_to_string(path)?;
     let line = text.lines().find(|text| text.contains(line)).ok_or("no such decision")?;
-    let median = line.split('│').nth(2).unwrap_or_default().trim().to_owned();
+    // From the right: a tree of several branches has more bars on the left.
+    let median = line.rsplit('│').nth(3).unwrap_or_default().trim().to_owned();
     let (number, unit) = median.split_once(' ').ok_or("the decision has no median")?;
     let scale = match unit {
         "ns" => 1e-6,
