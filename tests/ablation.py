@@ -91,7 +91,7 @@ DEFENCES = [
     ("a cold start reads what failed before", "src/aws/tasks.rs",
      "if remembered.knows_ended {", "if true {", "after_three_failures"),
     ("a stuck task is no capacity", "src/decide/health.rs",
-     "task.started.is_none() && is_starting && is_old", "is_starting && is_old && false", SOAK),
+     "task.started.is_none() && is_shown && is_starting && is_old", "is_starting && is_old && false", SOAK),
     ("a task that ECS does not show yet is not stuck", "src/decide/health.rs",
      "task.started.is_none() && is_shown && is_starting", "task.started.is_none() && is_starting",
      "tasks_that_never_start_are_failures"),
