@@ -323,3 +323,26 @@ async fn a_new_revision_that_asks_for_other_instances_waits_for_the_next_tick() 
     assert_eq!(only_worker(&report).outcome, Outcome::Launched, "{report:?}");
     assert_eq!(counts(&world, &there), [0, 4]);
 }
+
+/// A definition is replaced while the tick reads, and an instance refuses the new revision.
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_of_a_renewed_revision_is_placed_anew_on_that_revision() {
+    let world = world_of(&["a"]);
+    let there = instances(&world, &[9, 9, 9]);
+    world.queue("a").visible(6);
+    world.takes("DescribeContainerInstances", Duration::from_secs(2));
+    world.fail("StartTask", 1, crate::world::Fault::Placed(2, "RESOURCE:MEMORY"));
+    let deploy = async {
+        world.reach(Duration::from_secs(1)).await;
+        world.register(&definition("a"));
+        world.deregister("arn:aws:ecs:eu-central-1:123456789012:task-definition/a:1");
+    };
+    let function = scaler(&world, &config(&["a"], &least_tasks()));
+    let (report, ()) = futures_util::join!(tick(&function, &world, 0), deploy);
+    let worker = only_worker(&report);
+    assert_eq!((worker.outcome, worker.deferred.0), (Outcome::Launched, 0), "{worker:?}");
+    assert_eq!(counts(&world, &there).iter().sum::<usize>(), 6);
+    let revisions = world.tasks().into_iter().map(|task| task["taskDefinitionArn"].clone());
+    assert!(revisions.into_iter().all(|arn| arn.as_str().unwrap().ends_with("/a:2")));
+    no_violation(&world);
+}
