@@ -35,7 +35,7 @@ pub use pace::Tally;
 
 use self::pace::{About, Pace, trouble};
 use self::signed::Signed;
-use crate::snapshot::{CallError, Trouble};
+use crate::snapshot::CallError;
 use crate::units::Region;
 
 /// A handshake inside a Region takes milliseconds.
@@ -166,18 +166,6 @@ impl WriteCloud {
 
     fn with(&self, pace: Pace) -> Self {
         Self { pace, ..self.clone() }
-    }
-}
-
-/// A call that was answered, and nobody knows what it did.
-fn says_nothing(about: About<'_>, message: &str) -> CallError {
-    CallError {
-        operation: about.operation,
-        subject: about.subject.to_owned(),
-        code: None,
-        message: message.to_owned(),
-        request_id: None,
-        trouble: Trouble::Unanswered,
     }
 }
 

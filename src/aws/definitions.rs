@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::pace::{About, Rate};
 use super::wire::{AnswerBody, RequestBody};
-use super::{ReadCloud, WriteCloud, says_nothing};
+use super::{ReadCloud, WriteCloud};
 use crate::definition::{TaskDefinition, redacted};
 use crate::snapshot::{CallError, DerivedRevision, Read, ReadError, Trouble};
 use crate::units::{Family, RevisionArn, TaskDefinitionRef};
@@ -99,7 +99,7 @@ impl WriteCloud {
         })?;
         let arn = answer.task_definition().and_then(|definition| definition.task_definition_arn());
         arn.map(RevisionArn::from)
-            .ok_or_else(|| says_nothing(about, "the answer names no revision"))
+            .ok_or_else(|| about.error("the answer names no revision", Trouble::Unanswered))
     }
 
     /// Makes a revision INACTIVE. Tasks that run it are not touched.

@@ -7,12 +7,12 @@ use aws_sdk_ecs::types::{
     ContainerInstance as EcsInstance, ContainerInstanceStatus, DesiredStatus, Tag as EcsTag,
     Task as EcsTask,
 };
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::try_join;
 
 use super::pace::{About, Rate};
 use super::signed::{Ask, Request, Service};
 use super::stores::encoded;
-use super::tasks::{MOST_STOPPED_PAGES, MOST_TASKS_A_DESCRIBE, complete, worker_of};
+use super::tasks::{MOST_STOPPED_PAGES, worker_of};
 use super::{ReadCloud, WriteCloud};
 use crate::event::Hook;
 use crate::snapshot::{CallError, Read, Trouble};
@@ -120,12 +120,7 @@ impl ReadCloud {
         let running = list(DesiredStatus::Running, usize::MAX);
         let stopped = list(DesiredStatus::Stopped, MOST_STOPPED_PAGES);
         let (running, stopped) = try_join(Box::pin(running), Box::pin(stopped)).await?;
-        let all: Vec<_> = running.iter().cloned().chain(stopped).collect();
-        let hundreds = all.chunks(MOST_TASKS_A_DESCRIBE);
-        let described = try_join_all(hundreds.map(|arns| self.describe(cluster, arns))).await?;
-        let described: BTreeMap<_, _> = described.into_iter().flatten().collect();
-        let missing = running.iter().filter(|arn| !described.contains_key(*arn)).count();
-        complete(missing, running.len())?;
+        let described = self.describe_all(cluster, running, stopped.into_iter()).await?;
         let ours = described.values().filter(|task| task.started_by() == Some(scaler.as_str()));
         let mut tasks: Vec<_> = ours.filter_map(on_instance).collect();
         tasks.sort();
@@ -160,7 +155,7 @@ impl WriteCloud {
             return Ok(Drained::Gone(reason));
         }
         let detail = failure.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
-        Err(refused(about, format!("{reason}{detail}")))
+        Err(about.error(format!("{reason}{detail}"), Trouble::Refused))
     }
 
     /// Stops a task: its containers get SIGTERM, and SIGKILL after their `stopTimeout`.
@@ -282,15 +277,4 @@ fn on_instance(task: &EcsTask) -> Option<OnInstance> {
         arn: TaskArn::from(task.task_arn()?),
         is_stopping: task.desired_status() == Some("STOPPED"),
     })
-}
-
-fn refused(about: About<'_>, message: String) -> CallError {
-    CallError {
-        operation: about.operation,
-        subject: about.subject.to_owned(),
-        code: None,
-        message,
-        request_id: None,
-        trouble: Trouble::Refused,
-    }
 }

@@ -87,18 +87,12 @@ impl ReadCloud {
     ) -> Read<Vec<InstanceArn>> {
         let rate = Rate::ClusterRead;
         let about = About { operation: "ListContainerInstances", subject, rate };
-        let (mut arns, mut token) = (Vec::new(), None);
-        loop {
-            let page = call.clone().set_next_token(token);
-            let page = self.pace.call(about, async || page.clone().send().await).await;
-            let page = page.map_err(|error| error.told(about))?;
-            let listed = page.container_instance_arns.unwrap_or_default();
-            arns.extend(listed.into_iter().map(InstanceArn));
-            token = page.next_token;
-            if token.is_none() {
-                return Ok(arns);
-            }
-        }
+        let page = async |token| {
+            let page = call.clone().set_next_token(token).send().await;
+            page.map(|page| (page.container_instance_arns, page.next_token))
+        };
+        let arns = self.pace.pages(about, usize::MAX, page).await?;
+        Ok(arns.into_iter().map(InstanceArn).collect())
     }
 
     /// As ECS describes them, with their tags.

@@ -10,12 +10,12 @@ use aws_sdk_ecs::types::{
 };
 use jiff::Timestamp;
 
+use super::WriteCloud;
 use super::pace::{About, GaveUp, Rate, SdkOrTime};
 use super::tasks::timestamp;
-use super::{WriteCloud, says_nothing};
 use crate::config::{self, AwsVpc, Launch, PublicIp, Rung};
 use crate::plan::{CALL_TAG, ClientToken, Marks, NetworkMode, Pin};
-use crate::snapshot::CallError;
+use crate::snapshot::{CallError, Trouble};
 use crate::units::{ClusterName, InstanceArn, RevisionArn, TaskArn, Tasks};
 
 /// One `RunTask` call.
@@ -143,7 +143,7 @@ fn started(
     (tasks, failures): (&[EcsTask], &[EcsFailure]),
 ) -> Result<Started, CallError> {
     if tasks.is_empty() && failures.is_empty() {
-        return Err(says_nothing(about, "the answer names no task and no failure"));
+        return Err(about.error("the answer names no task and no failure", Trouble::Unanswered));
     }
     let task = |task: &EcsTask| {
         let created = task.created_at().and_then(timestamp);

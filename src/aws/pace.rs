@@ -109,6 +109,20 @@ pub(super) struct About<'a> {
     pub(super) rate: Rate,
 }
 
+impl About<'_> {
+    /// What we ourselves have to say of the call; AWS's own errors come by `call_error`.
+    pub(super) fn error(self, message: impl Into<String>, trouble: Trouble) -> CallError {
+        CallError {
+            operation: self.operation,
+            subject: self.subject.to_owned(),
+            code: None,
+            message: message.into(),
+            request_id: None,
+            trouble,
+        }
+    }
+}
+
 /// The rates of one process, and the time and the tally of one tick.
 #[derive(Clone, Debug)]
 pub(super) struct Pace {
@@ -190,7 +204,33 @@ impl Pace {
         self.call_in_turns(about, &[], send).await
     }
 
-    /// The same for a call that takes from other rates beside its own, at each of its attempts.
+    /// Sends a call for page after page, at most so many, and gives what is on them.
+    ///
+    /// # Errors
+    /// When a page is missing.
+    pub(super) async fn pages<T, E>(
+        &self,
+        about: About<'_>,
+        most: usize,
+        send: impl AsyncFn(Option<String>) -> Result<Page<T>, SdkError<E>>,
+    ) -> Result<Vec<T>, CallError>
+    where
+        E: Error + ProvideErrorMetadata + 'static,
+    {
+        let (mut all, mut token) = (Vec::new(), None);
+        for _ in 0..most {
+            let page = self.call(about, async || send(token.clone()).await).await;
+            let (listed, next) = page.map_err(|error| error.told(about))?;
+            all.extend(listed.unwrap_or_default());
+            token = next;
+            if token.is_none() {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    /// As [`Pace::call`], for a call that takes from other rates beside its own, at each of its attempts.
     ///
     /// # Errors
     /// What went wrong the last time.
@@ -236,6 +276,9 @@ impl Pace {
     }
 }
 
+/// What is on a page, and what the next one is asked for with, if there is one.
+pub(super) type Page<T> = (Option<Vec<T>>, Option<String>);
+
 /// A call that gave nothing, after all its attempts.
 pub(super) struct GaveUp<E> {
     /// What the last attempt ended with.
@@ -271,16 +314,9 @@ async fn pause(longest: Duration) {
 }
 
 fn out_of_time(about: About<'_>) -> CallError {
-    CallError {
-        operation: about.operation,
-        subject: about.subject.to_owned(),
-        code: None,
-        message: "the invocation's time is up (less than deadlineMargin is left), it was not \
-                  called; the next tick goes on"
-            .to_owned(),
-        request_id: None,
-        trouble: Trouble::OutOfTime,
-    }
+    let message = "the invocation's time is up (less than deadlineMargin is left), it was not \
+                   called; the next tick goes on";
+    about.error(message, Trouble::OutOfTime)
 }
 
 /// Answers that say: too many requests, nothing was done.

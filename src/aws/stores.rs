@@ -52,7 +52,7 @@ impl ReadCloud {
         let version = answer.pointer("/Parameter/Version").and_then(Value::as_u64);
         let (text, version) = text
             .zip(version)
-            .ok_or_else(|| incomplete(about, "its answer has no Value and Version"))?;
+            .ok_or_else(|| about.error("its answer has no Value and Version", Trouble::Refused))?;
         let modified = answer.pointer("/Parameter/LastModifiedDate").map(Value::to_string);
         let modified = modified.unwrap_or_default();
         Ok(Parameter { text: text.to_owned(), version, modified })
@@ -85,7 +85,8 @@ impl ReadCloud {
         if answer.not_modified {
             return Ok(None);
         }
-        let etag = answer.etag.ok_or_else(|| incomplete(about, "its answer has no ETag"))?;
+        let etag =
+            answer.etag.ok_or_else(|| about.error("its answer has no ETag", Trouble::Refused))?;
         Ok(Some(Object { bytes: answer.body, etag }))
     }
 
@@ -107,7 +108,8 @@ impl ReadCloud {
             let page = self.ask(about, Request::new(Service::Tagging, about.operation, ask)).await;
             let page = page.map_err(with_advice_on_tags)?.json();
             let found = page.get("ResourceTagMappingList").and_then(Value::as_array);
-            let found = found.ok_or_else(|| incomplete(about, "its answer is no list"))?;
+            let found =
+                found.ok_or_else(|| about.error("its answer is no list", Trouble::Refused))?;
             queues.extend(found.iter().filter_map(tagged_queue).map(|q| (q.arn.clone(), q)));
             match text_in(&page, "PaginationToken") {
                 None | Some("") => return Ok(queues.into_values().collect()),
@@ -115,7 +117,8 @@ impl ReadCloud {
             }
         }
         let most = PER_PAGE.saturating_mul(MOST_PAGES);
-        Err(incomplete(about, &format!("more than {most} queues carry the tag")))
+        let message = format!("more than {most} queues carry the tag");
+        Err(about.error(message, Trouble::Refused))
     }
 
     async fn ask(&self, about: About<'_>, request: Request) -> Result<Answer, CallError> {
@@ -188,17 +191,6 @@ fn advised(error: CallError, advice: impl Fn(&str) -> Option<String>) -> CallErr
         None => error.message,
     };
     CallError { message, ..error }
-}
-
-fn incomplete(about: About<'_>, message: &str) -> CallError {
-    CallError {
-        operation: about.operation,
-        subject: about.subject.to_owned(),
-        code: None,
-        message: message.to_owned(),
-        request_id: None,
-        trouble: Trouble::Refused,
-    }
 }
 
 fn tagged_queue(found: &Value) -> Option<TaggedQueue> {

@@ -18,7 +18,7 @@ use crate::units::{
 };
 
 /// Source: ECS API, `DescribeTasksRequest.tasks`.
-pub(super) const MOST_TASKS_A_DESCRIBE: usize = 100;
+const MOST_TASKS_A_DESCRIBE: usize = 100;
 
 /// Pages of stopped tasks that are read, a hundred each: it is a sample of what became of the last
 /// launches, and others' tasks are in it too.
@@ -42,15 +42,10 @@ impl ReadCloud {
         };
         let listed = Box::pin(self.list(cluster, scaler));
         let (listed, stopped) = try_join(listed, Box::pin(stopped)).await?;
-        let listed: BTreeSet<_> = listed.into_iter().collect();
         let by_name = remembered.tasks.iter().map(|task| task.arn.0.clone());
-        let asked: BTreeSet<_> = listed.iter().cloned().chain(stopped).chain(by_name).collect();
-        let asked: Vec<_> = asked.into_iter().collect();
-        let hundreds = asked.chunks(MOST_TASKS_A_DESCRIBE);
-        let described = try_join_all(hundreds.map(|arns| self.describe(cluster, arns))).await?;
-        let described: BTreeMap<_, _> = described.into_iter().flatten().collect();
-        let missing = listed.iter().filter(|arn| !described.contains_key(*arn)).count();
-        complete(missing, listed.len())?;
+        let described =
+            Box::pin(self.describe_all(cluster, listed, stopped.into_iter().chain(by_name)))
+                .await?;
         let unknown = |task: &&Task| {
             !described.contains_key(&task.arn.0) && remembered.new.contains(&task.arn)
         };
@@ -88,11 +83,8 @@ impl ReadCloud {
         let call = self.ecs.list_tasks().cluster(cluster.as_str()).service_name(service.as_str());
         let subject = &format!("service {service} of {cluster}");
         let listed = self.pages(subject, call, usize::MAX).await?;
-        let hundreds = listed.chunks(MOST_TASKS_A_DESCRIBE);
-        let described = try_join_all(hundreds.map(|arns| self.describe(cluster, arns))).await?;
-        let described: Vec<_> = described.into_iter().flatten().map(|(_, task)| task).collect();
-        complete(listed.len().saturating_sub(described.len()), listed.len())?;
-        Ok(described)
+        let described = self.describe_all(cluster, listed, std::iter::empty()).await?;
+        Ok(described.into_values().collect())
     }
 
     pub(super) async fn pages(
@@ -102,21 +94,39 @@ impl ReadCloud {
         most: usize,
     ) -> Read<Vec<String>> {
         let about = About { operation: "ListTasks", subject, rate: Rate::ClusterRead };
-        let (mut arns, mut token) = (Vec::new(), None);
-        for _ in 0..most {
-            let page = call.clone().set_next_token(token);
-            let page = self.pace.call(about, async || page.clone().send().await).await;
-            let page = page.map_err(|error| error.told(about))?;
-            arns.extend(page.task_arns.unwrap_or_default());
-            token = page.next_token;
-            if token.is_none() {
-                break;
-            }
-        }
-        Ok(arns)
+        let page = async |token| {
+            let page = call.clone().set_next_token(token).send().await;
+            page.map(|page| (page.task_arns, page.next_token))
+        };
+        Ok(self.pace.pages(about, most, page).await?)
     }
 
-    pub(super) async fn describe(
+    /// Some tasks that were listed, and others that may be gone, by ARN.
+    ///
+    /// # Errors
+    /// When a listed one is missing: a part of the tasks would look like fewer tasks.
+    pub(super) async fn describe_all(
+        &self,
+        cluster: &ClusterName,
+        listed: Vec<String>,
+        others: impl Iterator<Item = String>,
+    ) -> Read<BTreeMap<String, EcsTask>> {
+        let listed: BTreeSet<_> = listed.into_iter().collect();
+        let asked: BTreeSet<_> = listed.iter().cloned().chain(others).collect();
+        let asked: Vec<_> = asked.into_iter().collect();
+        let hundreds = asked.chunks(MOST_TASKS_A_DESCRIBE);
+        let described = try_join_all(hundreds.map(|arns| self.describe(cluster, arns))).await?;
+        let described: BTreeMap<_, _> = described.into_iter().flatten().collect();
+        match listed.iter().filter(|arn| !described.contains_key(*arn)).count() {
+            0 => Ok(described),
+            missing => Err(ReadError::Answer {
+                operation: "DescribeTasks",
+                what: format!("{missing} of {} listed tasks are not in it", listed.len()),
+            }),
+        }
+    }
+
+    async fn describe(
         &self,
         cluster: &ClusterName,
         arns: &[String],
@@ -130,15 +140,6 @@ impl ReadCloud {
         let named = tasks.into_iter().filter_map(|task| Some((task.task_arn()?.to_owned(), task)));
         Ok(named.collect())
     }
-}
-
-/// A part of the tasks would look like fewer tasks.
-pub(super) fn complete(missing: usize, listed: usize) -> Read<()> {
-    if missing == 0 {
-        return Ok(());
-    }
-    let what = format!("{missing} of {listed} listed tasks are not in it");
-    Err(ReadError::Answer { operation: "DescribeTasks", what })
 }
 
 /// A task without a `worker:` group is none that a worker is waiting for.
