@@ -17,7 +17,7 @@ use self::call::{Exhausted, Launch, Rest};
 use self::revisions::{Found, Revisions, Superseded};
 use crate::aws::{Aws, StartedTask, TaskFailure};
 use crate::plan::{Action, Call, Group, LaunchPlan, Plan, Revision, Way, WorkerPlan};
-use crate::snapshot::{CallError, MayBe, ReadError, Snapshot, Task};
+use crate::snapshot::{CallError, ReadError, Snapshot, Task, Unseen};
 use crate::units::{
     ClusterName, Containers, Family, InstanceArn, RevisionArn, TaskArn, Tasks, WorkerName,
 };
@@ -327,28 +327,24 @@ impl<'a> InCharge<'a> {
 impl GroupOutcome {
     /// The tasks that are there, as they are before ECS shows them.
     pub fn tasks(&self, worker: &WorkerName, snapshot: &Snapshot) -> Vec<Task> {
-        let Some(revision) = &self.revision else { return Vec::new() };
-        let started = self.started.iter();
-        let started = started.map(|task| (&task.arn, task.created, task.instance.clone()));
-        let adopted = self.adopted.iter().map(|arn| (arn, None, None));
-        let task = |(arn, created, instance): (&TaskArn, Option<_>, _)| Task {
-            arn: arn.clone(),
-            worker: worker.clone(),
-            revision: revision.clone(),
-            containers: Vec::new(),
-            created: created.or(Some(snapshot.now)),
-            started: None,
-            tick: snapshot.tick.instant(),
-            instance,
-        };
-        started.chain(adopted).map(task).collect()
+        let Some(unseen) = self.unseen(worker, snapshot) else { return Vec::new() };
+        let started = self.started.iter().map(|task| {
+            let created = task.created.unwrap_or(unseen.created);
+            Unseen { created, ..unseen }.task(task.arn.clone(), task.instance.clone())
+        });
+        let adopted = self.adopted.iter().map(|arn| unseen.task(arn.clone(), None));
+        started.chain(adopted).collect()
     }
 
     /// The tasks that a call without an answer may have started.
     fn presumed(&self, worker: &WorkerName, snapshot: &Snapshot) -> Vec<Task> {
-        let Some(revision) = &self.revision else { return Vec::new() };
-        let call = MayBe { worker, revision, created: snapshot.now, tick: snapshot.tick.instant() };
-        self.unanswered_places().into_iter().enumerate().map(|it| call.task(it)).collect()
+        let Some(unseen) = self.unseen(worker, snapshot) else { return Vec::new() };
+        unseen.presumed(self.unanswered_places()).collect()
+    }
+
+    fn unseen<'a>(&'a self, worker: &'a WorkerName, snapshot: &Snapshot) -> Option<Unseen<'a>> {
+        let (created, tick) = (snapshot.now, snapshot.tick.instant());
+        Some(Unseen { worker, revision: self.revision.as_ref()?, created, tick })
     }
 
     /// For each task that may be there, where it may be, if that is known.

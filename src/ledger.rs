@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::act::{Acted, Derived, GroupOutcome};
 use crate::plan::Action;
 use crate::snapshot::{
-    ClusterTasks, Depth, DerivedRevision, Ended, Instance, MayBe, Memory, Round, Snapshot, Task,
+    ClusterTasks, Depth, DerivedRevision, Ended, Instance, Memory, Round, Snapshot, Task, Unseen,
 };
 use crate::units::{
     ClusterName, Containers, Family, InstanceArn, RevisionArn, TaskArn, Tasks, WorkerName,
@@ -228,8 +228,7 @@ impl Unanswered {
     /// The call's tasks at these places.
     fn tasks(&self, places: Vec<Option<InstanceArn>>) -> impl Iterator<Item = Task> {
         let Self { worker, revision, since, tick, .. } = self;
-        let call = MayBe { worker, revision, created: *since, tick: *tick };
-        places.into_iter().enumerate().map(move |place| call.task(place))
+        Unseen { worker, revision, created: *since, tick: *tick }.presumed(places)
     }
 
     /// The place of the call's tasks, of those that are open, that a task can have.

@@ -74,6 +74,11 @@ impl Invocation {
         Self { request_id: request_id.to_owned(), now, deadline, is_first: true }
     }
 
+    /// Up to when a call may be started, with so much time left for it.
+    fn no_call_after(&self, margin: Duration) -> Instant {
+        self.deadline.checked_sub(margin).unwrap_or_else(Instant::now)
+    }
+
     /// The same when so much of its time has passed.
     fn after(&self, passed: Duration) -> Self {
         let now = self.now.checked_add(passed).unwrap_or(self.now);
@@ -182,14 +187,13 @@ impl Scaler {
     async fn turn(&self, event: &Event, of: &Invocation) -> Result<(Report, Limits), RunError> {
         let started = Instant::now();
         let aws = self.aws.as_ref().map_err(Clone::clone)?;
-        let no_call_after = |margin| of.deadline.checked_sub(margin).unwrap_or(started);
-        let aws = &aws.for_tick(no_call_after(Limits::default().deadline_margin));
+        let aws = &aws.for_tick(of.no_call_after(Limits::default().deadline_margin));
         let (config, of_config) = self.config_of(event, &aws.read).await?;
         let config = only(config, &event.only)?;
         if of.is_first {
             refuse_if_late(event, &config, of.now)?;
         }
-        let aws = &aws.until(no_call_after(config.limits.deadline_margin));
+        let aws = &aws.until(of.no_call_after(config.limits.deadline_margin));
 
         let delivery = &format!("{} {}", of.request_id, of.now);
         let of_tick = OfTick { scaler: &self.name, tick: &event.tick, delivery, now: of.now };

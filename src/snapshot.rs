@@ -202,32 +202,40 @@ pub struct Task {
     pub instance: Option<InstanceArn>,
 }
 
-/// What is known of tasks that a call without an answer may have started.
+/// What is known of tasks that ECS does not show yet.
 #[derive(Clone, Copy, Debug)]
-pub struct MayBe<'a> {
+pub struct Unseen<'a> {
     /// Whose they are.
     pub worker: &'a WorkerName,
     /// What they run.
     pub revision: &'a RevisionArn,
-    /// When the call was made.
+    /// When the call that started them was made.
     pub created: Timestamp,
     /// The scheduled tick that made it.
     pub tick: Option<Timestamp>,
 }
 
-impl MayBe<'_> {
-    /// One of them, and where it may be.
-    pub fn task(self, (number, place): (usize, Option<InstanceArn>)) -> Task {
+impl Unseen<'_> {
+    /// One of them, and where it is, if that is known.
+    pub fn task(self, arn: TaskArn, instance: Option<InstanceArn>) -> Task {
         Task {
-            arn: TaskArn(format!("task {number} of a call without an answer")),
+            arn,
             worker: self.worker.clone(),
             revision: self.revision.clone(),
             containers: Vec::new(),
             created: Some(self.created),
             started: None,
             tick: self.tick,
-            instance: place,
+            instance,
         }
+    }
+
+    /// Those that a call without an answer may have started, and where each may be.
+    pub fn presumed(self, places: Vec<Option<InstanceArn>>) -> impl Iterator<Item = Task> {
+        places.into_iter().enumerate().map(move |(number, place)| {
+            let arn = TaskArn(format!("task {number} of a call without an answer"));
+            self.task(arn, place)
+        })
     }
 }
 

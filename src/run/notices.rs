@@ -50,13 +50,11 @@ impl Scaler {
 
     /// The age of a notice does not matter: what is too late finds nothing to do.
     async fn notice(&self, notice: &Notice, of: &Invocation) -> Result<NoticeReport, RunError> {
-        let now = Instant::now();
         let aws = self.aws.as_ref().map_err(Clone::clone)?;
-        let no_call_after = |margin| of.deadline.checked_sub(margin).unwrap_or(now);
-        let aws = &aws.for_tick(no_call_after(Limits::default().deadline_margin));
-        let in_force = self.config.current(&aws.read, now).await?;
+        let aws = &aws.for_tick(of.no_call_after(Limits::default().deadline_margin));
+        let in_force = self.config.current(&aws.read, Instant::now()).await?;
         let config = &*in_force.config;
-        let aws = &aws.until(no_call_after(config.limits.deadline_margin));
+        let aws = &aws.until(of.no_call_after(config.limits.deadline_margin));
         let report = Box::pin(drain(aws, config, notice, self.of_notice(of))).await;
         report.log(config.metrics);
         match report.failure() {
