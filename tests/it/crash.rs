@@ -49,7 +49,8 @@ fn containers(world: &World, worker: &str) -> usize {
     names.sum()
 }
 
-fn in_paused_time<T>(run: impl Future<Output = T>) -> T {
+/// Runs in a time of its own, which passes only where everything waits.
+pub(crate) fn in_paused_time<T>(run: impl Future<Output = T>) -> T {
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(run)
 }

@@ -11,7 +11,7 @@ use ecs_queue_scaler::report::{Outcome, Report, WorkerReport};
 use ecs_queue_scaler::run::{Invocation, Scaler};
 use serde_json::{Value, json};
 
-use crate::tick::{only_worker, scaler, tick, worker};
+use crate::tick::{only_worker, scaler, tick, worker, world_with};
 use crate::world::World;
 
 /// A task of 512 units and 1024 MiB, of a worker container that has it all.
@@ -38,13 +38,7 @@ fn least_tasks() -> Value {
 }
 
 fn world_of(names: &[&str]) -> World {
-    let world = World::default();
-    world.cluster("jobs");
-    for name in names {
-        world.queue(name);
-        world.register(&definition(name));
-    }
-    world
+    world_with(names, definition)
 }
 
 /// Instances with room for so many tasks each, `i-0` and so on.

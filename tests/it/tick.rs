@@ -48,6 +48,11 @@ pub(crate) fn config(workers: &[Value]) -> Value {
 
 /// A world with a cluster, and a queue and a definition of each name.
 pub(crate) fn world_of(names: &[&str]) -> World {
+    world_with(names, definition)
+}
+
+/// The same with such definitions.
+pub(crate) fn world_with(names: &[&str], definition: fn(&str) -> Value) -> World {
     let world = World::default();
     world.cluster("jobs");
     for name in names {

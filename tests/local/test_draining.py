@@ -10,17 +10,11 @@ import pytest
 
 from ecs_rules import Call
 from function import Function
-from moto_stack import MotoStack, moto_aws
+from moto_stack import MotoStack
 from stack import event
 from test_placement import BINARY, CPU, MEMORY, WORKER, config, tick
 
 STRANGER = "i-0123456789abcdef0"
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[MotoStack]:
-    with moto_aws() as moto:
-        yield moto
 
 
 @pytest.fixture()

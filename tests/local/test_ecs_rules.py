@@ -3,24 +3,17 @@ would pass whatever the function asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, HTTPClientError
 
-from moto_stack import Instance, MotoStack, moto_aws
+from moto_stack import Instance, MotoStack
 from stack import CLUSTER, Stack
 
 FAMILY = "report"
 # Two such tasks fill an instance.
 CPU, MEMORY = 1024, 3000
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[MotoStack]:
-    with moto_aws() as moto:
-        yield moto
 
 
 @pytest.fixture()

@@ -10,7 +10,7 @@ import pytest
 
 from container import SLEEPER, ended, outcomes, started
 from function import Function
-from moto_stack import MotoStack, moto_aws
+from moto_stack import MotoStack
 from stack import CLUSTER, SCALER, Invocation, built_binary, event
 
 BINARY = built_binary()
@@ -20,12 +20,6 @@ CPU, MEMORY = 256, 512
 
 # Of 7482 MiB.
 TWO_FILL_AN_INSTANCE = 3000
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[MotoStack]:
-    with moto_aws() as moto:
-        yield moto
 
 
 @pytest.fixture()

@@ -1,8 +1,7 @@
 //! `StartTask` has no token: what a repeated, a lost or an overlapping tick makes of it.
 
-use tokio::runtime::Builder;
-
 use super::*;
+use crate::crash::in_paused_time;
 use crate::world::{Executed, Fault};
 
 fn containers(world: &World) -> usize {
@@ -110,11 +109,6 @@ async fn what_is_throttled_is_asked_for_again() {
     let report = deliver(&scaler(&world, &config), &world, (0, "first")).await;
     assert_eq!((containers(&world), report.totals.throttles), (25, 2));
     no_violation(&world);
-}
-
-fn in_paused_time<T>(run: impl Future<Output = T>) -> T {
-    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(run)
 }
 
 /// A delivery; nothing where the function dies.
