@@ -63,7 +63,7 @@ DEFENCES = [
     ("an old event is refused", "src/run.rs",
      "refuse_if_late(event, &config, of.now)?;", "", SOAK),
     ("no call after the deadline's margin", "src/run.rs",
-     "of.deadline.checked_sub(margin)", "of.deadline.checked_add(margin)", SOAK),
+     "self.deadline.checked_sub(margin)", "self.deadline.checked_add(margin)", SOAK),
     ("a call has a time limit", "src/aws.rs",
      "Duration::from_millis(4500)", "Duration::from_secs(4500)", SOAK),
     ("trouble that passes is tried again", "src/aws/pace.rs",
