@@ -24,6 +24,7 @@ use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecs::operation::RequestId;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 pub use draining::{Answered, Drained, OnInstance, Registration};
@@ -113,10 +114,10 @@ impl Aws {
         })
     }
 
-    /// The same clients for a new tick, which starts no call after this.
+    /// The same clients for a new tick, which begins now and starts no call after this.
     #[must_use]
-    pub fn for_tick(&self, no_call_after: Instant) -> Self {
-        self.with(&self.read.pace.of_tick().until(no_call_after))
+    pub fn for_tick(&self, now: Timestamp, no_call_after: Instant) -> Self {
+        self.with(&self.read.pace.of_tick(now).until(no_call_after))
     }
 
     /// The same clients for a part of a tick that ends earlier.

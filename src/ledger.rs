@@ -3,13 +3,16 @@
 //!
 //! ECS is eventually consistent: its lists may not show a task yet when the next tick asks, and that
 //! tick must not start it again. Nor does a list of what runs tell what has failed.
+//!
+//! Its times are those of the wall clock, which an invocation carries: a process is frozen between
+//! two invocations, and its monotonic clock may stand still meanwhile. A clock that was set back makes
+//! nothing younger than just now.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::time::Instant;
 
 use crate::act::{Acted, Derived, GroupOutcome};
 use crate::plan::Action;
@@ -65,20 +68,22 @@ struct Kept {
 
 #[derive(Debug, Default)]
 struct Cluster {
-    /// Tasks that have not been seen stopped, and when this process started them; none for those
-    /// that it has only seen.
-    unended: BTreeMap<TaskArn, (Option<Instant>, Task)>,
+    /// Tasks that have not been seen stopped, and when the tick was over in which this process started
+    /// them; none for those that it has only seen.
+    unended: BTreeMap<TaskArn, (Option<Timestamp>, Task)>,
     unanswered: Vec<Unanswered>,
     ended: BTreeMap<TaskArn, Ended>,
     /// Up to when the ends of its tasks are known.
-    read: Option<Instant>,
+    read: Option<Timestamp>,
 }
 
 /// Tasks that may have been started: the call was made, and its answer is missing.
 #[derive(Debug)]
 struct Unanswered {
-    at: Instant,
-    since: Timestamp,
+    /// When the tick began that made the call.
+    began: Timestamp,
+    /// When it was over.
+    over: Timestamp,
     tick: Option<Timestamp>,
     worker: WorkerName,
     revision: RevisionArn,
@@ -111,17 +116,17 @@ impl Ledger {
     }
 
     /// What is known of a cluster before it is read.
-    pub fn remembered(&self, cluster: &ClusterName, now: Instant) -> Remembered {
+    pub fn remembered(&self, cluster: &ClusterName, now: Timestamp) -> Remembered {
         let kept = self.kept();
         let Some(cluster) = kept.clusters.get(cluster) else { return Remembered::default() };
-        let is_new = |at: &Instant| now.saturating_duration_since(*at) < NEW;
-        let new = cluster.unended.iter().filter(|(_, (at, _))| at.as_ref().is_some_and(is_new));
-        let knows = |at: &Instant| now.saturating_duration_since(*at) <= WITHOUT_GAP;
+        let is_new = |at: Timestamp| is_within(NEW, at, now);
+        let new = cluster.unended.iter().filter(|(_, (at, _))| at.is_some_and(is_new));
+        let knows = |at| is_within(WITHOUT_GAP, at, now);
         Remembered {
             tasks: cluster.unended.values().map(|(_, task)| task.clone()).collect(),
             new: new.map(|(arn, _)| arn.clone()).collect(),
             // A task of an unanswered call may end before it is ever listed.
-            knows_ended: cluster.read.as_ref().is_some_and(knows) && cluster.unanswered.is_empty(),
+            knows_ended: cluster.read.is_some_and(knows) && cluster.unanswered.is_empty(),
         }
     }
 
@@ -137,6 +142,7 @@ impl Ledger {
         let kept = self.kept();
         let Some(cluster) = kept.clusters.get(cluster) else { return read };
         let calls = cluster.unanswered.iter().zip(cluster.open(&read));
+        let calls = calls.filter(|(call, _)| is_within(NEW, call.over, now));
         let presumed: Vec<_> = calls.flat_map(|(call, places)| call.tasks(places)).collect();
         let remembered = cluster.ended.iter().map(|(arn, ended)| (arn.clone(), ended.clone()));
         let read_now = read.ended.into_iter().map(|ended| (ended.arn.clone(), ended));
@@ -195,19 +201,20 @@ impl Ledger {
         sizes.any(|family| kept.derived.get(&family).is_some_and(|(from, _)| from == base))
     }
 
-    /// Remembers what a tick saw and what it started.
-    pub fn remember(&self, snapshot: &Snapshot, acted: &[Acted], now: Instant) {
+    /// Remembers what a tick saw and what it started, when it is over.
+    pub fn remember(&self, snapshot: &Snapshot, acted: &[Acted], over: Timestamp) {
         let mut kept = self.kept();
+        kept.set_back(snapshot.now);
         for (cluster, tasks) in &snapshot.tasks {
             if let Ok(tasks) = tasks {
                 let cluster = kept.clusters.entry(cluster.clone()).or_default();
-                cluster.learn(tasks, (snapshot.now, now));
+                cluster.learn(tasks, (snapshot.now, over));
             }
         }
         kept.remember_disconnected(snapshot);
         kept.refusals.retain(|_, at| is_within(REFUSED, *at, snapshot.now));
         for acted in acted {
-            kept.remember_worker(snapshot, acted, now);
+            kept.remember_worker(snapshot, acted, over);
         }
     }
 }
@@ -227,13 +234,13 @@ fn is_within(time: Duration, at: Timestamp, now: Timestamp) -> bool {
 impl Unanswered {
     /// The call's tasks at these places.
     fn tasks(&self, places: Vec<Option<InstanceArn>>) -> impl Iterator<Item = Task> {
-        let Self { worker, revision, since, tick, .. } = self;
-        Unseen { worker, revision, created: *since, tick: *tick }.presumed(places)
+        let Self { worker, revision, began, tick, .. } = self;
+        Unseen { worker, revision, created: *began, tick: *tick }.presumed(places)
     }
 
     /// The place of the call's tasks, of those that are open, that a task can have.
     fn place_of(&self, task: &Seen<'_>, open: &[Option<InstanceArn>]) -> Option<usize> {
-        let since = self.since.checked_sub(CLOCKS_DIFFER).unwrap_or(self.since);
+        let since = self.began.checked_sub(CLOCKS_DIFFER).unwrap_or(self.began);
         let can_be =
             *task.worker == self.worker && task.created.is_some_and(|created| since <= created);
         let fits = |place: &Option<InstanceArn>| match (place, task.instance) {
@@ -245,6 +252,14 @@ impl Unanswered {
 }
 
 impl Cluster {
+    /// All times that are our own clock's.
+    fn times(&mut self) -> impl Iterator<Item = &mut Timestamp> {
+        let Self { unended, unanswered, ended: _, read } = self;
+        let unended = unended.values_mut().filter_map(|(at, _)| at.as_mut());
+        let calls = unanswered.iter_mut().flat_map(|call| [&mut call.began, &mut call.over]);
+        unended.chain(calls).chain(read)
+    }
+
     /// The places of each unanswered call whose tasks do not show up: those that do are new ones that
     /// can be of it. A task is of one call only; the oldest call has the first choice.
     fn open(&self, seen: &ClusterTasks) -> Vec<Vec<Option<InstanceArn>>> {
@@ -273,15 +288,15 @@ impl Cluster {
     }
 
     /// Takes over what was seen, and forgets what ECS must know by now and does not.
-    fn learn(&mut self, seen: &ClusterTasks, (when, now): (Timestamp, Instant)) {
-        let is_new = |at: Instant| now.saturating_duration_since(at) < NEW;
+    fn learn(&mut self, seen: &ClusterTasks, (now, over): (Timestamp, Timestamp)) {
+        let is_new = |at| is_within(NEW, at, now);
         for (places, call) in self.open(seen).into_iter().zip(&mut self.unanswered) {
             call.places = places;
         }
-        self.unanswered.retain(|call| is_new(call.at) && !call.places.is_empty());
+        self.unanswered.retain(|call| is_new(call.over) && !call.places.is_empty());
         let alive: BTreeSet<_> = seen.alive.iter().map(|task| &task.arn).collect();
         self.ended.extend(seen.ended.iter().map(|ended| (ended.arn.clone(), ended.clone())));
-        self.ended.retain(|_, ended| is_recent(ended, when));
+        self.ended.retain(|_, ended| is_recent(ended, now));
         let Self { unended, ended, .. } = self;
         unended.retain(|arn, (at, _)| {
             !ended.contains_key(arn) && (at.is_some_and(is_new) || alive.contains(arn))
@@ -290,11 +305,26 @@ impl Cluster {
         for task in &seen.alive {
             unended.entry(task.arn.clone()).or_insert_with(|| (None, task.clone()));
         }
-        self.read = Some(now);
+        self.read = Some(over);
     }
 }
 
 impl Kept {
+    /// The wall clock may have been set back since: what it would put after now was just now.
+    fn set_back(&mut self, now: Timestamp) {
+        let Self { clusters, memories, derived: _, launches, disconnected, refusals } = self;
+        let rounds = memories.values_mut().filter_map(|memory| memory.round.as_mut());
+        let looks = disconnected
+            .values_mut()
+            .flat_map(|(looked, silent)| std::iter::once(looked).chain(silent.values_mut()));
+        let times = clusters.values_mut().flat_map(Cluster::times);
+        let times = times.chain(rounds.map(|round| &mut round.at));
+        let times = times.chain(launches.iter_mut().map(|(at, ..)| at));
+        for time in times.chain(looks).chain(refusals.values_mut()) {
+            *time = now.min(*time);
+        }
+    }
+
     /// What could not be run may not be there any more.
     fn remember_derived(&mut self, group: &GroupOutcome) {
         let Some(Derived { family, base, digest }) = &group.derived else { return };
@@ -338,13 +368,13 @@ impl Kept {
         }
     }
 
-    fn remember_worker(&mut self, snapshot: &Snapshot, acted: &Acted, now: Instant) {
+    fn remember_worker(&mut self, snapshot: &Snapshot, acted: &Acted, over: Timestamp) {
         let Acted { plan, groups } = acted;
         let mut started = false;
         if let Action::Launch(launch) = &plan.action {
             let cluster = self.clusters.entry(launch.cluster.clone()).or_default();
             for group in groups {
-                started |= cluster.remember(&plan.worker, group, (snapshot, now));
+                started |= cluster.remember(&plan.worker, group, (snapshot, over));
             }
         }
         for group in groups {
@@ -380,17 +410,17 @@ impl Cluster {
         &mut self,
         worker: &WorkerName,
         group: &GroupOutcome,
-        (snapshot, now): (&Snapshot, Instant),
+        (snapshot, over): (&Snapshot, Timestamp),
     ) -> bool {
-        let (since, tick) = (snapshot.now, snapshot.tick.instant());
+        let (began, tick) = (snapshot.now, snapshot.tick.instant());
         let Some(revision) = &group.revision else { return false };
         for task in group.tasks(worker, snapshot) {
-            self.unended.entry(task.arn.clone()).or_insert((Some(now), task));
+            self.unended.entry(task.arn.clone()).or_insert((Some(over), task));
         }
         if group.unanswered.0 != 0 {
             self.unanswered.push(Unanswered {
-                at: now,
-                since,
+                began,
+                over,
                 tick,
                 worker: worker.clone(),
                 revision: revision.clone(),

@@ -24,7 +24,7 @@ async fn main() -> Result<(), Error> {
     let name = variable("SCALER_NAME", "ecs-queue-scaler");
     let scaler = Scaler::new(&name, &variable("SCALER_CONFIG", "file:workers.yaml"), mode)?;
     let scaler = &Scaler { aws: Aws::connect().await, ..scaler };
-    scaler.prepare().await;
+    scaler.prepare(now()).await;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
         let Context { request_id, deadline, .. } = &event.context;
         scaler.run(&event.payload, &Invocation::new(request_id, now(), *deadline)).await
@@ -32,7 +32,7 @@ async fn main() -> Result<(), Error> {
     .await
 }
 
-#[expect(clippy::disallowed_methods, reason = "the binary tells the time, once a tick")]
+#[expect(clippy::disallowed_methods, reason = "the binary tells the time, once an invocation")]
 fn now() -> Timestamp {
     Timestamp::now()
 }

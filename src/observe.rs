@@ -15,7 +15,6 @@ use std::rc::Rc;
 use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
-use tokio::time::Instant;
 
 use self::once::Once;
 use self::places::Places;
@@ -141,7 +140,7 @@ impl Reads<'_> {
 
     async fn tasks(&self, cluster: &ClusterName) -> Read<ClusterTasks> {
         let OfTick { scaler, now, .. } = self.of_tick;
-        let remembered = self.ledger.remembered(cluster, Instant::now());
+        let remembered = self.ledger.remembered(cluster, now);
         let tasks = self.cloud.tasks(cluster, scaler, &remembered).await?;
         Ok(self.ledger.completed(cluster, tasks, now))
     }

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio::time::Instant;
 
 use crate::act::Acted;
 use crate::aws::Tally;
@@ -352,8 +351,9 @@ impl ConfigReport {
     }
 
     /// Of what is in force.
-    pub fn new(in_force: &InForce, now: Instant) -> Self {
-        let age = |asked: Instant| now.saturating_duration_since(asked);
+    pub fn new(in_force: &InForce, now: Timestamp) -> Self {
+        // A clock that was set back makes nothing younger than just now.
+        let age = |asked| Duration::try_from(now.duration_since(asked)).unwrap_or_default();
         let discovery = in_force.discovery.as_ref().map(|found| DiscoveryReport {
             queues: found.queues,
             age_seconds: found.asked.map(age).as_ref().map(Duration::as_secs),

@@ -163,10 +163,9 @@ impl Scaler {
     /// What can be done before the first event, at the whole processor that Lambda gives to this
     /// phase: the configuration is read, and the queues are found. What does not come in time, or is
     /// wrong, is the first tick's to read again and to tell.
-    pub async fn prepare(&self) {
+    pub async fn prepare(&self, now: Timestamp) {
         let Ok(aws) = &self.aws else { return };
-        let now = Instant::now();
-        let soon = now.checked_add(PREPARATION).unwrap_or(now);
+        let soon = Instant::now() + PREPARATION;
         let cloud = &aws.read.until(soon);
         if let Ok(in_force) = self.config.current(cloud, now).await {
             let ready = get_ready(cloud, &in_force.config.workers);
@@ -187,8 +186,8 @@ impl Scaler {
     async fn turn(&self, event: &Event, of: &Invocation) -> Result<(Report, Limits), RunError> {
         let started = Instant::now();
         let aws = self.aws.as_ref().map_err(Clone::clone)?;
-        let aws = &aws.for_tick(of.no_call_after(Limits::default().deadline_margin));
-        let (config, of_config) = self.config_of(event, &aws.read).await?;
+        let aws = &aws.for_tick(of.now, of.no_call_after(Limits::default().deadline_margin));
+        let (config, of_config) = self.config_of(event, (&aws.read, of.now)).await?;
         let config = only(config, &event.only)?;
         if of.is_first {
             refuse_if_late(event, &config, of.now)?;
@@ -205,7 +204,8 @@ impl Scaler {
             Mode::Launch => {
                 let mut acted = Box::pin(act(aws, plan)).await;
                 Box::pin(again::try_again(aws, (&config, &snapshot), &mut acted)).await;
-                self.ledger.remember(&snapshot, &acted, Instant::now());
+                let over = of.now.checked_add(started.elapsed()).unwrap_or(of.now);
+                self.ledger.remember(&snapshot, &acted, over);
                 acted
             }
             Mode::DryRun => plan.workers.into_iter().map(Acted::not).collect(),
@@ -230,12 +230,11 @@ impl Scaler {
     async fn config_of(
         &self,
         event: &Event,
-        cloud: &ReadCloud,
+        (cloud, now): (&ReadCloud, Timestamp),
     ) -> Result<(Config, ConfigReport), RunError> {
         if let Some(document) = &event.config {
             return Ok((Config::from_value(document)?, ConfigReport::of_event()));
         }
-        let now = Instant::now();
         let in_force = self.config.current(cloud, now).await?;
         let of_config = ConfigReport::new(&in_force, now);
         Ok((Arc::unwrap_or_clone(in_force.config), of_config))

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
+use jiff::Timestamp;
 use leaky_bucket::RateLimiter;
 use tokio::time::{Instant, timeout_at};
 
@@ -82,7 +83,8 @@ impl Rate {
         }
     }
 
-    fn limiter(self) -> Option<RateLimiter> {
+    /// With so many turns at once, where that is less than the burst.
+    fn limiter(self, left: usize) -> Option<RateLimiter> {
         let (burst, per_second) = self.burst_and_per_second()?;
         // What changes something goes out one less at once: what we take first may reach AWS later
         // than what we take next. A read that is refused costs nothing but its repetition.
@@ -93,8 +95,15 @@ impl Rate {
         let interval = Duration::from_secs_f64(f64::from(refill) / (f64::from(per_second) * SHARE));
         let refill = usize::try_from(refill).unwrap_or(1);
         let mut limiter = RateLimiter::builder();
-        limiter.max(burst).initial(burst).refill(refill).interval(interval).fair(true);
+        limiter.max(burst).initial(burst.min(left)).refill(refill).interval(interval).fair(true);
         Some(limiter.build())
+    }
+
+    /// The turns that come in this time.
+    fn turns_in(self, time: Duration) -> usize {
+        let (_, per_second) = self.burst_and_per_second().unwrap_or_default();
+        let turns = time.mul_f64(f64::from(per_second) * SHARE).as_secs();
+        usize::try_from(turns).unwrap_or(usize::MAX)
     }
 }
 
@@ -124,11 +133,32 @@ impl About<'_> {
 }
 
 /// The rates of one process, and the time and the tally of one tick.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Pace {
-    limiters: Arc<Vec<(Rate, Option<RateLimiter>)>>,
+    turns: Arc<Turns>,
+    /// Those of the newest tick of the process.
+    newest: Arc<Mutex<Arc<Turns>>>,
     tally: Arc<Mutex<Tally>>,
     no_call_after: Option<Instant>,
+}
+
+/// The turns of one tick. The limiters go by the monotonic clock, which stands still while the process is
+/// frozen: each tick has its own, with what the last one has left and what has come since by the wall
+/// clock.
+#[derive(Debug)]
+struct Turns {
+    of_rates: Vec<OfRate>,
+    /// When the tick began, by both clocks; none before the first one.
+    began: Option<(Timestamp, Instant)>,
+}
+
+/// The turns of one rate; none where it has no bound.
+#[derive(Debug)]
+struct OfRate {
+    rate: Rate,
+    limiter: Option<RateLimiter>,
+    /// When the last one was taken.
+    taken: Mutex<Option<Instant>>,
 }
 
 /// What was asked of AWS.
@@ -140,17 +170,53 @@ pub struct Tally {
     pub throttles: u64,
 }
 
-impl Default for Pace {
+impl Default for Turns {
     fn default() -> Self {
-        let limiters = Rate::ALL.into_iter().map(|rate| (rate, rate.limiter())).collect();
-        Self { limiters: Arc::new(limiters), tally: Arc::default(), no_call_after: None }
+        let of_rates = Rate::ALL.into_iter().map(|rate| OfRate::new(rate, usize::MAX));
+        Self { of_rates: of_rates.collect(), began: None }
+    }
+}
+
+impl Turns {
+    /// Those of a tick that begins now.
+    fn after(&self, now: Timestamp) -> Self {
+        let left = |last: &OfRate| self.began.map_or(usize::MAX, |began| last.left(began, now));
+        let of_rates = self.of_rates.iter().map(|last| OfRate::new(last.rate, left(last)));
+        Self { of_rates: of_rates.collect(), began: Some((now, Instant::now())) }
+    }
+
+    /// Waits for so many turns.
+    async fn take(&self, rate: Rate, turns: usize) {
+        let Some(of_rate) = self.of_rates.iter().find(|of| of.rate == rate) else { return };
+        let Some(limiter) = &of_rate.limiter else { return };
+        limiter.acquire(turns.min(limiter.max())).await;
+        *of_rate.taken.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+}
+
+impl OfRate {
+    fn new(rate: Rate, left: usize) -> Self {
+        Self { rate, limiter: rate.limiter(left), taken: Mutex::default() }
+    }
+
+    /// What is left by now, after a tick that began then by both clocks.
+    fn left(&self, (began, monotonic): (Timestamp, Instant), now: Timestamp) -> usize {
+        let taken = *self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let into_tick = taken.unwrap_or(monotonic).saturating_duration_since(monotonic);
+        let since = now.duration_since(began.saturating_add(into_tick).unwrap_or(began));
+        // A clock that was set back gives no turn.
+        let came = self.rate.turns_in(Duration::try_from(since).unwrap_or_default());
+        self.limiter.as_ref().map_or(0, RateLimiter::balance).saturating_add(came)
     }
 }
 
 impl Pace {
-    /// The same rates for a new tick.
-    pub(super) fn of_tick(&self) -> Self {
-        Self { limiters: self.limiters.clone(), tally: Arc::default(), no_call_after: None }
+    /// The same rates for a new tick, which begins now.
+    pub(super) fn of_tick(&self, now: Timestamp) -> Self {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        *newest = Arc::new(newest.after(now));
+        let (turns, newest) = (newest.clone(), self.newest.clone());
+        Self { turns, newest, tally: Arc::default(), no_call_after: None }
     }
 
     /// The same for what starts no call after this, nor after what is set already.
@@ -172,9 +238,7 @@ impl Pace {
         if self.no_call_after.is_some_and(|end| end <= Instant::now()) {
             return Err(out_of_time(about));
         }
-        let limiters = self.limiters.iter().find(|(rate, _)| *rate == about.rate);
-        let Some((_, Some(limiter))) = limiters else { return Ok(()) };
-        let turns = limiter.acquire(turns.min(limiter.max()));
+        let turns = self.turns.take(about.rate, turns);
         if let Some(end) = self.no_call_after {
             return timeout_at(end, turns).await.map_err(|_| out_of_time(about));
         }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -32,7 +33,7 @@ pub struct InForce {
     /// Which version it is, where there are several.
     pub version: Option<String>,
     /// When its source answered the last time.
-    pub asked: Option<Instant>,
+    pub asked: Option<Timestamp>,
     /// Why what is newer is not used.
     pub error: Option<String>,
     /// What its `discover` found.
@@ -45,7 +46,7 @@ pub struct Discovery {
     /// Queues that carry the tag.
     pub queues: usize,
     /// When they were asked for with success.
-    pub asked: Option<Instant>,
+    pub asked: Option<Timestamp>,
     /// Why they could not be asked for since.
     pub error: Option<String>,
 }
@@ -58,7 +59,7 @@ struct State {
     /// Why the source, or what it newly discovers, could not be read.
     unread: Option<String>,
     /// When the source answered the last time.
-    asked: Option<Instant>,
+    asked: Option<Timestamp>,
 }
 
 /// A configuration that can be used.
@@ -78,7 +79,7 @@ struct Good {
 struct Found {
     by: Discover,
     queues: Arc<Vec<TaggedQueue>>,
-    asked: Option<Instant>,
+    asked: Option<Timestamp>,
     error: Option<String>,
 }
 
@@ -106,11 +107,11 @@ impl Kept {
     ///
     /// # Errors
     /// When there is none at all. The next tick tries again.
-    pub async fn current(&self, cloud: &ReadCloud, now: Instant) -> Result<InForce, SourceError> {
+    pub async fn current(&self, cloud: &ReadCloud, now: Timestamp) -> Result<InForce, SourceError> {
         let source = self.source.as_ref().map_err(Clone::clone)?;
         let mut state = self.state().clone();
         let cloud = match &state.good {
-            Some(_) => &cloud.until(now.checked_add(PATIENCE).unwrap_or(now)),
+            Some(_) => &cloud.until(Instant::now() + PATIENCE),
             None => cloud,
         };
         let candidate = state.read(source, (cloud, now)).await?;
@@ -130,7 +131,7 @@ impl State {
     async fn read(
         &mut self,
         source: &Source,
-        (cloud, now): (&ReadCloud, Instant),
+        (cloud, now): (&ReadCloud, Timestamp),
     ) -> Result<Option<Good>, SourceError> {
         if !self.is_due(source, now) {
             return Ok(None);
@@ -163,7 +164,7 @@ impl State {
         }
     }
 
-    fn is_due(&self, source: &Source, now: Instant) -> bool {
+    fn is_due(&self, source: &Source, now: Timestamp) -> bool {
         let Some(good) = &self.good else { return true };
         let is_in_trouble = self.unread.is_some() || self.rejected.is_some();
         source.is_free_to_ask() || is_in_trouble || is_old(self.asked, good.config.refresh, now)
@@ -173,7 +174,7 @@ impl State {
     async fn discover(
         &mut self,
         newer: Option<Good>,
-        (cloud, now): (&ReadCloud, Instant),
+        (cloud, now): (&ReadCloud, Timestamp),
     ) -> Result<(), SourceError> {
         let is_newer = newer.is_some();
         let Some(mut next) = newer.or_else(|| self.good.clone()) else { return Ok(()) };
@@ -255,8 +256,10 @@ impl Good {
     }
 }
 
-fn is_old(asked: Option<Instant>, refresh: Duration, now: Instant) -> bool {
-    asked.is_none_or(|asked| refresh <= now.saturating_duration_since(asked))
+/// A time that is not there yet is of a clock that was set back since: nobody knows how old that is.
+fn is_old(asked: Option<Timestamp>, refresh: Duration, now: Timestamp) -> bool {
+    let age = asked.and_then(|asked| Duration::try_from(now.duration_since(asked)).ok());
+    age.is_none_or(|age| refresh <= age)
 }
 
 /// The first mistakes; a document with a thousand broken workers is known by ten of them.

@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use tokio::time::Instant;
 
 use super::{Invocation, RunError, Scaler};
 use crate::config::{Limits, Metrics};
@@ -51,8 +50,8 @@ impl Scaler {
     /// The age of a notice does not matter: what is too late finds nothing to do.
     async fn notice(&self, notice: &Notice, of: &Invocation) -> Result<NoticeReport, RunError> {
         let aws = self.aws.as_ref().map_err(Clone::clone)?;
-        let aws = &aws.for_tick(of.no_call_after(Limits::default().deadline_margin));
-        let in_force = self.config.current(&aws.read, Instant::now()).await?;
+        let aws = &aws.for_tick(of.now, of.no_call_after(Limits::default().deadline_margin));
+        let in_force = self.config.current(&aws.read, of.now).await?;
         let config = &*in_force.config;
         let aws = &aws.until(of.no_call_after(config.limits.deadline_margin));
         let report = Box::pin(drain(aws, config, notice, self.of_notice(of))).await;

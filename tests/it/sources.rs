@@ -9,7 +9,8 @@ use std::time::Duration;
 use ecs_queue_scaler::aws::Aws;
 use ecs_queue_scaler::event::Mode;
 use ecs_queue_scaler::report::{Outcome, Report};
-use ecs_queue_scaler::run::Scaler;
+use ecs_queue_scaler::run::{Invocation, Scaler};
+use jiff::SignedDuration;
 use lambda_runtime::Diagnostic;
 use serde_json::{Value, json};
 
@@ -103,6 +104,39 @@ async fn a_configuration_may_be_asked_for_at_every_tick() {
     let known: Vec<_> = calls.map(|call| call.input["IfNoneMatch"].clone()).collect();
     assert_eq!(known[0], json!(""));
     assert!(known[1].as_str().unwrap().starts_with('"') && known[1] == known[2], "{known:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_parameter_is_in_force_when_it_is_due_though_the_process_was_frozen() {
+    let world = world_of(&["a", "b"]);
+    world.put_parameter("/scaler", &one_each(&["a"]).to_string());
+    let function = function(&world, "ssm:/scaler");
+    assert_eq!(names(&tick(&function, &world, 0).await), ["a"]);
+    world.put_parameter("/scaler", &one_each(&["a", "b"]).to_string());
+    world.frozen_until(Duration::from_mins(3));
+    let early = tick(&function, &world, 3).await;
+    assert_eq!((names(&early), early.config.age_seconds), (vec!["a"], 180));
+    world.frozen_until(Duration::from_mins(5));
+    let due = tick(&function, &world, 5).await;
+    assert_eq!((names(&due), due.config.age_seconds), (vec!["a", "b"], 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_was_set_back_has_the_source_asked_anew() {
+    let world = world_of(&["a", "b"]);
+    world.put_parameter("/scaler", &one_each(&["a"]).to_string());
+    let function = function(&world, "ssm:/scaler");
+    let names_at = async |wrong_by| {
+        world.clock_is_wrong_by(SignedDuration::from_hours(wrong_by));
+        let of = Invocation::new("request", world.wall_clock(), 0);
+        let report = function.tick(&json!({"dryRun": true}), &of).await.unwrap();
+        (report.workers.len(), report.config.age_seconds)
+    };
+    assert_eq!(names_at(0).await, (1, 0));
+    world.put_parameter("/scaler", &one_each(&["a", "b"]).to_string());
+    assert_eq!(names_at(-1).await, (2, 0), "not in an hour");
+    world.put_parameter("/scaler", &one_each(&["b"]).to_string());
+    assert_eq!(names_at(23).await, (1, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -209,8 +243,8 @@ async fn a_wrong_clock_is_corrected_for_every_service() {
     world.put_parameter("/scaler", &config.to_string());
     world.put_object(BUCKET, "key", config.to_string().as_bytes());
     for source in ["ssm:/scaler", "s3://a-bucket/key"] {
-        let clock = jiff::SignedDuration::from_mins(-20);
-        let aws = Aws::new(&world.sdk_config_with_clock(clock));
+        world.clock_is_wrong_by(SignedDuration::from_mins(-20));
+        let aws = Aws::new(&world.sdk_config_with_clock());
         let function = Scaler { aws, ..function(&world, source) };
         let report = tick(&function, &world, 0).await;
         assert_eq!((names(&report), error_of(&report)), (vec!["a"], ""));
@@ -385,9 +419,9 @@ async fn a_source_that_hangs_delays_the_good_one_by_seconds_only() {
 async fn what_is_prepared_is_not_read_again_by_the_first_tick() {
     let world = world_of(&["a"]);
     let function = function(&world, "ssm:/scaler");
-    function.prepare().await;
+    function.prepare(world.now()).await;
     world.put_parameter("/scaler", &one_each(&["a"]).to_string());
-    function.prepare().await;
+    function.prepare(world.now()).await;
     world.take_calls();
     assert_eq!(names(&tick(&function, &world, 0).await), ["a"]);
     assert_eq!(world.count("GetParameter"), 0);

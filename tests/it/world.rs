@@ -2,10 +2,12 @@
 //! serialization, signing, retries and error parsing are the real ones.
 //!
 //! It enforces the rules that AWS documents, which emulators do not. State and requests are JSON
-//! documents under the API's own names. Its time is tokio's, which tests pause. A test says what
-//! happens; or `life` and `weather` do, from a seed, while `watch` looks for what must never be.
+//! documents under the API's own names. Its time is tokio's, which tests pause, and what passes while
+//! the function is frozen. A test says what happens; or `life` and `weather` do, from a seed, while
+//! `watch` looks for what must never be.
 
 pub(crate) mod buckets;
+mod clocks;
 mod definitions;
 mod instances;
 pub(crate) mod life;
@@ -23,20 +25,19 @@ pub(crate) mod weather;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ecs::config::{
     Credentials, HttpClient, RuntimeComponents, SharedCredentialsProvider, SharedHttpClient,
 };
-use aws_smithy_async::time::TimeSource;
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -63,11 +64,17 @@ pub(crate) struct World {
     process: u32,
     /// Tells that a process has crashed.
     crash: Arc<Notify>,
+    /// Tells that the function was frozen.
+    thaw: Arc<Notify>,
 }
 
 #[derive(Debug)]
 pub(crate) struct State {
     born: Instant,
+    /// How long the function was frozen, all in all: its monotonic clock stood still.
+    frozen: Duration,
+    /// By how much its wall clock is wrong.
+    wrong_by: SignedDuration,
     /// By URL.
     queues: BTreeMap<String, BTreeMap<String, String>>,
     clusters: BTreeSet<String>,
@@ -100,6 +107,8 @@ impl Default for State {
     fn default() -> Self {
         Self {
             born: Instant::now(),
+            frozen: Duration::ZERO,
+            wrong_by: SignedDuration::ZERO,
             queues: BTreeMap::new(),
             clusters: BTreeSet::new(),
             definitions: Definitions::default(),
@@ -147,6 +156,8 @@ pub(crate) enum Fault {
     Answer(Value),
     /// A fault of the function itself, on the way to AWS.
     Panic,
+    /// Executed; the function's wall clock is set, and is wrong by so much from then on.
+    ClockIsSet(SignedDuration),
     /// Never answered; executed or not.
     Hang(Executed),
     /// The function dies; before the call was executed or after.
@@ -192,17 +203,6 @@ impl World {
         Self { process, ..self.clone() }
     }
 
-    /// What time it is.
-    pub(crate) fn now(&self) -> Timestamp {
-        self.state().timestamp()
-    }
-
-    /// Waits until so much time has passed since the beginning.
-    pub(crate) async fn reach(&self, time: Duration) {
-        let passed = self.state().born.elapsed();
-        pass(time.saturating_sub(passed)).await;
-    }
-
     /// Waits until a function crashes.
     pub(crate) async fn crashed(&self) {
         self.crash.notified().await;
@@ -218,13 +218,6 @@ impl World {
             .sleep_impl(aws_sdk_ecs::config::SharedAsyncSleep::new(VirtualSleep))
             .http_client(SharedHttpClient::new(self.clone()))
             .build()
-    }
-
-    /// The same for a client whose clock is wrong, in a world that checks it.
-    pub(crate) fn sdk_config_with_clock(&self, wrong_by: SignedDuration) -> SdkConfig {
-        self.state().checks_clocks = true;
-        let clock = WrongClock { world: self.clone(), wrong_by };
-        self.sdk_config().into_builder().time_source(clock).build()
     }
 
     pub(crate) fn cluster(&self, name: &str) {
@@ -361,6 +354,10 @@ impl World {
             }
             Some(Fault::Answer(document)) => Ok(answer(200, &document)),
             Some(Fault::Panic) => panic!("a fault of the function itself"),
+            Some(Fault::ClockIsSet(wrong_by)) => {
+                self.clock_is_wrong_by(wrong_by);
+                Ok(answered(run(None)))
+            }
             Some(Fault::LostAnswer) => {
                 let _ = run(None);
                 Err(ConnectorError::io("the answer was lost".into()))
@@ -469,37 +466,6 @@ impl State {
         }
         answer
     }
-
-    /// Source: IAM user guide, "Signature Version 4": within five minutes.
-    fn refuse_clock(&self, signed: &str) -> Option<HttpResponse> {
-        let signed = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", signed).ok()?;
-        let signed = signed.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
-        let wrong_by = self.timestamp().duration_since(signed).abs();
-        if !self.checks_clocks || wrong_by < SignedDuration::from_mins(5) {
-            return None;
-        }
-        let message = "Signature expired".to_owned();
-        let refused = Refused { code: "InvalidSignatureException", message, more: json!({}) };
-        let mut answer = answer(403, &refused.document());
-        let date = self.timestamp().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-        answer.headers_mut().insert("date", date);
-        Some(answer)
-    }
-
-    /// Milliseconds since the world began.
-    pub(crate) fn millis(&self) -> u64 {
-        u64::try_from(self.born.elapsed().as_millis()).unwrap()
-    }
-
-    fn timestamp(&self) -> Timestamp {
-        let beginning: Timestamp = BEGINNING.parse().unwrap();
-        beginning.checked_add(self.born.elapsed()).unwrap()
-    }
-
-    /// Now, as ECS tells times.
-    fn epoch_seconds(&self) -> Value {
-        json!(self.timestamp().as_duration().as_secs_f64())
-    }
 }
 
 /// Time passes, where there is any to pass.
@@ -555,19 +521,6 @@ impl aws_sdk_ecs::config::AsyncSleep for VirtualSleep {
     #[expect(clippy::disallowed_methods, reason = "it is virtual time, which tests pause")]
     fn sleep(&self, duration: Duration) -> aws_sdk_ecs::config::Sleep {
         aws_sdk_ecs::config::Sleep::new(tokio::time::sleep(duration))
-    }
-}
-
-/// The clock of a client, fast or slow.
-#[derive(Debug)]
-struct WrongClock {
-    world: World,
-    wrong_by: SignedDuration,
-}
-
-impl TimeSource for WrongClock {
-    fn now(&self) -> SystemTime {
-        (self.world.now() + self.wrong_by).into()
     }
 }
 

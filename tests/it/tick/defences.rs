@@ -561,7 +561,8 @@ async fn a_definition_that_changes_while_its_worker_runs_is_taken_up() {
 async fn a_wrong_clock_is_corrected_by_the_answers() {
     for wrong_by in [-20, 20].map(SignedDuration::from_mins) {
         let (world, config) = one_worker(3);
-        let aws = Aws::new(&world.sdk_config_with_clock(wrong_by));
+        world.clock_is_wrong_by(wrong_by);
+        let aws = Aws::new(&world.sdk_config_with_clock());
         let function = Scaler { aws, ..scaler(&world, &config) };
         let report = tick(&function, &world, 0).await;
         assert_eq!(report.totals.launched_tasks, Tasks(3), "{wrong_by}: {report:?}");

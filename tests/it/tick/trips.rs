@@ -142,7 +142,7 @@ async fn what_a_function_finds_out_before_its_first_event_it_does_not_ask_again(
     for (config, before) in [(by_name, ("GetQueueUrl", 2)), (by_url, ("GetQueueAttributes", 1))] {
         let function = scaler(&world, &config);
         world.take_calls();
-        function.prepare().await;
+        function.prepare(world.now()).await;
         assert_eq!((world.count(before.0), world.take_calls().len()), (before.1, before.1));
         let report = tick(&function, &world, 0).await;
         assert_eq!(report.totals.calls, calls([("GetQueueAttributes", 2)]));
@@ -154,6 +154,6 @@ async fn a_function_that_cannot_get_ready_in_time_is_ready_for_its_event() {
     let (world, config) = workers(&["a"]);
     world.fail("GetQueueAttributes", 9, Fault::Hang(Executed::No));
     let began = Instant::now();
-    scaler(&world, &config).prepare().await;
+    scaler(&world, &config).prepare(world.now()).await;
     assert!(began.elapsed() < Duration::from_secs(9), "Lambda gives this phase ten seconds");
 }

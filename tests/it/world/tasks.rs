@@ -91,6 +91,14 @@ impl State {
         refuse("ClusterNotFoundException", "Cluster not found.")
     }
 
+    /// A stopped task is known for an hour.
+    /// Source: ECS developer guide, "Stopped tasks error messages".
+    fn is_forgotten(&self, task: &Value) -> bool {
+        let stopped = task.get("stoppedAt").and_then(Value::as_f64);
+        let now = self.timestamp().as_duration().as_secs_f64();
+        stopped.is_some_and(|stopped| 3600.0 < now - stopped)
+    }
+
     /// Source: ECS API, `ListTasksRequest.startedBy`: no other filter beside it.
     pub(super) fn list_tasks(&mut self, process: u32, input: &Value) -> Answer {
         let cluster = self.check_cluster(input)?;
@@ -121,6 +129,7 @@ impl State {
         let matching = self.tasks.values().filter(|task| {
             task["cluster"] == cluster
                 && task["desiredStatus"] == desired
+                && !self.is_forgotten(task)
                 && self.watch.is_listed(text(task, "taskArn"), now)
                 && started_by.is_none_or(|name| task["startedBy"] == *name)
                 && group.as_ref().is_none_or(|group| task["group"] == *group)
@@ -150,7 +159,10 @@ impl State {
         let (mut tasks, mut failures) = (Vec::new(), Vec::new());
         for arn in arns {
             match self.tasks.get(arn.as_str().unwrap_or_default()) {
-                Some(task) if self.watch.is_described(text(task, "taskArn"), self.millis()) => {
+                Some(task)
+                    if self.watch.is_described(text(task, "taskArn"), self.millis())
+                        && !self.is_forgotten(task) =>
+                {
                     let mut task = task.clone();
                     if !list(input, "include").contains(&json!("TAGS")) {
                         task.as_object_mut().unwrap().remove("tags");
