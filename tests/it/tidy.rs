@@ -109,6 +109,31 @@ fn the_core_is_pure() {
 }
 
 #[test]
+fn what_outlives_an_invocation_goes_by_the_wall_clock() {
+    keeps(
+        memory_has_no_monotonic_time,
+        &[
+            ("src/ledger.rs", "at: Timestamp, // no Instant"),
+            (
+                "src/config/kept.rs",
+                "use tokio::time::Instant;\nlet end = Instant::now() + PATIENCE;",
+            ),
+            ("src/run.rs", "pub deadline: Instant,"),
+        ],
+    );
+    breaks(
+        memory_has_no_monotonic_time,
+        &[
+            ("src/ledger.rs", "read: Option<Instant>,"),
+            ("src/ledger.rs", "let at = Instant::now();"),
+            ("src/config/kept.rs", "asked: Instant,"),
+            ("src/report.rs", "fn age(asked: Instant) {}"),
+        ],
+    );
+    holds(memory_has_no_monotonic_time);
+}
+
+#[test]
 fn the_list_of_pure_files_is_not_stale() {
     let whole: Vec<String> = PURE.iter().map(|stem| format!("src/{stem}.rs")).collect();
     let whole: Vec<(&str, &str)> = whole.iter().map(|path| (path.as_str(), "")).collect();
@@ -228,6 +253,17 @@ fn core_is_pure(tree: &Tree) -> Vec<String> {
         .filter(|file| PURE.contains(&file.stem()))
         .flat_map(|file| file.find_all(impure))
         .map(|(place, (name, reason))| format!("{place}: names `{name}`: {reason}"))
+        .collect()
+}
+
+/// What remembers may use the monotonic clock only for how long something may take from now on.
+fn memory_has_no_monotonic_time(tree: &Tree) -> Vec<String> {
+    let is_fine = |line: &str| line.contains("Instant::now() +") || line.starts_with("use ");
+    let time = |line: &str| (names(line, "Instant") && !is_fine(line)).then_some(());
+    tree.code()
+        .filter(|file| ["ledger", "config", "report"].contains(&file.stem()))
+        .flat_map(|file| file.find_all(time))
+        .map(|(place, ())| format!("{place}: names `Instant`, which stands still in the freezer"))
         .collect()
 }
 
