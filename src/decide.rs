@@ -3,6 +3,7 @@
 
 mod demand;
 mod health;
+mod own;
 mod packing;
 mod placement;
 mod share;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use self::own::OwnTasks;
 use self::packing::{Packed, Room};
 use self::share::Allowance;
 use self::sizes::Sizes;
@@ -21,15 +23,13 @@ use crate::config::{Breaker, Config, Limits, Strategy, Worker};
 use crate::definition::{Tag, TaskDefinition};
 use crate::fargate::{MicroDollars, PriceList};
 use crate::plan::{
-    Action, Alive, Bound, Call, ClientToken, Decision, Deferred, Group, Health, Idle, LaunchPlan,
-    Marks, NetworkMode, PLAN_TAG, Plan, Refusal, Revision, TICK_TAG, TaskBound, WORKER_TAG, Way,
-    WorkerPlan,
+    Action, Alive, Bound, CONTAINER_TAG, Call, ClientToken, Decision, Deferred, Group, Health,
+    Idle, LaunchPlan, Marks, NetworkMode, PLAN_TAG, Plan, Refusal, Revision, TICK_TAG, TaskBound,
+    WORKER_TAG, Way, WorkerPlan,
 };
-use crate::snapshot::{
-    ClusterTasks, ContainerStatus, Depth, Ended, Queue, Read, ReadError, Snapshot, Task,
-};
-use crate::units::{Containers, Family, Messages, TaskArn, Tasks, WorkerName};
-use crate::variant::{MOST_CONTAINERS, Recipe};
+use crate::snapshot::{Depth, Queue, Read, ReadError, Snapshot};
+use crate::units::{Containers, Family, Messages, TaskArn, Tasks};
+use crate::variant::Recipe;
 
 pub use placement::{Displaced, expressions, place_again};
 
@@ -118,15 +118,12 @@ fn decide_action(
     let definition = read(&snapshot.definitions, name, "DescribeTaskDefinition")?;
     let recipe = Recipe::new(definition, worker.container.as_deref(), &worker.packing)
         .map_err(Refusal::Definition)?;
-    let own = OwnTasks::of(worker, tasks);
-    let stuck = own.stuck(worker, snapshot);
-    let alive = count_alive(&own.alive, &stuck, &recipe);
+    let own = OwnTasks::of(worker, recipe.container(), (tasks, snapshot.now));
+    let alive = own.count();
     plan.alive = Some(alive);
-    plan.health.stuck = stuck.iter().map(|task| task.arn.clone()).collect();
+    plan.health.stuck = own.stuck();
     if worker.scaling.breaker == Breaker::On {
-        let names = recipe.names(MOST_CONTAINERS);
-        plan.health.breaker =
-            health::tripped((&own.alive, &stuck), &own.ended, &names, snapshot.now);
+        plan.health.breaker = health::tripped(&own, snapshot.now);
     }
     if own.are_of_this_tick_or_later(snapshot) {
         return Ok(Action::Idle(Idle::Superseded));
@@ -145,41 +142,6 @@ fn decide_action(
         allowance,
     };
     Ok(decide_launch(&facts)?)
-}
-
-/// A worker's tasks.
-struct OwnTasks<'a> {
-    alive: Vec<&'a Task>,
-    ended: Vec<&'a Ended>,
-}
-
-impl<'a> OwnTasks<'a> {
-    fn of(worker: &Worker, tasks: &'a ClusterTasks) -> Self {
-        Self {
-            alive: tasks
-                .alive
-                .iter()
-                .chain(&tasks.presumed)
-                .filter(|task| task.worker == worker.name)
-                .collect(),
-            ended: tasks.ended.iter().filter(|task| task.worker == worker.name).collect(),
-        }
-    }
-
-    fn stuck(&self, worker: &Worker, snapshot: &Snapshot) -> Vec<&'a Task> {
-        let after = worker.scaling.stuck_after;
-        let is_stuck = |task: &&&Task| health::is_stuck(task, snapshot.now, after);
-        self.alive.iter().filter(is_stuck).copied().collect()
-    }
-
-    /// A tick that was acted on already is not acted on again, nor one that came after its time:
-    /// what was seen of the queue since then was answered by others.
-    fn are_of_this_tick_or_later(&self, snapshot: &Snapshot) -> bool {
-        let Some(this) = snapshot.tick.instant() else { return false };
-        let alive = self.alive.iter().map(|task| task.tick);
-        let all = alive.chain(self.ended.iter().map(|task| task.tick));
-        all.flatten().any(|tick| this <= tick)
-    }
 }
 
 /// What was read under a key. A snapshot that lacks what a decision needs holds, as a failed read
@@ -244,12 +206,17 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
         cluster: worker.cluster.clone(),
         launch: worker.launch.clone(),
         network_mode,
-        marks: marks((facts.snapshot, &worker.name), &groups),
+        marks: marks(facts, &groups),
         groups,
         placement,
         deferred,
         hourly_price: hourly_price(facts, &packed),
-        known: facts.own.alive.iter().map(|task| task.arn.clone()).collect::<BTreeSet<TaskArn>>(),
+        known: facts
+            .own
+            .alive
+            .iter()
+            .map(|own| own.task.arn.clone())
+            .collect::<BTreeSet<TaskArn>>(),
     })))
 }
 
@@ -321,15 +288,15 @@ fn restrain(decision: &mut Decision, facts: &Facts<'_>) {
     let Facts { worker, snapshot, queue, alive, health, own, .. } = facts;
     let memory = snapshot.memories.get(&worker.name);
     let round = memory.and_then(|memory| memory.round.as_ref());
-    let state = (queue.redrive, queue.depth.total(), own.ended.as_slice());
+    let ended: Vec<_> = own.ended.iter().map(|own| own.task).collect();
+    let state = (queue.redrive, queue.depth.total(), ended.as_slice());
     let back_off = health::back_off(round, state, snapshot.now);
     if let (Some((fruitless, wait)), None) = (back_off, &health.breaker) {
         let minimum = decision.minimum.containers.minus(alive.capacity());
         decision.restrain(minimum, Bound::BackOff { fruitless, wait });
     }
     if health.breaker.is_some() {
-        let starting = alive.capacity().minus(alive.running);
-        let canary = Containers(1).minus(starting);
+        let canary = Containers(1).minus(own.unjudged(snapshot.now));
         decision.restrain(canary, Bound::Canary(canary));
     }
 }
@@ -394,41 +361,25 @@ fn batches(tasks: Tasks) -> impl Iterator<Item = Tasks> {
     full.chain((0 < rest).then_some(Tasks(rest)))
 }
 
-fn marks((snapshot, worker): (&Snapshot, &WorkerName), groups: &[Group]) -> Marks {
+fn marks(facts: &Facts<'_>, groups: &[Group]) -> Marks {
+    let Facts { snapshot, worker, recipe, .. } = facts;
     let tag = |key: &str, value: String| Tag { key: key.to_owned(), value };
-    let size = |group: &Group| format!("{}x{}", group.tasks(), group.containers_per_task);
-    let plan: Vec<_> = groups.iter().map(size).collect();
     Marks {
         scaler: snapshot.scaler.clone(),
-        group: format!("worker:{worker}"),
+        group: format!("worker:{}", worker.name),
         tags: vec![
-            tag(WORKER_TAG, worker.to_string()),
+            tag(WORKER_TAG, worker.name.to_string()),
             tag(TICK_TAG, snapshot.tick.to_string()),
-            tag(PLAN_TAG, plan.join(" + ")),
+            tag(CONTAINER_TAG, recipe.container().to_owned()),
+            plan_tag(groups),
         ],
     }
 }
 
-/// A worker container is alive until ECS says that it stopped: one that ECS does not list yet is
-/// on its way.
-fn count_alive(tasks: &[&Task], stuck: &[&Task], recipe: &Recipe<'_>) -> Alive {
-    let names = recipe.names(MOST_CONTAINERS);
-    let mut alive = Alive::default();
-    for task in tasks {
-        let with = |status| {
-            let of_worker = |(name, s): &&(String, _)| *s == status && names.contains(name);
-            Containers::counted(task.containers.iter().filter(of_worker).count())
-        };
-        let all = task.revision.family().worker_containers();
-        alive.tasks = alive.tasks.plus(Tasks(1));
-        alive.containers = alive.containers.plus(all.minus(with(ContainerStatus::Stopped)));
-        alive.running = alive.running.plus(with(ContainerStatus::Running));
-    }
-    for task in stuck {
-        alive.stuck_tasks = alive.stuck_tasks.plus(Tasks(1));
-        alive.stuck = alive.stuck.plus(task.revision.family().worker_containers());
-    }
-    alive
+fn plan_tag(groups: &[Group]) -> Tag {
+    let size = |group: &Group| format!("{}x{}", group.tasks(), group.containers_per_task);
+    let sizes: Vec<_> = groups.iter().map(size).collect();
+    Tag { key: PLAN_TAG.to_owned(), value: sizes.join(" + ") }
 }
 
 #[cfg(test)]

@@ -285,6 +285,9 @@ pub const DELIVERY_TAG: &str = "ecs-queue-scaler:delivery";
 /// places.
 pub const CALL_TAG: &str = "ecs-queue-scaler:call";
 
+/// The tag that names the worker container of a task: a later revision may call it something else.
+pub const CONTAINER_TAG: &str = "ecs-queue-scaler:container";
+
 /// The tag that names the worker of a task.
 pub const WORKER_TAG: &str = "ecs-queue-scaler:worker";
 

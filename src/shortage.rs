@@ -58,7 +58,28 @@ const WORDS: [(&str, Shortage); 23] = [
     ("inactive", Shortage::NoRoom),
 ];
 
+/// Words of stop reasons by which a shortage is known that ECS tells after it has accepted the task, in
+/// lower case.
+/// Sources: ECS developer guide, "API failure reasons"; the rest as users report them.
+const LATE: [&str; 9] = [
+    "resource:",
+    "empty capacity provider",
+    "no active instances",
+    "capacity is unavailable",
+    "limit on the number",
+    "memberof placement constraint",
+    "insufficientfreeaddresses",
+    "toomanyrequests",
+    "too many requests",
+];
+
 impl Shortage {
+    /// Whether a stop reason tells of a shortage, and not of the worker.
+    pub fn is_late(reason: &str) -> bool {
+        let text = reason.to_lowercase();
+        LATE.iter().any(|word| text.contains(word))
+    }
+
     /// Reads a reason and its detail, or an error's code and its message.
     pub fn of(reason: &str, detail: Option<&str>) -> Self {
         let text = format!("{reason} {}", detail.unwrap_or_default()).to_lowercase();

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::definition::TaskDefinition;
 use crate::event::Tick;
+use crate::shortage::Shortage;
 use crate::units::{
     ClusterName, Family, InstanceArn, Messages, Region, RevisionArn, ScalerName, TaskArn,
     TaskDefinitionRef, Tasks, WorkerName,
@@ -198,6 +199,8 @@ pub struct Task {
     pub started: Option<Timestamp>,
     /// The scheduled tick that started it, from its tags.
     pub tick: Option<Timestamp>,
+    /// What the worker container was called when it was started, from its tags.
+    pub container: Option<String>,
     /// Where it stands; none on Fargate, or as long as it is not placed.
     pub instance: Option<InstanceArn>,
 }
@@ -226,6 +229,7 @@ impl Unseen<'_> {
             created: Some(self.created),
             started: None,
             tick: self.tick,
+            container: None,
             instance,
         }
     }
@@ -246,6 +250,8 @@ pub struct Ended {
     pub arn: TaskArn,
     /// Whose it was.
     pub worker: WorkerName,
+    /// What it ran.
+    pub revision: RevisionArn,
     /// When `RunTask` made it, where ECS tells it.
     pub created: Option<Timestamp>,
     /// When it reached RUNNING, if it ever did.
@@ -254,23 +260,37 @@ pub struct Ended {
     pub stopped: Timestamp,
     /// `stopCode`, an open text.
     pub code: String,
-    /// `stoppedReason`, or that of the first container that has one; cut where it gets long.
+    /// `stoppedReason`; cut where it gets long.
     pub reason: String,
-    /// The exit codes of its containers; none for one that never ran.
-    pub exits: Vec<(String, Option<i32>)>,
+    /// Its containers, sidecars too.
+    pub containers: Vec<EndedContainer>,
     /// The scheduled tick that started it, from its tags.
     pub tick: Option<Timestamp>,
+    /// What the worker container was called when it was started, from its tags.
+    pub container: Option<String>,
 }
 
-/// `stopCode`s of tasks that somebody else ended: they tell nothing of the worker.
+/// A container of a task that has stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndedContainer {
+    /// Its name.
+    pub name: String,
+    /// Its exit code; none for one that never ran.
+    pub exit: Option<i32>,
+    /// ECS's words for it, where there are any; cut where they get long.
+    pub reason: Option<String>,
+}
+
+/// `stopCode`s of tasks that came to their end by what is in them. Whatever else there is or will be,
+/// such as `SpotInterruption` or `InfrastructureHealth`, is somebody else's doing.
 /// Source: ECS API, `Task.stopCode`.
-const ENDED_BY_OTHERS: [&str; 4] =
-    ["SpotInterruption", "TerminationNotice", "UserInitiated", "ServiceSchedulerInitiated"];
+const ENDED_BY_THEMSELVES: [&str; 2] = ["TaskFailedToStart", "EssentialContainerExited"];
 
 impl Ended {
-    /// Whether nobody else ended it.
+    /// Whether nobody else ended it. What ECS had no room for after all tells nothing of the worker
+    /// either.
     pub fn by_itself(&self) -> bool {
-        !ENDED_BY_OTHERS.contains(&self.code.as_str())
+        ENDED_BY_THEMSELVES.contains(&self.code.as_str()) && !Shortage::is_late(&self.reason)
     }
 }
 

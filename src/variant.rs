@@ -130,16 +130,14 @@ impl<'a> Recipe<'a> {
         }
     }
 
-    /// The worker container's clones, by name, the first being itself.
-    pub fn names(&self, n: Containers) -> Vec<String> {
-        (1..=n.0).map(|index| self.name_of(index)).collect()
+    /// The worker container's name.
+    pub fn container(&self) -> &'a str {
+        &self.worker.name
     }
 
-    fn name_of(&self, index: u32) -> String {
-        match index {
-            1 => self.worker.name.clone(),
-            _ => format!("{}-{index}", self.worker.name),
-        }
+    /// The worker container's clones, by name, the first being itself.
+    pub fn names(&self, n: Containers) -> Vec<String> {
+        clone_names(&self.worker.name, n)
     }
 
     /// Renders the definition of `n` worker containers, at least two.
@@ -225,7 +223,7 @@ impl<'a> Recipe<'a> {
     /// The `index`th of `n` clones.
     fn clone_of(&self, worker: &Map<String, Value>, index: u32, n: Containers) -> Value {
         let mut clone = worker.clone();
-        clone.insert("name".to_owned(), json!(self.name_of(index)));
+        clone.insert("name".to_owned(), json!(clone_name(&self.worker.name, index)));
         clone.insert("environment".to_owned(), environment_with_place(worker, index, n));
         if 1 < index {
             rename_port_mappings(&mut clone, index);
@@ -330,6 +328,15 @@ impl<'a> Recipe<'a> {
 }
 
 /// The worker's environment with its place among the clones.
+/// The names of a worker container and its clones, the first being itself.
+pub fn clone_names(container: &str, n: Containers) -> Vec<String> {
+    (1..=n.0).map(|index| clone_name(container, index)).collect()
+}
+
+fn clone_name(container: &str, index: u32) -> String {
+    if index == 1 { container.to_owned() } else { format!("{container}-{index}") }
+}
+
 fn environment_with_place(worker: &Map<String, Value>, index: u32, n: Containers) -> Value {
     let place = [("WORKER_INDEX", index.to_string()), ("WORKER_COUNT", n.to_string())];
     let is_place = |variable: &&Value| {

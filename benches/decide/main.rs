@@ -189,6 +189,7 @@ fn task(index: u32) -> Task {
         created: Some(began),
         started: Some(began),
         tick: None,
+        container: None,
         instance: None,
     }
 }

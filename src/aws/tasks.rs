@@ -11,8 +11,10 @@ use jiff::Timestamp;
 use super::ReadCloud;
 use super::pace::{About, Rate};
 use crate::ledger::Remembered;
-use crate::plan::TICK_TAG;
-use crate::snapshot::{ClusterTasks, ContainerStatus, Ended, Read, ReadError, Task};
+use crate::plan::{CONTAINER_TAG, TICK_TAG};
+use crate::snapshot::{
+    ClusterTasks, ContainerStatus, Ended, EndedContainer, Read, ReadError, Task,
+};
 use crate::units::{
     ClusterName, InstanceArn, RevisionArn, ScalerName, ServiceName, TaskArn, WorkerName,
 };
@@ -163,14 +165,14 @@ fn read_task(task: &EcsTask) -> Option<Task> {
         containers: containers.collect(),
         created: task.created_at().and_then(timestamp),
         started: task.started_at().and_then(timestamp),
-        tick: tick_of(task),
+        tick: tag(task, TICK_TAG).and_then(|tick| tick.parse().ok()),
+        container: tag(task, CONTAINER_TAG).map(str::to_owned),
         instance: task.container_instance_arn().map(InstanceArn::from),
     })
 }
 
-fn tick_of(task: &EcsTask) -> Option<Timestamp> {
-    let tag = task.tags().iter().find(|tag| tag.key() == Some(TICK_TAG))?;
-    tag.value()?.parse().ok()
+fn tag<'a>(task: &'a EcsTask, key: &str) -> Option<&'a str> {
+    task.tags().iter().find(|tag| tag.key() == Some(key))?.value()
 }
 
 /// A task that has come to its end; one that is only on its way there has no exit codes yet.
@@ -180,21 +182,28 @@ fn read_ended(task: &EcsTask) -> Option<Ended> {
     }
     let (created, started) = (task.created_at(), task.started_at());
     let stopped = task.stopped_at().or(task.stopping_at()).or(started).or(created)?;
-    let containers = task.containers();
-    let of_container = containers.iter().find_map(|container| container.reason());
-    let reason = of_container.or(task.stopped_reason()).unwrap_or_default();
-    let exits = containers.iter().map(|c| (c.name().unwrap_or_default().to_owned(), c.exit_code()));
+    let containers = task.containers().iter().map(|container| EndedContainer {
+        name: container.name().unwrap_or_default().to_owned(),
+        exit: container.exit_code(),
+        reason: container.reason().map(cut),
+    });
     Some(Ended {
         arn: TaskArn::from(task.task_arn()?),
         worker: worker_of(task)?,
+        revision: RevisionArn::from(task.task_definition_arn()?),
         created: created.and_then(timestamp),
         started: started.and_then(timestamp),
         stopped: timestamp(stopped)?,
         code: task.stop_code().map(|code| code.as_str().to_owned()).unwrap_or_default(),
-        reason: reason.chars().take(LONGEST_REASON).collect(),
-        exits: exits.collect(),
-        tick: tick_of(task),
+        reason: task.stopped_reason().map(cut).unwrap_or_default(),
+        containers: containers.collect(),
+        tick: tag(task, TICK_TAG).and_then(|tick| tick.parse().ok()),
+        container: tag(task, CONTAINER_TAG).map(str::to_owned),
     })
+}
+
+fn cut(reason: &str) -> String {
+    reason.chars().take(LONGEST_REASON).collect()
 }
 
 /// Enough of a reason to know it by.

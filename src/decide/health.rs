@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::own::{OwnEnded, OwnTasks, RAN_WELL};
 use crate::plan::Tripped;
-use crate::snapshot::{ContainerStatus, Ended, Redrive, Round, Task};
+use crate::shortage::Shortage;
+use crate::snapshot::{Ended, Redrive, Round};
 use crate::units::{Messages, Tasks};
 
-/// A task that ran as long as this did run, whatever came then.
-const RAN_WELL: SignedDuration = SignedDuration::from_mins(2);
+/// As long as what ended tells something about what is started next. ECS does not keep it longer.
+/// Source: ECS developer guide, "Stopped tasks error messages".
+const TELLS: SignedDuration = SignedDuration::from_hours(1);
 
 /// So many failures in a row open the breaker: one or two happen to everybody.
 const FAILURES: usize = 3;
@@ -24,32 +27,17 @@ enum Verdict {
     Badly(String),
 }
 
-/// Whether a task has been on its way for too long to be counted on. Of one that ECS does not show
-/// yet, nobody knows how far it is: it may run, and is not counted for longer than lists lag.
-pub(super) fn is_stuck(task: &Task, now: Timestamp, after: Duration) -> bool {
-    let is_shown = !task.containers.is_empty();
-    let is_starting = task.containers.iter().all(|(_, s)| *s == ContainerStatus::Starting);
-    let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
-    let is_old = task.created.is_some_and(|created| after <= now.duration_since(created));
-    task.started.is_none() && is_shown && is_starting && is_old
-}
-
 /// Why the breaker is open: the last tasks came out badly, and none that was started later runs
-/// well. `workers` are the names of the worker containers.
-pub(super) fn tripped(
-    (alive, stuck): (&[&Task], &[&Task]),
-    ended: &[&Ended],
-    workers: &[String],
-    now: Timestamp,
-) -> Option<Tripped> {
-    let mut known: Vec<_> =
-        ended.iter().map(|task| (task.stopped, task.created, judge(task, workers))).collect();
-    let never_ran = |task: &&Task| {
+/// well. A stuck task is one failure, of the time when it became one.
+pub(super) fn tripped(own: &OwnTasks<'_>, now: Timestamp) -> Option<Tripped> {
+    let ended = own.ended.iter().map(|own| (own.task.stopped, own.task.created, judge(own)));
+    let stuck = own.alive.iter().filter_map(|own| {
         let verdict = Verdict::Badly("it is stuck and has never run".to_owned());
-        (now, task.created, verdict)
-    };
-    known.extend(stuck.iter().map(never_ran));
-    known.sort_by_key(|(ended, ..)| *ended);
+        Some((own.stuck_since?, own.task.created, verdict))
+    });
+    let lately = |came_out: Timestamp| now.duration_since(came_out) < TELLS;
+    let mut known: Vec<_> = ended.chain(stuck).filter(|(at, ..)| lately(*at)).collect();
+    known.sort_by_key(|(at, ..)| *at);
     let judged = known.into_iter().rev().filter(|(.., v)| !matches!(v, Verdict::Unjudged));
     let failures: Vec<_> = judged
         .map_while(|(_, created, verdict)| match verdict {
@@ -58,10 +46,7 @@ pub(super) fn tripped(
         })
         .collect();
     let newest = failures.iter().filter_map(|(created, _)| *created).max();
-    let recovered = alive.iter().any(|task| {
-        let runs_well = task.started.is_some_and(|began| RAN_WELL <= now.duration_since(began));
-        runs_well && newest <= task.created
-    });
+    let recovered = own.alive.iter().any(|own| own.runs_well(now) && newest <= own.task.created);
     if failures.len() < FAILURES || recovered {
         return None;
     }
@@ -69,23 +54,28 @@ pub(super) fn tripped(
     Some(Tripped { failures: Tasks::counted(failures.len()), last: last.clone() })
 }
 
-fn judge(task: &Ended, workers: &[String]) -> Verdict {
-    if !task.by_itself() {
+fn judge(own: &OwnEnded<'_>) -> Verdict {
+    let OwnEnded { task, containers } = own;
+    let words = containers.iter().find_map(|container| container.reason.as_deref());
+    if !task.by_itself() || words.is_some_and(Shortage::is_late) {
         return Verdict::Unjudged;
     }
-    let Some(started) = task.started else {
-        return Verdict::Badly(told(&task.code, &task.reason));
-    };
-    let exits = task.exits.iter().filter(|(name, _)| workers.contains(name)).map(|(_, exit)| *exit);
-    let exits: Vec<_> = exits.collect();
-    let ran = task.stopped.duration_since(started);
-    if RAN_WELL <= ran || exits.contains(&Some(0)) {
+    let ran = task.started.map(|started| task.stopped.duration_since(started));
+    let is_done = containers.iter().any(|container| container.exit == Some(0));
+    if is_done || ran.is_some_and(|ran| RAN_WELL <= ran) {
         return Verdict::Well;
     }
-    let exits: Vec<_> = exits.into_iter().flatten().map(|exit| exit.to_string()).collect();
-    let exits = if exits.is_empty() { "none".to_owned() } else { exits.join(", ") };
-    let how = told(&task.code, &task.reason);
-    Verdict::Badly(format!("{how}, exit code {exits} after {} s", ran.as_secs()))
+    let exits = containers.iter().filter_map(|container| container.exit);
+    let exits: Vec<_> = exits.map(|exit| exit.to_string()).collect();
+    let how = told(&task.code, words.unwrap_or(&task.reason));
+    Verdict::Badly(match (ran, exits.as_slice()) {
+        (None, []) => how,
+        (None, exits) => format!("{how}, exit code {}", exits.join(", ")),
+        (Some(ran), []) => format!("{how}, exit code none after {} s", ran.as_secs()),
+        (Some(ran), exits) => {
+            format!("{how}, exit code {} after {} s", exits.join(", "), ran.as_secs())
+        }
+    })
 }
 
 fn told(code: &str, reason: &str) -> String {

@@ -15,8 +15,8 @@ use self::rooms::{Fit, Placed, Rooms};
 use crate::config::{Config, Placement, Worker};
 use crate::definition::{Needs, Tag, TaskDefinition, View};
 use crate::plan::{
-    Action, DELIVERY_TAG, Group, Lack, LaunchPlan, PlacementPlan, Refusal, Revision, Search,
-    WorkerPlan,
+    Action, DELIVERY_TAG, Group, Lack, LaunchPlan, PLAN_TAG, PlacementPlan, Refusal, Revision,
+    Search, WorkerPlan,
 };
 use crate::snapshot::{Instance, Instances, Read, ReadError, Snapshot};
 use crate::units::{
@@ -234,8 +234,10 @@ impl<'a> Ask<'a> {
             groups.push(Group { calls: numbering.calls(self, &on), ..group });
         }
         groups.retain(|group| !group.calls.is_empty());
-        let mut marks = super::marks((snapshot, &worker.name), &groups);
+        let mut marks = launch.marks.clone();
+        marks.tags.retain(|tag| ![PLAN_TAG, DELIVERY_TAG].contains(&tag.key.as_str()));
         let (key, value) = (DELIVERY_TAG.to_owned(), snapshot.delivery.clone());
+        marks.tags.push(super::plan_tag(&groups));
         marks.tags.push(Tag { key, value });
         Ok(LaunchPlan { groups, marks, placement: Some(placement), ..launch.clone() })
     }

@@ -101,6 +101,7 @@ fn task(worker: &str, (number, containers): (usize, u32), status: ContainerStatu
         created: None,
         started: None,
         tick: None,
+        container: None,
         instance: None,
     }
 }

@@ -1,5 +1,6 @@
 //! Whole ticks against the in-process AWS: what is read, launched, and left alone.
 
+mod breaker;
 mod clocks;
 mod defences;
 mod once;
@@ -286,6 +287,7 @@ async fn a_task_carries_who_started_it_for_whom_and_when() {
     );
     let tags = json!([{"key": "ecs-queue-scaler:worker", "value": "thumbnail"},
         {"key": "ecs-queue-scaler:tick", "value": "2026-11-20T21:00:00Z"},
+        {"key": "ecs-queue-scaler:container", "value": "worker"},
         {"key": "ecs-queue-scaler:plan", "value": "1x1"}]);
     assert_eq!(task["tags"], tags);
 }

@@ -16,13 +16,20 @@ impl World {
         own.filter(|task| task["desiredStatus"] == "RUNNING").cloned().collect()
     }
 
-    /// Everything that was started runs now.
+    /// Everything that was started runs now, but for what hangs.
     pub(crate) fn all_run(&self) {
         let mut state = self.state();
         let now = state.epoch_seconds();
-        for task in state.tasks.values_mut().filter(|task| is_standalone(task)) {
+        for task in state.tasks.values_mut().filter(|task| is_standalone(task) && !hangs(task)) {
             set_status(task, "RUNNING");
             task["startedAt"] = now.clone();
+        }
+    }
+
+    /// So many of the tasks never start, and never end.
+    pub(crate) fn hang(&self, count: usize) {
+        for task in self.state().tasks.values_mut().take(count) {
+            task["hangs"] = json!(true);
         }
     }
 
@@ -31,12 +38,13 @@ impl World {
         self.all_end("EssentialContainerExited", "Essential container in task exited", Some(0));
     }
 
-    /// Everything that has not ended ends now; without an exit code nothing has ever run.
+    /// Everything that has not ended ends now, but for what hangs; without an exit code nothing has
+    /// ever run.
     pub(crate) fn all_end(&self, code: &str, reason: &str, exit: Option<i32>) {
         let mut state = self.state();
         let now = state.epoch_seconds();
         let own = state.tasks.values_mut().filter(|task| is_standalone(task));
-        for task in own.filter(|task| task["desiredStatus"] == "RUNNING") {
+        for task in own.filter(|task| task["desiredStatus"] == "RUNNING" && !hangs(task)) {
             end(task, &now, (code, reason, exit));
         }
     }
@@ -50,12 +58,38 @@ impl World {
 
     /// One container of every task has ended.
     pub(crate) fn containers_stop(&self, name: &str) {
+        self.set_of_containers(name, ("lastStatus", "STOPPED"));
+    }
+
+    /// A member of one container of every task.
+    pub(crate) fn set_of_containers(&self, name: &str, (member, value): (&str, &str)) {
         for task in self.state().tasks.values_mut() {
             for container in task["containers"].as_array_mut().unwrap() {
                 if container["name"] == name {
-                    container["lastStatus"] = json!("STOPPED");
+                    container[member] = json!(value);
                 }
             }
+        }
+    }
+
+    /// Nobody knows any more when anything was started.
+    pub(crate) fn forget_starts(&self) {
+        for task in self.state().tasks.values_mut() {
+            task.as_object_mut().unwrap().remove("startedAt");
+        }
+    }
+
+    /// No task has this tag.
+    pub(crate) fn forget_tag(&self, key: &str) {
+        for task in self.state().tasks.values_mut() {
+            task["tags"].as_array_mut().unwrap().retain(|tag| tag["key"] != key);
+        }
+    }
+
+    /// ECS has put a container of its own into every task.
+    pub(crate) fn inject(&self, container: &Value) {
+        for task in self.state().tasks.values_mut() {
+            task["containers"].as_array_mut().unwrap().insert(0, container.clone());
         }
     }
 }
@@ -73,6 +107,10 @@ pub(super) fn end(task: &mut Value, now: &Value, (code, reason, exit): (&str, &s
             container["exitCode"] = json!(exit);
         }
     }
+}
+
+fn hangs(task: &Value) -> bool {
+    task.get("hangs").is_some()
 }
 
 pub(super) fn set_status(task: &mut Value, status: &str) {

@@ -378,9 +378,10 @@ impl State {
         }
     }
 
-    /// After three failures in a row that could be seen, one canary at a time.
+    /// After three failures in a row that could be seen, one canary at a time: the next one comes when
+    /// it is known what became of the last.
     fn watch_breaker(&mut self, process: u32, starting: &Starting<'_>) {
-        let Starting { now, worker, containers, .. } = starting;
+        let Starting { now, worker, bounds, containers, .. } = starting;
         let run = &self.watch.runs[&process];
         let Some(listed_at) = run.listed_at else { return };
         let listed = at(&json!({"at": super::life::at_epoch(listed_at)}), "at").unwrap();
@@ -416,7 +417,16 @@ impl State {
             let runs = at(task, "startedAt").is_some_and(|started| started + 119.0 < listed);
             task["desiredStatus"] == "RUNNING" && runs && last <= at(task, "createdAt")
         });
+        let stuck_after = std::time::Duration::from_millis(bounds.stuck_after).as_secs_f64();
+        let is_open = |task: &&Value| match at(task, "startedAt") {
+            Some(started) => listed < started + 119.0,
+            None => listed < at(task, "createdAt").unwrap() + stuck_after - 1.0,
+        };
+        let open = own().filter(|task| task["desiredStatus"] == "RUNNING").filter(is_open);
+        let open = open.flat_map(|task| list(task, "containers"));
+        let open = open.filter(|c| is_worker(c) && c["lastStatus"] != "STOPPED").count();
         let started = run.started_of.get(worker).copied().unwrap_or_default() + containers;
+        let started = started + u64::try_from(open).unwrap();
         if 3 <= failures && !runs_well && 1 < started {
             let what = format!("{worker}: {started} containers after {failures} failures");
             self.watch.violate("no canary", *now, what);

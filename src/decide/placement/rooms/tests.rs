@@ -95,6 +95,7 @@ fn standing(counts: &[(bool, usize)], instances: &Instances) -> Vec<Task> {
             created: None,
             started: None,
             tick: None,
+            container: None,
             instance: Some(instance.arn.clone()),
         })
     });

@@ -1,0 +1,148 @@
+//! A worker's own tasks, and how far their worker containers are. Pure.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::config::Worker;
+use crate::plan::Alive;
+use crate::snapshot::{ClusterTasks, ContainerStatus, Ended, EndedContainer, Snapshot, Task};
+use crate::units::{Containers, TaskArn, Tasks};
+use crate::variant::clone_names;
+
+/// A task that ran as long as this did run, whatever came then.
+pub(super) const RAN_WELL: SignedDuration = SignedDuration::from_mins(2);
+
+/// The tasks of one worker.
+pub(super) struct OwnTasks<'a> {
+    /// Those that ECS does not want stopped, and those that may be.
+    pub(super) alive: Vec<OwnTask<'a>>,
+    /// Those that ended within the last hour.
+    pub(super) ended: Vec<OwnEnded<'a>>,
+}
+
+/// A task that ECS does not want stopped.
+pub(super) struct OwnTask<'a> {
+    pub(super) task: &'a Task,
+    /// Its worker containers.
+    pub(super) containers: Containers,
+    /// Of these, the ones that run.
+    pub(super) running: Containers,
+    /// Of these, the ones that have stopped.
+    pub(super) stopped: Containers,
+    /// Since when it has been on its way for too long to be counted on.
+    pub(super) stuck_since: Option<Timestamp>,
+}
+
+/// A task that has ended.
+pub(super) struct OwnEnded<'a> {
+    pub(super) task: &'a Ended,
+    /// Its worker containers; where none is known by its name, all of its containers.
+    pub(super) containers: Vec<&'a EndedContainer>,
+}
+
+impl<'a> OwnTasks<'a> {
+    /// A worker's tasks among those of its cluster. `container` is the name that is configured now.
+    pub(super) fn of(
+        worker: &Worker,
+        container: &str,
+        (tasks, now): (&'a ClusterTasks, Timestamp),
+    ) -> Self {
+        let after = worker.scaling.stuck_after;
+        let alive = tasks.alive.iter().chain(&tasks.presumed);
+        let alive = alive.filter(|task| task.worker == worker.name);
+        let ended = tasks.ended.iter().filter(|task| task.worker == worker.name);
+        Self {
+            alive: alive.map(|task| OwnTask::new(task, container, (after, now))).collect(),
+            ended: ended.map(|task| OwnEnded::new(task, container)).collect(),
+        }
+    }
+
+    /// A worker container is alive until ECS says that it stopped: one that ECS does not list yet is
+    /// on its way.
+    pub(super) fn count(&self) -> Alive {
+        let mut alive = Alive::default();
+        for task in &self.alive {
+            alive.tasks = alive.tasks.plus(Tasks(1));
+            alive.containers = alive.containers.plus(task.left());
+            alive.running = alive.running.plus(task.running);
+            if task.stuck_since.is_some() {
+                alive.stuck_tasks = alive.stuck_tasks.plus(Tasks(1));
+                alive.stuck = alive.stuck.plus(task.left());
+            }
+        }
+        alive
+    }
+
+    /// The tasks that are stuck.
+    pub(super) fn stuck(&self) -> Vec<TaskArn> {
+        let stuck = self.alive.iter().filter(|task| task.stuck_since.is_some());
+        stuck.map(|task| task.task.arn.clone()).collect()
+    }
+
+    /// Containers that are on their way or have only begun, so that nobody knows yet whether they run
+    /// well.
+    pub(super) fn unjudged(&self, now: Timestamp) -> Containers {
+        let is_open = |task: &&OwnTask<'_>| task.stuck_since.is_none() && !task.runs_well(now);
+        self.alive.iter().filter(is_open).map(OwnTask::left).sum()
+    }
+
+    /// A tick that was acted on already is not acted on again, nor one that came after its time:
+    /// what was seen of the queue since then was answered by others.
+    pub(super) fn are_of_this_tick_or_later(&self, snapshot: &Snapshot) -> bool {
+        let Some(this) = snapshot.tick.instant() else { return false };
+        let alive = self.alive.iter().map(|own| own.task.tick);
+        let all = alive.chain(self.ended.iter().map(|own| own.task.tick));
+        all.flatten().any(|tick| this <= tick)
+    }
+}
+
+impl<'a> OwnTask<'a> {
+    fn new(task: &'a Task, container: &str, (after, now): (Duration, Timestamp)) -> Self {
+        let containers = task.revision.family().worker_containers();
+        let names = clone_names(task.container.as_deref().unwrap_or(container), containers);
+        let known = task.containers.iter().filter(|(name, _)| names.contains(name));
+        let known: Vec<_> = known.map(|(_, status)| *status).collect();
+        let with = |status| Containers::counted(known.iter().filter(|s| **s == status).count());
+        let (running, stopped) = match task.started {
+            // Under names that nobody knows, they are as far as their task is.
+            Some(_) if known.is_empty() => (containers, Containers::ZERO),
+            _ => (with(ContainerStatus::Running), with(ContainerStatus::Stopped)),
+        };
+        let mut own = Self { task, containers, running, stopped, stuck_since: None };
+        own.stuck_since = own.late_at(after).filter(|late| *late <= now);
+        own
+    }
+
+    /// When it will be stuck, or was: if no worker container has begun by then, whatever else runs in
+    /// the task. Of one that ECS does not show yet, nobody knows how far it is: it may run, and is not
+    /// counted for longer than lists lag.
+    fn late_at(&self, after: Duration) -> Option<Timestamp> {
+        let is_shown = !self.task.containers.is_empty();
+        let is_starting = self.running == Containers::ZERO && self.stopped == Containers::ZERO;
+        let late = self.task.created.and_then(|created| created.checked_add(after).ok());
+        late.filter(|_| is_shown && is_starting)
+    }
+
+    /// Its worker containers that have not stopped.
+    pub(super) fn left(&self) -> Containers {
+        self.containers.minus(self.stopped)
+    }
+
+    /// Whether its worker has run long enough to tell that it can.
+    pub(super) fn runs_well(&self, now: Timestamp) -> bool {
+        let for_long = |began| RAN_WELL <= now.duration_since(began);
+        self.running != Containers::ZERO && self.task.started.is_some_and(for_long)
+    }
+}
+
+impl<'a> OwnEnded<'a> {
+    fn new(task: &'a Ended, container: &str) -> Self {
+        let count = task.revision.family().worker_containers();
+        let names = clone_names(task.container.as_deref().unwrap_or(container), count);
+        let known = task.containers.iter().filter(|one| names.contains(&one.name));
+        let known: Vec<_> = known.collect();
+        let containers = if known.is_empty() { task.containers.iter().collect() } else { known };
+        Self { task, containers }
+    }
+}
