@@ -159,6 +159,10 @@ pub struct Alive {
     /// The tasks that are stuck.
     #[serde(skip)]
     pub stuck_tasks: Tasks,
+    /// Of the containers, the ones that nobody has seen: a call without an answer may have started
+    /// them.
+    #[serde(skip)]
+    pub presumed: Containers,
 }
 
 impl Alive {

@@ -3,6 +3,7 @@
 
 mod metrics;
 mod placement;
+mod waiting;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use crate::units::{Containers, Messages, ScalerName, TaskArn, Tasks, WorkerName}
 
 pub(crate) use metrics::{counted, own_line};
 pub use placement::{InstanceReport, NeedsReport, PlacementReport, Short};
+pub use waiting::WaitsFor;
 
 /// The version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -131,6 +133,9 @@ pub struct WorkerReport {
     pub failures: Vec<Failed>,
     /// Containers that are owed and wait for the next tick.
     pub deferred: Containers,
+    /// Why messages wait although more containers are owed for them; empty where none do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<WaitsFor>,
     /// Whether a bound of the configuration keeps containers from messages that wait; absent where
     /// nothing had to be decided.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -389,6 +394,8 @@ impl WorkerReport {
         let why = self.decision.as_ref().map(|decision| decision.why.as_str());
         let joined = |texts: &[String]| (!texts.is_empty()).then(|| texts.join("; "));
         let (errors, warnings) = (joined(&self.errors), joined(&self.warnings));
+        let words: Vec<_> = self.waits_for.iter().map(|word| format!("{word:?}")).collect();
+        let waits_for = (!words.is_empty()).then(|| words.join(", "));
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
@@ -404,6 +411,7 @@ impl WorkerReport {
                     containers.deferred = self.deferred.0,
                     tasks.stuck = self.stuck.len(),
                     breaker = self.breaker.as_deref(),
+                    waits_for = waits_for.as_deref(),
                     plan.reason = why,
                     warnings = warnings.as_deref(),
                     error = errors.as_deref(),
@@ -415,6 +423,7 @@ impl WorkerReport {
             _ if self.has_failed() => line!(error),
             Outcome::Partial | Outcome::Deferred => line!(warn),
             _ if self.breaker.is_some() || !self.stuck.is_empty() => line!(warn),
+            _ if self.is_not_served() => line!(warn),
             _ => line!(info),
         }
     }

@@ -30,6 +30,8 @@ pub(super) struct OwnTask<'a> {
     pub(super) running: Containers,
     /// Of these, the ones that have stopped.
     pub(super) stopped: Containers,
+    /// Whether nobody has seen it: a call without an answer may have started it.
+    pub(super) is_presumed: bool,
     /// Since when it has been on its way for too long to be counted on.
     pub(super) stuck_since: Option<Timestamp>,
 }
@@ -49,11 +51,16 @@ impl<'a> OwnTasks<'a> {
         (tasks, now): (&'a ClusterTasks, Timestamp),
     ) -> Self {
         let after = worker.scaling.stuck_after;
-        let alive = tasks.alive.iter().chain(&tasks.presumed);
-        let alive = alive.filter(|task| task.worker == worker.name);
+        let alive = tasks.alive.iter().filter(|task| task.worker == worker.name);
+        let alive = alive.map(|task| OwnTask::new(task, container, (after, now)));
+        let presumed = tasks.presumed.iter().filter(|task| task.worker == worker.name);
+        let presumed = presumed.map(|task| OwnTask {
+            is_presumed: true,
+            ..OwnTask::new(task, container, (after, now))
+        });
         let ended = tasks.ended.iter().filter(|task| task.worker == worker.name);
         Self {
-            alive: alive.map(|task| OwnTask::new(task, container, (after, now))).collect(),
+            alive: alive.chain(presumed).collect(),
             ended: ended.map(|task| OwnEnded::new(task, container)).collect(),
         }
     }
@@ -66,6 +73,9 @@ impl<'a> OwnTasks<'a> {
             alive.tasks = alive.tasks.plus(Tasks(1));
             alive.containers = alive.containers.plus(task.left());
             alive.running = alive.running.plus(task.running);
+            if task.is_presumed {
+                alive.presumed = alive.presumed.plus(task.left());
+            }
             if task.stuck_since.is_some() {
                 alive.stuck_tasks = alive.stuck_tasks.plus(Tasks(1));
                 alive.stuck = alive.stuck.plus(task.left());
@@ -109,7 +119,8 @@ impl<'a> OwnTask<'a> {
             Some(_) if known.is_empty() => (containers, Containers::ZERO),
             _ => (with(ContainerStatus::Running), with(ContainerStatus::Stopped)),
         };
-        let mut own = Self { task, containers, running, stopped, stuck_since: None };
+        let (is_presumed, stuck_since) = (false, None);
+        let mut own = Self { task, containers, running, stopped, is_presumed, stuck_since };
         own.stuck_since = own.late_at(after).filter(|late| *late <= now);
         own
     }

@@ -79,6 +79,7 @@ impl Report {
             ("WorkersFailed", counted(totals.failed_workers)),
             ("BreakersOpen", workers(|worker| worker.breaker.is_some())),
             ("WorkersAtCap", workers(|worker| worker.at_cap == Some(true))),
+            ("WorkersNotServed", workers(WorkerReport::is_not_served)),
             ("TasksLaunched", totals.launched_tasks.0.into()),
             ("ContainersLaunched", totals.launched_containers.0.into()),
             ("ContainersDeferred", deferred.0.into()),

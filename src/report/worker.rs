@@ -1,6 +1,8 @@
 //! What happened to one worker.
 
-use super::{Counts, DecisionReport, Failed, Launched, Outcome, PlacementReport, WorkerReport};
+use super::{
+    Counts, DecisionReport, Failed, Launched, Outcome, PlacementReport, WorkerReport, waiting,
+};
 use crate::act::{Acted, GroupOutcome};
 use crate::aws::TaskFailure;
 use crate::event::Mode;
@@ -10,6 +12,7 @@ use crate::snapshot::{ReadError, Redrive};
 use crate::units::{Containers, RevisionArn, Tasks};
 
 pub(super) fn report(acted: Acted, mode: Mode) -> WorkerReport {
+    let waits_for = waiting::waits_for(&acted);
     let Acted { plan, groups } = acted;
     let WorkerPlan { worker, depth, alive, health, action } = plan;
     let warnings = warnings(&health);
@@ -24,6 +27,7 @@ pub(super) fn report(acted: Acted, mode: Mode) -> WorkerReport {
         launched: Vec::new(),
         failures: Vec::new(),
         deferred: Containers::ZERO,
+        waits_for,
         at_cap: None,
         breaker: breaker.map(|tripped| tripped.to_string()),
         stuck,
@@ -58,6 +62,8 @@ pub(super) fn report(acted: Acted, mode: Mode) -> WorkerReport {
             }
         }
     }
+    let not_served = report.not_served();
+    report.warnings.extend(not_served);
     report
 }
 

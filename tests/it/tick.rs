@@ -9,6 +9,7 @@ mod registration;
 mod trips;
 mod trouble;
 mod variants;
+mod waiting;
 
 use std::time::Duration;
 

@@ -1,0 +1,206 @@
+//! Why messages wait although more containers are owed for them. Pure.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::Serialize;
+
+use super::WorkerReport;
+use crate::act::{Acted, GroupOutcome};
+use crate::plan::{
+    Action, Bound, Decision, Idle, LaunchPlan, PlacementPlan, Target, TaskBound, WorkerPlan,
+};
+use crate::shortage::Shortage;
+use crate::snapshot::{CallError, Depth, ReadError, Trouble};
+use crate::units::{Containers, Messages, Tasks};
+
+/// What messages wait for, in one word. In the result it is `waitsFor`; its `Display` is the reason
+/// that a person reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum WaitsFor {
+    /// For containers to end: `maxContainers` is reached.
+    MaxContainers,
+    /// For the next tick: `packing.maxTasks` is all that one may start for the worker.
+    MaxTasks,
+    /// For the next tick: `maxLaunchPerTick` is reached.
+    MaxLaunchPerTick,
+    /// For the next tick: the worker's share of `maxTasksPerTick` is used up.
+    MaxTasksPerTick,
+    /// For the hour to pass: the worker's share of `maxTasksPerHour` is used up.
+    MaxTasksPerHour,
+    /// For a task that runs well: the circuit breaker is open.
+    Canary,
+    /// For a pause to end: the last launches moved no message.
+    Progress,
+    /// For a read that failed.
+    Read,
+    /// For a person: the configuration, the definition or a permission is refused.
+    Configuration,
+    /// For capacity: ECS or our own scheduler placed less than was asked for.
+    Capacity,
+    /// For AWS to take the call: it was throttled, or turned away for another passing reason.
+    Throttling,
+    /// For tasks that a call without an answer may have started: they count as starting.
+    Answer,
+    /// For the next tick: the time of this one was up.
+    Time,
+    /// For another delivery of the tick, or a later tick, which has the word.
+    Delivery,
+}
+
+/// The words for one worker, each once, in the order of the enum; none where nothing waits, or where
+/// all that is owed was started.
+pub(super) fn waits_for(acted: &Acted) -> Vec<WaitsFor> {
+    let WorkerPlan { worker: _, depth, alive: _, health: _, action } = &acted.plan;
+    let words: BTreeSet<_> = match action {
+        Action::Idle(Idle::Empty) | Action::Hold(ReadError::Gone { .. }) => BTreeSet::new(),
+        Action::Idle(Idle::Answered(decision)) => of_decision(decision),
+        Action::Idle(Idle::Superseded) => of_depth(depth.as_ref(), WaitsFor::Delivery),
+        Action::Hold(_) => of_depth(depth.as_ref(), WaitsFor::Read),
+        Action::Refuse(_) => of_depth(depth.as_ref(), WaitsFor::Configuration),
+        Action::Launch(plan) => of_launch(plan, &acted.groups),
+    };
+    words.into_iter().collect()
+}
+
+/// Of a queue that could not be read, nobody knows that it is empty.
+fn of_depth(depth: Option<&Depth>, word: WaitsFor) -> BTreeSet<WaitsFor> {
+    let waits = depth.is_none_or(|depth| depth.visible != Messages::ZERO);
+    waits.then_some(word).into_iter().collect()
+}
+
+fn of_decision(decision: &Decision) -> BTreeSet<WaitsFor> {
+    if decision.visible.plus(decision.delayed) == Messages::ZERO {
+        return BTreeSet::new();
+    }
+    let bounds = decision.bounds.iter().filter_map(of_bound);
+    bounds.chain(is_presumed(decision).then_some(WaitsFor::Answer)).collect()
+}
+
+fn of_bound(bound: &Bound) -> Option<WaitsFor> {
+    match bound {
+        Bound::MaxContainers(_) => Some(WaitsFor::MaxContainers),
+        Bound::MaxTasks(_) => Some(WaitsFor::MaxTasks),
+        Bound::MaxLaunchPerTick(_) => Some(WaitsFor::MaxLaunchPerTick),
+        Bound::Canary(_) => Some(WaitsFor::Canary),
+        Bound::BackOff { .. } => Some(WaitsFor::Progress),
+        Bound::MinContainers { .. } | Bound::WaitingMessages(_) => None,
+    }
+}
+
+/// Whether more would be owed if what a call without an answer may have started were not counted.
+fn is_presumed(decision: &Decision) -> bool {
+    let Decision { alive, target, .. } = decision;
+    let surely = alive.capacity().minus(alive.presumed);
+    alive.presumed != Containers::ZERO
+        && match target {
+            Target::Containers(target) => surely < *target,
+            Target::Tasks(target) => surely < target.containers(decision.each),
+        }
+}
+
+fn of_launch(plan: &LaunchPlan, groups: &[GroupOutcome]) -> BTreeSet<WaitsFor> {
+    let mut words = of_decision(&plan.decision);
+    if plan.decision.visible.plus(plan.decision.delayed) == Messages::ZERO {
+        return words;
+    }
+    words.extend(plan.deferred.as_ref().map(|deferred| of_task_bound(deferred.bound)));
+    let is_short = plan.placement.as_ref().is_some_and(PlacementPlan::is_short);
+    words.extend(is_short.then_some(WaitsFor::Capacity));
+    let of_groups: BTreeSet<_> = groups.iter().flat_map(of_group).collect();
+    let missing: Tasks = groups.iter().map(|group| group.missing).sum();
+    // What was not asked for, though nothing was refused, is for another delivery to start.
+    if missing != Tasks::ZERO && of_groups.is_empty() {
+        words.insert(WaitsFor::Delivery);
+    }
+    words.extend(of_groups);
+    words
+}
+
+fn of_task_bound(bound: TaskBound) -> WaitsFor {
+    match bound {
+        TaskBound::MaxTasks => WaitsFor::MaxTasks,
+        TaskBound::MaxTasksPerTick => WaitsFor::MaxTasksPerTick,
+        TaskBound::MaxTasksPerHour => WaitsFor::MaxTasksPerHour,
+    }
+}
+
+fn of_group(group: &GroupOutcome) -> BTreeSet<WaitsFor> {
+    if group.missing == Tasks::ZERO {
+        return BTreeSet::new();
+    }
+    let short = |reason: &str, detail| match Shortage::of(reason, detail) {
+        Shortage::BadRequest => WaitsFor::Configuration,
+        _ => WaitsFor::Capacity,
+    };
+    let refused = group.failures.iter().map(|f| short(&f.reason, f.detail.as_deref()));
+    let errors = group.errors.iter().map(of_error);
+    let unanswered = (group.unanswered != Tasks::ZERO).then_some(WaitsFor::Answer);
+    refused.chain(errors).chain(unanswered).collect()
+}
+
+fn of_error(error: &ReadError) -> WaitsFor {
+    match error {
+        ReadError::Call(error) => of_call(error),
+        ReadError::Panic => WaitsFor::Answer,
+        ReadError::Answer { .. }
+        | ReadError::OtherRegion { .. }
+        | ReadError::Gone { .. }
+        | ReadError::SameQueue { .. } => WaitsFor::Read,
+    }
+}
+
+fn of_call(error: &CallError) -> WaitsFor {
+    let code = error.code.as_deref().unwrap_or_default();
+    match (error.trouble, Shortage::of(code, Some(&error.message))) {
+        (Trouble::Later, _) => WaitsFor::Throttling,
+        (Trouble::Unanswered, _) => WaitsFor::Answer,
+        (Trouble::OutOfTime, _) => WaitsFor::Time,
+        (Trouble::Refused, Shortage::BadRequest | Shortage::Other) => WaitsFor::Configuration,
+        (Trouble::Refused, _) => WaitsFor::Capacity,
+    }
+}
+
+impl WorkerReport {
+    /// Whether messages wait, nothing that could take them is known to be alive, and nothing was
+    /// started. A policy that asks for nothing at this depth owes nothing.
+    pub fn is_not_served(&self) -> bool {
+        let waits = self.depth.is_some_and(|depth| depth.visible != Messages::ZERO);
+        let owes = self.decision.as_ref().is_none_or(|decision| decision.target != 0);
+        let alive = self.alive.map(|alive| alive.capacity()).unwrap_or_default();
+        waits && owes && alive == Containers::ZERO && self.launched.is_empty()
+    }
+
+    /// What a person should know of a worker that is not served.
+    pub(super) fn not_served(&self) -> Option<String> {
+        let Depth { visible, .. } = self.depth.filter(|_| self.is_not_served())?;
+        let reasons: Vec<_> = self.waits_for.iter().map(ToString::to_string).collect();
+        let messages = if visible == Messages(1) { "message waits" } else { "messages wait" };
+        Some(format!(
+            "{visible} {messages}, nothing that takes them is alive, and nothing was started: {}",
+            reasons.join("; ")
+        ))
+    }
+}
+
+impl fmt::Display for WaitsFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MaxContainers => "maxContainers is reached",
+            Self::MaxTasks => "maxTasks is reached",
+            Self::MaxLaunchPerTick => "maxLaunchPerTick is reached",
+            Self::MaxTasksPerTick => "maxTasksPerTick is used up",
+            Self::MaxTasksPerHour => "maxTasksPerHour is used up",
+            Self::Canary => "the circuit breaker is open",
+            Self::Progress => "the last launches moved no message, and the next one waits",
+            Self::Read => "something could not be read",
+            Self::Configuration => "it is refused, and somebody has to mend that",
+            Self::Capacity => "there is no capacity for it",
+            Self::Throttling => "AWS turned the calls away for now",
+            Self::Answer => "a call had no answer, and what it may have started is waited for",
+            Self::Time => "the time of the tick was up",
+            Self::Delivery => "another delivery of this tick, or a later tick, has the word",
+        })
+    }
+}
