@@ -139,16 +139,33 @@ pub struct Scaling {
     pub min_containers: Minimum,
     /// Containers that are never exceeded.
     pub max_containers: Containers,
+    /// Whether the operator has written `maxContainers`.
+    pub max_is_written: bool,
     /// Containers that one tick may start.
     pub max_launch_per_tick: Option<Containers>,
     /// Messages that one running container may hold in flight.
     pub in_flight_per_container: Messages,
     /// Whether delayed messages count as backlog.
     pub delayed: Delayed,
-    /// A task that has not reached RUNNING by then is no capacity any more.
+    /// A task of which no worker container runs by then is no capacity any more.
     pub stuck_after: Duration,
+    /// A container that has held no message for so long, though messages wait, is no capacity any more;
+    /// none: it always is.
+    pub idle_after: Option<Duration>,
     /// What repeated failures of its tasks lead to.
     pub breaker: Breaker,
+    /// What launches lead to after which no message moves.
+    pub progress_brake: ProgressBrake,
+}
+
+/// What launches of a worker lead to after which no message moves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProgressBrake {
+    /// Fewer containers, down to one now and then, until messages move again.
+    #[default]
+    On,
+    /// Nothing.
+    Off,
 }
 
 /// What repeated failures of a worker's tasks lead to.
@@ -354,6 +371,11 @@ impl QueueRef {
             Self::Name(name) | Self::Arn { name, .. } => name,
             Self::Url(url) => url.rsplit('/').next().unwrap_or_default(),
         }
+    }
+
+    /// Whether it is a FIFO queue. Source: SQS API, `CreateQueue`: its name ends so, and no other's.
+    pub fn is_fifo(&self) -> bool {
+        self.name().rsplit_once('.').is_some_and(|(_, ending)| ending == "fifo")
     }
 
     /// The account that a URL or an ARN names.

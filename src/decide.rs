@@ -3,9 +3,11 @@
 
 mod demand;
 mod health;
+mod idle;
 mod own;
 mod packing;
 mod placement;
+mod progress;
 mod share;
 mod sizes;
 
@@ -17,17 +19,18 @@ use jiff::Timestamp;
 
 use self::own::OwnTasks;
 use self::packing::{Packed, Room};
+use self::progress::Look;
 use self::share::Allowance;
 use self::sizes::Sizes;
-use crate::config::{Breaker, Config, Limits, Strategy, Worker};
+use crate::config::{Breaker, Config, Limits, ProgressBrake, Strategy, Worker};
 use crate::definition::{Tag, TaskDefinition};
 use crate::fargate::{MicroDollars, PriceList};
 use crate::plan::{
-    Action, Alive, Bound, CONTAINER_TAG, Call, ClientToken, Decision, Deferred, Group, Health,
-    Idle, LaunchPlan, Marks, NetworkMode, PLAN_TAG, Plan, Refusal, Revision, TICK_TAG, TaskBound,
-    WORKER_TAG, Way, WorkerPlan,
+    Action, Alive, Bound, CONTAINER_TAG, Call, ClientToken, Decision, Deferred, Eager, Group,
+    Health, Idle, LaunchPlan, Marks, NetworkMode, PLAN_TAG, Plan, Refusal, Revision, TICK_TAG,
+    TaskBound, WORKER_TAG, Way, WorkerPlan,
 };
-use crate::snapshot::{Depth, Queue, Read, ReadError, Snapshot};
+use crate::snapshot::{Ahead, Depth, Progress, Queue, Read, ReadError, Snapshot};
 use crate::units::{Containers, Family, Messages, TaskArn, Tasks};
 use crate::variant::Recipe;
 
@@ -92,7 +95,8 @@ fn allowance(limits: &Limits, snapshot: &Snapshot) -> Allowance {
 pub fn can_owe(worker: &Worker, depth: &Depth, now: Timestamp) -> bool {
     let scaling = &worker.scaling;
     let minimum = || scaling.min_containers.at(now).containers;
-    demand::waiting(scaling, depth) != Messages::ZERO || minimum() != Containers::ZERO
+    let Depth { visible, delayed, in_flight: _ } = demand::counted(scaling, *depth);
+    visible.plus(delayed) != Messages::ZERO || minimum() != Containers::ZERO
 }
 
 fn decide_worker(asked: (&Worker, Option<Allowance>), snapshot: &Snapshot) -> WorkerPlan {
@@ -110,6 +114,9 @@ fn decide_action(
     let queue = *read(&snapshot.queues, &worker.name, "GetQueueAttributes")?;
     plan.depth = Some(queue.depth);
     plan.health.redrive = queue.redrive;
+    let depth = demand::counted(&worker.scaling, queue.depth);
+    let before = snapshot.memories.get(&worker.name).and_then(|memory| memory.progress.as_ref());
+    plan.progress = before.map(|before| before.glanced(snapshot.now, depth));
     if !can_owe(worker, &queue.depth, snapshot.now) {
         return Ok(Action::NONE);
     }
@@ -130,18 +137,27 @@ fn decide_action(
     }
     let (sizes, unregistered) = Sizes::of(worker, &recipe, snapshot)?;
     plan.health.unregistered = unregistered;
-    let facts = Facts {
-        worker,
-        snapshot,
-        queue,
-        alive,
-        own: &own,
-        recipe,
-        sizes,
-        health: &plan.health,
-        allowance,
-    };
-    Ok(decide_launch(&facts)?)
+    let need = demand::need(worker, &depth, (&alive, sizes.most));
+    let breaker = plan.health.breaker.as_ref();
+    let per_task = sizes.most;
+    let look = Look { worker, now: snapshot.now, depth, need, per_task, own: &own, breaker };
+    let progress = look.after(before);
+    plan.health.ahead = eager(&progress, depth);
+    let alive = Alive { idle: progress.idling.idle, ..alive };
+    plan.alive = Some(alive);
+    let health = &plan.health;
+    let facts =
+        Facts { worker, snapshot, queue, alive, own: &own, recipe, sizes, health, allowance };
+    let action = decide_launch(&facts, (&look, &progress));
+    plan.progress = Some(progress);
+    Ok(action?)
+}
+
+/// What asks for containers that end before a message can be received.
+fn eager(progress: &Progress, depth: Depth) -> Option<Eager> {
+    let Ahead { pause, .. } = progress.ahead;
+    let by = if depth.delayed == Messages::ZERO { Eager::Minimum } else { Eager::Delayed };
+    (!pause.is_zero()).then_some(by)
 }
 
 /// What was read under a key. A snapshot that lacks what a decision needs holds, as a failed read
@@ -171,12 +187,15 @@ struct Facts<'a> {
     allowance: Option<Allowance>,
 }
 
-fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
+fn decide_launch(
+    facts: &Facts<'_>,
+    (look, progress): (&Look<'_>, &Progress),
+) -> Result<Action, Refusal> {
     let Facts { worker, queue, alive, recipe, sizes, .. } = facts;
     let (packing, per_task) = (&worker.packing, sizes.most);
     let minimum = worker.scaling.min_containers.at(facts.snapshot.now);
     let mut decision = demand::decide(worker, (queue.depth, minimum), *alive, per_task);
-    restrain(&mut decision, facts);
+    restrain(&mut decision, facts, (look, progress));
     if decision.launch == Containers::ZERO {
         return Ok(Action::Idle(Idle::Answered(Box::new(decision))));
     }
@@ -211,12 +230,7 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
         placement,
         deferred,
         hourly_price: hourly_price(facts, &packed),
-        known: facts
-            .own
-            .alive
-            .iter()
-            .map(|own| own.task.arn.clone())
-            .collect::<BTreeSet<TaskArn>>(),
+        known: facts.own.alive.iter().map(|own| own.arn.clone()).collect::<BTreeSet<TaskArn>>(),
     })))
 }
 
@@ -284,20 +298,25 @@ fn network_mode(recipe: &Recipe<'_>, worker: &Worker) -> Result<NetworkMode, Ref
 }
 
 /// What the worker's last launches came to bounds the next one.
-fn restrain(decision: &mut Decision, facts: &Facts<'_>) {
-    let Facts { worker, snapshot, queue, alive, health, own, .. } = facts;
-    let memory = snapshot.memories.get(&worker.name);
-    let round = memory.and_then(|memory| memory.round.as_ref());
-    let ended: Vec<_> = own.ended.iter().map(|own| own.task).collect();
-    let state = (queue.redrive, queue.depth.total(), ended.as_slice());
-    let back_off = health::back_off(round, state, snapshot.now);
-    if let (Some((fruitless, wait)), None) = (back_off, &health.breaker) {
-        let minimum = decision.minimum.containers.minus(alive.capacity());
-        decision.restrain(minimum, Bound::BackOff { fruitless, wait });
-    }
+fn restrain(decision: &mut Decision, facts: &Facts<'_>, (look, progress): (&Look<'_>, &Progress)) {
+    let Facts { worker, snapshot, health, own, .. } = facts;
     if health.breaker.is_some() {
         let canary = Containers(1).minus(own.unjudged(snapshot.now));
         decision.restrain(canary, Bound::Canary(canary));
+        return;
+    }
+    if worker.scaling.progress_brake == ProgressBrake::Off {
+        return;
+    }
+    if decision.visible == Messages::ZERO {
+        if let Some(wait) = progress::wait_ahead(progress, look) {
+            decision.restrain(Containers::ZERO, Bound::Ahead(wait));
+        }
+    } else {
+        let (allowed, by) = progress::allowed(progress, decision.launch, look);
+        let allowed = allowed.max(decision.floor());
+        let held_back = decision.launch.minus(allowed);
+        decision.restrain(allowed, Bound::Progress { held_back, by });
     }
 }
 

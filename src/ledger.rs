@@ -17,10 +17,11 @@ use jiff::{SignedDuration, Timestamp};
 use crate::act::{Acted, Derived, GroupOutcome};
 use crate::plan::Action;
 use crate::snapshot::{
-    ClusterTasks, Depth, DerivedRevision, Ended, Instance, Memory, Round, Snapshot, Task, Unseen,
+    ClusterTasks, DerivedRevision, Ended, Instance, Memory, Progress, Snapshot, Started, Task,
+    Unseen,
 };
 use crate::units::{
-    ClusterName, Containers, Family, InstanceArn, RevisionArn, TaskArn, Tasks, WorkerName,
+    ClusterName, Containers, Family, InstanceArn, Messages, RevisionArn, TaskArn, Tasks, WorkerName,
 };
 use crate::variant::MOST_CONTAINERS;
 
@@ -313,12 +314,12 @@ impl Kept {
     /// The wall clock may have been set back since: what it would put after now was just now.
     fn set_back(&mut self, now: Timestamp) {
         let Self { clusters, memories, derived: _, launches, disconnected, refusals } = self;
-        let rounds = memories.values_mut().filter_map(|memory| memory.round.as_mut());
+        let progress = memories.values_mut().filter_map(|memory| memory.progress.as_mut());
+        progress.for_each(|progress| progress.set_back(now));
         let looks = disconnected
             .values_mut()
             .flat_map(|(looked, silent)| std::iter::once(looked).chain(silent.values_mut()));
         let times = clusters.values_mut().flat_map(Cluster::times);
-        let times = times.chain(rounds.map(|round| &mut round.at));
         let times = times.chain(launches.iter_mut().map(|(at, ..)| at));
         for time in times.chain(looks).chain(refusals.values_mut()) {
             *time = now.min(*time);
@@ -387,21 +388,37 @@ impl Kept {
             Action::Launch(_) if !started => memory.waited.saturating_add(1),
             _ => 0,
         };
-        let Some(total) = plan.depth.as_ref().map(Depth::total) else { return };
-        let lowest = |round: Round| Round { lowest: round.lowest.min(total), ..round };
-        memory.round = memory.round.map(lowest);
-        if started {
-            let clusters = snapshot.tasks.values().flatten();
-            let ended = clusters.flat_map(|tasks| &tasks.ended);
-            let ended = ended.filter(|task| task.worker == plan.worker);
-            // A canary is to tell whether tasks run at all.
-            let counts = plan.health.breaker.is_none();
-            let round = memory.round.filter(|_| counts);
-            let fruitless = round.and_then(|round| round.fruitless(ended)).unwrap_or_default();
-            memory.round =
-                Some(Round { at: snapshot.now, backlog: total, lowest: total, fruitless });
+        if let Some(progress) = &plan.progress {
+            memory.progress = Some(after(progress.clone(), acted, snapshot.now));
         }
     }
+}
+
+/// How a worker's queue moves, with what was started for it. A refusal changes nothing.
+fn after(mut progress: Progress, acted: &Acted, now: Timestamp) -> Progress {
+    let Action::Launch(launch) = &acted.plan.action else { return progress };
+    let decision = &launch.decision;
+    let there = |group: &GroupOutcome| {
+        let tasks = group.started.iter().map(|task| &task.arn).chain(&group.adopted).cloned();
+        tasks.collect::<Vec<_>>()
+    };
+    let tasks: Vec<_> = acted.groups.iter().flat_map(there).collect();
+    if tasks.is_empty() {
+        return progress;
+    }
+    if decision.visible == Messages::ZERO {
+        progress.started_ahead(now, tasks);
+        return progress;
+    }
+    let of_group = |group: &GroupOutcome| {
+        Tasks::counted(there(group).len()).containers(group.containers_per_task)
+    };
+    let containers: Containers = acted.groups.iter().map(of_group).sum();
+    if acted.plan.health.breaker.is_some() {
+        progress.canaries = progress.canaries.plus(containers);
+    }
+    progress.started(now, Started { tasks, containers, for_minimum: decision.floor() });
+    progress
 }
 
 impl Cluster {

@@ -12,7 +12,7 @@ use crate::config::{Floor, Launch, Policy, Problem};
 use crate::definition::{Needs, Tag};
 use crate::event::Tick;
 use crate::fargate::MicroDollars;
-use crate::snapshot::{Depth, ReadError, Redrive};
+use crate::snapshot::{Depth, Progress, ReadError, Redrive};
 use crate::units::{
     ClusterName, Containers, Family, Messages, RevisionArn, ScalerName, TaskArn, Tasks, WorkerName,
 };
@@ -43,6 +43,8 @@ pub struct WorkerPlan {
     pub alive: Option<Alive>,
     /// What is wrong around it, although it can be served.
     pub health: Health,
+    /// How its queue moves, as far as this tick has seen it; none where the queue was never looked at.
+    pub progress: Option<Progress>,
     /// What is to be done.
     pub action: Action,
 }
@@ -58,6 +60,17 @@ pub struct Health {
     pub redrive: Redrive,
     /// Sizes that are to be there and are not.
     pub unregistered: Vec<Unregistered>,
+    /// What asks for containers again and again that end before a message can be received.
+    pub ahead: Option<Eager>,
+}
+
+/// What asks for containers while no message can be received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Eager {
+    /// `minContainers`
+    Minimum,
+    /// `countDelayed`
+    Delayed,
 }
 
 /// A size that may not be registered, and is not there as it would have to be.
@@ -156,6 +169,9 @@ pub struct Alive {
     /// Of these, the ones of tasks that have not reached RUNNING for too long. They are no
     /// capacity, and still count under `maxContainers`.
     pub stuck: Containers,
+    /// Of these, the ones that have run for minutes without a message, though messages wait. They are
+    /// no capacity either, and still count under `maxContainers`.
+    pub idle: Containers,
     /// The tasks that are stuck.
     #[serde(skip)]
     pub stuck_tasks: Tasks,
@@ -168,7 +184,12 @@ pub struct Alive {
 impl Alive {
     /// The containers that answer messages, now or soon.
     pub fn capacity(&self) -> Containers {
-        self.containers.minus(self.stuck)
+        self.containers.minus(self.stuck).minus(self.idle)
+    }
+
+    /// The containers that are on their way.
+    pub fn starting(&self) -> Containers {
+        self.containers.minus(self.stuck).minus(self.running)
     }
 }
 
@@ -231,13 +252,29 @@ pub enum Bound {
     MaxLaunchPerTick(Containers),
     /// The circuit breaker is open: so many, of which none may be starting yet.
     Canary(Containers),
-    /// The last launches took no message away: the next one waits.
-    BackOff {
-        /// How many in a row.
-        fruitless: u32,
-        /// How long from now.
-        wait: Duration,
+    /// What moved since the last launches allows no more.
+    Progress {
+        /// So many are owed, and held back.
+        held_back: Containers,
+        /// To how many, or until when.
+        by: HeldBack,
     },
+    /// No message can be received, and what was started ahead of messages has ended by itself: the next
+    /// waits so long.
+    Ahead(Duration),
+}
+
+/// How what moved since the last launches holds the next one back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldBack {
+    /// To so many containers.
+    ByCredit(Containers),
+    /// To one, which shows whether messages move again.
+    ToOne,
+    /// Until so many containers have shown what they do.
+    UntilJudged(Containers),
+    /// For so long; then one is started.
+    For(Duration),
 }
 
 /// Tasks to start for one worker.
@@ -403,6 +440,7 @@ impl WorkerPlan {
             depth: None,
             alive: None,
             health: Health::default(),
+            progress: None,
             action: Action::NONE,
         }
     }
@@ -434,6 +472,20 @@ impl Decision {
         }
     }
 
+    /// What the minimum asks for beyond what is alive.
+    pub fn floor(&self) -> Containers {
+        self.minimum.containers.minus(self.alive.capacity())
+    }
+
+    /// Containers that are owed and held back because too little moved since the last launches.
+    pub fn held_back(&self) -> Containers {
+        let held_back = self.bounds.iter().map(|bound| match bound {
+            Bound::Progress { held_back, .. } => *held_back,
+            _ => Containers::ZERO,
+        });
+        held_back.sum()
+    }
+
     /// Whether a bound of the operator keeps containers from messages that wait.
     pub fn at_cap(&self) -> bool {
         let is_cap = |bound: &Bound| match bound {
@@ -441,7 +493,8 @@ impl Decision {
             Bound::MinContainers { .. }
             | Bound::WaitingMessages(_)
             | Bound::Canary(_)
-            | Bound::BackOff { .. } => false,
+            | Bound::Progress { .. }
+            | Bound::Ahead(_) => false,
         };
         let waiting = self.visible.plus(self.delayed);
         waiting != Messages::ZERO && self.bounds.iter().any(is_cap)

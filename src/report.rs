@@ -189,6 +189,9 @@ pub struct DecisionReport {
     pub containers: Containers,
     /// Containers owed.
     pub launch: Containers,
+    /// Containers that are owed and held back, because too little moved since the last launches.
+    #[serde(skip)]
+    pub held_back: Containers,
     /// For a person to check.
     pub why: String,
 }
@@ -407,6 +410,7 @@ impl WorkerReport {
                     tasks.alive = alive.map(|alive| alive.tasks.0),
                     containers.alive = alive.map(|alive| alive.containers.0),
                     containers.running = alive.map(|alive| alive.running.0),
+                    containers.idle = alive.map(|alive| alive.idle.0),
                     tasks.launched = self.launched.iter().map(|l| l.tasks.len()).sum::<usize>(),
                     containers.deferred = self.deferred.0,
                     tasks.stuck = self.stuck.len(),

@@ -3,6 +3,7 @@
 //! What could not be read is in it as an error in its place. It never looks like zero.
 
 mod instances;
+mod progress;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +19,7 @@ use crate::units::{
 };
 
 pub use instances::{Instance, Instances, Resources};
+pub use progress::{Ahead, Credit, Idling, Progress, Started, TaskSeen};
 
 /// All that a decision may depend on beside the configuration.
 #[derive(Clone, Debug)]
@@ -295,35 +297,12 @@ impl Ended {
 }
 
 /// What a warm function knows of a worker's earlier ticks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
     /// Ticks in a row in which it was owed something and got nothing.
     pub waited: u32,
-    /// Its last launch.
-    pub round: Option<Round>,
-}
-
-/// A launch, and what it did to the queue since.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Round {
-    /// When.
-    pub at: Timestamp,
-    /// The queue's messages then.
-    pub backlog: Messages,
-    /// The fewest that were seen since.
-    pub lowest: Messages,
-    /// Launches in a row, before this one, that made no message disappear.
-    pub fruitless: u32,
-}
-
-impl Round {
-    /// Launches in a row, with this one, that made no message disappear although a task has come to
-    /// its end since. None where there was no message to begin with.
-    pub fn fruitless<'a>(&self, mut ended: impl Iterator<Item = &'a Ended>) -> Option<u32> {
-        let is_fruitless = Messages::ZERO < self.backlog && self.backlog <= self.lowest;
-        let has_ended = ended.any(|task| task.by_itself() && self.at <= task.stopped);
-        (is_fruitless && has_ended).then(|| self.fruitless.saturating_add(1))
-    }
+    /// How its queue moves, once it was looked at.
+    pub progress: Option<Progress>,
 }
 
 /// How far a container is.
@@ -333,8 +312,8 @@ pub enum ContainerStatus {
     Starting,
     /// `RUNNING`
     Running,
-    /// `STOPPED`
-    Stopped,
+    /// `STOPPED`, and its exit code, if it has one.
+    Stopped(Option<i32>),
 }
 
 /// Why something could not be read. It holds the workers that need it.

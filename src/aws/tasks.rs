@@ -153,7 +153,7 @@ fn read_task(task: &EcsTask) -> Option<Task> {
     let containers = task.containers().iter().map(|container| {
         let status = match container.last_status() {
             Some("RUNNING") => ContainerStatus::Running,
-            Some("STOPPED") => ContainerStatus::Stopped,
+            Some("STOPPED") => ContainerStatus::Stopped(container.exit_code()),
             _ => ContainerStatus::Starting,
         };
         (container.name().unwrap_or_default().to_owned(), status)

@@ -44,7 +44,7 @@ enum Kind {
 }
 
 /// What each tag is in the document of a worker.
-const TAGS: [(&str, &str, Kind); 22] = [
+const TAGS: [(&str, &str, Kind); 24] = [
     ("worker", "name", Kind::Text),
     ("task-definition", "taskDefinition", Kind::Text),
     ("container", "container", Kind::Text),
@@ -59,7 +59,9 @@ const TAGS: [(&str, &str, Kind); 22] = [
     ("in-flight-per-container", "scaling.inFlightPerContainer", Kind::Plain),
     ("count-delayed", "scaling.countDelayed", Kind::Plain),
     ("stuck-after", "scaling.stuckAfter", Kind::Text),
+    ("idle-after", "scaling.idleAfter", Kind::Text),
     ("circuit-breaker", "scaling.circuitBreaker", Kind::Plain),
+    ("progress-brake", "scaling.progressBrake", Kind::Plain),
     ("strategy", "packing.strategy", Kind::Text),
     ("max-containers-per-task", "packing.maxContainersPerTask", Kind::Plain),
     ("max-tasks", "packing.maxTasks", Kind::Plain),
@@ -249,6 +251,8 @@ mod tests {
             ("count-delayed", "true"),
             ("stuck-after", "20m"),
             ("circuit-breaker", "false"),
+            ("idle-after", "10m"),
+            ("progress-brake", "false"),
             ("strategy", "dense"),
             ("max-containers-per-task", "10"),
             ("max-tasks", "30"),
@@ -262,7 +266,7 @@ mod tests {
             "scaling": {"steps": [{"depth": 1, "containers": 1}, {"depth": 10, "containers": 10}],
                 "minContainers": 1, "maxContainers": 20, "maxLaunchPerTick": 5,
                 "inFlightPerContainer": 3, "countDelayed": true, "stuckAfter": "20m",
-                "circuitBreaker": false},
+                "circuitBreaker": false, "idleAfter": "10m", "progressBrake": false},
             "packing": {"strategy": "dense", "maxContainersPerTask": 10, "maxTasks": 30,
                 "maxTaskCpu": 4096, "completion": "any"},
             "capacity": [{"capacityProvider": "FARGATE_SPOT"}, {"capacityProvider": "FARGATE"}],

@@ -5,15 +5,43 @@ use crate::plan::{Alive, Bound, Decision, Target};
 use crate::snapshot::Depth;
 use crate::units::{Containers, Messages, Tasks};
 
-/// The messages that a new container could take.
-pub(super) fn waiting(scaling: &Scaling, depth: &Depth) -> Messages {
-    depth.visible.plus(delayed(scaling, depth))
-}
-
-fn delayed(scaling: &Scaling, depth: &Depth) -> Messages {
-    match scaling.delayed {
+/// The depth without what does not count.
+pub(super) fn counted(scaling: &Scaling, depth: Depth) -> Depth {
+    let delayed = match scaling.delayed {
         Delayed::Ignored => Messages::ZERO,
         Delayed::Counted => depth.delayed,
+    };
+    Depth { delayed, ..depth }
+}
+
+/// The containers that a policy asks for, whatever is there and whatever bounds it.
+pub(super) fn need(
+    worker: &Worker,
+    depth: &Depth,
+    (alive, per_task): (&Alive, Containers),
+) -> Containers {
+    let scaling = &worker.scaling;
+    match target(&scaling.policy, backlog(scaling, depth, alive)) {
+        Target::Containers(containers) => containers,
+        Target::Tasks(tasks) => tasks.containers(each(worker, per_task)),
+    }
+}
+
+/// In-flight messages that somebody can be holding.
+fn held(scaling: &Scaling, depth: &Depth, alive: &Alive) -> Messages {
+    depth.in_flight.min(alive.running.holding(scaling.in_flight_per_container))
+}
+
+fn backlog(scaling: &Scaling, depth: &Depth, alive: &Alive) -> Messages {
+    let held = held(scaling, depth, alive);
+    depth.visible.plus(held).plus(counted(scaling, *depth).delayed)
+}
+
+/// The containers that the packing gives a task, where the rule counts tasks.
+fn each(worker: &Worker, per_task: Containers) -> Containers {
+    match worker.packing.strategy {
+        Strategy::Spread => Containers(1),
+        Strategy::Dense | Strategy::Cheapest => per_task,
     }
 }
 
@@ -22,10 +50,14 @@ fn delayed(scaling: &Scaling, depth: &Depth) -> Messages {
 /// ```text
 /// backlog = visible + min(in flight, what the running containers can hold)
 /// target  = policy(backlog)
-/// launch  = clamp(target, minContainers, maxContainers) - alive and not stuck, at most maxLaunchPerTick, and
-///           beyond the minimum at most one for each visible message that no starting container
-///           will take
+/// launch  = clamp(target, minContainers, maxContainers) - alive and neither stuck nor idle, at most
+///           maxLaunchPerTick, and beyond the minimum at most one for each visible message that no
+///           starting container will take
 /// ```
+///
+/// A target in tasks is one in containers, of as many as the packing gives a task: what is alive counts
+/// by what it can do.
+///
 ///
 /// In-flight messages count only as far as somebody can be holding them: those of a crashed
 /// worker come back as visible ones.
@@ -36,12 +68,12 @@ pub(super) fn decide(
     per_task: Containers,
 ) -> Decision {
     let scaling = &worker.scaling;
-    let held = depth.in_flight.min(alive.running.holding(scaling.in_flight_per_container));
+    let held = held(scaling, &depth, &alive);
     let mut decision = Decision {
         visible: depth.visible,
         in_flight: depth.in_flight,
         held,
-        delayed: delayed(scaling, &depth),
+        delayed: counted(scaling, depth).delayed,
         policy: scaling.policy.clone(),
         target: Target::Containers(Containers::ZERO),
         each: Containers(1),
@@ -55,15 +87,13 @@ pub(super) fn decide(
     match decision.target {
         Target::Containers(target) => decision.bound(target.minus(alive.capacity()), scaling),
         Target::Tasks(target) => {
-            let owed = target.minus(alive.tasks.minus(alive.stuck_tasks));
-            let owed = decision.bound_tasks(owed, worker.packing.max_tasks);
-            decision.each = match worker.packing.strategy {
-                Strategy::Spread => Containers(1),
-                Strategy::Dense | Strategy::Cheapest => per_task,
-            };
-            decision.bound(owed.containers(decision.each), scaling);
+            let each = each(worker, per_task);
+            decision.each = each;
+            let owed = target.containers(each).minus(alive.capacity());
+            let tasks = decision.bound_tasks(owed.tasks_rounded_up(each), worker.packing.max_tasks);
+            decision.bound(owed.min(tasks.containers(each)), scaling);
             // The minimum may ask for more containers than the owed tasks can hold.
-            let tasks = owed.max(decision.launch.tasks_rounded_up(per_task));
+            let tasks = tasks.max(decision.launch.tasks_rounded_up(per_task));
             decision.launch_tasks = Some(tasks.min(Tasks(decision.launch.0)));
         }
     }
@@ -93,9 +123,9 @@ impl Decision {
     /// What is owed within the operator's bounds; those that made a difference are noted.
     fn bound(&mut self, owed: Containers, scaling: &Scaling) {
         let alive = self.alive;
-        let floor = self.minimum.containers.minus(alive.capacity());
+        let floor = self.floor();
         let room = scaling.max_containers.minus(alive.containers);
-        let starting = Messages(u64::from(alive.capacity().minus(alive.running).0));
+        let starting = Messages(u64::from(alive.starting().0));
         let waiting = self.visible.plus(self.delayed).minus(starting);
         self.launch = owed;
         if self.launch < floor {

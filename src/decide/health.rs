@@ -6,9 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::own::{OwnEnded, OwnTasks, RAN_WELL};
 use crate::plan::Tripped;
-use crate::shortage::Shortage;
-use crate::snapshot::{Ended, Redrive, Round};
-use crate::units::{Messages, Tasks};
+use crate::units::{Containers, Tasks};
 
 /// As long as what ended tells something about what is started next. ECS does not keep it longer.
 /// Source: ECS developer guide, "Stopped tasks error messages".
@@ -16,9 +14,6 @@ const TELLS: SignedDuration = SignedDuration::from_hours(1);
 
 /// So many failures in a row open the breaker: one or two happen to everybody.
 const FAILURES: usize = 3;
-
-/// Fruitless launches back off no further than this many doublings of a minute.
-const MOST_DOUBLINGS: u32 = 6;
 
 /// How a task came out.
 enum Verdict {
@@ -33,7 +28,7 @@ pub(super) fn tripped(own: &OwnTasks<'_>, now: Timestamp) -> Option<Tripped> {
     let ended = own.ended.iter().map(|own| (own.task.stopped, own.task.created, judge(own)));
     let stuck = own.alive.iter().filter_map(|own| {
         let verdict = Verdict::Badly("it is stuck and has never run".to_owned());
-        Some((own.stuck_since?, own.task.created, verdict))
+        Some((own.stuck_since?, own.created, verdict))
     });
     let lately = |came_out: Timestamp| now.duration_since(came_out) < TELLS;
     let mut known: Vec<_> = ended.chain(stuck).filter(|(at, ..)| lately(*at)).collect();
@@ -46,7 +41,7 @@ pub(super) fn tripped(own: &OwnTasks<'_>, now: Timestamp) -> Option<Tripped> {
         })
         .collect();
     let newest = failures.iter().filter_map(|(created, _)| *created).max();
-    let recovered = own.alive.iter().any(|own| own.runs_well(now) && newest <= own.task.created);
+    let recovered = own.alive.iter().any(|own| own.runs_well(now) && newest <= own.created);
     if failures.len() < FAILURES || recovered {
         return None;
     }
@@ -56,18 +51,17 @@ pub(super) fn tripped(own: &OwnTasks<'_>, now: Timestamp) -> Option<Tripped> {
 
 fn judge(own: &OwnEnded<'_>) -> Verdict {
     let OwnEnded { task, containers } = own;
-    let words = containers.iter().find_map(|container| container.reason.as_deref());
-    if !task.by_itself() || words.is_some_and(Shortage::is_late) {
+    if !own.by_itself() {
         return Verdict::Unjudged;
     }
     let ran = task.started.map(|started| task.stopped.duration_since(started));
-    let is_done = containers.iter().any(|container| container.exit == Some(0));
-    if is_done || ran.is_some_and(|ran| RAN_WELL <= ran) {
+    let ran = ran.map(|ran| Duration::try_from(ran).unwrap_or_default());
+    if own.done() != Containers::ZERO || ran.is_some_and(|ran| RAN_WELL <= ran) {
         return Verdict::Well;
     }
     let exits = containers.iter().filter_map(|container| container.exit);
     let exits: Vec<_> = exits.map(|exit| exit.to_string()).collect();
-    let how = told(&task.code, words.unwrap_or(&task.reason));
+    let how = told(&task.code, own.words().unwrap_or(&task.reason));
     Verdict::Badly(match (ran, exits.as_slice()) {
         (None, []) => how,
         (None, exits) => format!("{how}, exit code {}", exits.join(", ")),
@@ -84,25 +78,6 @@ fn told(code: &str, reason: &str) -> String {
         ("", text) | (text, "") => text.to_owned(),
         (code, reason) => format!("{code}: {reason}"),
     }
-}
-
-/// How long the next launch has to wait, because the last ones took no message away: tasks have come
-/// to their end, and the queue has never been shorter since. Where a redrive policy takes such
-/// messages out, or where more have come, there is no need to wait; nor where there was no message
-/// and the launch was for the minimum.
-pub(super) fn back_off(
-    round: Option<&Round>,
-    (redrive, total, ended): (Redrive, Messages, &[&Ended]),
-    now: Timestamp,
-) -> Option<(u32, Duration)> {
-    let round = round.filter(|round| redrive == Redrive::Endless && total <= round.backlog)?;
-    let fruitless = round.fruitless(ended.iter().copied())?;
-    // The first repetition is free: a worker may have been unlucky.
-    let doublings = fruitless.saturating_sub(1).min(MOST_DOUBLINGS);
-    let pause = Duration::from_mins(if doublings == 0 { 0 } else { 1_u64 << doublings });
-    let since = Duration::try_from(now.duration_since(round.at)).unwrap_or_default();
-    let wait = pause.saturating_sub(since);
-    (!wait.is_zero()).then_some((fruitless, wait))
 }
 
 #[cfg(test)]

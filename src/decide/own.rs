@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::config::Worker;
 use crate::plan::Alive;
+use crate::shortage::Shortage;
 use crate::snapshot::{ClusterTasks, ContainerStatus, Ended, EndedContainer, Snapshot, Task};
 use crate::units::{Containers, TaskArn, Tasks};
 use crate::variant::clone_names;
 
 /// A task that ran as long as this did run, whatever came then.
-pub(super) const RAN_WELL: SignedDuration = SignedDuration::from_mins(2);
+pub(super) const RAN_WELL: Duration = Duration::from_mins(2);
 
 /// The tasks of one worker.
 pub(super) struct OwnTasks<'a> {
@@ -22,14 +23,23 @@ pub(super) struct OwnTasks<'a> {
 }
 
 /// A task that ECS does not want stopped.
+#[derive(Clone, Copy)]
 pub(super) struct OwnTask<'a> {
-    pub(super) task: &'a Task,
+    pub(super) arn: &'a TaskArn,
+    /// The scheduled tick that started it.
+    pub(super) tick: Option<Timestamp>,
+    /// When it was made, where ECS tells it.
+    pub(super) created: Option<Timestamp>,
+    /// When it reached RUNNING.
+    pub(super) started: Option<Timestamp>,
     /// Its worker containers.
     pub(super) containers: Containers,
     /// Of these, the ones that run.
     pub(super) running: Containers,
     /// Of these, the ones that have stopped.
     pub(super) stopped: Containers,
+    /// Of these, the ones that have stopped with exit code 0.
+    pub(super) done: Containers,
     /// Whether nobody has seen it: a call without an answer may have started it.
     pub(super) is_presumed: bool,
     /// Since when it has been on its way for too long to be counted on.
@@ -37,6 +47,7 @@ pub(super) struct OwnTask<'a> {
 }
 
 /// A task that has ended.
+#[derive(Clone)]
 pub(super) struct OwnEnded<'a> {
     pub(super) task: &'a Ended,
     /// Its worker containers; where none is known by its name, all of its containers.
@@ -87,7 +98,7 @@ impl<'a> OwnTasks<'a> {
     /// The tasks that are stuck.
     pub(super) fn stuck(&self) -> Vec<TaskArn> {
         let stuck = self.alive.iter().filter(|task| task.stuck_since.is_some());
-        stuck.map(|task| task.task.arn.clone()).collect()
+        stuck.map(|task| task.arn.clone()).collect()
     }
 
     /// Containers that are on their way or have only begun, so that nobody knows yet whether they run
@@ -97,11 +108,19 @@ impl<'a> OwnTasks<'a> {
         self.alive.iter().filter(is_open).map(OwnTask::left).sum()
     }
 
+    /// The same at an earlier time, as far as the times of tasks tell.
+    pub(super) fn as_of(&self, then: Timestamp) -> Self {
+        let alive = self.alive.iter().filter_map(|own| own.as_of(then));
+        let ended_since = self.ended.iter().filter_map(|own| own.as_of(then));
+        let ended = self.ended.iter().filter(|own| own.task.stopped <= then);
+        Self { alive: alive.chain(ended_since).collect(), ended: ended.cloned().collect() }
+    }
+
     /// A tick that was acted on already is not acted on again, nor one that came after its time:
     /// what was seen of the queue since then was answered by others.
     pub(super) fn are_of_this_tick_or_later(&self, snapshot: &Snapshot) -> bool {
         let Some(this) = snapshot.tick.instant() else { return false };
-        let alive = self.alive.iter().map(|own| own.task.tick);
+        let alive = self.alive.iter().map(|own| own.tick);
         let all = alive.chain(self.ended.iter().map(|own| own.task.tick));
         all.flatten().any(|tick| this <= tick)
     }
@@ -113,26 +132,50 @@ impl<'a> OwnTask<'a> {
         let names = clone_names(task.container.as_deref().unwrap_or(container), containers);
         let known = task.containers.iter().filter(|(name, _)| names.contains(name));
         let known: Vec<_> = known.map(|(_, status)| *status).collect();
-        let with = |status| Containers::counted(known.iter().filter(|s| **s == status).count());
-        let (running, stopped) = match task.started {
-            // Under names that nobody knows, they are as far as their task is.
-            Some(_) if known.is_empty() => (containers, Containers::ZERO),
-            _ => (with(ContainerStatus::Running), with(ContainerStatus::Stopped)),
+        let with = |is: fn(&ContainerStatus) -> bool| {
+            Containers::counted(known.iter().filter(|status| is(status)).count())
         };
-        let (is_presumed, stuck_since) = (false, None);
-        let mut own = Self { task, containers, running, stopped, is_presumed, stuck_since };
-        own.stuck_since = own.late_at(after).filter(|late| *late <= now);
+        let running = match task.started {
+            // Under names that nobody knows, they are as far as their task is.
+            Some(_) if known.is_empty() => containers,
+            _ => with(|status| *status == ContainerStatus::Running),
+        };
+        let stopped = with(|status| matches!(status, ContainerStatus::Stopped(_)));
+        let done = with(|status| *status == ContainerStatus::Stopped(Some(0)));
+        let Task { arn, tick, created, started, .. } = task;
+        let mut own = Self {
+            arn,
+            tick: *tick,
+            created: *created,
+            started: *started,
+            containers,
+            running,
+            stopped,
+            done,
+            is_presumed: false,
+            stuck_since: None,
+        };
+        // Of one that ECS does not show yet, nobody knows how far it is: it may run, and is not counted
+        // for longer than lists lag.
+        let is_shown = !task.containers.is_empty();
+        own.stuck_since = own.late_at(after).filter(|late| *late <= now && is_shown);
         own
     }
 
     /// When it will be stuck, or was: if no worker container has begun by then, whatever else runs in
-    /// the task. Of one that ECS does not show yet, nobody knows how far it is: it may run, and is not
-    /// counted for longer than lists lag.
+    /// the task.
     fn late_at(&self, after: Duration) -> Option<Timestamp> {
-        let is_shown = !self.task.containers.is_empty();
         let is_starting = self.running == Containers::ZERO && self.stopped == Containers::ZERO;
-        let late = self.task.created.and_then(|created| created.checked_add(after).ok());
-        late.filter(|_| is_shown && is_starting)
+        let late = self.created.and_then(|created| created.checked_add(after).ok());
+        late.filter(|_| is_starting)
+    }
+
+    /// The same at an earlier time, as far as the times of tasks tell.
+    fn as_of(&self, then: Timestamp) -> Option<Self> {
+        let is_there = self.created.is_none_or(|created| created <= then);
+        let runs = self.started.is_some_and(|started| started <= then);
+        let running = if runs { self.running } else { Containers::ZERO };
+        is_there.then_some(Self { running, ..*self })
     }
 
     /// Its worker containers that have not stopped.
@@ -142,8 +185,14 @@ impl<'a> OwnTask<'a> {
 
     /// Whether its worker has run long enough to tell that it can.
     pub(super) fn runs_well(&self, now: Timestamp) -> bool {
-        let for_long = |began| RAN_WELL <= now.duration_since(began);
-        self.running != Containers::ZERO && self.task.started.is_some_and(for_long)
+        self.has_run_for(RAN_WELL, now)
+    }
+
+    /// Whether its worker runs, and has for so long.
+    pub(super) fn has_run_for(&self, time: Duration, now: Timestamp) -> bool {
+        let age = |began| Duration::try_from(now.duration_since(began)).unwrap_or_default();
+        let for_long = |began| time <= age(began);
+        self.running != Containers::ZERO && self.started.is_some_and(for_long)
     }
 }
 
@@ -155,5 +204,45 @@ impl<'a> OwnEnded<'a> {
         let known: Vec<_> = known.collect();
         let containers = if known.is_empty() { task.containers.iter().collect() } else { known };
         Self { task, containers }
+    }
+
+    /// What it was at an earlier time, when it had not ended.
+    fn as_of(&self, then: Timestamp) -> Option<OwnTask<'a>> {
+        let Ended { arn, tick, created, started, stopped, .. } = self.task;
+        let is_there = created.is_some_and(|created| created <= then) && then < *stopped;
+        let runs = started.is_some_and(|started| started <= then);
+        is_there.then_some(OwnTask {
+            arn,
+            tick: *tick,
+            created: *created,
+            started: *started,
+            containers: self.count(),
+            running: if runs { self.count() } else { Containers::ZERO },
+            stopped: Containers::ZERO,
+            done: Containers::ZERO,
+            is_presumed: false,
+            stuck_since: None,
+        })
+    }
+
+    /// Its worker containers.
+    pub(super) fn count(&self) -> Containers {
+        self.task.revision.family().worker_containers()
+    }
+
+    /// Those that ended with exit code 0.
+    pub(super) fn done(&self) -> Containers {
+        let done = self.containers.iter().filter(|container| container.exit == Some(0));
+        Containers::counted(done.count()).min(self.count())
+    }
+
+    /// ECS's words for the first of them that has any.
+    pub(super) fn words(&self) -> Option<&'a str> {
+        self.containers.iter().find_map(|container| container.reason.as_deref())
+    }
+
+    /// Whether nobody else ended it.
+    pub(super) fn by_itself(&self) -> bool {
+        self.task.by_itself() && !self.words().is_some_and(Shortage::is_late)
     }
 }

@@ -3,10 +3,11 @@
 use std::fmt;
 
 use super::{
-    Bound, Decision, Deferred, Idle, LaunchPlan, Revision, Target, TaskBound, Tripped, Unregistered,
+    Bound, Decision, Deferred, Eager, HeldBack, Idle, LaunchPlan, Revision, Target, TaskBound,
+    Tripped, Unregistered,
 };
 use crate::config::{Policy, Problem};
-use crate::units::{Messages, Tasks};
+use crate::units::{Containers, Messages, Tasks};
 
 impl fmt::Display for Revision {
     /// The revision, or the family of one that act is to find or register.
@@ -51,12 +52,18 @@ impl Decision {
                 write!(f, " = {}; - {} alive", counted(n.0, "container"), alive.capacity())?;
             }
             Target::Tasks(n) => {
-                let alive = alive.tasks.minus(alive.stuck_tasks);
-                write!(f, " = {}; - {alive} alive", counted(n.0, "task"))?;
+                let all = counted(self.target_containers().0, "container");
+                let tasks = counted(n.0, "task");
+                write!(f, " = {tasks} of {} = {all}; - {} alive", self.each, alive.capacity())?;
             }
         }
-        if Tasks::ZERO < alive.stuck_tasks {
-            write!(f, " ({} stuck)", counted(alive.stuck_tasks.0, "task"))?;
+        let stuck = (Tasks::ZERO < alive.stuck_tasks)
+            .then(|| format!("{} stuck", counted(alive.stuck_tasks.0, "task")));
+        let idle = (Containers::ZERO < alive.idle)
+            .then(|| format!("{} idle", counted(alive.idle.0, "container")));
+        let apart: Vec<_> = stuck.into_iter().chain(idle).collect();
+        if !apart.is_empty() {
+            write!(f, " ({})", apart.join(", "))?;
         }
         for bound in bounds {
             write!(f, "; {bound}")?;
@@ -85,10 +92,45 @@ impl fmt::Display for Bound {
             Self::MaxTasks(n) => write!(f, "maxTasks allows {n}"),
             Self::MaxLaunchPerTick(n) => write!(f, "maxLaunchPerTick allows {n}"),
             Self::Canary(n) => write!(f, "the circuit breaker is open and allows {n}"),
-            Self::BackOff { fruitless, wait } => write!(
+            Self::Progress { by, .. } => {
+                write!(f, "what moved since the last launches allows {by}")
+            }
+            Self::Ahead(wait) => write!(
                 f,
-                "the last {fruitless} launches took no message away, the next waits {} s",
+                "the last ones ended by themselves, and the next are started in {} s",
                 wait.as_secs()
+            ),
+        }
+    }
+}
+
+impl fmt::Display for HeldBack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ByCredit(n) => n.fmt(f),
+            Self::ToOne => write!(f, "none, but one is tried"),
+            Self::UntilJudged(n) => {
+                write!(f, "none until it shows what {} will do", counted(n.0, "new container"))
+            }
+            Self::For(wait) => write!(f, "none, but one is tried in {} s", wait.as_secs()),
+        }
+    }
+}
+
+impl fmt::Display for Eager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Minimum => write!(
+                f,
+                "the containers of minContainers end by themselves while no message can be \
+                 received; let them wait for messages for as long as it takes, or leave \
+                 minContainers out"
+            ),
+            Self::Delayed => write!(
+                f,
+                "the containers that are started for delayed messages end by themselves before \
+                 these can be received; let them wait for longer than the longest delay, or leave \
+                 countDelayed out"
             ),
         }
     }

@@ -74,6 +74,8 @@ impl Report {
         };
         let deferred: Containers = self.workers.iter().map(|worker| worker.deferred).sum();
         let not_placed: Tasks = self.workers.iter().map(WorkerReport::not_placed).sum();
+        let idle = self.workers.iter().filter_map(|worker| worker.alive);
+        let idle: Containers = idle.map(|alive| alive.idle).sum();
         let counts = [
             ("Ticks", 1),
             ("WorkersFailed", counted(totals.failed_workers)),
@@ -83,6 +85,7 @@ impl Report {
             ("TasksLaunched", totals.launched_tasks.0.into()),
             ("ContainersLaunched", totals.launched_containers.0.into()),
             ("ContainersDeferred", deferred.0.into()),
+            ("ContainersIdle", idle.0.into()),
             ("LaunchFailures", not_placed.0.into()),
             ("Throttles", totals.throttles),
             ("ApiCalls", totals.api_calls),
@@ -122,6 +125,7 @@ impl WorkerReport {
         let tasks_were_read = |bool| alive.map(|_| u64::from(bool));
         let without_room = self.placement.as_ref().map(|placed| placed.asked.minus(placed.fit));
         let target = self.decision.as_ref().map(|decision| decision.containers);
+        let held_back = self.decision.as_ref().map(|decision| decision.held_back);
         let started = |launched: &Launched| Tasks::counted(launched.tasks.len());
         let tasks: Tasks = self.launched.iter().map(started).sum();
         let each = |launched: &Launched| started(launched).containers(launched.containers_per_task);
@@ -139,6 +143,8 @@ impl WorkerReport {
             ("TasksLaunched", Some(tasks.0.into())),
             ("TasksWithoutRoom", without_room.map(|tasks| tasks.0.into())),
             ("TasksStuck", alive.map(|_| counted(self.stuck.len()))),
+            ("ContainersIdle", alive.map(|alive| alive.idle.0.into())),
+            ("LaunchesHeldBack", held_back.map(|containers| containers.0.into())),
             ("BreakerOpen", tasks_were_read(self.breaker.is_some())),
             ("AtCap", self.at_cap.map(u64::from)),
             ("WorkerFailed", Some(self.has_failed().into())),

@@ -31,7 +31,7 @@ pub enum WaitsFor {
     MaxTasksPerHour,
     /// For a task that runs well: the circuit breaker is open.
     Canary,
-    /// For a pause to end: the last launches moved no message.
+    /// For messages to move, or a pause to end: what moved since the last launches allows no more.
     Progress,
     /// For a read that failed.
     Read,
@@ -52,7 +52,7 @@ pub enum WaitsFor {
 /// The words for one worker, each once, in the order of the enum; none where nothing waits, or where
 /// all that is owed was started.
 pub(super) fn waits_for(acted: &Acted) -> Vec<WaitsFor> {
-    let WorkerPlan { worker: _, depth, alive: _, health: _, action } = &acted.plan;
+    let WorkerPlan { worker: _, depth, alive: _, health: _, progress: _, action } = &acted.plan;
     let words: BTreeSet<_> = match action {
         Action::Idle(Idle::Empty) | Action::Hold(ReadError::Gone { .. }) => BTreeSet::new(),
         Action::Idle(Idle::Answered(decision)) => of_decision(decision),
@@ -84,7 +84,7 @@ fn of_bound(bound: &Bound) -> Option<WaitsFor> {
         Bound::MaxTasks(_) => Some(WaitsFor::MaxTasks),
         Bound::MaxLaunchPerTick(_) => Some(WaitsFor::MaxLaunchPerTick),
         Bound::Canary(_) => Some(WaitsFor::Canary),
-        Bound::BackOff { .. } => Some(WaitsFor::Progress),
+        Bound::Progress { .. } | Bound::Ahead(_) => Some(WaitsFor::Progress),
         Bound::MinContainers { .. } | Bound::WaitingMessages(_) => None,
     }
 }
@@ -193,7 +193,7 @@ impl fmt::Display for WaitsFor {
             Self::MaxTasksPerTick => "maxTasksPerTick is used up",
             Self::MaxTasksPerHour => "maxTasksPerHour is used up",
             Self::Canary => "the circuit breaker is open",
-            Self::Progress => "the last launches moved no message, and the next one waits",
+            Self::Progress => "what moved since the last launches allows no more for now",
             Self::Read => "something could not be read",
             Self::Configuration => "it is refused, and somebody has to mend that",
             Self::Capacity => "there is no capacity for it",

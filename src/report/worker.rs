@@ -6,7 +6,9 @@ use super::{
 use crate::act::{Acted, GroupOutcome};
 use crate::aws::TaskFailure;
 use crate::event::Mode;
-use crate::plan::{Action, Decision, Health, Idle, LaunchPlan, PlacementPlan, Target, WorkerPlan};
+use crate::plan::{
+    Action, Alive, Decision, Health, Idle, LaunchPlan, PlacementPlan, Target, WorkerPlan,
+};
 use crate::shortage::Shortage;
 use crate::snapshot::{ReadError, Redrive};
 use crate::units::{Containers, RevisionArn, Tasks};
@@ -14,9 +16,9 @@ use crate::units::{Containers, RevisionArn, Tasks};
 pub(super) fn report(acted: Acted, mode: Mode) -> WorkerReport {
     let waits_for = waiting::waits_for(&acted);
     let Acted { plan, groups } = acted;
-    let WorkerPlan { worker, depth, alive, health, action } = plan;
-    let warnings = warnings(&health);
-    let Health { stuck, breaker, redrive: _, unregistered: _ } = health;
+    let WorkerPlan { worker, depth, alive, health, progress: _, action } = plan;
+    let warnings = warnings(&health, alive.as_ref());
+    let Health { stuck, breaker, redrive: _, unregistered: _, ahead: _ } = health;
     let mut report = WorkerReport {
         worker,
         outcome: Outcome::Idle,
@@ -67,8 +69,10 @@ pub(super) fn report(acted: Acted, mode: Mode) -> WorkerReport {
     report
 }
 
-fn warnings(health: &Health) -> Vec<String> {
+fn warnings(health: &Health, alive: Option<&Alive>) -> Vec<String> {
     let mut warnings: Vec<_> = health.unregistered.iter().map(ToString::to_string).collect();
+    warnings.extend(health.ahead.as_ref().map(ToString::to_string));
+    warnings.extend(alive.and_then(idle));
     match health.redrive {
         Redrive::Bounded => {}
         Redrive::Endless => warnings.push(
@@ -78,6 +82,18 @@ fn warnings(health: &Health) -> Vec<String> {
         ),
     }
     warnings
+}
+
+fn idle(alive: &Alive) -> Option<String> {
+    let containers = match alive.idle {
+        Containers::ZERO => return None,
+        Containers(1) => "1 container runs and takes".to_owned(),
+        n => format!("{n} containers run and take"),
+    };
+    Some(format!(
+        "{containers} no message, though messages wait: others are started for them as far as \
+         maxContainers allows; look at what they do, and stop their tasks if they hang"
+    ))
 }
 
 /// Many calls of a worker may fail alike.
@@ -98,6 +114,7 @@ fn report_decision(decision: &Decision, why: String) -> DecisionReport {
         counts,
         containers: decision.target_containers(),
         launch: decision.launch,
+        held_back: decision.held_back(),
         why,
     }
 }

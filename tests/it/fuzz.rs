@@ -13,7 +13,7 @@ use crate::events::payload;
 use crate::tick::{config, invocation, scaler, worker, world_of};
 use crate::world::Call;
 
-const KEYS: [&str; 50] = [
+const KEYS: [&str; 52] = [
     "draining",
     "onDrain",
     "lifecycleHook",
@@ -49,6 +49,8 @@ const KEYS: [&str; 50] = [
     "maxContainers",
     "stuckAfter",
     "circuitBreaker",
+    "idleAfter",
+    "progressBrake",
     "depth",
     "tasks",
     "containers",

@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::super::reader::{Fields, boolean, one_of, text, whole};
-use super::super::{Breaker, Completion, Delayed, Minimum, Packing, Policy, Scaling, Strategy};
+use super::super::{
+    Breaker, Completion, Delayed, Minimum, Packing, Policy, ProgressBrake, Scaling, Strategy,
+};
 use super::minimum::read_minimum;
 use super::{Defaults, MOST_CONTAINERS, Registration, duration, duration_of, seconds};
 use crate::units::{Containers, CpuUnits, Messages, Tasks};
@@ -22,6 +24,9 @@ const DEFAULT_MAX_TASKS: Tasks = Tasks(TEN);
 
 /// Longer than large images take, and than an Auto Scaling group takes to bring an instance.
 const DEFAULT_STUCK_AFTER: Duration = Duration::from_mins(15);
+
+/// Long enough for a worker that receives now and then, and short beside most backlogs.
+const DEFAULT_IDLE_AFTER: Duration = Duration::from_mins(5);
 
 /// The largest Fargate task.
 const LARGEST_CPU: u32 = 32_768;
@@ -148,7 +153,10 @@ pub(super) fn read_scaling(worker: &mut Fields<'_>, packing: &Chosen) -> Option<
     let in_flight = fields.optional("inFlightPerContainer", whole(1..=MOST_CONTAINERS));
     let count_delayed = fields.optional("countDelayed", boolean);
     let stuck_after = fields.optional("stuckAfter", duration_of(120..=86_400));
+    let idle_after = fields.optional("idleAfter", idle_after);
     let breaker = fields.optional("circuitBreaker", boolean);
+    let brake = fields.optional("progressBrake", boolean);
+    let max_is_written = max.is_some();
     let most = min.as_ref().map(Minimum::most).unwrap_or_default();
     let max = max.or_else(|| policy.as_ref().map(|policy| default_max(policy, packing)));
     if let Some(max) = max.filter(|max| *max < most) {
@@ -159,12 +167,24 @@ pub(super) fn read_scaling(worker: &mut Fields<'_>, packing: &Chosen) -> Option<
         policy: policy?,
         min_containers: min?,
         max_containers: max?,
+        max_is_written,
         max_launch_per_tick: max_launch,
         in_flight_per_container: Messages(u64::from(in_flight.unwrap_or(1))),
         delayed: if count_delayed == Some(true) { Delayed::Counted } else { Delayed::Ignored },
         stuck_after: stuck_after.unwrap_or(DEFAULT_STUCK_AFTER),
+        idle_after: idle_after.unwrap_or(Some(DEFAULT_IDLE_AFTER)),
         breaker: if breaker == Some(false) { Breaker::Off } else { Breaker::On },
+        progress_brake: if brake == Some(false) { ProgressBrake::Off } else { ProgressBrake::On },
     })
+}
+
+/// A duration, or `off`.
+fn idle_after(value: &Value) -> Result<Option<Duration>, String> {
+    if value == "off" {
+        return Ok(None);
+    }
+    let duration = duration_of(120..=86_400)(value).map(Some);
+    duration.map_err(|allowed| format!("{allowed}, or `off`"))
 }
 
 /// A worker's cap where it names none: what its steps ask for at most, else a hundred.

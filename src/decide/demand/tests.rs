@@ -7,7 +7,9 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::*;
-use crate::config::{Breaker, Completion, Launch, Minimum, OnDrain, Packing, QueueRef, Window};
+use crate::config::{
+    Breaker, Completion, Launch, Minimum, OnDrain, Packing, ProgressBrake, QueueRef, Window,
+};
 use crate::units::{ClusterName, CpuUnits, TaskDefinitionRef, WorkerName};
 
 fn worker(policy: Policy) -> Worker {
@@ -21,11 +23,14 @@ fn worker(policy: Policy) -> Worker {
             policy,
             min_containers: Minimum::default(),
             max_containers: Containers(1000),
+            max_is_written: true,
             max_launch_per_tick: None,
             in_flight_per_container: Messages(1),
             delayed: Delayed::Ignored,
             stuck_after: Duration::from_mins(15),
+            idle_after: Some(Duration::from_mins(5)),
             breaker: Breaker::On,
+            progress_brake: ProgressBrake::On,
         },
         packing: Packing {
             strategy: Strategy::Spread,

@@ -1,6 +1,6 @@
 use super::*;
 use crate::config::{Config, Worker};
-use crate::snapshot::{ClusterTasks, ContainerStatus, EndedContainer, Task};
+use crate::snapshot::{ClusterTasks, ContainerStatus, Ended, EndedContainer, Task};
 use crate::units::{RevisionArn, TaskArn, WorkerName};
 
 fn at(seconds: i64) -> Timestamp {
@@ -155,7 +155,7 @@ fn a_worker_that_is_pending_is_stuck_whatever_runs_beside_it() {
     assert!(is_stuck(&with(ContainerStatus::Starting), 601));
     assert!(!is_stuck(&with(ContainerStatus::Starting), 599));
     assert!(!is_stuck(&with(ContainerStatus::Running), 9999));
-    assert!(!is_stuck(&with(ContainerStatus::Stopped), 9999), "it has had its run");
+    assert!(!is_stuck(&with(ContainerStatus::Stopped(Some(0))), 9999), "it has had its run");
 }
 
 #[test]
@@ -201,41 +201,4 @@ fn a_shortage_that_is_told_late_is_nobodys_failure() {
     let of_the_worker =
         Ended { reason: "ResourceInitializationError".to_owned(), ..never_ran(120) };
     assert!(breaker(&[], &[crash(0), crash(60), of_the_worker], 200).is_some());
-}
-
-fn round(fruitless: u32) -> Round {
-    Round { at: at(0), backlog: Messages(5), lowest: Messages(5), fruitless }
-}
-
-#[test]
-fn fruitless_launches_wait_longer_and_longer() {
-    let gone = crash(0);
-    let ended = [&gone];
-    let state = (Redrive::Endless, Messages(5), ended.as_slice());
-    let wait =
-        |fruitless| back_off(Some(&round(fruitless)), state, at(0)).map(|(_, w)| w.as_secs());
-    assert_eq!(wait(0), None, "the first repetition is free");
-    assert_eq!([1, 2, 3, 5, 6, 60].map(wait), [120, 240, 480, 1920, 3840, 3840].map(Some));
-    assert_eq!(back_off(Some(&round(1)), state, at(119)), Some((2, Duration::from_secs(1))));
-    assert_eq!(back_off(Some(&round(1)), state, at(120)), None);
-}
-
-#[test]
-fn who_has_a_reason_to_launch_does_not_wait() {
-    let (gone, before) = (crash(0), crash(-60));
-    let taken = Ended { code: "SpotInterruption".to_owned(), ..crash(0) };
-    let of = |round: Option<Round>, redrive, total, ended: &Ended| {
-        back_off(round.as_ref(), (redrive, Messages(total), &[ended]), at(0))
-    };
-    let (endless, bounded) = (Redrive::Endless, Redrive::Bounded);
-    assert!(of(Some(round(1)), endless, 5, &gone).is_some());
-    assert_eq!(of(None, endless, 5, &gone), None, "nothing is known");
-    let bore_fruit = Round { lowest: Messages(4), ..round(1) };
-    assert_eq!(of(Some(bore_fruit), endless, 5, &gone), None, "a message went away");
-    let nothing = Round { backlog: Messages(0), lowest: Messages(0), ..round(1) };
-    assert_eq!(of(Some(nothing), endless, 0, &gone), None, "a minimum");
-    assert_eq!(of(Some(round(1)), endless, 6, &gone), None, "one came");
-    assert_eq!(of(Some(round(1)), bounded, 5, &gone), None, "a redrive policy");
-    assert_eq!(of(Some(round(1)), endless, 5, &before), None, "no task has ended since");
-    assert_eq!(of(Some(round(1)), endless, 5, &taken), None, "it was taken away");
 }

@@ -49,7 +49,7 @@ fn owed(name: usize, tasks: u32, messages: u64) -> WorkerPlan {
 }
 
 fn waited(name: usize, ticks: u32) -> (WorkerName, Memory) {
-    (WorkerName(name.to_string()), Memory { waited: ticks, round: None })
+    (WorkerName(name.to_string()), Memory { waited: ticks, progress: None })
 }
 
 #[test]

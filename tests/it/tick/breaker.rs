@@ -16,7 +16,7 @@ fn one_each(world: &World, messages: u64) -> Scaler {
 
 fn document(world: &World, messages: u64) -> Value {
     world.queue("thumbnail").visible(messages);
-    let scaling = json!({"messagesPerContainer": 1, "maxContainers": 300});
+    let scaling = json!({"messagesPerContainer": 1, "maxContainers": 300, "progressBrake": false});
     let packing = json!({"maxContainersPerTask": 1, "maxTasks": 300});
     config(&[worker("thumbnail", &scaling, &packing)])
 }

@@ -93,8 +93,8 @@ async fn an_open_breaker_is_named_and_its_canary_serves_until_it_is_stuck() {
 
 #[tokio::test(start_paused = true)]
 async fn launches_that_moved_no_message_are_named_and_the_worker_is_not_served() {
-    let (world, config) = one_worker(5, &json!({}));
-    world.queue("thumbnail").visible(5).without("RedrivePolicy");
+    let (world, config) = one_worker(4, &json!({}));
+    world.queue("thumbnail").visible(4).in_flight(1);
     let function = scaler(&world, &config);
     for minute in 0..2 {
         assert_eq!(told(only_worker(&tick(&function, &world, minute).await)).0, []);

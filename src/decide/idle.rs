@@ -1,0 +1,50 @@
+//! Containers that run and take no message, though messages wait. Pure.
+//!
+//! A worker that hangs, or whose instance has lost its agent, is RUNNING for as long as nobody stops it.
+//! Containers that have run for two minutes beyond what the messages in flight can occupy, at every look
+//! of the last minutes in all of which messages waited, are idle: no capacity any more. They still count
+//! under every cap. A job of two hours holds its message in flight.
+//!
+//! Of a FIFO queue that has something in flight, nobody knows: what waits may be of the same groups.
+
+use std::time::Duration;
+
+use super::own::OwnTask;
+use super::progress::Look;
+use crate::snapshot::Idling;
+use crate::units::{Containers, Messages};
+
+/// What has begun lately may not have received yet.
+const BEGUN: Duration = Duration::from_mins(2);
+
+/// Fewer looks than these prove nothing, however long ago the first was.
+const FEWEST_LOOKS: usize = 3;
+
+/// What is known after a look.
+pub(super) fn look(before: &Idling, look: &Look<'_>) -> Idling {
+    let Some(after) = look.worker.scaling.idle_after else { return Idling::default() };
+    if look.depth.visible == Messages::ZERO {
+        return Idling::default();
+    }
+    let since = before.since.unwrap_or(look.now);
+    let age = |at| Duration::try_from(look.now.duration_since(at)).unwrap_or_default();
+    let mut looks = before.looks.clone();
+    looks.push((look.now, surplus(look)));
+    let old = looks.iter().take_while(|(at, _)| after < age(*at)).count();
+    let old = old.min(looks.len().saturating_sub(FEWEST_LOOKS));
+    looks.drain(..old);
+    let is_proved = after <= age(since) && FEWEST_LOOKS <= looks.len();
+    let idle = looks.iter().map(|(_, surplus)| *surplus).min().filter(|_| is_proved);
+    Idling { since: Some(since), looks, idle: idle.unwrap_or_default() }
+}
+
+/// Containers that have run for two minutes beyond what the messages in flight can occupy.
+fn surplus(look: &Look<'_>) -> Containers {
+    let in_flight = look.depth.in_flight;
+    if look.worker.queue.is_fifo() && in_flight != Messages::ZERO {
+        return Containers::ZERO;
+    }
+    let has_begun = |own: &&OwnTask<'_>| own.has_run_for(BEGUN, look.now);
+    let running: Containers = look.own.alive.iter().filter(has_begun).map(|own| own.running).sum();
+    running.minus(look.occupied_by(in_flight))
+}
