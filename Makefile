@@ -44,6 +44,9 @@ soak: ## run seeds in which everything goes wrong (SEEDS=2000, FROM=0, or SEED=1
 	$(if $(SEED),SEED=$(SEED),SEEDS=$(or $(SEEDS),2000)) \
 		cargo test --locked --test it soak::no_fault -- --nocapture
 
+situations: ## hours of some fifty kinds of workers, with the brake and without: the table of docs/workers.md
+	SITUATIONS=1 cargo test --locked --all-features --test it model::situations::healthy -- --nocapture
+
 # Benchmarks are built as the release is: the decision is linked with its crates as they are, and the
 # harness has few of its own (a minute).
 bench: $(VENV) ## the speed of a tick beside boto3's; rewrites docs/benchmarks.md (QUICK=1: two minutes)
@@ -125,5 +128,5 @@ $(CARGO_AUDITABLE):
 	cargo install cargo-auditable --version $(CARGO_AUDITABLE_VERSION) --locked --debug --quiet \
 		--root $(TOOLS)/cargo-auditable-$(CARGO_AUDITABLE_VERSION)
 
-.PHONY: help demo emulator local-stack test soak bench bench-cold ablation docs check build package \
+.PHONY: help demo emulator local-stack test soak situations bench bench-cold ablation docs check build package \
 	build-ScalerFunction build-DrainFunction tools clean

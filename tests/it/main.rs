@@ -27,6 +27,8 @@ mod keda;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod placement;
 #[cfg(test)]
 mod plans;
