@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::definition::TaskDefinition;
 use crate::event::Tick;
-use crate::shortage::Shortage;
+use crate::refusal::Cause;
 use crate::units::{
     ClusterName, Family, InstanceArn, Messages, Region, RevisionArn, ScalerName, TaskArn,
     TaskDefinitionRef, Tasks, WorkerName,
@@ -281,16 +281,16 @@ pub struct EndedContainer {
     pub reason: Option<String>,
 }
 
-/// `stopCode`s of tasks that came to their end by what is in them. Whatever else there is or will be,
-/// such as `SpotInterruption` or `InfrastructureHealth`, is somebody else's doing.
-/// Source: ECS API, `Task.stopCode`.
-const ENDED_BY_THEMSELVES: [&str; 2] = ["TaskFailedToStart", "EssentialContainerExited"];
-
 impl Ended {
+    /// What its stop means.
+    pub fn cause(&self) -> Cause {
+        Cause::of_stop(&self.code, &self.reason)
+    }
+
     /// Whether nobody else ended it. What ECS had no room for after all tells nothing of the worker
     /// either.
     pub fn by_itself(&self) -> bool {
-        ENDED_BY_THEMSELVES.contains(&self.code.as_str()) && !Shortage::is_late(&self.reason)
+        self.cause() == Cause::OfWorker
     }
 }
 
@@ -404,12 +404,9 @@ pub struct CallError {
 }
 
 impl CallError {
-    /// Whether SQS says that there is no such queue.
-    /// Source: SQS API, `QueueDoesNotExist`; the second is its code of the query protocol.
-    pub fn is_of_no_queue(&self) -> bool {
-        let codes = ["QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"];
-        let code = self.code.as_deref().and_then(|code| code.rsplit('#').next());
-        code.is_some_and(|code| codes.contains(&code))
+    /// What AWS means by it; [`Cause::Other`] where AWS has not said anything.
+    pub fn cause(&self) -> Cause {
+        Cause::of_error(self.code.as_deref().unwrap_or_default(), &self.message)
     }
 }
 

@@ -15,6 +15,7 @@ use super::pace::{About, GaveUp, Rate, SdkOrTime};
 use super::tasks::timestamp;
 use crate::config::{self, AwsVpc, Launch, PublicIp, Rung};
 use crate::plan::{CALL_TAG, ClientToken, Marks, NetworkMode, Pin};
+use crate::refusal::Cause;
 use crate::snapshot::{CallError, Trouble};
 use crate::units::{ClusterName, InstanceArn, RevisionArn, TaskArn, Tasks};
 
@@ -89,6 +90,9 @@ pub struct TaskFailure {
     /// More of it, where ECS tells more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// What it means.
+    #[serde(skip)]
+    pub cause: Cause,
     /// Which instance it is about, where one was asked for.
     #[serde(skip)]
     pub instance: Option<InstanceArn>,
@@ -150,15 +154,20 @@ fn started(
         let instance = task.container_instance_arn().map(InstanceArn::from);
         task.task_arn().map(|arn| StartedTask { arn: TaskArn::from(arn), created, instance })
     };
-    let failure = |failure: &EcsFailure| TaskFailure {
-        reason: failure.reason().unwrap_or("no reason given").to_owned(),
-        detail: failure.detail().map(str::to_owned),
-        instance: failure.arn().filter(|arn| arn.contains(INSTANCE)).map(InstanceArn::from),
-    };
     Ok(Started {
         tasks: tasks.iter().filter_map(task).collect(),
-        failures: failures.iter().map(failure).collect(),
+        failures: failures.iter().map(failed).collect(),
     })
+}
+
+fn failed(failure: &EcsFailure) -> TaskFailure {
+    let reason = failure.reason().unwrap_or("no reason given");
+    TaskFailure {
+        cause: Cause::of_failure(reason, failure.detail()),
+        reason: reason.to_owned(),
+        detail: failure.detail().map(str::to_owned),
+        instance: failure.arn().filter(|arn| arn.contains(INSTANCE)).map(InstanceArn::from),
+    }
 }
 
 /// In the ARN of every container instance. Source: ECS developer guide, "Amazon Resource Names".

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::own::{OwnEnded, OwnTasks, RAN_WELL};
 use crate::plan::Tripped;
-use crate::shortage::Shortage;
+use crate::refusal::Cause;
 use crate::snapshot::{Ended, Redrive, Round};
 use crate::units::{Messages, Tasks};
 
@@ -57,7 +57,8 @@ pub(super) fn tripped(own: &OwnTasks<'_>, now: Timestamp) -> Option<Tripped> {
 fn judge(own: &OwnEnded<'_>) -> Verdict {
     let OwnEnded { task, containers } = own;
     let words = containers.iter().find_map(|container| container.reason.as_deref());
-    if !task.by_itself() || words.is_some_and(Shortage::is_late) {
+    let of_worker = |words| Cause::of_stop(&task.code, words) == Cause::OfWorker;
+    if !task.by_itself() || words.is_some_and(|words| !of_worker(words)) {
         return Verdict::Unjudged;
     }
     let ran = task.started.map(|started| task.stopped.duration_since(started));

@@ -10,7 +10,7 @@ use crate::act::{Acted, GroupOutcome};
 use crate::plan::{
     Action, Bound, Decision, Idle, LaunchPlan, PlacementPlan, Target, TaskBound, WorkerPlan,
 };
-use crate::shortage::Shortage;
+use crate::refusal::Cause;
 use crate::snapshot::{CallError, Depth, ReadError, Trouble};
 use crate::units::{Containers, Messages, Tasks};
 
@@ -130,11 +130,7 @@ fn of_group(group: &GroupOutcome) -> BTreeSet<WaitsFor> {
     if group.missing == Tasks::ZERO {
         return BTreeSet::new();
     }
-    let short = |reason: &str, detail| match Shortage::of(reason, detail) {
-        Shortage::BadRequest => WaitsFor::Configuration,
-        _ => WaitsFor::Capacity,
-    };
-    let refused = group.failures.iter().map(|f| short(&f.reason, f.detail.as_deref()));
+    let refused = group.failures.iter().map(|failure| of_cause(failure.cause));
     let errors = group.errors.iter().map(of_error);
     let unanswered = (group.unanswered != Tasks::ZERO).then_some(WaitsFor::Answer);
     refused.chain(errors).chain(unanswered).collect()
@@ -152,13 +148,34 @@ fn of_error(error: &ReadError) -> WaitsFor {
 }
 
 fn of_call(error: &CallError) -> WaitsFor {
-    let code = error.code.as_deref().unwrap_or_default();
-    match (error.trouble, Shortage::of(code, Some(&error.message))) {
+    match (error.trouble, error.cause()) {
         (Trouble::Later, _) => WaitsFor::Throttling,
         (Trouble::Unanswered, _) => WaitsFor::Answer,
         (Trouble::OutOfTime, _) => WaitsFor::Time,
-        (Trouble::Refused, Shortage::BadRequest | Shortage::Other) => WaitsFor::Configuration,
-        (Trouble::Refused, _) => WaitsFor::Capacity,
+        (Trouble::Refused, Cause::Other) => WaitsFor::Configuration,
+        (Trouble::Refused, cause) => of_cause(cause),
+    }
+}
+
+fn of_cause(cause: Cause) -> WaitsFor {
+    match cause {
+        Cause::Throttled | Cause::ServerFault | Cause::Clock => WaitsFor::Throttling,
+        Cause::BadRequest
+        | Cause::Stale
+        | Cause::Configuration
+        | Cause::Missing
+        | Cause::Permission
+        | Cause::Credentials => WaitsFor::Configuration,
+        Cause::NoRoom
+        | Cause::SpotGone
+        | Cause::Quota
+        | Cause::NetworkInterface
+        | Cause::Agent
+        | Cause::Placement
+        | Cause::Over
+        | Cause::OfOthers
+        | Cause::OfWorker
+        | Cause::Other => WaitsFor::Capacity,
     }
 }
 

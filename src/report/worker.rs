@@ -7,7 +7,7 @@ use crate::act::{Acted, GroupOutcome};
 use crate::aws::TaskFailure;
 use crate::event::Mode;
 use crate::plan::{Action, Decision, Health, Idle, LaunchPlan, PlacementPlan, Target, WorkerPlan};
-use crate::shortage::Shortage;
+use crate::refusal::Cause;
 use crate::snapshot::{ReadError, Redrive};
 use crate::units::{Containers, RevisionArn, Tasks};
 
@@ -125,7 +125,7 @@ fn report_placement(report: &mut WorkerReport, placement: Option<&PlacementPlan>
     if placement.is_short() && mode == Mode::Launch {
         report.deferred = report.deferred.plus(placement.containers_without_room);
         report.failures.push(Failed {
-            shortage: placement.short().first().map_or(Shortage::NoRoom, |(lack, _)| lack.kind()),
+            shortage: placement.short().first().map_or(Cause::NoRoom, |(lack, _)| lack.kind()),
             reason: "no instance has room".to_owned(),
             detail: Some(placement.why()),
             tasks: placement.without_room,
@@ -201,7 +201,7 @@ fn by_reason(all: &[TaskFailure]) -> Vec<Failed> {
         match failures.iter_mut().find(same) {
             Some(known) => known.tasks = known.tasks.plus(Tasks(1)),
             None => failures.push(Failed {
-                shortage: Shortage::of(&failure.reason, failure.detail.as_deref()),
+                shortage: failure.cause,
                 reason: failure.reason.clone(),
                 detail: failure.detail.clone(),
                 tasks: Tasks(1),

@@ -5,6 +5,7 @@ mod clocks;
 mod defences;
 mod once;
 mod polls;
+mod refusals;
 mod registration;
 mod trips;
 mod trouble;
