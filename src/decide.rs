@@ -24,8 +24,8 @@ use crate::definition::{Tag, TaskDefinition};
 use crate::fargate::{MicroDollars, PriceList};
 use crate::plan::{
     Action, Alive, Bound, CONTAINER_TAG, Call, ClientToken, Decision, Deferred, Group, Health,
-    Idle, LaunchPlan, Marks, NetworkMode, PLAN_TAG, Plan, Refusal, Revision, TICK_TAG, TaskBound,
-    WORKER_TAG, Way, WorkerPlan,
+    Idle, LaunchPlan, Marks, NetworkMode, PLAN_TAG, Plan, Refusal, Revision, RunsOn, TICK_TAG,
+    TaskBound, WORKER_TAG, Way, WorkerPlan,
 };
 use crate::snapshot::{Depth, Queue, Read, ReadError, Snapshot};
 use crate::units::{Containers, Family, Messages, TaskArn, Tasks};
@@ -206,6 +206,7 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
         cluster: worker.cluster.clone(),
         launch: worker.launch.clone(),
         network_mode,
+        runs_on: runs_on(recipe),
         marks: marks(facts, &groups),
         groups,
         placement,
@@ -239,6 +240,7 @@ fn renew_launch(
     let recipe = Recipe::new(definition, worker.container.as_deref(), &worker.packing).ok()?;
     let mut launch = launch.clone();
     launch.network_mode = network_mode(&recipe, worker).ok()?;
+    launch.runs_on = runs_on(&recipe);
     // The instances were chosen for what the other revision asks for.
     let asks = placement::plan(worker, &recipe).ok()?.map(|placement| placement.expressions);
     if asks != launch.placement.as_ref().map(|placement| placement.expressions.clone()) {
@@ -281,6 +283,11 @@ fn network_mode(recipe: &Recipe<'_>, worker: &Worker) -> Result<NetworkMode, Ref
         Some("awsvpc") => Ok(NetworkMode::AwsVpc),
         _ => Ok(NetworkMode::Other),
     }
+}
+
+fn runs_on(recipe: &Recipe<'_>) -> RunsOn {
+    let view = &recipe.base.view;
+    if view.is_fargate() && !view.runs_on_ec2() { RunsOn::Fargate } else { RunsOn::Anything }
 }
 
 /// What the worker's last launches came to bounds the next one.

@@ -251,6 +251,8 @@ pub struct LaunchPlan {
     pub launch: Launch,
     /// Whether the definition's network mode takes the network settings.
     pub network_mode: NetworkMode,
+    /// Where the definition can run.
+    pub runs_on: RunsOn,
     /// How our tasks are known.
     pub marks: Marks,
     /// One or two sizes of tasks.
@@ -272,6 +274,15 @@ pub enum NetworkMode {
     AwsVpc,
     /// It does not.
     Other,
+}
+
+/// Where a definition can run, as far as it says itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunsOn {
+    /// On Fargate and nowhere else.
+    Fargate,
+    /// On instances, on Fargate perhaps too.
+    Anything,
 }
 
 /// The tag that names the tick which started a task.

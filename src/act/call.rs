@@ -159,6 +159,7 @@ impl Launch<'_> {
             marks: &plan.marks,
             launch: &plan.launch,
             network_mode: plan.network_mode,
+            runs_on: plan.runs_on,
             rung,
             pin: None,
         }

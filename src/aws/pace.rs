@@ -34,7 +34,7 @@ const STEPS_A_SECOND: u32 = 4;
 
 /// The rates that AWS documents for an account and Region, each shared by several APIs. Others
 /// take from them too, so that a call may still be throttled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rate {
     /// SQS, SSM, S3, Auto Scaling, queues' tags: none that a tick could reach.
     Free,

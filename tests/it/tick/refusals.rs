@@ -1,12 +1,16 @@
 //! What AWS's words mean for a tick: the same code may ask for a pause, for another capacity, or for a
 //! person.
 
+use std::time::Duration;
+
 use ecs_queue_scaler::refusal::Cause;
-use ecs_queue_scaler::report::{Outcome, WorkerReport};
+use ecs_queue_scaler::report::{Outcome, Report, WorkerReport};
 use ecs_queue_scaler::units::{Containers, Tasks};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
-use super::{batches, config, only_worker, scaler, tick, worker, world_of};
+use super::{batches, config, definition, only_worker, scaler, tick, worker, world_of};
+use crate::world::buckets::Buckets;
 use crate::world::{Fault, World};
 
 const THROTTLED_BY_EC2: [&str; 2] = [
@@ -53,6 +57,10 @@ fn started(worker: &WorkerReport) -> usize {
 
 fn on(world: &World, provider: &str) -> usize {
     world.tasks().iter().filter(|task| task["capacityProviderName"] == provider).count()
+}
+
+fn told(report: &Report) -> Vec<String> {
+    only_worker(report).failures.iter().map(ToString::to_string).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -174,5 +182,31 @@ async fn where_the_first_call_was_placed_in_part_the_others_are_made() {
         assert_eq!((worker.outcome, started(worker)), (Outcome::Partial, 40), "{worker:?}");
         assert_eq!(worker.deferred, Containers(5));
         assert_eq!(batches(&world), [10, 5, 10, 10, 10, 5]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clusters_default_capacity_is_held_to_fargates_rates() {
+    for (provider, compatibilities) in [
+        ("FARGATE", json!(["FARGATE"])),
+        ("FARGATE", json!(["EC2", "FARGATE"])),
+        ("FARGATE_SPOT", json!(["EC2", "FARGATE"])),
+    ] {
+        let (_, mut config) = workers(&[("a", 400)]);
+        config["launch"].as_object_mut().unwrap().remove("launchType");
+        let world = world_of(&[]);
+        let mut definition = definition("a");
+        definition["requiresCompatibilities"] = compatibilities;
+        world.register(&definition);
+        world.queue("a").visible(400);
+        world.default_capacity(provider);
+        world.state().buckets = Some(Buckets::new(0.0));
+        let began = Instant::now();
+        let report = tick(&scaler(&world, &config), &world, 0).await;
+        assert_eq!((report.totals.launched_tasks, report.totals.throttles), (Tasks(400), 0));
+        let floor = Duration::from_secs(15);
+        assert!(began.elapsed() <= floor.mul_f64(1.05), "{:?}", began.elapsed());
+        assert_eq!(on(&world, provider), 400);
+        assert_eq!(told(&report), [""; 0]);
     }
 }
