@@ -3,6 +3,7 @@
 
 mod demand;
 mod health;
+mod late;
 mod own;
 mod packing;
 mod placement;
@@ -19,13 +20,13 @@ use self::own::OwnTasks;
 use self::packing::{Packed, Room};
 use self::share::Allowance;
 use self::sizes::Sizes;
-use crate::config::{Breaker, Config, Limits, Strategy, Worker};
+use crate::config::{Breaker, Config, Launch, Limits, Rung, Strategy, Worker};
 use crate::definition::{Tag, TaskDefinition};
 use crate::fargate::{MicroDollars, PriceList};
 use crate::plan::{
     Action, Alive, Bound, CONTAINER_TAG, Call, ClientToken, Decision, Deferred, Group, Health,
-    Idle, LaunchPlan, Marks, NetworkMode, PLAN_TAG, Plan, Refusal, Revision, RunsOn, TICK_TAG,
-    TaskBound, WORKER_TAG, Way, WorkerPlan,
+    Idle, LaunchPlan, LeftOut, Marks, NetworkMode, PLAN_TAG, Plan, Refusal, Revision, RunsOn,
+    TICK_TAG, TaskBound, WORKER_TAG, Way, WorkerPlan,
 };
 use crate::snapshot::{Depth, Queue, Read, ReadError, Snapshot};
 use crate::units::{Containers, Family, Messages, TaskArn, Tasks};
@@ -122,6 +123,7 @@ fn decide_action(
     let alive = own.count();
     plan.alive = Some(alive);
     plan.health.stuck = own.stuck();
+    plan.health.late = late::news(&own, tasks);
     if worker.scaling.breaker == Breaker::On {
         plan.health.breaker = health::tripped(&own, snapshot.now);
     }
@@ -130,8 +132,11 @@ fn decide_action(
     }
     let (sizes, unregistered) = Sizes::of(worker, &recipe, snapshot)?;
     plan.health.unregistered = unregistered;
+    let (rungs, left_out) = late::ladder(&worker.launch.rungs, &own, snapshot.now);
     let facts = Facts {
         worker,
+        rungs,
+        left_out,
         snapshot,
         queue,
         alive,
@@ -161,6 +166,9 @@ fn unread(operation: &'static str) -> ReadError {
 /// All that is known of a worker that may be owed something.
 struct Facts<'a> {
     worker: &'a Worker,
+    /// The rungs that a launch asks, from the top.
+    rungs: Vec<Rung>,
+    left_out: Vec<LeftOut>,
     snapshot: &'a Snapshot,
     queue: Queue,
     alive: Alive,
@@ -204,7 +212,8 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
     Ok(Action::Launch(Box::new(LaunchPlan {
         decision,
         cluster: worker.cluster.clone(),
-        launch: worker.launch.clone(),
+        launch: Launch { rungs: facts.rungs.clone(), ..worker.launch.clone() },
+        left_out: facts.left_out.clone(),
         network_mode,
         runs_on: runs_on(recipe),
         marks: marks(facts, &groups),
@@ -302,6 +311,9 @@ fn restrain(decision: &mut Decision, facts: &Facts<'_>) {
         let minimum = decision.minimum.containers.minus(alive.capacity());
         decision.restrain(minimum, Bound::BackOff { fruitless, wait });
     }
+    if let Some(wait) = late::registry(own, snapshot.now) {
+        decision.restrain(Containers::ZERO, Bound::Registry(wait));
+    }
     if health.breaker.is_some() {
         let canary = Containers(1).minus(own.unjudged(snapshot.now));
         decision.restrain(canary, Bound::Canary(canary));
@@ -352,7 +364,7 @@ fn make_group(
     let revision = facts.sizes.revision((&facts.recipe, known), containers_per_task)?;
     let named = (&snapshot.scaler, &worker.name, &snapshot.tick);
     let calls = batches(tasks).zip(numbered).map(|(tasks, number)| {
-        let rungs = 0..worker.launch.rungs.len();
+        let rungs = 0..facts.rungs.len();
         let tokens = rungs.map(|rung| ClientToken::new(named, number, rung)).collect();
         Call { number, tasks, way: Way::Run(tokens) }
     });

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::config::{Floor, Launch, Policy, Problem};
+use crate::config::{Floor, Launch, Policy, Problem, Rung};
 use crate::definition::{Needs, Tag};
 use crate::event::Tick;
 use crate::fargate::MicroDollars;
+use crate::refusal::Cause;
 use crate::snapshot::{Depth, ReadError, Redrive};
 use crate::units::{
     ClusterName, Containers, Family, Messages, RevisionArn, ScalerName, TaskArn, Tasks, WorkerName,
@@ -58,6 +59,21 @@ pub struct Health {
     pub redrive: Redrive,
     /// Sizes that are to be there and are not.
     pub unregistered: Vec<Unregistered>,
+    /// What ECS has told since the last look of tasks that it had accepted.
+    pub late: Vec<Late>,
+}
+
+/// Tasks that ECS accepted and could not start after all, through no fault of the worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Late {
+    /// What it means.
+    pub cause: Cause,
+    /// ECS's words.
+    pub reason: String,
+    /// The capacity that had accepted them.
+    pub on: String,
+    /// How many.
+    pub tasks: Tasks,
 }
 
 /// A size that may not be registered, and is not there as it would have to be.
@@ -238,6 +254,8 @@ pub enum Bound {
         /// How long from now.
         wait: Duration,
     },
+    /// A registry has had too many pulls: the next launch waits so long.
+    Registry(Duration),
 }
 
 /// Tasks to start for one worker.
@@ -261,10 +279,23 @@ pub struct LaunchPlan {
     pub placement: Option<PlacementPlan>,
     /// Containers that are owed and wait for the next tick.
     pub deferred: Option<Deferred>,
+    /// Rungs that are not asked, because they ran short after they had accepted tasks.
+    pub left_out: Vec<LeftOut>,
     /// About what an hour of these tasks costs, on Fargate, and the Region of the price list.
     pub hourly_price: Option<(MicroDollars, &'static str)>,
     /// Tasks that were there before: a replayed call may name them again.
     pub known: BTreeSet<TaskArn>,
+}
+
+/// A rung of the ladder that is left out for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Which one.
+    pub rung: Rung,
+    /// What it was short of.
+    pub cause: Cause,
+    /// How long from now.
+    pub wait: Duration,
 }
 
 /// Whether `RunTask` takes a network configuration for the definition.
@@ -452,7 +483,8 @@ impl Decision {
             Bound::MinContainers { .. }
             | Bound::WaitingMessages(_)
             | Bound::Canary(_)
-            | Bound::BackOff { .. } => false,
+            | Bound::BackOff { .. }
+            | Bound::Registry(_) => false,
         };
         let waiting = self.visible.plus(self.delayed);
         waiting != Messages::ZERO && self.bounds.iter().any(is_cap)

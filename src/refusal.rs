@@ -161,6 +161,12 @@ impl Cause {
     }
 }
 
+/// Whether AWS puts a container of this name into others' tasks by itself.
+/// Sources: user guide of `GuardDuty`, "Runtime Monitoring on Fargate"; ECS developer guide, "Service Connect".
+pub fn is_injected(container: &str) -> bool {
+    ["aws-guardduty-agent", "ecs-service-connect"].iter().any(|name| container.starts_with(name))
+}
+
 /// A code without its namespace, and without the side at fault that SQS adds to it.
 /// Source: Smithy, "AWS JSON 1.0 protocol", operation error serialization; `awsQueryCompatible`.
 fn bare(code: &str) -> &str {

@@ -5,6 +5,7 @@
 mod instances;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -171,6 +172,8 @@ pub struct ClusterTasks {
     pub ended: Vec<Ended>,
     /// The ones that a call without an answer may have started, and nobody has seen.
     pub presumed: Vec<Task>,
+    /// Those of the ended ones of which this process hears for the first time.
+    pub news: BTreeSet<TaskArn>,
 }
 
 impl ClusterTasks {
@@ -203,6 +206,34 @@ pub struct Task {
     pub container: Option<String>,
     /// Where it stands; none on Fargate, or as long as it is not placed.
     pub instance: Option<InstanceArn>,
+    /// By which capacity it was started.
+    pub capacity: Capacity,
+    /// Whether ECS still looks for a place for it: it is `PROVISIONING`.
+    pub provisioning: bool,
+}
+
+impl Task {
+    /// Whether ECS waits until a capacity provider has brought an instance for it.
+    pub fn waits_for_instances(&self) -> bool {
+        let provider = self.capacity.provider.as_ref();
+        self.provisioning && provider.is_some_and(|name| !name.starts_with("FARGATE"))
+    }
+}
+
+/// The capacity that a task was started by, as ECS tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Capacity {
+    /// `capacityProviderName`, where there is one.
+    pub provider: Option<String>,
+    /// `launchType`
+    pub launch_type: Option<String>,
+}
+
+impl fmt::Display for Capacity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.provider.as_ref().or(self.launch_type.as_ref());
+        f.write_str(name.map_or("capacity that ECS does not name", String::as_str))
+    }
 }
 
 /// What is known of tasks that ECS does not show yet.
@@ -231,6 +262,8 @@ impl Unseen<'_> {
             tick: self.tick,
             container: None,
             instance,
+            capacity: Capacity::default(),
+            provisioning: false,
         }
     }
 
@@ -268,6 +301,8 @@ pub struct Ended {
     pub tick: Option<Timestamp>,
     /// What the worker container was called when it was started, from its tags.
     pub container: Option<String>,
+    /// By which capacity it was started.
+    pub capacity: Capacity,
 }
 
 /// A container of a task that has stopped.

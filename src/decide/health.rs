@@ -31,7 +31,8 @@ enum Verdict {
 /// well. A stuck task is one failure, of the time when it became one.
 pub(super) fn tripped(own: &OwnTasks<'_>, now: Timestamp) -> Option<Tripped> {
     let ended = own.ended.iter().map(|own| (own.task.stopped, own.task.created, judge(own)));
-    let stuck = own.alive.iter().filter_map(|own| {
+    // What waits for instances waits for nothing that the worker could do.
+    let stuck = own.alive.iter().filter(|own| own.waits_since.is_none()).filter_map(|own| {
         let verdict = Verdict::Badly("it is stuck and has never run".to_owned());
         Some((own.stuck_since?, own.task.created, verdict))
     });
@@ -56,9 +57,7 @@ pub(super) fn tripped(own: &OwnTasks<'_>, now: Timestamp) -> Option<Tripped> {
 
 fn judge(own: &OwnEnded<'_>) -> Verdict {
     let OwnEnded { task, containers } = own;
-    let words = containers.iter().find_map(|container| container.reason.as_deref());
-    let of_worker = |words| Cause::of_stop(&task.code, words) == Cause::OfWorker;
-    if !task.by_itself() || words.is_some_and(|words| !of_worker(words)) {
+    if own.cause() != Cause::OfWorker {
         return Verdict::Unjudged;
     }
     let ran = task.started.map(|started| task.stopped.duration_since(started));
@@ -68,7 +67,7 @@ fn judge(own: &OwnEnded<'_>) -> Verdict {
     }
     let exits = containers.iter().filter_map(|container| container.exit);
     let exits: Vec<_> = exits.map(|exit| exit.to_string()).collect();
-    let how = told(&task.code, words.unwrap_or(&task.reason));
+    let how = told(&task.code, own.words());
     Verdict::Badly(match (ran, exits.as_slice()) {
         (None, []) => how,
         (None, exits) => format!("{how}, exit code {}", exits.join(", ")),

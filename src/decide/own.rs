@@ -6,12 +6,18 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::config::Worker;
 use crate::plan::Alive;
+use crate::refusal::{Cause, is_injected};
 use crate::snapshot::{ClusterTasks, ContainerStatus, Ended, EndedContainer, Snapshot, Task};
 use crate::units::{Containers, TaskArn, Tasks};
 use crate::variant::clone_names;
 
 /// A task that ran as long as this did run, whatever came then.
 pub(super) const RAN_WELL: SignedDuration = SignedDuration::from_mins(2);
+
+/// So long ECS itself waits for the instances that a capacity provider with managed scaling is to
+/// bring, and ends the task then: it may start until it is over.
+/// Source: AWS containers blog, "Deep Dive on Amazon ECS Cluster Auto Scaling": 10 to 30 minutes.
+const WAITS: Duration = Duration::from_mins(30);
 
 /// The tasks of one worker.
 pub(super) struct OwnTasks<'a> {
@@ -34,6 +40,8 @@ pub(super) struct OwnTask<'a> {
     pub(super) is_presumed: bool,
     /// Since when it has been on its way for too long to be counted on.
     pub(super) stuck_since: Option<Timestamp>,
+    /// Since when it has waited too long for an instance that its capacity provider is to bring.
+    pub(super) waits_since: Option<Timestamp>,
 }
 
 /// A task that has ended.
@@ -119,10 +127,17 @@ impl<'a> OwnTask<'a> {
             Some(_) if known.is_empty() => (containers, Containers::ZERO),
             _ => (with(ContainerStatus::Running), with(ContainerStatus::Stopped)),
         };
-        let (is_presumed, stuck_since) = (false, None);
-        let mut own = Self { task, containers, running, stopped, is_presumed, stuck_since };
-        own.stuck_since = own.late_at(after).filter(|late| *late <= now);
+        let (is_presumed, stuck_since, waits_since) = (false, None, None);
+        let mut own =
+            Self { task, containers, running, stopped, is_presumed, stuck_since, waits_since };
+        let patience = if task.waits_for_instances() { after.max(WAITS) } else { after };
+        own.stuck_since = own.late_since((patience, now));
+        own.waits_since = own.late_since((after, now)).filter(|_| task.waits_for_instances());
         own
+    }
+
+    fn late_since(&self, (after, now): (Duration, Timestamp)) -> Option<Timestamp> {
+        self.late_at(after).filter(|late| *late <= now)
     }
 
     /// When it will be stuck, or was: if no worker container has begun by then, whatever else runs in
@@ -155,5 +170,30 @@ impl<'a> OwnEnded<'a> {
         let known: Vec<_> = known.collect();
         let containers = if known.is_empty() { task.containers.iter().collect() } else { known };
         Self { task, containers }
+    }
+
+    /// Whether it ended without having begun.
+    pub(super) fn is_refused(&self) -> bool {
+        self.task.started.is_none() && self.containers.iter().all(|one| one.exit.is_none())
+    }
+
+    /// Why it ended: the words of its worker's container come before those of the task.
+    pub(super) fn words(&self) -> &str {
+        let of_worker = self.containers.iter().find_map(|one| one.reason.as_deref());
+        of_worker.unwrap_or(&self.task.reason)
+    }
+
+    /// What its stop means. What others put into the task may have kept it from beginning.
+    pub(super) fn cause(&self) -> Cause {
+        let silent = self.containers.iter().all(|one| one.reason.is_none());
+        let injected = |one: &EndedContainer| is_injected(&one.name) && one.reason.is_some();
+        match self.task.cause() {
+            Cause::OfWorker if silent && self.is_refused() => {
+                let of_others = self.task.containers.iter().any(injected);
+                if of_others { Cause::OfOthers } else { Cause::OfWorker }
+            }
+            Cause::OfWorker => Cause::of_stop(&self.task.code, self.words()),
+            cause => cause,
+        }
     }
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::{
-    Bound, Decision, Deferred, Idle, LaunchPlan, Revision, Target, TaskBound, Tripped, Unregistered,
+    Bound, Decision, Deferred, Idle, Late, LaunchPlan, LeftOut, Revision, Target, TaskBound,
+    Tripped, Unregistered,
 };
 use crate::config::{Policy, Problem};
 use crate::units::{Messages, Tasks};
@@ -90,7 +91,29 @@ impl fmt::Display for Bound {
                 "the last {fruitless} launches took no message away, the next waits {} s",
                 wait.as_secs()
             ),
+            Self::Registry(wait) => write!(
+                f,
+                "a registry has too many pulls, the next launch waits {} s",
+                wait.as_secs()
+            ),
         }
+    }
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rung, cause, wait } = self;
+        let wait = wait.as_secs();
+        write!(
+            f,
+            "{rung} refused tasks after it had accepted them ({cause}), and is not asked for {wait} s"
+        )
+    }
+}
+
+impl fmt::Display for Late {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "told after {} had accepted it", self.on)
     }
 }
 
@@ -103,6 +126,9 @@ impl fmt::Display for LaunchPlan {
         }
         if let Some(deferred) = &self.deferred {
             write!(f, "; {deferred}")?;
+        }
+        for left_out in &self.left_out {
+            write!(f, "; {left_out}")?;
         }
         if let Some(placement) = self.placement.as_ref().filter(|placed| placed.is_short()) {
             write!(f, "; {placement}")?;

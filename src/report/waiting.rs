@@ -33,6 +33,8 @@ pub enum WaitsFor {
     Canary,
     /// For a pause to end: the last launches moved no message.
     Progress,
+    /// For a pause to end: a registry has had too many pulls.
+    Registry,
     /// For a read that failed.
     Read,
     /// For a person: the configuration, the definition or a permission is refused.
@@ -85,6 +87,7 @@ fn of_bound(bound: &Bound) -> Option<WaitsFor> {
         Bound::MaxLaunchPerTick(_) => Some(WaitsFor::MaxLaunchPerTick),
         Bound::Canary(_) => Some(WaitsFor::Canary),
         Bound::BackOff { .. } => Some(WaitsFor::Progress),
+        Bound::Registry(_) => Some(WaitsFor::Registry),
         Bound::MinContainers { .. } | Bound::WaitingMessages(_) => None,
     }
 }
@@ -211,6 +214,7 @@ impl fmt::Display for WaitsFor {
             Self::MaxTasksPerHour => "maxTasksPerHour is used up",
             Self::Canary => "the circuit breaker is open",
             Self::Progress => "the last launches moved no message, and the next one waits",
+            Self::Registry => "a registry gives no more images for now",
             Self::Read => "something could not be read",
             Self::Configuration => "it is refused, and somebody has to mend that",
             Self::Capacity => "there is no capacity for it",

@@ -6,7 +6,9 @@ use super::{
 use crate::act::{Acted, GroupOutcome};
 use crate::aws::TaskFailure;
 use crate::event::Mode;
-use crate::plan::{Action, Decision, Health, Idle, LaunchPlan, PlacementPlan, Target, WorkerPlan};
+use crate::plan::{
+    Action, Decision, Health, Idle, Late, LaunchPlan, PlacementPlan, Target, WorkerPlan,
+};
 use crate::refusal::Cause;
 use crate::snapshot::{ReadError, Redrive};
 use crate::units::{Containers, RevisionArn, Tasks};
@@ -16,7 +18,7 @@ pub(super) fn report(acted: Acted, mode: Mode) -> WorkerReport {
     let Acted { plan, groups } = acted;
     let WorkerPlan { worker, depth, alive, health, action } = plan;
     let warnings = warnings(&health);
-    let Health { stuck, breaker, redrive: _, unregistered: _ } = health;
+    let Health { stuck, breaker, redrive: _, unregistered: _, late } = health;
     let mut report = WorkerReport {
         worker,
         outcome: Outcome::Idle,
@@ -62,6 +64,8 @@ pub(super) fn report(acted: Acted, mode: Mode) -> WorkerReport {
             }
         }
     }
+    // What was refused before this tick is no reason of what this tick could not place.
+    report.failures.extend(late.into_iter().map(report_late));
     let not_served = report.not_served();
     report.warnings.extend(not_served);
     report
@@ -85,6 +89,12 @@ fn add_once(errors: &mut Vec<String>, error: String) {
     if !errors.contains(&error) {
         errors.push(error);
     }
+}
+
+fn report_late(late: Late) -> Failed {
+    let detail = Some(late.to_string());
+    let Late { cause, reason, on: _, tasks } = late;
+    Failed { shortage: cause, reason, detail, tasks }
 }
 
 fn report_decision(decision: &Decision, why: String) -> DecisionReport {

@@ -3,6 +3,7 @@
 mod breaker;
 mod clocks;
 mod defences;
+mod late;
 mod once;
 mod polls;
 mod refusals;

@@ -38,6 +38,7 @@ fn owed(name: usize, tasks: u32, messages: u64) -> WorkerPlan {
         launch: crate::config::Launch::default(),
         network_mode: NetworkMode::Other,
         runs_on: RunsOn::Anything,
+        left_out: Vec::new(),
         marks,
         groups: vec![group],
         placement: None,
