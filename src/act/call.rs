@@ -136,6 +136,7 @@ impl Launch<'_> {
             }
             let run = RunTasks { count: called.missing, ..self.request((token, rung)) };
             let answer = cloud.write.run_tasks(run).await;
+            let answer = answer.map_err(|error| advised(error, rung));
             exhausted.learn(plan, rung, &answer);
             if let Next::End = called.add(answer) {
                 break;
@@ -192,6 +193,24 @@ impl Launch<'_> {
         let _ = called.add(answer);
         called.displace(on);
         called
+    }
+}
+
+/// With `launchType`, ECS places on the instances that are there, and no capacity provider hears of it.
+/// Source: ECS API, `RunTaskRequest.capacityProviderStrategy`: "cluster auto scaling" needs it.
+fn advised(error: RunTaskError, rung: &Rung) -> RunTaskError {
+    match (error, rung) {
+        (RunTaskError::Call(error), Rung::LaunchType(on_instances))
+            if error.cause() == Cause::NoRoom && rung.is_fargate() == Some(false) =>
+        {
+            let message = format!(
+                "{} (launchType {on_instances} makes no capacity provider scale; where one is to bring \
+                 the instances, name it in `capacity`)",
+                error.message
+            );
+            RunTaskError::Call(CallError { message, ..error })
+        }
+        (error, _) => error,
     }
 }
 

@@ -1,10 +1,14 @@
 //! What ECS tells after it has accepted a task: a shortage of its rung, a registry's limit, and never a
 //! fault of the worker.
 
+use std::time::Duration;
+
+use ecs_queue_scaler::aws::Aws;
 use ecs_queue_scaler::refusal::Cause;
 use ecs_queue_scaler::report::{Report, WorkerReport};
-use ecs_queue_scaler::run::Scaler;
+use ecs_queue_scaler::run::{Invocation, Scaler};
 use ecs_queue_scaler::units::Tasks;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::{config, only_worker, scaler, tick, worker, world_of};
@@ -125,6 +129,31 @@ async fn a_process_that_has_just_begun_leaves_the_rung_out_too() {
     let cold = Scaler { aws: function.aws, ..cold };
     let report = tick(&cold, &world, 1).await;
     assert_eq!(started(&world, &report), (6, "FARGATE".to_owned()));
+}
+
+/// One delivery comes while the pause lasts and one when it is over: they ask different rungs under the
+/// same token.
+#[tokio::test(start_paused = true)]
+async fn a_delivery_that_leaves_a_rung_out_and_one_that_does_not_start_no_more_than_one_of_them() {
+    for whose in [[4, 6], [6, 4]] {
+        let (world, function) = on(&["FARGATE_SPOT", "FARGATE"], 6);
+        let _ = tick(&function, &world, 0).await;
+        world.all_end("TaskFailedToStart", GONE, None);
+        let event = json!({"scheduledTime": "2026-11-20T21:05:00Z"});
+        let mut launched = Vec::new();
+        for (process, minute) in (1..).zip(whose) {
+            // The later one knows nothing of the other's tasks.
+            world.fail("ListTasks", 1, Fault::Answer(json!({"taskArns": []})));
+            world.reach(Duration::from_mins(4)).await;
+            let (_, cold) = on(&["FARGATE_SPOT", "FARGATE"], 6);
+            let cold = Scaler { aws: Aws::new(&world.seen_by(process).sdk_config()), ..cold };
+            let now = world.now() + SignedDuration::from_mins(minute - 4);
+            let of = Invocation::new("request", now, 0);
+            launched.push(cold.tick(&event, &of).await.unwrap().totals.launched_tasks.0);
+        }
+        assert_eq!(launched, [6, 0], "{whose:?}");
+        assert_eq!(world.tasks().len(), 6);
+    }
 }
 
 /// The provider's instances come in minutes, or the group is at its end.

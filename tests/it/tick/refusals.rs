@@ -152,6 +152,19 @@ async fn a_shortage_that_is_told_as_an_error_is_a_shortage() {
     assert_eq!(failures.iter().map(|failed| failed.tasks).sum::<Tasks>(), Tasks(8));
 }
 
+#[tokio::test(start_paused = true)]
+async fn where_there_are_no_instances_it_is_told_what_makes_a_provider_scale() {
+    let (world, mut config) = workers(&[("a", 4)]);
+    config["launch"]["launchType"] = json!("EC2");
+    let none =
+        error("InvalidParameterException", "No Container Instances were found in your cluster.");
+    world.fail("RunTask", 9, none);
+    let report = tick(&scaler(&world, &config), &world, 0).await;
+    let [failed] = only_worker(&report).failures.as_slice() else { panic!("{report:?}") };
+    assert_eq!((failed.shortage, failed.tasks), (Cause::NoRoom, Tasks(4)));
+    assert!(failed.to_string().contains("name it in `capacity`"), "{failed}");
+}
+
 /// Nothing was registered, so that asking again makes no second revision.
 #[tokio::test(start_paused = true)]
 async fn a_registration_that_met_another_one_is_repeated_after_a_pause() {
