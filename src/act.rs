@@ -375,7 +375,8 @@ impl GroupOutcome {
 
     /// Adds a call. A task that the snapshot showed already is not what is owed now: ECS repeats
     /// the answer of a repeated token, and the rest is left to the next tick.
-    fn add(&mut self, called: Called, plan: &LaunchPlan) {
+    fn add(&mut self, mut called: Called, plan: &LaunchPlan) {
+        called.tell_shortage();
         let Called { tasks, adopted, failures, missing, unanswered, error, .. } = called;
         self.displaced = self.displaced.plus(called.displaced);
         self.refused_by.extend(called.refused_by);

@@ -71,6 +71,7 @@ pub struct ReadCloud {
 pub struct WriteCloud {
     ecs: aws_sdk_ecs::Client,
     signed: Signed,
+    defaults: launch::Defaults,
     pace: Pace,
 }
 
@@ -162,7 +163,7 @@ impl ReadCloud {
 
 impl WriteCloud {
     fn new(ecs: aws_sdk_ecs::Client, signed: Signed, pace: Pace) -> Self {
-        Self { ecs, signed, pace }
+        Self { ecs, signed, defaults: launch::Defaults::default(), pace }
     }
 
     fn with(&self, pace: Pace) -> Self {

@@ -289,6 +289,15 @@ pub enum Rung {
     CapacityProvider(String),
 }
 
+impl fmt::Display for Rung {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClusterDefault => f.write_str("the cluster's default capacity"),
+            Self::LaunchType(name) | Self::CapacityProvider(name) => f.write_str(name),
+        }
+    }
+}
+
 impl Rung {
     /// Whether tasks of this rung run on Fargate; `None` where only the cluster knows.
     pub fn is_fargate(&self) -> Option<bool> {

@@ -4,6 +4,7 @@
 mod demand;
 mod health;
 mod idle;
+mod late;
 mod own;
 mod packing;
 mod placement;
@@ -22,13 +23,13 @@ use self::packing::{Packed, Room};
 use self::progress::Look;
 use self::share::Allowance;
 use self::sizes::Sizes;
-use crate::config::{Breaker, Config, Limits, ProgressBrake, Strategy, Worker};
+use crate::config::{Breaker, Config, Launch, Limits, ProgressBrake, Rung, Strategy, Worker};
 use crate::definition::{Tag, TaskDefinition};
 use crate::fargate::{MicroDollars, PriceList};
 use crate::plan::{
     Action, Alive, Bound, CONTAINER_TAG, Call, ClientToken, Decision, Deferred, Eager, Group,
-    Health, Idle, LaunchPlan, Marks, NetworkMode, PLAN_TAG, Plan, Refusal, Revision, TICK_TAG,
-    TaskBound, WORKER_TAG, Way, WorkerPlan,
+    Health, Idle, LaunchPlan, LeftOut, Marks, NetworkMode, PLAN_TAG, Plan, Refusal, Revision,
+    RunsOn, TICK_TAG, TaskBound, WORKER_TAG, Way, WorkerPlan,
 };
 use crate::snapshot::{Ahead, Depth, Progress, Queue, Read, ReadError, Snapshot};
 use crate::units::{Containers, Family, Messages, TaskArn, Tasks};
@@ -129,6 +130,7 @@ fn decide_action(
     let alive = own.count();
     plan.alive = Some(alive);
     plan.health.stuck = own.stuck();
+    plan.health.late = late::news(&own, tasks);
     if worker.scaling.breaker == Breaker::On {
         plan.health.breaker = health::tripped(&own, snapshot.now);
     }
@@ -145,9 +147,20 @@ fn decide_action(
     plan.health.ahead = eager(&progress, depth);
     let alive = Alive { idle: progress.idling.idle, ..alive };
     plan.alive = Some(alive);
-    let health = &plan.health;
-    let facts =
-        Facts { worker, snapshot, queue, alive, own: &own, recipe, sizes, health, allowance };
+    let (rungs, left_out) = late::ladder(&worker.launch.rungs, &own, snapshot.now);
+    let facts = Facts {
+        worker,
+        rungs,
+        left_out,
+        snapshot,
+        queue,
+        alive,
+        own: &own,
+        recipe,
+        sizes,
+        health: &plan.health,
+        allowance,
+    };
     let action = decide_launch(&facts, (&look, &progress));
     plan.progress = Some(progress);
     Ok(action?)
@@ -177,6 +190,9 @@ fn unread(operation: &'static str) -> ReadError {
 /// All that is known of a worker that may be owed something.
 struct Facts<'a> {
     worker: &'a Worker,
+    /// The rungs that a launch asks, from the top.
+    rungs: Vec<Rung>,
+    left_out: Vec<LeftOut>,
     snapshot: &'a Snapshot,
     queue: Queue,
     alive: Alive,
@@ -223,8 +239,10 @@ fn decide_launch(
     Ok(Action::Launch(Box::new(LaunchPlan {
         decision,
         cluster: worker.cluster.clone(),
-        launch: worker.launch.clone(),
+        launch: Launch { rungs: facts.rungs.clone(), ..worker.launch.clone() },
+        left_out: facts.left_out.clone(),
         network_mode,
+        runs_on: runs_on(recipe),
         marks: marks(facts, &groups),
         groups,
         placement,
@@ -253,6 +271,7 @@ fn renew_launch(
     let recipe = Recipe::new(definition, worker.container.as_deref(), &worker.packing).ok()?;
     let mut launch = launch.clone();
     launch.network_mode = network_mode(&recipe, worker).ok()?;
+    launch.runs_on = runs_on(&recipe);
     // The instances were chosen for what the other revision asks for.
     let asks = placement::plan(worker, &recipe).ok()?.map(|placement| placement.expressions);
     if asks != launch.placement.as_ref().map(|placement| placement.expressions.clone()) {
@@ -297,9 +316,17 @@ fn network_mode(recipe: &Recipe<'_>, worker: &Worker) -> Result<NetworkMode, Ref
     }
 }
 
+fn runs_on(recipe: &Recipe<'_>) -> RunsOn {
+    let view = &recipe.base.view;
+    if view.is_fargate() && !view.runs_on_ec2() { RunsOn::Fargate } else { RunsOn::Anything }
+}
+
 /// What the worker's last launches came to bounds the next one.
 fn restrain(decision: &mut Decision, facts: &Facts<'_>, (look, progress): (&Look<'_>, &Progress)) {
     let Facts { worker, snapshot, health, own, .. } = facts;
+    if let Some(wait) = late::registry(own, snapshot.now) {
+        decision.restrain(Containers::ZERO, Bound::Registry(wait));
+    }
     if health.breaker.is_some() {
         let canary = Containers(1).minus(own.unjudged(snapshot.now));
         decision.restrain(canary, Bound::Canary(canary));
@@ -364,7 +391,7 @@ fn make_group(
     let revision = facts.sizes.revision((&facts.recipe, known), containers_per_task)?;
     let named = (&snapshot.scaler, &worker.name, &snapshot.tick);
     let calls = batches(tasks).zip(numbered).map(|(tasks, number)| {
-        let rungs = 0..worker.launch.rungs.len();
+        let rungs = 0..facts.rungs.len();
         let tokens = rungs.map(|rung| ClientToken::new(named, number, rung)).collect();
         Call { number, tasks, way: Way::Run(tokens) }
     });

@@ -133,7 +133,7 @@ impl Ledger {
 
     /// What a cluster's reading comes to with what is remembered: tasks that a call without an
     /// answer may have started count as starting until they are seen or five minutes are over, and
-    /// what ended stays known for an hour.
+    /// what ended stays known for an hour. What ended lately and was not known is news.
     pub fn completed(
         &self,
         cluster: &ClusterName,
@@ -141,7 +141,11 @@ impl Ledger {
         now: Timestamp,
     ) -> ClusterTasks {
         let kept = self.kept();
-        let Some(cluster) = kept.clusters.get(cluster) else { return read };
+        let Some(cluster) = kept.clusters.get(cluster) else {
+            let news = Cluster::default().news(&read, now);
+            return ClusterTasks { news, ..read };
+        };
+        let news = cluster.news(&read, now);
         let calls = cluster.unanswered.iter().zip(cluster.open(&read));
         let calls = calls.filter(|(call, _)| is_within(NEW, call.over, now));
         let presumed: Vec<_> = calls.flat_map(|(call, places)| call.tasks(places)).collect();
@@ -149,7 +153,7 @@ impl Ledger {
         let read_now = read.ended.into_iter().map(|ended| (ended.arn.clone(), ended));
         let ended: BTreeMap<_, _> = remembered.chain(read_now).collect();
         let ended = ended.into_values().filter(|ended| is_recent(ended, now));
-        ClusterTasks { alive: read.alive, ended: ended.collect(), presumed }
+        ClusterTasks { alive: read.alive, ended: ended.collect(), presumed, news }
     }
 
     /// What is known of a worker's earlier ticks.
@@ -253,6 +257,13 @@ impl Unanswered {
 }
 
 impl Cluster {
+    /// What ended lately and is not known yet. A process that has just begun knows nothing.
+    fn news(&self, read: &ClusterTasks, now: Timestamp) -> BTreeSet<TaskArn> {
+        let lately = read.ended.iter().filter(|ended| is_within(NEW, ended.stopped, now));
+        let unknown = lately.filter(|ended| !self.ended.contains_key(&ended.arn));
+        unknown.map(|ended| ended.arn.clone()).collect()
+    }
+
     /// All times that are our own clock's.
     fn times(&mut self) -> impl Iterator<Item = &mut Timestamp> {
         let Self { unended, unanswered, ended: _, read } = self;

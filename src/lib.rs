@@ -28,6 +28,6 @@ pub mod units; // what they speak in
 pub mod fargate;
 pub mod definition;
 pub mod variant;
-pub mod shortage;
+pub mod refusal; // what AWS's words mean
 
 pub mod aws; // the edge

@@ -24,6 +24,7 @@ use crate::decide::{can_owe, foresee};
 use crate::definition::TaskDefinition;
 use crate::event::Tick;
 use crate::ledger::Ledger;
+use crate::refusal::Cause;
 use crate::snapshot::{ClusterTasks, DerivedRevision, Newest, Queue, Read, ReadError, Snapshot};
 use crate::units::{ClusterName, Family, ScalerName, TaskDefinitionRef, WorkerName};
 
@@ -240,7 +241,7 @@ fn confirmed(
     let discovered = config.workers.iter().filter(|w| config.discovered.contains(&w.name));
     for worker in discovered {
         if let Some(read) = queues.get_mut(&worker.name)
-            && matches!(read, Err(ReadError::Call(error)) if error.is_of_no_queue())
+            && matches!(read, Err(ReadError::Call(error)) if error.cause() == Cause::Missing)
         {
             *read = Err(ReadError::Gone { queue: worker.queue.to_string() });
         }

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::config::{Floor, Launch, Policy, Problem};
+use crate::config::{Floor, Launch, Policy, Problem, Rung};
 use crate::definition::{Needs, Tag};
 use crate::event::Tick;
 use crate::fargate::MicroDollars;
+use crate::refusal::Cause;
 use crate::snapshot::{Depth, Progress, ReadError, Redrive};
 use crate::units::{
     ClusterName, Containers, Family, Messages, RevisionArn, ScalerName, TaskArn, Tasks, WorkerName,
@@ -62,6 +63,8 @@ pub struct Health {
     pub unregistered: Vec<Unregistered>,
     /// What asks for containers again and again that end before a message can be received.
     pub ahead: Option<Eager>,
+    /// What ECS has told since the last look of tasks that it had accepted.
+    pub late: Vec<Late>,
 }
 
 /// What asks for containers while no message can be received.
@@ -71,6 +74,19 @@ pub enum Eager {
     Minimum,
     /// `countDelayed`
     Delayed,
+}
+
+/// Tasks that ECS accepted and could not start after all, through no fault of the worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Late {
+    /// What it means.
+    pub cause: Cause,
+    /// ECS's words.
+    pub reason: String,
+    /// The capacity that had accepted them.
+    pub on: String,
+    /// How many.
+    pub tasks: Tasks,
 }
 
 /// A size that may not be registered, and is not there as it would have to be.
@@ -259,6 +275,8 @@ pub enum Bound {
         /// To how many, or until when.
         by: HeldBack,
     },
+    /// A registry has had too many pulls: the next launch waits so long.
+    Registry(Duration),
     /// No message can be received, and what was started ahead of messages has ended by itself: the next
     /// waits so long.
     Ahead(Duration),
@@ -288,6 +306,8 @@ pub struct LaunchPlan {
     pub launch: Launch,
     /// Whether the definition's network mode takes the network settings.
     pub network_mode: NetworkMode,
+    /// Where the definition can run.
+    pub runs_on: RunsOn,
     /// How our tasks are known.
     pub marks: Marks,
     /// One or two sizes of tasks.
@@ -296,10 +316,23 @@ pub struct LaunchPlan {
     pub placement: Option<PlacementPlan>,
     /// Containers that are owed and wait for the next tick.
     pub deferred: Option<Deferred>,
+    /// Rungs that are not asked, because they ran short after they had accepted tasks.
+    pub left_out: Vec<LeftOut>,
     /// About what an hour of these tasks costs, on Fargate, and the Region of the price list.
     pub hourly_price: Option<(MicroDollars, &'static str)>,
     /// Tasks that were there before: a replayed call may name them again.
     pub known: BTreeSet<TaskArn>,
+}
+
+/// A rung of the ladder that is left out for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Which one.
+    pub rung: Rung,
+    /// What it was short of.
+    pub cause: Cause,
+    /// How long from now.
+    pub wait: Duration,
 }
 
 /// Whether `RunTask` takes a network configuration for the definition.
@@ -309,6 +342,15 @@ pub enum NetworkMode {
     AwsVpc,
     /// It does not.
     Other,
+}
+
+/// Where a definition can run, as far as it says itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunsOn {
+    /// On Fargate and nowhere else.
+    Fargate,
+    /// On instances, on Fargate perhaps too.
+    Anything,
 }
 
 /// The tag that names the tick which started a task.
@@ -494,7 +536,8 @@ impl Decision {
             | Bound::WaitingMessages(_)
             | Bound::Canary(_)
             | Bound::Progress { .. }
-            | Bound::Ahead(_) => false,
+            | Bound::Ahead(_)
+            | Bound::Registry(_) => false,
         };
         let waiting = self.visible.plus(self.delayed);
         waiting != Messages::ZERO && self.bounds.iter().any(is_cap)

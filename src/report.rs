@@ -19,7 +19,7 @@ use crate::drain::HookReport;
 use crate::event::{Mode, Tick};
 use crate::log::VERBATIM;
 use crate::plan::{Alive, InstanceTrouble};
-use crate::shortage::Shortage;
+use crate::refusal::Cause;
 use crate::snapshot::Depth;
 use crate::units::{Containers, Messages, ScalerName, TaskArn, Tasks, WorkerName};
 
@@ -229,8 +229,8 @@ pub struct Launched {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failed {
-    /// What ECS was short of, as far as its words tell.
-    pub shortage: Shortage,
+    /// What ECS was short of, or what else kept it, as far as its words tell.
+    pub shortage: Cause,
     /// ECS's words.
     pub reason: String,
     /// More of them.

@@ -6,13 +6,14 @@ mod instances;
 mod progress;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::definition::TaskDefinition;
 use crate::event::Tick;
-use crate::shortage::Shortage;
+use crate::refusal::Cause;
 use crate::units::{
     ClusterName, Family, InstanceArn, Messages, Region, RevisionArn, ScalerName, TaskArn,
     TaskDefinitionRef, Tasks, WorkerName,
@@ -173,6 +174,8 @@ pub struct ClusterTasks {
     pub ended: Vec<Ended>,
     /// The ones that a call without an answer may have started, and nobody has seen.
     pub presumed: Vec<Task>,
+    /// Those of the ended ones of which this process hears for the first time.
+    pub news: BTreeSet<TaskArn>,
 }
 
 impl ClusterTasks {
@@ -205,6 +208,34 @@ pub struct Task {
     pub container: Option<String>,
     /// Where it stands; none on Fargate, or as long as it is not placed.
     pub instance: Option<InstanceArn>,
+    /// By which capacity it was started.
+    pub capacity: Capacity,
+    /// Whether ECS still looks for a place for it: it is `PROVISIONING`.
+    pub provisioning: bool,
+}
+
+impl Task {
+    /// Whether ECS waits until a capacity provider has brought an instance for it.
+    pub fn waits_for_instances(&self) -> bool {
+        let provider = self.capacity.provider.as_ref();
+        self.provisioning && provider.is_some_and(|name| !name.starts_with("FARGATE"))
+    }
+}
+
+/// The capacity that a task was started by, as ECS tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Capacity {
+    /// `capacityProviderName`, where there is one.
+    pub provider: Option<String>,
+    /// `launchType`
+    pub launch_type: Option<String>,
+}
+
+impl fmt::Display for Capacity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.provider.as_ref().or(self.launch_type.as_ref());
+        f.write_str(name.map_or("capacity that ECS does not name", String::as_str))
+    }
 }
 
 /// What is known of tasks that ECS does not show yet.
@@ -233,6 +264,8 @@ impl Unseen<'_> {
             tick: self.tick,
             container: None,
             instance,
+            capacity: Capacity::default(),
+            provisioning: false,
         }
     }
 
@@ -270,6 +303,8 @@ pub struct Ended {
     pub tick: Option<Timestamp>,
     /// What the worker container was called when it was started, from its tags.
     pub container: Option<String>,
+    /// By which capacity it was started.
+    pub capacity: Capacity,
 }
 
 /// A container of a task that has stopped.
@@ -283,16 +318,16 @@ pub struct EndedContainer {
     pub reason: Option<String>,
 }
 
-/// `stopCode`s of tasks that came to their end by what is in them. Whatever else there is or will be,
-/// such as `SpotInterruption` or `InfrastructureHealth`, is somebody else's doing.
-/// Source: ECS API, `Task.stopCode`.
-const ENDED_BY_THEMSELVES: [&str; 2] = ["TaskFailedToStart", "EssentialContainerExited"];
-
 impl Ended {
+    /// What its stop means.
+    pub fn cause(&self) -> Cause {
+        Cause::of_stop(&self.code, &self.reason)
+    }
+
     /// Whether nobody else ended it. What ECS had no room for after all tells nothing of the worker
     /// either.
     pub fn by_itself(&self) -> bool {
-        ENDED_BY_THEMSELVES.contains(&self.code.as_str()) && !Shortage::is_late(&self.reason)
+        self.cause() == Cause::OfWorker
     }
 }
 
@@ -383,12 +418,9 @@ pub struct CallError {
 }
 
 impl CallError {
-    /// Whether SQS says that there is no such queue.
-    /// Source: SQS API, `QueueDoesNotExist`; the second is its code of the query protocol.
-    pub fn is_of_no_queue(&self) -> bool {
-        let codes = ["QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"];
-        let code = self.code.as_deref().and_then(|code| code.rsplit('#').next());
-        code.is_some_and(|code| codes.contains(&code))
+    /// What AWS means by it; [`Cause::Other`] where AWS has not said anything.
+    pub fn cause(&self) -> Cause {
+        Cause::of_error(self.code.as_deref().unwrap_or_default(), &self.message)
     }
 }
 

@@ -10,8 +10,8 @@ use ecs_queue_scaler::definition::TaskDefinition;
 use ecs_queue_scaler::event::Tick;
 use ecs_queue_scaler::plan::{Action, Group, Plan};
 use ecs_queue_scaler::snapshot::{
-    ClusterTasks, ContainerStatus, Depth, Instance, Instances, Queue, Redrive, Resources, Snapshot,
-    Task,
+    Capacity, ClusterTasks, ContainerStatus, Depth, Instance, Instances, Queue, Redrive, Resources,
+    Snapshot, Task,
 };
 use ecs_queue_scaler::units::{
     ClusterName, CpuUnits, Ec2InstanceId, InstanceArn, MebiBytes, Messages, Region, RevisionArn,
@@ -191,6 +191,8 @@ fn task(index: u32) -> Task {
         tick: None,
         container: None,
         instance: None,
+        capacity: Capacity::default(),
+        provisioning: false,
     }
 }
 

@@ -1,28 +1,68 @@
 //! One planned call: down the capacity ladder where ECS places, on named instances where we do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use crate::aws::{Aws, RunTaskError, RunTasks, StartTasks, Started, StartedTask, TaskFailure};
 use crate::config::Rung;
 use crate::plan::{Call, ClientToken, LaunchPlan, Pin, Way};
-use crate::shortage::Shortage;
+use crate::refusal::Cause;
 use crate::snapshot::{CallError, Trouble};
 use crate::units::{ClusterName, InstanceArn, RevisionArn, TaskArn, Tasks};
 
 /// Capacity that met a quota of the account in this tick: asking again would only meet it again.
 #[derive(Default)]
-pub(super) struct Exhausted(Mutex<BTreeSet<(ClusterName, Rung)>>);
+pub(super) struct Exhausted(Mutex<BTreeMap<Capacity, Told>>);
+
+/// What has a quota of its own: Fargate's are an account's in a Region, whatever the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Capacity {
+    OnDemand,
+    Spot,
+    Other(ClusterName, Rung),
+}
+
+/// How a quota was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Told {
+    /// Under `failures[]` of a call, which ECS may remember by its token.
+    InFailures,
+    /// As the error of a call, which leaves no token.
+    AsError,
+}
 
 impl Exhausted {
-    fn has(&self, cluster: &ClusterName, rung: &Rung) -> bool {
+    fn has(&self, plan: &LaunchPlan, rung: &Rung, call: usize) -> bool {
         let exhausted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        exhausted.contains(&(cluster.clone(), rung.clone()))
+        match exhausted.get(&Capacity::of(plan, rung)) {
+            None => false,
+            // The first call asks all the same: whose token it is, has the tick.
+            Some(Told::InFailures) => call != 0,
+            Some(Told::AsError) => true,
+        }
     }
 
-    fn add(&self, cluster: &ClusterName, rung: &Rung) {
+    fn learn(&self, plan: &LaunchPlan, rung: &Rung, answer: &Result<Started, RunTaskError>) {
+        let told = match answer {
+            Ok(started) if started.failures.iter().any(|f| f.cause == Cause::Quota) => {
+                Told::InFailures
+            }
+            Err(RunTaskError::Call(error)) if error.cause() == Cause::Quota => Told::AsError,
+            Ok(_) | Err(_) => return,
+        };
         let mut exhausted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        exhausted.insert((cluster.clone(), rung.clone()));
+        let known = exhausted.entry(Capacity::of(plan, rung)).or_insert(told);
+        *known = told.max(*known);
+    }
+}
+
+impl Capacity {
+    fn of(plan: &LaunchPlan, rung: &Rung) -> Self {
+        match rung.is_fargate() {
+            Some(true) if rung.is_spot() => Self::Spot,
+            Some(true) => Self::OnDemand,
+            Some(false) | None => Self::Other(plan.cluster.clone(), rung.clone()),
+        }
     }
 }
 
@@ -90,22 +130,21 @@ impl Launch<'_> {
         let mut called = Called { missing: call.tasks, ..Called::default() };
         for (rung, token) in plan.launch.rungs.iter().zip(tokens) {
             called.leave_rung();
-            // The first call asks all the same: whose token it is, has the tick.
-            if call.number != 0 && exhausted.has(&plan.cluster, rung) {
+            if exhausted.has(plan, rung, call.number) {
                 called.not_asked();
                 continue;
             }
             let run = RunTasks { count: called.missing, ..self.request((token, rung)) };
             let answer = cloud.write.run_tasks(run).await;
-            if is_quota(&answer) {
-                exhausted.add(&plan.cluster, rung);
-            }
+            let answer = answer.map_err(|error| advised(error, rung));
+            exhausted.learn(plan, rung, &answer);
             if let Next::End = called.add(answer) {
                 break;
             }
         }
         // Made anew with another revision, its first rung would be a conflict: the rest waits.
-        if !called.tasks.is_empty() && called.error.as_ref().is_some_and(may_be_stale) {
+        let may_be_stale = called.error.as_ref().is_some_and(|e| e.cause().may_be_stale());
+        if !called.tasks.is_empty() && may_be_stale {
             called.leave_rung();
         }
         called
@@ -121,6 +160,7 @@ impl Launch<'_> {
             marks: &plan.marks,
             launch: &plan.launch,
             network_mode: plan.network_mode,
+            runs_on: plan.runs_on,
             rung,
             pin: None,
         }
@@ -156,20 +196,21 @@ impl Launch<'_> {
     }
 }
 
-/// ECS has no error of its own for a revision that is not ACTIVE any more.
-fn may_be_stale(error: &CallError) -> bool {
-    matches!(error.code.as_deref(), Some("ClientException" | "InvalidParameterException"))
-}
-
-/// Whether an answer says that the account's quota is reached.
-fn is_quota(answer: &Result<Started, RunTaskError>) -> bool {
-    let of = |reason: &str, detail| Shortage::of(reason, detail) == Shortage::Quota;
-    match answer {
-        Ok(started) => started.failures.iter().any(|f| of(&f.reason, f.detail.as_deref())),
-        Err(RunTaskError::Call(error)) if error.trouble == Trouble::Refused => {
-            of(error.code.as_deref().unwrap_or_default(), Some(&error.message))
+/// With `launchType`, ECS places on the instances that are there, and no capacity provider hears of it.
+/// Source: ECS API, `RunTaskRequest.capacityProviderStrategy`: "cluster auto scaling" needs it.
+fn advised(error: RunTaskError, rung: &Rung) -> RunTaskError {
+    match (error, rung) {
+        (RunTaskError::Call(error), Rung::LaunchType(on_instances))
+            if error.cause() == Cause::NoRoom && rung.is_fargate() == Some(false) =>
+        {
+            let message = format!(
+                "{} (launchType {on_instances} makes no capacity provider scale; where one is to bring \
+                 the instances, name it in `capacity`)",
+                error.message
+            );
+            RunTaskError::Call(CallError { message, ..error })
         }
-        Err(_) => false,
+        (error, _) => error,
     }
 }
 
@@ -183,7 +224,7 @@ impl Called {
     /// started it all the same: its token tells, whatever revision the call is made with again.
     pub(super) fn is_stale(&self) -> bool {
         let nothing = self.tasks.is_empty() && self.adopted.is_empty() && !self.out_of_charge;
-        nothing && self.error.as_ref().is_some_and(may_be_stale)
+        nothing && self.error.as_ref().is_some_and(|error| error.cause().may_be_stale())
     }
 
     /// Where the tick is taken already, only a stale revision keeps the other calls from being made.
@@ -194,17 +235,20 @@ impl Called {
         }
     }
 
+    /// A task that this call has started makes the tick this delivery's, whatever became of the rest.
     pub(super) fn rest(&self) -> Rest {
         if let (true, Some(error)) = (self.is_stale(), &self.error) {
             Rest::Stale(error.clone())
-        } else if self.out_of_charge || self.error.is_some() {
+        } else if self.out_of_charge {
+            Rest::None
+        } else if !self.tasks.is_empty() {
+            Rest::All
+        } else if self.error.is_some() {
             Rest::None
         } else if self.displaced != Tasks::ZERO {
             Rest::Elsewhere
-        } else if self.tasks.is_empty() {
-            Rest::OtherSizes
         } else {
-            Rest::All
+            Rest::OtherSizes
         }
     }
 
@@ -225,8 +269,10 @@ impl Called {
                 Next::End
             }
             Err(RunTaskError::Call(error)) => {
-                // Only where nothing can have been started may another rung start it.
+                // Only where nothing can have been started may another rung start it, and only where
+                // that could help: a mistake is for a person, not for dearer capacity.
                 let next = match error.trouble {
+                    Trouble::Refused if error.cause().is_of_every_rung() => Next::End,
                     Trouble::Refused => Next::Rung,
                     Trouble::Later | Trouble::OutOfTime => Next::End,
                     Trouble::Unanswered => {
@@ -269,18 +315,29 @@ impl Called {
         }
     }
 
+    /// A shortage is told as one, in whichever way ECS tells it.
+    pub(super) fn tell_shortage(&mut self) {
+        let is_shortage =
+            |error: &CallError| error.trouble == Trouble::Refused && error.cause().is_shortage();
+        if self.error.as_ref().is_some_and(is_shortage) {
+            self.leave_rung();
+        }
+    }
+
     /// What a rung was refused for is told beside what others could not place.
     fn leave_rung(&mut self) {
-        if let Some(CallError { code, message, .. }) = self.error.take() {
-            let reason = code.unwrap_or_else(|| "refused".to_owned());
-            self.not_placed(&TaskFailure { reason, detail: Some(message), instance: None });
-        }
+        let Some(error) = self.error.take() else { return };
+        let (cause, instance) = (error.cause(), None);
+        let CallError { code, message, .. } = error;
+        let reason = code.unwrap_or_else(|| "refused".to_owned());
+        self.not_placed(&TaskFailure { reason, detail: Some(message), cause, instance });
     }
 
     fn not_asked(&mut self) {
         let failure = TaskFailure {
             reason: "quota".to_owned(),
             detail: Some("not asked: an earlier call of this tick met it".to_owned()),
+            cause: Cause::Quota,
             instance: None,
         };
         self.not_placed(&failure);

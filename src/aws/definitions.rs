@@ -61,8 +61,7 @@ impl ReadCloud {
             async || call.clone().customize().interceptor(body.clone()).send().await.map(drop);
         if let Err(error) = self.pace.call(about, send).await {
             let error = error.told(about);
-            let unknown = error.code.as_deref() == Some(UNKNOWN_DEFINITION);
-            return if unknown { Ok(None) } else { Err(error.into()) };
+            return if error.cause().may_be_stale() { Ok(None) } else { Err(error.into()) };
         }
         let answer = body.json();
         let member = |name| answer.get(name).unwrap_or(&Value::Null);
@@ -73,7 +72,7 @@ impl ReadCloud {
     }
 }
 
-/// "Unable to describe task definition."
+/// What ECS says of one: "Unable to describe task definition."
 const UNKNOWN_DEFINITION: &str = "ClientException";
 
 impl WriteCloud {

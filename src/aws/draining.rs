@@ -15,6 +15,7 @@ use super::stores::encoded;
 use super::tasks::{MOST_STOPPED_PAGES, worker_of};
 use super::{ReadCloud, WriteCloud};
 use crate::event::Hook;
+use crate::refusal::Cause;
 use crate::snapshot::{CallError, Read, Trouble};
 use crate::units::{ClusterName, Ec2InstanceId, InstanceArn, ScalerName, TaskArn, WorkerName};
 
@@ -242,7 +243,11 @@ impl WriteCloud {
             Ok(_) => Ok(Answered::Done),
             Err(error) => {
                 let error = error.told(about);
-                if is_over(&error) { Ok(Answered::Over(error.message)) } else { Err(error) }
+                if error.cause() == Cause::Over {
+                    Ok(Answered::Over(error.message))
+                } else {
+                    Err(error)
+                }
             }
         }
     }
@@ -250,12 +255,6 @@ impl WriteCloud {
 
 /// Source: EC2 Auto Scaling API reference, `xmlns` of its answers.
 const VERSION: &str = "2011-01-01";
-
-/// Auto Scaling has no code of its own for it: "No active Lifecycle Action found with instance ID".
-fn is_over(error: &CallError) -> bool {
-    let is_of_validation = error.code.as_deref() == Some("ValidationError");
-    is_of_validation && error.message.contains("No active Lifecycle Action found")
-}
 
 fn registration(instance: &EcsInstance) -> Option<Registration> {
     let tags = instance.tags().iter();

@@ -1,5 +1,8 @@
 //! The calls that start tasks: `RunTask`, where ECS places them, and `StartTask`, where we do.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
 use aws_sdk_ecs::operation::run_task;
 use aws_sdk_ecs::operation::run_task::builders::RunTaskFluentBuilder;
 use aws_sdk_ecs::operation::start_task::builders::StartTaskFluentBuilder;
@@ -14,7 +17,8 @@ use super::WriteCloud;
 use super::pace::{About, GaveUp, Rate, SdkOrTime};
 use super::tasks::timestamp;
 use crate::config::{self, AwsVpc, Launch, PublicIp, Rung};
-use crate::plan::{CALL_TAG, ClientToken, Marks, NetworkMode, Pin};
+use crate::plan::{CALL_TAG, ClientToken, Marks, NetworkMode, Pin, RunsOn};
+use crate::refusal::Cause;
 use crate::snapshot::{CallError, Trouble};
 use crate::units::{ClusterName, InstanceArn, RevisionArn, TaskArn, Tasks};
 
@@ -35,6 +39,8 @@ pub struct RunTasks<'a> {
     pub launch: &'a Launch,
     /// Whether the network settings go with it.
     pub network_mode: NetworkMode,
+    /// Where the revision can run.
+    pub runs_on: RunsOn,
     /// On which capacity.
     pub rung: &'a Rung,
     /// The only instance it may place on, and the call's place among the worker's, where our own
@@ -89,6 +95,9 @@ pub struct TaskFailure {
     /// More of it, where ECS tells more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// What it means.
+    #[serde(skip)]
+    pub cause: Cause,
     /// Which instance it is about, where one was asked for.
     #[serde(skip)]
     pub instance: Option<InstanceArn>,
@@ -111,15 +120,25 @@ impl WriteCloud {
     pub async fn run_tasks(&self, run: RunTasks<'_>) -> Result<Started, RunTaskError> {
         let subject = run.revision.family_and_revision();
         let about = About { operation: "RunTask", subject, rate: Rate::ClusterChange };
-        let tasks = if run.rung.is_spot() { Rate::SpotTasks } else { Rate::OnDemandTasks };
-        let count = usize::try_from(run.count.0).unwrap_or(usize::MAX);
-        let on_fargate = [(tasks, count), (Rate::FargateCalls, 1)];
-        let rates = if run.rung.is_fargate() == Some(true) { &on_fargate[..] } else { &[] };
+        let rates = self.defaults.rates(&run);
         let call = request(&self.ecs, run);
         let send = async || call.clone().send().await;
-        let answer = self.pace.call_in_turns(about, rates, send).await;
+        let answer = self.pace.call_in_turns(about, &rates, send).await;
         let answer = answer.map_err(|error| refused(about, error))?;
+        if *run.rung == Rung::ClusterDefault {
+            self.defaults.learn(run.cluster, answer.tasks());
+            if rates.is_empty() {
+                self.take_afterwards(about, self.defaults.rates(&run)).await;
+            }
+        }
         started(about, (answer.tasks(), answer.failures())).map_err(RunTaskError::Call)
+    }
+
+    /// What was taken before anybody knew from where is deducted, so that the next call waits for it.
+    async fn take_afterwards(&self, about: About<'_>, rates: Vec<(Rate, usize)>) {
+        for (rate, turns) in rates {
+            drop(self.pace.turn(About { rate, ..about }, turns).await);
+        }
     }
 
     /// Starts one task on each of some instances. The API has no token, so that a call is made once:
@@ -137,6 +156,47 @@ impl WriteCloud {
     }
 }
 
+/// Which of Fargate's rates the tasks of a cluster's default capacity take from, as far as its answers
+/// have told. A default may be of both kinds.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Defaults(Arc<Mutex<BTreeMap<ClusterName, BTreeSet<Rate>>>>);
+
+impl Defaults {
+    /// The rates of Fargate that a call takes from, and how much of each.
+    fn rates(&self, run: &RunTasks<'_>) -> Vec<(Rate, usize)> {
+        let kinds = match run.rung.is_fargate() {
+            Some(true) if run.rung.is_spot() => BTreeSet::from([Rate::SpotTasks]),
+            Some(true) => BTreeSet::from([Rate::OnDemandTasks]),
+            Some(false) => BTreeSet::new(),
+            None => self.of(run),
+        };
+        let count = usize::try_from(run.count.0).unwrap_or(usize::MAX);
+        let call = (!kinds.is_empty()).then_some((Rate::FargateCalls, 1));
+        kinds.into_iter().map(|rate| (rate, count)).chain(call).collect()
+    }
+
+    /// Before the first answer, the definition tells: one for Fargate alone runs nowhere else.
+    fn of(&self, run: &RunTasks<'_>) -> BTreeSet<Rate> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match (known.get(run.cluster), run.runs_on) {
+            (Some(told), _) if !told.is_empty() => told.clone(),
+            (_, RunsOn::Fargate) => BTreeSet::from([Rate::OnDemandTasks]),
+            (_, RunsOn::Anything) => BTreeSet::new(),
+        }
+    }
+
+    /// By where the tasks of an answer were placed.
+    fn learn(&self, cluster: &ClusterName, tasks: &[EcsTask]) {
+        let on_fargate = tasks.iter().filter(|t| t.launch_type() == Some(&LaunchType::Fargate));
+        let rates = on_fargate.map(|task| match task.capacity_provider_name() {
+            Some("FARGATE_SPOT") => Rate::SpotTasks,
+            _ => Rate::OnDemandTasks,
+        });
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(cluster.clone()).or_default().extend(rates);
+    }
+}
+
 /// What was placed and what was not. An answer that names neither may be the rest of another.
 fn started(
     about: About<'_>,
@@ -150,15 +210,20 @@ fn started(
         let instance = task.container_instance_arn().map(InstanceArn::from);
         task.task_arn().map(|arn| StartedTask { arn: TaskArn::from(arn), created, instance })
     };
-    let failure = |failure: &EcsFailure| TaskFailure {
-        reason: failure.reason().unwrap_or("no reason given").to_owned(),
-        detail: failure.detail().map(str::to_owned),
-        instance: failure.arn().filter(|arn| arn.contains(INSTANCE)).map(InstanceArn::from),
-    };
     Ok(Started {
         tasks: tasks.iter().filter_map(task).collect(),
-        failures: failures.iter().map(failure).collect(),
+        failures: failures.iter().map(failed).collect(),
     })
+}
+
+fn failed(failure: &EcsFailure) -> TaskFailure {
+    let reason = failure.reason().unwrap_or("no reason given");
+    TaskFailure {
+        cause: Cause::of_failure(reason, failure.detail()),
+        reason: reason.to_owned(),
+        detail: failure.detail().map(str::to_owned),
+        instance: failure.arn().filter(|arn| arn.contains(INSTANCE)).map(InstanceArn::from),
+    }
 }
 
 /// In the ARN of every container instance. Source: ECS developer guide, "Amazon Resource Names".

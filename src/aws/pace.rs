@@ -13,6 +13,7 @@ use leaky_bucket::RateLimiter;
 use tokio::time::{Instant, timeout_at};
 
 use super::{call_error, chain};
+use crate::refusal::Cause;
 use crate::snapshot::{CallError, Trouble};
 
 /// One call and two repetitions.
@@ -33,7 +34,7 @@ const STEPS_A_SECOND: u32 = 4;
 
 /// The rates that AWS documents for an account and Region, each shared by several APIs. Others
 /// take from them too, so that a call may still be throttled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rate {
     /// SQS, SSM, S3, Auto Scaling, queues' tags: none that a tick could reach.
     Free,
@@ -383,30 +384,13 @@ fn out_of_time(about: About<'_>) -> CallError {
     about.error(message, Trouble::OutOfTime)
 }
 
-/// Answers that say: too many requests, nothing was done.
-const THROTTLED: [&str; 7] = [
-    "ThrottlingException",
-    "ThrottledException",
-    "Throttling",
-    "RequestThrottled",
-    "TooManyRequestsException",
-    "RequestLimitExceeded",
-    "SlowDown",
-];
-
-/// Answers to a wrong clock: nothing was done, and the SDK takes the right time from them.
-const WRONG_CLOCK: [&str; 3] =
-    ["InvalidSignatureException", "SignatureDoesNotMatch", "RequestTimeTooSkewed"];
-
-/// The API's name of an error, without its namespace.
-fn code<E: ProvideErrorMetadata>(error: &SdkError<E>) -> &str {
-    let code = error.code().unwrap_or_default();
-    code.rsplit('#').next().unwrap_or_default()
+fn cause<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Cause {
+    Cause::of_error(error.code().unwrap_or_default(), error.message().unwrap_or_default())
 }
 
 fn is_throttled<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     let status = error.raw_response().map(|answer| answer.status().as_u16());
-    status == Some(429) || THROTTLED.contains(&code(error))
+    status == Some(429) || cause(error) == Cause::Throttled
 }
 
 /// Whether a call was not sent for want of credentials.
@@ -420,10 +404,13 @@ where
     E: Error + ProvideErrorMetadata + 'static,
 {
     match error {
-        SdkError::ServiceError(_) if is_throttled(error) || WRONG_CLOCK.contains(&code(error)) => {
+        // Nothing was done; from the answer to a wrong clock the SDK takes the right time.
+        SdkError::ServiceError(_) if is_throttled(error) || cause(error) == Cause::Clock => {
             Trouble::Later
         }
-        SdkError::ServiceError(service) if 500 <= service.raw().status().as_u16() => {
+        SdkError::ServiceError(service)
+            if 500 <= service.raw().status().as_u16() || cause(error) == Cause::ServerFault =>
+        {
             Trouble::Unanswered
         }
         // Whatever ends a call on its way may end it on its way back: a connection that is closed

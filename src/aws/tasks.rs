@@ -13,7 +13,7 @@ use super::pace::{About, Rate};
 use crate::ledger::Remembered;
 use crate::plan::{CONTAINER_TAG, TICK_TAG};
 use crate::snapshot::{
-    ClusterTasks, ContainerStatus, Ended, EndedContainer, Read, ReadError, Task,
+    Capacity, ClusterTasks, ContainerStatus, Ended, EndedContainer, Read, ReadError, Task,
 };
 use crate::units::{
     ClusterName, InstanceArn, RevisionArn, ScalerName, ServiceName, TaskArn, WorkerName,
@@ -59,6 +59,7 @@ impl ReadCloud {
             alive: wanted.into_iter().filter_map(read_task).chain(unknown).collect(),
             ended: unwanted.into_iter().filter_map(read_ended).collect(),
             presumed: Vec::new(),
+            news: BTreeSet::new(),
         })
     }
 
@@ -168,7 +169,16 @@ fn read_task(task: &EcsTask) -> Option<Task> {
         tick: tag(task, TICK_TAG).and_then(|tick| tick.parse().ok()),
         container: tag(task, CONTAINER_TAG).map(str::to_owned),
         instance: task.container_instance_arn().map(InstanceArn::from),
+        capacity: capacity(task),
+        provisioning: task.last_status() == Some("PROVISIONING"),
     })
+}
+
+fn capacity(task: &EcsTask) -> Capacity {
+    Capacity {
+        provider: task.capacity_provider_name().map(str::to_owned),
+        launch_type: task.launch_type().map(|name| name.as_str().to_owned()),
+    }
 }
 
 fn tag<'a>(task: &'a EcsTask, key: &str) -> Option<&'a str> {
@@ -199,6 +209,7 @@ fn read_ended(task: &EcsTask) -> Option<Ended> {
         containers: containers.collect(),
         tick: tag(task, TICK_TAG).and_then(|tick| tick.parse().ok()),
         container: tag(task, CONTAINER_TAG).map(str::to_owned),
+        capacity: capacity(task),
     })
 }
 

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::own::{OwnEnded, OwnTasks, RAN_WELL};
 use crate::plan::Tripped;
+use crate::refusal::Cause;
 use crate::units::{Containers, Tasks};
 
 /// As long as what ended tells something about what is started next. ECS does not keep it longer.
@@ -26,7 +27,8 @@ enum Verdict {
 /// well. A stuck task is one failure, of the time when it became one.
 pub(super) fn tripped(own: &OwnTasks<'_>, now: Timestamp) -> Option<Tripped> {
     let ended = own.ended.iter().map(|own| (own.task.stopped, own.task.created, judge(own)));
-    let stuck = own.alive.iter().filter_map(|own| {
+    // What waits for instances waits for nothing that the worker could do.
+    let stuck = own.alive.iter().filter(|own| own.waits_since.is_none()).filter_map(|own| {
         let verdict = Verdict::Badly("it is stuck and has never run".to_owned());
         Some((own.stuck_since?, own.created, verdict))
     });
@@ -51,7 +53,7 @@ pub(super) fn tripped(own: &OwnTasks<'_>, now: Timestamp) -> Option<Tripped> {
 
 fn judge(own: &OwnEnded<'_>) -> Verdict {
     let OwnEnded { task, containers } = own;
-    if !own.by_itself() {
+    if own.cause() != Cause::OfWorker {
         return Verdict::Unjudged;
     }
     let ran = task.started.map(|started| task.stopped.duration_since(started));
@@ -61,7 +63,7 @@ fn judge(own: &OwnEnded<'_>) -> Verdict {
     }
     let exits = containers.iter().filter_map(|container| container.exit);
     let exits: Vec<_> = exits.map(|exit| exit.to_string()).collect();
-    let how = told(&task.code, own.words().unwrap_or(&task.reason));
+    let how = told(&task.code, own.words());
     Verdict::Badly(match (ran, exits.as_slice()) {
         (None, []) => how,
         (None, exits) => format!("{how}, exit code {}", exits.join(", ")),

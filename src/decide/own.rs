@@ -6,13 +6,20 @@ use jiff::Timestamp;
 
 use crate::config::Worker;
 use crate::plan::Alive;
-use crate::shortage::Shortage;
-use crate::snapshot::{ClusterTasks, ContainerStatus, Ended, EndedContainer, Snapshot, Task};
+use crate::refusal::{Cause, is_injected};
+use crate::snapshot::{
+    Capacity, ClusterTasks, ContainerStatus, Ended, EndedContainer, Snapshot, Task,
+};
 use crate::units::{Containers, TaskArn, Tasks};
 use crate::variant::clone_names;
 
 /// A task that ran as long as this did run, whatever came then.
 pub(super) const RAN_WELL: Duration = Duration::from_mins(2);
+
+/// So long ECS itself waits for the instances that a capacity provider with managed scaling is to
+/// bring, and ends the task then: it may start until it is over.
+/// Source: AWS containers blog, "Deep Dive on Amazon ECS Cluster Auto Scaling": 10 to 30 minutes.
+const WAITS: Duration = Duration::from_mins(30);
 
 /// The tasks of one worker.
 pub(super) struct OwnTasks<'a> {
@@ -44,6 +51,10 @@ pub(super) struct OwnTask<'a> {
     pub(super) is_presumed: bool,
     /// Since when it has been on its way for too long to be counted on.
     pub(super) stuck_since: Option<Timestamp>,
+    /// Since when it has waited too long for an instance that its capacity provider is to bring.
+    pub(super) waits_since: Option<Timestamp>,
+    /// By which capacity it was started.
+    pub(super) capacity: &'a Capacity,
 }
 
 /// A task that has ended.
@@ -142,7 +153,7 @@ impl<'a> OwnTask<'a> {
         };
         let stopped = with(|status| matches!(status, ContainerStatus::Stopped(_)));
         let done = with(|status| *status == ContainerStatus::Stopped(Some(0)));
-        let Task { arn, tick, created, started, .. } = task;
+        let Task { arn, tick, created, started, capacity, .. } = task;
         let mut own = Self {
             arn,
             tick: *tick,
@@ -154,11 +165,16 @@ impl<'a> OwnTask<'a> {
             done,
             is_presumed: false,
             stuck_since: None,
+            waits_since: None,
+            capacity,
         };
         // Of one that ECS does not show yet, nobody knows how far it is: it may run, and is not counted
         // for longer than lists lag.
         let is_shown = !task.containers.is_empty();
-        own.stuck_since = own.late_at(after).filter(|late| *late <= now && is_shown);
+        let late_by = |after| own.late_at(after).filter(|late| *late <= now && is_shown);
+        let waits = task.waits_for_instances();
+        let patience = if waits { after.max(WAITS) } else { after };
+        (own.stuck_since, own.waits_since) = (late_by(patience), late_by(after).filter(|_| waits));
         own
     }
 
@@ -208,7 +224,7 @@ impl<'a> OwnEnded<'a> {
 
     /// What it was at an earlier time, when it had not ended.
     fn as_of(&self, then: Timestamp) -> Option<OwnTask<'a>> {
-        let Ended { arn, tick, created, started, stopped, .. } = self.task;
+        let Ended { arn, tick, created, started, stopped, capacity, .. } = self.task;
         let is_there = created.is_some_and(|created| created <= then) && then < *stopped;
         let runs = started.is_some_and(|started| started <= then);
         is_there.then_some(OwnTask {
@@ -222,6 +238,8 @@ impl<'a> OwnEnded<'a> {
             done: Containers::ZERO,
             is_presumed: false,
             stuck_since: None,
+            waits_since: None,
+            capacity,
         })
     }
 
@@ -236,13 +254,28 @@ impl<'a> OwnEnded<'a> {
         Containers::counted(done.count()).min(self.count())
     }
 
-    /// ECS's words for the first of them that has any.
-    pub(super) fn words(&self) -> Option<&'a str> {
-        self.containers.iter().find_map(|container| container.reason.as_deref())
+    /// Whether it ended without having begun.
+    pub(super) fn is_refused(&self) -> bool {
+        self.task.started.is_none() && self.containers.iter().all(|one| one.exit.is_none())
     }
 
-    /// Whether nobody else ended it.
-    pub(super) fn by_itself(&self) -> bool {
-        self.task.by_itself() && !self.words().is_some_and(Shortage::is_late)
+    /// Why it ended: the words of its worker's container come before those of the task.
+    pub(super) fn words(&self) -> &str {
+        let of_worker = self.containers.iter().find_map(|one| one.reason.as_deref());
+        of_worker.unwrap_or(&self.task.reason)
+    }
+
+    /// What its stop means. What others put into the task may have kept it from beginning.
+    pub(super) fn cause(&self) -> Cause {
+        let silent = self.containers.iter().all(|one| one.reason.is_none());
+        let injected = |one: &EndedContainer| is_injected(&one.name) && one.reason.is_some();
+        match self.task.cause() {
+            Cause::OfWorker if silent && self.is_refused() => {
+                let of_others = self.task.containers.iter().any(injected);
+                if of_others { Cause::OfOthers } else { Cause::OfWorker }
+            }
+            Cause::OfWorker => Cause::of_stop(&self.task.code, self.words()),
+            cause => cause,
+        }
     }
 }

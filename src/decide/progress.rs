@@ -37,6 +37,7 @@ use super::own::{OwnEnded, OwnTask, OwnTasks};
 use super::{demand, idle};
 use crate::config::Worker;
 use crate::plan::{HeldBack, Tripped};
+use crate::refusal::Cause;
 use crate::snapshot::{Ahead, Credit, Depth, Idling, Progress, TaskSeen};
 use crate::units::{Containers, Messages, TaskArn};
 
@@ -305,7 +306,7 @@ impl Changes {
 
     fn add_ended(&mut self, own: &OwnEnded<'_>, seen: TaskSeen) {
         let ended = own.count().minus(seen.stopped);
-        if own.by_itself() {
+        if own.cause() == Cause::OfWorker {
             self.ended = self.ended.plus(ended);
             self.vouched = self.vouched.plus(own.done().minus(seen.done).min(seen.vouched));
         } else {

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::{
-    Bound, Decision, Deferred, Eager, HeldBack, Idle, LaunchPlan, Revision, Target, TaskBound,
-    Tripped, Unregistered,
+    Bound, Decision, Deferred, Eager, HeldBack, Idle, Late, LaunchPlan, LeftOut, Revision, Target,
+    TaskBound, Tripped, Unregistered,
 };
 use crate::config::{Policy, Problem};
 use crate::units::{Containers, Messages, Tasks};
@@ -100,6 +100,11 @@ impl fmt::Display for Bound {
                 "the last ones ended by themselves, and the next are started in {} s",
                 wait.as_secs()
             ),
+            Self::Registry(wait) => write!(
+                f,
+                "a registry has too many pulls, the next launch waits {} s",
+                wait.as_secs()
+            ),
         }
     }
 }
@@ -136,6 +141,23 @@ impl fmt::Display for Eager {
     }
 }
 
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rung, cause, wait } = self;
+        let wait = wait.as_secs();
+        write!(
+            f,
+            "{rung} refused tasks after it had accepted them ({cause}), and is not asked for {wait} s"
+        )
+    }
+}
+
+impl fmt::Display for Late {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "told after {} had accepted it", self.on)
+    }
+}
+
 impl fmt::Display for LaunchPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.decision)?;
@@ -145,6 +167,9 @@ impl fmt::Display for LaunchPlan {
         }
         if let Some(deferred) = &self.deferred {
             write!(f, "; {deferred}")?;
+        }
+        for left_out in &self.left_out {
+            write!(f, "; {left_out}")?;
         }
         if let Some(placement) = self.placement.as_ref().filter(|placed| placed.is_short()) {
             write!(f, "; {placement}")?;

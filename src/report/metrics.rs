@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::placement::{LOST, NO_DAEMON};
 use super::{Launched, Outcome, Report, VERSION, WorkerReport};
 use crate::config::Metrics;
-use crate::shortage::Shortage;
+use crate::refusal::Cause;
 use crate::units::{Containers, Messages, ScalerName, Tasks};
 
 /// The namespace of every metric.
@@ -161,7 +161,7 @@ impl WorkerReport {
             let tasks = by_shortage.entry(failed.shortage).or_default();
             *tasks = tasks.plus(failed.tasks);
         }
-        let named = |(shortage, tasks): (Shortage, Tasks)| {
+        let named = |(shortage, tasks): (Cause, Tasks)| {
             (format!("LaunchFailures{shortage:?}"), u64::from(tasks.0))
         };
         by_shortage.into_iter().map(named)

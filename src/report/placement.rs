@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::definition::Needs;
 use crate::plan::{InstanceTrouble, Lack, PlacementPlan, Symptom};
-use crate::shortage::Shortage;
+use crate::refusal::Cause;
 use crate::units::{ClusterName, CpuUnits, Ec2InstanceId, Gpus, InstanceArn, MebiBytes, Tasks};
 
 /// How the tasks of a worker were placed.
@@ -144,14 +144,14 @@ impl Lack {
     }
 
     /// What it is among all that may be short.
-    pub(super) fn kind(&self) -> Shortage {
+    pub(super) fn kind(&self) -> Cause {
         match self {
-            Self::Agent => Shortage::Agent,
+            Self::Agent => Cause::Agent,
             Self::Attribute(_) | Self::Constraint | Self::Daemon(_) | Self::DistinctInstance => {
-                Shortage::Placement
+                Cause::Placement
             }
             Self::Refused | Self::Size | Self::Cpu | Self::Memory | Self::Gpus | Self::Ports => {
-                Shortage::NoRoom
+                Cause::NoRoom
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::act::{Acted, GroupOutcome};
 use crate::plan::{
     Action, Bound, Decision, Idle, LaunchPlan, PlacementPlan, Target, TaskBound, WorkerPlan,
 };
-use crate::shortage::Shortage;
+use crate::refusal::Cause;
 use crate::snapshot::{CallError, Depth, ReadError, Trouble};
 use crate::units::{Containers, Messages, Tasks};
 
@@ -33,6 +33,8 @@ pub enum WaitsFor {
     Canary,
     /// For messages to move, or a pause to end: what moved since the last launches allows no more.
     Progress,
+    /// For a pause to end: a registry has had too many pulls.
+    Registry,
     /// For a read that failed.
     Read,
     /// For a person: the configuration, the definition or a permission is refused.
@@ -85,6 +87,7 @@ fn of_bound(bound: &Bound) -> Option<WaitsFor> {
         Bound::MaxLaunchPerTick(_) => Some(WaitsFor::MaxLaunchPerTick),
         Bound::Canary(_) => Some(WaitsFor::Canary),
         Bound::Progress { .. } | Bound::Ahead(_) => Some(WaitsFor::Progress),
+        Bound::Registry(_) => Some(WaitsFor::Registry),
         Bound::MinContainers { .. } | Bound::WaitingMessages(_) => None,
     }
 }
@@ -130,11 +133,7 @@ fn of_group(group: &GroupOutcome) -> BTreeSet<WaitsFor> {
     if group.missing == Tasks::ZERO {
         return BTreeSet::new();
     }
-    let short = |reason: &str, detail| match Shortage::of(reason, detail) {
-        Shortage::BadRequest => WaitsFor::Configuration,
-        _ => WaitsFor::Capacity,
-    };
-    let refused = group.failures.iter().map(|f| short(&f.reason, f.detail.as_deref()));
+    let refused = group.failures.iter().map(|failure| of_cause(failure.cause));
     let errors = group.errors.iter().map(of_error);
     let unanswered = (group.unanswered != Tasks::ZERO).then_some(WaitsFor::Answer);
     refused.chain(errors).chain(unanswered).collect()
@@ -152,13 +151,34 @@ fn of_error(error: &ReadError) -> WaitsFor {
 }
 
 fn of_call(error: &CallError) -> WaitsFor {
-    let code = error.code.as_deref().unwrap_or_default();
-    match (error.trouble, Shortage::of(code, Some(&error.message))) {
+    match (error.trouble, error.cause()) {
         (Trouble::Later, _) => WaitsFor::Throttling,
         (Trouble::Unanswered, _) => WaitsFor::Answer,
         (Trouble::OutOfTime, _) => WaitsFor::Time,
-        (Trouble::Refused, Shortage::BadRequest | Shortage::Other) => WaitsFor::Configuration,
-        (Trouble::Refused, _) => WaitsFor::Capacity,
+        (Trouble::Refused, Cause::Other) => WaitsFor::Configuration,
+        (Trouble::Refused, cause) => of_cause(cause),
+    }
+}
+
+fn of_cause(cause: Cause) -> WaitsFor {
+    match cause {
+        Cause::Throttled | Cause::ServerFault | Cause::Clock => WaitsFor::Throttling,
+        Cause::BadRequest
+        | Cause::Stale
+        | Cause::Configuration
+        | Cause::Missing
+        | Cause::Permission
+        | Cause::Credentials => WaitsFor::Configuration,
+        Cause::NoRoom
+        | Cause::SpotGone
+        | Cause::Quota
+        | Cause::NetworkInterface
+        | Cause::Agent
+        | Cause::Placement
+        | Cause::Over
+        | Cause::OfOthers
+        | Cause::OfWorker
+        | Cause::Other => WaitsFor::Capacity,
     }
 }
 
@@ -194,6 +214,7 @@ impl fmt::Display for WaitsFor {
             Self::MaxTasksPerHour => "maxTasksPerHour is used up",
             Self::Canary => "the circuit breaker is open",
             Self::Progress => "what moved since the last launches allows no more for now",
+            Self::Registry => "a registry gives no more images for now",
             Self::Read => "something could not be read",
             Self::Configuration => "it is refused, and somebody has to mend that",
             Self::Capacity => "there is no capacity for it",

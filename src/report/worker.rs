@@ -7,9 +7,9 @@ use crate::act::{Acted, GroupOutcome};
 use crate::aws::TaskFailure;
 use crate::event::Mode;
 use crate::plan::{
-    Action, Alive, Decision, Health, Idle, LaunchPlan, PlacementPlan, Target, WorkerPlan,
+    Action, Alive, Decision, Health, Idle, Late, LaunchPlan, PlacementPlan, Target, WorkerPlan,
 };
-use crate::shortage::Shortage;
+use crate::refusal::Cause;
 use crate::snapshot::{ReadError, Redrive};
 use crate::units::{Containers, RevisionArn, Tasks};
 
@@ -18,7 +18,7 @@ pub(super) fn report(acted: Acted, mode: Mode) -> WorkerReport {
     let Acted { plan, groups } = acted;
     let WorkerPlan { worker, depth, alive, health, progress: _, action } = plan;
     let warnings = warnings(&health, alive.as_ref());
-    let Health { stuck, breaker, redrive: _, unregistered: _, ahead: _ } = health;
+    let Health { stuck, breaker, redrive: _, unregistered: _, ahead: _, late } = health;
     let mut report = WorkerReport {
         worker,
         outcome: Outcome::Idle,
@@ -64,6 +64,8 @@ pub(super) fn report(acted: Acted, mode: Mode) -> WorkerReport {
             }
         }
     }
+    // What was refused before this tick is no reason of what this tick could not place.
+    report.failures.extend(late.into_iter().map(report_late));
     let not_served = report.not_served();
     report.warnings.extend(not_served);
     report
@@ -101,6 +103,12 @@ fn add_once(errors: &mut Vec<String>, error: String) {
     if !errors.contains(&error) {
         errors.push(error);
     }
+}
+
+fn report_late(late: Late) -> Failed {
+    let detail = Some(late.to_string());
+    let Late { cause, reason, on: _, tasks } = late;
+    Failed { shortage: cause, reason, detail, tasks }
 }
 
 fn report_decision(decision: &Decision, why: String) -> DecisionReport {
@@ -142,7 +150,7 @@ fn report_placement(report: &mut WorkerReport, placement: Option<&PlacementPlan>
     if placement.is_short() && mode == Mode::Launch {
         report.deferred = report.deferred.plus(placement.containers_without_room);
         report.failures.push(Failed {
-            shortage: placement.short().first().map_or(Shortage::NoRoom, |(lack, _)| lack.kind()),
+            shortage: placement.short().first().map_or(Cause::NoRoom, |(lack, _)| lack.kind()),
             reason: "no instance has room".to_owned(),
             detail: Some(placement.why()),
             tasks: placement.without_room,
@@ -218,7 +226,7 @@ fn by_reason(all: &[TaskFailure]) -> Vec<Failed> {
         match failures.iter_mut().find(same) {
             Some(known) => known.tasks = known.tasks.plus(Tasks(1)),
             None => failures.push(Failed {
-                shortage: Shortage::of(&failure.reason, failure.detail.as_deref()),
+                shortage: failure.cause,
                 reason: failure.reason.clone(),
                 detail: failure.detail.clone(),
                 tasks: Tasks(1),

@@ -15,7 +15,7 @@ use ecs_queue_scaler::event::Tick;
 use ecs_queue_scaler::ledger::Ledger;
 use ecs_queue_scaler::plan::{Action, Group, LaunchPlan, Plan, WorkerPlan};
 use ecs_queue_scaler::snapshot::{
-    ClusterTasks, ContainerStatus, Depth, Ended, EndedContainer, Queue, Snapshot, Task,
+    Capacity, ClusterTasks, ContainerStatus, Depth, Ended, EndedContainer, Queue, Snapshot, Task,
 };
 use ecs_queue_scaler::units::{
     ClusterName, Containers, Messages, Region, RevisionArn, ScalerName, TaskArn, TaskDefinitionRef,
@@ -421,6 +421,7 @@ impl Run {
             containers: vec![EndedContainer { name, exit: Some(exit), reason: None }],
             tick: None,
             container: None,
+            capacity: Capacity::default(),
         });
     }
 
@@ -461,12 +462,14 @@ impl Run {
                 tick: None,
                 container: None,
                 instance: None,
+                capacity: Capacity::default(),
+                provisioning: false,
             }
         });
         let tasks = ClusterTasks {
             alive: alive.collect(),
             ended: self.ended.clone(),
-            presumed: Vec::new(),
+            ..ClusterTasks::default()
         };
         let (tick, delivery) = (Tick::Request(self.now.to_string()), self.now.to_string());
         let named = (ScalerName::parse("scaler").unwrap(), tick, delivery);

@@ -9,7 +9,7 @@ use ecs_queue_scaler::event::Tick;
 use ecs_queue_scaler::fargate::{OperatingSystem, TaskSize};
 use ecs_queue_scaler::plan::{Action, Group, LaunchPlan, Plan, Revision, Way};
 use ecs_queue_scaler::snapshot::{
-    ClusterTasks, ContainerStatus, Depth, Queue, ReadError, Snapshot, Task,
+    Capacity, ClusterTasks, ContainerStatus, Depth, Queue, ReadError, Snapshot, Task,
 };
 use ecs_queue_scaler::units::{
     ClusterName, Containers, CpuUnits, MebiBytes, Messages, Region, RevisionArn, ScalerName,
@@ -103,6 +103,8 @@ fn task(worker: &str, (number, containers): (usize, u32), status: ContainerStatu
         tick: None,
         container: None,
         instance: None,
+        capacity: Capacity::default(),
+        provisioning: false,
     }
 }
 

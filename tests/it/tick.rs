@@ -3,9 +3,11 @@
 mod breaker;
 mod clocks;
 mod defences;
+mod late;
 mod once;
 mod polls;
 mod progress;
+mod refusals;
 mod registration;
 mod trips;
 mod trouble;

@@ -78,6 +78,8 @@ pub(crate) struct State {
     /// By URL.
     queues: BTreeMap<String, BTreeMap<String, String>>,
     clusters: BTreeSet<String>,
+    /// The capacity provider of every cluster's default strategy.
+    default_capacity: &'static str,
     definitions: Definitions,
     instances: Instances,
     /// By ARN.
@@ -111,6 +113,7 @@ impl Default for State {
             wrong_by: SignedDuration::ZERO,
             queues: BTreeMap::new(),
             clusters: BTreeSet::new(),
+            default_capacity: "",
             definitions: Definitions::default(),
             instances: Instances::default(),
             tasks: BTreeMap::new(),
@@ -222,6 +225,11 @@ impl World {
 
     pub(crate) fn cluster(&self, name: &str) {
         self.state().clusters.insert(name.to_owned());
+    }
+
+    /// Where tasks go whose `RunTask` names neither a launch type nor a provider.
+    pub(crate) fn default_capacity(&self, provider: &'static str) {
+        self.state().default_capacity = provider;
     }
 
     /// Fails the next calls of an operation.
@@ -429,7 +437,7 @@ impl State {
         let Call { operation, input } = call;
         let now = self.millis();
         if let Some(buckets) = &mut self.buckets
-            && !buckets.take(operation, input, now)
+            && !buckets.take(operation, (input, self.default_capacity), now)
         {
             self.watch.throttle(process);
             return refuse("ThrottlingException", "Rate exceeded");

@@ -1,6 +1,6 @@
 use super::*;
 use crate::config::{Config, Worker};
-use crate::snapshot::{ClusterTasks, ContainerStatus, Ended, EndedContainer, Task};
+use crate::snapshot::{Capacity, ClusterTasks, ContainerStatus, Ended, EndedContainer, Task};
 use crate::units::{RevisionArn, TaskArn, WorkerName};
 
 fn at(seconds: i64) -> Timestamp {
@@ -25,6 +25,7 @@ fn ended(created: i64, started: Option<i64>, stopped: i64, exit: Option<i32>) ->
         containers: vec![container("worker", exit), container("watcher", Some(0))],
         tick: None,
         container: None,
+        capacity: Capacity::default(),
     }
 }
 
@@ -49,6 +50,8 @@ fn running(created: i64) -> Task {
         tick: None,
         container: None,
         instance: None,
+        capacity: Capacity::default(),
+        provisioning: false,
     }
 }
 
@@ -58,7 +61,7 @@ fn pending(created: i64) -> Task {
 }
 
 fn tasks(alive: &[Task], ended: &[Ended]) -> ClusterTasks {
-    ClusterTasks { alive: alive.to_vec(), ended: ended.to_vec(), presumed: Vec::new() }
+    ClusterTasks { alive: alive.to_vec(), ended: ended.to_vec(), ..ClusterTasks::default() }
 }
 
 fn worker() -> Worker {

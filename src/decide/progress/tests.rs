@@ -3,7 +3,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::config::Config;
-use crate::snapshot::{ClusterTasks, ContainerStatus, Ended, EndedContainer, Started, Task};
+use crate::snapshot::{
+    Capacity, ClusterTasks, ContainerStatus, Ended, EndedContainer, Started, Task,
+};
 use crate::units::{RevisionArn, WorkerName};
 
 fn worker(queue: &str, scaling: &Value) -> Worker {
@@ -42,6 +44,8 @@ fn running(number: u32, minute: u32) -> Task {
         tick: None,
         container: None,
         instance: None,
+        capacity: Capacity::default(),
+        provisioning: false,
     }
 }
 
@@ -58,6 +62,7 @@ fn ended(task: &Task, minute: u32, exit: i32) -> Ended {
         containers: vec![EndedContainer { name: "w".to_owned(), exit: Some(exit), reason: None }],
         tick: None,
         container: None,
+        capacity: Capacity::default(),
     }
 }
 
@@ -69,7 +74,7 @@ fn look(
     owed: u32,
 ) -> (Progress, Containers) {
     let (alive, ended) = (alive.to_vec(), ended.to_vec());
-    let tasks = ClusterTasks { alive, ended, presumed: Vec::new() };
+    let tasks = ClusterTasks { alive, ended, presumed: Vec::new(), ..ClusterTasks::default() };
     let own = &OwnTasks::of(worker, "w", (&tasks, at(minute)));
     let per_task = Containers(1);
     let need = demand::need(worker, &depth, (&own.count(), per_task));

@@ -2,7 +2,9 @@ use proptest::prelude::{prop, prop_assert, prop_assert_eq, proptest};
 
 use super::*;
 use crate::config::{Floor, Policy};
-use crate::plan::{Alive, Call, Decision, LaunchPlan, Marks, NetworkMode, Revision, Target, Way};
+use crate::plan::{
+    Alive, Call, Decision, LaunchPlan, Marks, NetworkMode, Revision, RunsOn, Target, Way,
+};
 use crate::units::{ClusterName, Containers, Messages, RevisionArn, ScalerName};
 
 /// A worker that is owed so many tasks for so many messages.
@@ -35,6 +37,8 @@ fn owed(name: usize, tasks: u32, messages: u64) -> WorkerPlan {
         cluster: ClusterName::from("jobs"),
         launch: crate::config::Launch::default(),
         network_mode: NetworkMode::Other,
+        runs_on: RunsOn::Anything,
+        left_out: Vec::new(),
         marks,
         groups: vec![group],
         placement: None,

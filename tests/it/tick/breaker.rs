@@ -77,7 +77,6 @@ async fn what_aws_ended_opens_no_breaker_by_whatever_code_it_calls_it() {
         ("ACodeOfNextYear", "", Some(1)),
         ("TaskFailedToStart", "RESOURCE:MEMORY", None),
         ("TaskFailedToStart", "EMPTY CAPACITY PROVIDER", None),
-        ("TaskFailedToStart", "CannotPullContainerError: toomanyrequests: Rate exceeded", None),
     ];
     for (code, reason, exit) in ends {
         let world = world_of(&["thumbnail"]);

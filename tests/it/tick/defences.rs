@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use ecs_queue_scaler::aws::Aws;
+use ecs_queue_scaler::refusal::Cause;
 use ecs_queue_scaler::report::{Outcome, WorkerReport};
 use ecs_queue_scaler::run::{Invocation, RunError, Scaler};
-use ecs_queue_scaler::shortage::Shortage;
 use ecs_queue_scaler::units::{Containers, Tasks};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -155,7 +155,7 @@ async fn a_quota_is_met_once_a_tick_and_the_rest_is_told() {
     let calls = world.take_calls().into_iter().filter(|call| call.operation == "RunTask");
     let spot = calls.filter(|call| call.input.to_string().contains("FARGATE_SPOT")).count();
     assert_eq!(spot, 1);
-    assert!(worker.failures.iter().all(|failed| failed.shortage == Shortage::Quota));
+    assert!(worker.failures.iter().all(|failed| failed.shortage == Cause::Quota));
     assert_eq!(worker.failures.iter().map(|failed| failed.tasks).sum::<Tasks>(), Tasks(100));
 }
 
@@ -166,7 +166,7 @@ async fn where_the_first_call_finds_no_room_the_others_of_its_size_are_not_made(
     let report = tick(&scaler(&world, &config), &world, 0).await;
     assert_eq!(batches(&world), [10]);
     assert_eq!(only_worker(&report).deferred, Containers(100));
-    assert_eq!(only_worker(&report).failures[0].shortage, Shortage::NoRoom);
+    assert_eq!(only_worker(&report).failures[0].shortage, Cause::NoRoom);
 }
 
 #[tokio::test(start_paused = true)]
@@ -180,7 +180,7 @@ async fn a_rung_that_is_refused_leaves_its_tasks_to_the_next() {
     assert_eq!((started(only_worker(&report)), report.failure()), (12, None));
     let told: Vec<_> = only_worker(&report).failures.iter().map(ToString::to_string).collect();
     assert_eq!(told, ["12 x InvalidParameterException (no such provider)"]);
-    assert_eq!(only_worker(&report).failures[0].shortage, Shortage::BadRequest);
+    assert_eq!(only_worker(&report).failures[0].shortage, Cause::BadRequest);
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,8 +29,13 @@ impl Buckets {
     }
 
     /// Whether a call passes; one that does not takes nothing.
-    pub(super) fn take(&mut self, operation: &str, input: &Value, now: u64) -> bool {
-        let wanted = wanted(operation, input);
+    pub(super) fn take(
+        &mut self,
+        operation: &str,
+        (input, default): (&Value, &str),
+        now: u64,
+    ) -> bool {
+        let wanted = wanted(operation, input, default);
         let passes = wanted.iter().all(|(row, n)| *n <= self.level(*row, now));
         for (row, n) in wanted.into_iter().filter(|_| passes) {
             let level = self.level(row, now);
@@ -47,7 +52,7 @@ impl Buckets {
     }
 }
 
-fn wanted(operation: &str, input: &Value) -> Vec<(Row, f64)> {
+fn wanted(operation: &str, input: &Value, default: &str) -> Vec<(Row, f64)> {
     match operation {
         "RegisterTaskDefinition" | "DeregisterTaskDefinition" => {
             vec![(("task definition modify", 20.0, 1.0), 1.0)]
@@ -61,7 +66,8 @@ fn wanted(operation: &str, input: &Value) -> Vec<(Row, f64)> {
         "RunTask" => {
             let count = input["count"].as_f64().unwrap_or(1.0);
             let modify = (MODIFY, 1.0);
-            match rung(input) {
+            let asked = rung(input);
+            match if asked.is_empty() { default } else { asked } {
                 "FARGATE" => vec![modify, (FARGATE_CALLS, 1.0), (ON_DEMAND, count)],
                 "FARGATE_SPOT" => vec![modify, (FARGATE_CALLS, 1.0), (SPOT, count)],
                 _ => vec![modify],

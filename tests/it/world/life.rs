@@ -241,8 +241,11 @@ impl State {
     /// A task was created: what becomes of it.
     pub(super) fn begin(&mut self, process: u32, arn: &str) {
         let now = self.millis();
+        let task = &self.tasks[arn];
+        let provider = text(task, "capacityProviderName");
+        let on = if provider.is_empty() { text(task, "launchType") } else { provider };
         let (lags, fate, spot) = match &mut self.weather {
-            Some(weather) => (weather.lags(now), weather.start(now), weather.interruption(now)),
+            Some(weather) => (weather.lags(now), weather.start(on, now), weather.interruption(now)),
             None => ((0, 0), Fate::Runs, None),
         };
         self.watch.began(process, arn, (now + lags.0, now + lags.1));
@@ -266,6 +269,10 @@ impl State {
             }
             Fate::FailsToStart => {
                 let reason = "CannotPullContainerError: pull access denied";
+                life.plan(starts, Happening::Stop(arn, "TaskFailedToStart", reason, None));
+            }
+            Fate::Refused => {
+                let reason = "TaskFailedToStart: Capacity is unavailable at this time.";
                 life.plan(starts, Happening::Stop(arn, "TaskFailedToStart", reason, None));
             }
             Fate::Stuck => {}

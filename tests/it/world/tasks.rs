@@ -272,6 +272,7 @@ impl State {
             let arn = format!("arn:aws:ecs:{REGION}:{ACCOUNT}:task/{cluster}/{id}");
             let mut task = new_task(input, (&arn, cluster), (&revision.document, revision.arn()));
             task["createdAt"] = self.epoch_seconds();
+            self.place_by_default(&mut task);
             if let Spot::On(instance) = spot {
                 task["launchType"] = json!("EC2");
                 task["containerInstanceArn"] = json!(instance);
@@ -282,6 +283,21 @@ impl State {
             tasks.push(task);
         }
         json!({"tasks": tasks, "failures": failures})
+    }
+
+    /// Source: ECS API, `RunTaskRequest.capacityProviderStrategy`: without one and without a launch
+    /// type, the cluster's default strategy counts.
+    fn place_by_default(&self, task: &mut Value) {
+        let default = self.default_capacity;
+        if task["launchType"].is_null()
+            && task["capacityProviderName"].is_null()
+            && !default.is_empty()
+        {
+            task["capacityProviderName"] = json!(default);
+        }
+        if text(task, "capacityProviderName").starts_with("FARGATE") {
+            task["launchType"] = json!("FARGATE");
+        }
     }
 
     /// Source: ECS API, `StopTask`: the task's tags are deleted. How long a reason may be is said

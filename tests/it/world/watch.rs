@@ -400,6 +400,7 @@ impl State {
                 listed - 3590.0 < *stopped
                     && *stopped < listed
                     && !["SpotInterruption", "TerminationNotice"].contains(&text(task, "stopCode"))
+                    && !text(task, "stoppedReason").contains("Capacity is unavailable")
             })
             .collect();
         ended.sort_by(|(a, _), (b, _)| b.total_cmp(a));

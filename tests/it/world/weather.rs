@@ -14,7 +14,16 @@ pub(crate) enum Fate {
     Runs,
     Crashes,
     FailsToStart,
+    /// ECS has no capacity for it after all.
+    Refused,
     Stuck,
+}
+
+/// When ECS tells that it has no capacity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    AtOnce,
+    Late,
 }
 
 /// How likely each kind of trouble is, for a call, a task or a tick.
@@ -174,7 +183,7 @@ impl Weather {
             self.note("quota");
             return Some((0, "You've reached the limit on the number of vCPUs you can run"));
         }
-        if self.spell("no capacity", now).any(|rung| rung == on) {
+        if self.has_none(on, now, Told::AtOnce) {
             self.note("no capacity");
             return Some((0, "Capacity is unavailable at this time. Please try again later"));
         }
@@ -188,9 +197,22 @@ impl Weather {
         None
     }
 
-    pub(super) fn start(&mut self, now: u64) -> Fate {
+    /// Whether a rung has no capacity. Every other spell is told only when the tasks are accepted.
+    fn has_none(&self, on: &str, now: u64, told: Told) -> bool {
+        let is_so = |spell: &Spell| {
+            let late = if spell.from.is_multiple_of(2) { Told::AtOnce } else { Told::Late };
+            spell.kind == "no capacity" && spell.about == on && late == told
+        };
+        self.spells.iter().filter(|s| s.from <= now && now < s.to).any(is_so)
+    }
+
+    pub(super) fn start(&mut self, on: &str, now: u64) -> Fate {
         if self.calm_at <= now {
             return Fate::Runs;
+        }
+        if self.has_none(on, now, Told::Late) {
+            self.note("capacity that was refused late");
+            return Fate::Refused;
         }
         if self.spell("bad image", now).next().is_some() {
             self.note("task that fails to start");

@@ -97,6 +97,8 @@ fn standing(counts: &[(bool, usize)], instances: &Instances) -> Vec<Task> {
             tick: None,
             container: None,
             instance: Some(instance.arn.clone()),
+            capacity: crate::snapshot::Capacity::default(),
+            provisioning: false,
         })
     });
     tasks.collect()
