@@ -2,6 +2,7 @@
 //! [`WriteCloud`] changes and decides nothing.
 
 mod answer;
+mod bounded;
 mod definitions;
 mod draining;
 mod instances;
@@ -11,7 +12,9 @@ mod signed;
 mod sqs;
 mod stores;
 mod tasks;
+mod unusable;
 mod wire;
+mod words;
 
 use std::error::Error;
 use std::time::Duration;
@@ -34,8 +37,11 @@ pub use stores::{Object, Parameter};
 
 pub use pace::Tally;
 
+use self::bounded::Bounded;
 use self::pace::{About, Pace, trouble};
 use self::signed::Signed;
+use self::unusable::{Unusable, Usable};
+use self::words::Words;
 use crate::snapshot::CallError;
 use crate::units::Region;
 
@@ -104,9 +110,13 @@ impl Aws {
             .operation_timeout(CALL_TIMEOUT)
             .build();
         let once = RetryConfig::disabled(); // `pace` is the layer that repeats
-        let config = config.to_builder().timeout_config(timeouts).retry_config(once).build();
-        let ecs = aws_sdk_ecs::Client::new(&config);
-        let sqs = aws_sdk_sqs::Client::new(&config);
+        let bounded = Bounded(config.http_client().unwrap_or_else(https));
+        let config = config.to_builder().timeout_config(timeouts).retry_config(once);
+        let config = config.http_client(bounded).build();
+        let ecs = aws_sdk_ecs::config::Builder::from(&config).interceptor(Usable).build();
+        let ecs = aws_sdk_ecs::Client::from_conf(ecs);
+        let sqs = aws_sdk_sqs::config::Builder::from(&config).interceptor(Usable).build();
+        let sqs = aws_sdk_sqs::Client::from_conf(sqs);
         let signed = Signed::new(&config);
         let pace = Pace::default();
         Ok(Self {
@@ -172,17 +182,19 @@ impl WriteCloud {
 }
 
 /// An SDK error as far as it may be shown. Its `Debug` is not used: it may hold the whole answer.
-fn call_error<E>(about: About<'_>, error: &SdkError<E>) -> CallError
+fn call_error<E>(about: About<'_>, error: &SdkError<E>, words: &Words) -> CallError
 where
     E: Error + ProvideErrorMetadata + 'static,
 {
-    let code = error.code().map(str::to_owned);
-    let message = match error.message() {
-        Some(message) => message.to_owned(),
-        None if error.as_service_error().is_some() => "no message".to_owned(),
-        None => explained(chain(error)),
+    let code = error.code().map(|code| words.told(code));
+    let message = match (Unusable::in_error(error), error.message()) {
+        (Some(unusable), _) => unusable.to_string(),
+        (None, Some(message)) => message.to_owned(),
+        (None, None) if error.as_service_error().is_some() => "no message".to_owned(),
+        (None, None) => explained(chain(error)),
     };
-    let request_id = error.meta().request_id().map(str::to_owned);
+    let message = words.told(&message);
+    let request_id = error.meta().request_id().map(|id| words.told(id));
     let (operation, subject) = (about.operation, about.subject.to_owned());
     CallError { operation, subject, code, message, request_id, trouble: trouble(error) }
 }

@@ -271,58 +271,6 @@ impl Container {
     }
 }
 
-/// A message without the values of a definition that may be secret, should AWS quote one: what
-/// stands under `environment`, `command` and the like is replaced wherever it is repeated.
-pub fn redacted(message: &str, definition: &Value) -> String {
-    let mut secrets = Vec::new();
-    collect_secrets(definition, Secrecy::Open, &mut secrets);
-    // The longest first, or the rest of it would stay behind a shorter one.
-    secrets.sort_unstable_by_key(|secret: &&str| std::cmp::Reverse(secret.len()));
-    secrets.iter().fold(message.to_owned(), |text, secret| text.replace(secret, "[redacted]"))
-}
-
-/// The fields of a container whose texts are never shown.
-const SECRET_FIELDS: [&str; 9] = [
-    "command",
-    "entryPoint",
-    "environment",
-    "environmentFiles",
-    "secrets",
-    "dockerLabels",
-    "options",
-    "secretOptions",
-    "repositoryCredentials",
-];
-
-/// Shorter texts say nothing, and replacing them would garble the message.
-const SHORTEST_SECRET: usize = 4;
-
-#[derive(Clone, Copy, PartialEq)]
-enum Secrecy {
-    Open,
-    Secret,
-}
-
-fn collect_secrets<'a>(value: &'a Value, secrecy: Secrecy, secrets: &mut Vec<&'a str>) {
-    match value {
-        Value::String(text) if secrecy == Secrecy::Secret && SHORTEST_SECRET <= text.len() => {
-            secrets.push(text);
-        }
-        Value::Array(members) => {
-            for member in members {
-                collect_secrets(member, secrecy, secrets);
-            }
-        }
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                let secret = SECRET_FIELDS.contains(&name.as_str());
-                collect_secrets(field, if secret { Secrecy::Secret } else { secrecy }, secrets);
-            }
-        }
-        _ => {}
-    }
-}
-
 /// A number of the small unit, or of the large one, which is 1024 of them.
 fn quantity(text: &str, large_unit: &str) -> Option<u32> {
     if let Ok(number) = text.parse() {
@@ -371,16 +319,6 @@ mod tests {
         assert!(!format!("{definition:?}").contains("canary"));
         assert_eq!(definition.tag("team"), Some("a"));
         assert_eq!(definition.tag("aws:x"), None);
-    }
-
-    #[test]
-    fn a_quoted_value_is_redacted_and_names_stay() {
-        let definition = json!({"containerDefinitions": [{"name": "worker",
-            "environment": [{"name": "DB", "value": "canary"}, {"name": "X", "value": "canary-2"}],
-            "healthCheck": {"command": ["CMD", "canary-3"]}}]});
-        let message = "container worker: canary-2 and canary and canary-3 are invalid";
-        let expected = "container worker: [redacted] and [redacted] and [redacted] are invalid";
-        assert_eq!(redacted(message, &definition), expected);
     }
 
     #[test]

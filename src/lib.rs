@@ -29,5 +29,6 @@ pub mod fargate;
 pub mod definition;
 pub mod variant;
 pub mod refusal; // what AWS's words mean
+pub mod redaction; // what of them may be shown
 
 pub mod aws; // the edge

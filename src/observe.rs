@@ -72,7 +72,7 @@ pub async fn observe(
     let read = read.map(|(family, newest)| (family, Newest::Read(newest)));
     Snapshot {
         queues: confirmed(alone_with_their_queues(queues), config),
-        tasks: reads.tasks.into_read(),
+        tasks: in_words(cloud, reads.tasks.into_read()),
         instances: reads.places.into_read(),
         disconnected: ledger.disconnected(of_tick.now),
         refusals: ledger.refusals(of_tick.now),
@@ -82,6 +82,15 @@ pub async fn observe(
         memories: ledger.memories(),
         ..of_tick.unread(cloud)
     }
+}
+
+/// What was read before the definitions is told by what they have to hide, too.
+fn in_words(
+    cloud: &ReadCloud,
+    tasks: BTreeMap<ClusterName, Read<ClusterTasks>>,
+) -> BTreeMap<ClusterName, Read<ClusterTasks>> {
+    let told = |read: ClusterTasks| ClusterTasks { ended: cloud.in_words(read.ended), ..read };
+    tasks.into_iter().map(|(cluster, read)| (cluster, read.map(told))).collect()
 }
 
 impl OfTick<'_> {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::pace::{About, Rate};
 use super::wire::{AnswerBody, RequestBody};
 use super::{ReadCloud, WriteCloud};
-use crate::definition::{TaskDefinition, redacted};
+use crate::definition::TaskDefinition;
 use crate::snapshot::{CallError, DerivedRevision, Read, ReadError, Trouble};
 use crate::units::{Family, RevisionArn, TaskDefinitionRef};
 use crate::variant::{DIGEST_TAG, Variant};
@@ -65,10 +65,13 @@ impl ReadCloud {
         }
         let answer = body.json();
         let member = |name| answer.get(name).unwrap_or(&Value::Null);
-        TaskDefinition::parse(member("taskDefinition"), member("tags")).map(Some).map_err(|what| {
+        let found = TaskDefinition::parse(member("taskDefinition"), member("tags"));
+        let found = found.map_err(|what| {
             let what = format!("{what} ({name})");
             ReadError::Answer { operation: "DescribeTaskDefinition", what }
-        })
+        })?;
+        self.pace.words.learn(found.arn.as_str(), member("taskDefinition"));
+        Ok(Some(found))
     }
 }
 
@@ -87,15 +90,13 @@ impl WriteCloud {
             subject: variant.family.as_str(),
             rate: Rate::DefinitionChange,
         };
+        self.pace.words.learn(&variant.digest, &variant.document);
         let call = self.ecs.register_task_definition().family(about.subject);
         let send = async || {
             let body = RequestBody::new(&variant.document);
             call.clone().customize().interceptor(body).send().await
         };
-        let answer = self.pace.call(about, send).await.map_err(|error| {
-            let error = error.told(about);
-            CallError { message: redacted(&error.message, &variant.document), ..error }
-        })?;
+        let answer = self.pace.call(about, send).await.map_err(|error| error.told(about))?;
         let arn = answer.task_definition().and_then(|definition| definition.task_definition_arn());
         arn.map(RevisionArn::from)
             .ok_or_else(|| about.error("the answer names no revision", Trouble::Unanswered))

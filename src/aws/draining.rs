@@ -150,12 +150,19 @@ impl WriteCloud {
             .status(ContainerInstanceStatus::Draining);
         let answer = self.pace.call(about, async || call.clone().send().await).await;
         let answer = answer.map_err(|error| error.told(about))?;
-        let Some(failure) = answer.failures().first() else { return Ok(Drained::Done) };
-        let reason = failure.reason().unwrap_or("no reason given").to_owned();
+        let Some(failure) = answer.failures().first() else {
+            let is_told = !answer.container_instances().is_empty();
+            let nothing = "the answer names no instance and no failure";
+            return is_told
+                .then_some(Drained::Done)
+                .ok_or_else(|| about.error(nothing, Trouble::Unanswered));
+        };
+        let reason = self.pace.words.told(failure.reason().unwrap_or("no reason given"));
         if ["MISSING", "INACTIVE"].contains(&reason.as_str()) {
             return Ok(Drained::Gone(reason));
         }
-        let detail = failure.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
+        let detail = failure.detail().map(|detail| self.pace.words.told(detail));
+        let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
         Err(about.error(format!("{reason}{detail}"), Trouble::Refused))
     }
 

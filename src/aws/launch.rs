@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use super::WriteCloud;
 use super::pace::{About, GaveUp, Rate, SdkOrTime};
 use super::tasks::timestamp;
+use super::words::Words;
 use crate::config::{self, AwsVpc, Launch, PublicIp, Rung};
 use crate::plan::{CALL_TAG, ClientToken, Marks, NetworkMode, Pin, RunsOn};
 use crate::refusal::Cause;
@@ -131,7 +132,8 @@ impl WriteCloud {
                 self.take_afterwards(about, self.defaults.rates(&run)).await;
             }
         }
-        started(about, (answer.tasks(), answer.failures())).map_err(RunTaskError::Call)
+        let started = started(about, (answer.tasks(), answer.failures()), &self.pace.words);
+        started.map_err(RunTaskError::Call)
     }
 
     /// What was taken before anybody knew from where is deducted, so that the next call waits for it.
@@ -152,7 +154,7 @@ impl WriteCloud {
         let call = start_request(&self.ecs, start);
         let answer = self.pace.call(about, async || call.clone().send().await).await;
         let answer = answer.map_err(|error| error.told(about))?;
-        started(about, (answer.tasks(), answer.failures()))
+        started(about, (answer.tasks(), answer.failures()), &self.pace.words)
     }
 }
 
@@ -201,6 +203,7 @@ impl Defaults {
 fn started(
     about: About<'_>,
     (tasks, failures): (&[EcsTask], &[EcsFailure]),
+    words: &Words,
 ) -> Result<Started, CallError> {
     if tasks.is_empty() && failures.is_empty() {
         return Err(about.error("the answer names no task and no failure", Trouble::Unanswered));
@@ -212,16 +215,17 @@ fn started(
     };
     Ok(Started {
         tasks: tasks.iter().filter_map(task).collect(),
-        failures: failures.iter().map(failed).collect(),
+        failures: failures.iter().map(|failure| failed(failure, words)).collect(),
     })
 }
 
-fn failed(failure: &EcsFailure) -> TaskFailure {
+/// What it means is judged by the whole of its words.
+fn failed(failure: &EcsFailure, words: &Words) -> TaskFailure {
     let reason = failure.reason().unwrap_or("no reason given");
     TaskFailure {
         cause: Cause::of_failure(reason, failure.detail()),
-        reason: reason.to_owned(),
-        detail: failure.detail().map(str::to_owned),
+        reason: words.told(reason),
+        detail: failure.detail().map(|detail| words.told(detail)),
         instance: failure.arn().filter(|arn| arn.contains(INSTANCE)).map(InstanceArn::from),
     }
 }

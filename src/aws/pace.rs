@@ -12,6 +12,8 @@ use jiff::Timestamp;
 use leaky_bucket::RateLimiter;
 use tokio::time::{Instant, timeout_at};
 
+use super::unusable::Unusable;
+use super::words::Words;
 use super::{call_error, chain};
 use crate::refusal::Cause;
 use crate::snapshot::{CallError, Trouble};
@@ -141,6 +143,8 @@ pub(super) struct Pace {
     newest: Arc<Mutex<Arc<Turns>>>,
     tally: Arc<Mutex<Tally>>,
     no_call_after: Option<Instant>,
+    /// What of AWS's own words may be shown.
+    pub(super) words: Words,
 }
 
 /// The turns of one tick. The limiters go by the monotonic clock, which stands still while the process is
@@ -217,7 +221,13 @@ impl Pace {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         *newest = Arc::new(newest.after(now));
         let (turns, newest) = (newest.clone(), self.newest.clone());
-        Self { turns, newest, tally: Arc::default(), no_call_after: None }
+        Self {
+            turns,
+            newest,
+            tally: Arc::default(),
+            no_call_after: None,
+            words: self.words.clone(),
+        }
     }
 
     /// The same for what starts no call after this, nor after what is set already.
@@ -295,6 +305,10 @@ impl Pace {
         Ok(all)
     }
 
+    fn gave_up<E>(&self, last: SdkOrTime<E>, unanswered: bool) -> GaveUp<E> {
+        GaveUp { last, unanswered, words: self.words.clone() }
+    }
+
     /// As [`Pace::call`], for a call that takes from other rates beside its own, at each of its attempts.
     ///
     /// # Errors
@@ -313,7 +327,7 @@ impl Pace {
         loop {
             for (rate, turns) in others.iter().copied().chain([(about.rate, 1)]) {
                 if let Err(error) = self.turn(About { rate, ..about }, turns).await {
-                    return Err(GaveUp { last: SdkOrTime::Time(error), unanswered });
+                    return Err(self.gave_up(SdkOrTime::Time(error), unanswered));
                 }
             }
             self.count(about.operation);
@@ -333,7 +347,7 @@ impl Pace {
                 Trouble::Refused | Trouble::OutOfTime => false,
             };
             if !passes || attempt == ATTEMPTS {
-                return Err(GaveUp { last: SdkOrTime::Sdk(error), unanswered });
+                return Err(self.gave_up(SdkOrTime::Sdk(error), unanswered));
             }
             pause(BACKOFF.saturating_mul(attempt)).await;
             attempt = attempt.saturating_add(1);
@@ -350,6 +364,7 @@ pub(super) struct GaveUp<E> {
     pub(super) last: SdkOrTime<E>,
     /// Whether any attempt may have been executed: its answer is missing.
     unanswered: bool,
+    words: Words,
 }
 
 /// Why an attempt gave nothing.
@@ -364,7 +379,7 @@ impl<E: Error + ProvideErrorMetadata + 'static> GaveUp<E> {
     /// As far as it may be shown.
     pub(super) fn told(self, about: About<'_>) -> CallError {
         let error = match self.last {
-            SdkOrTime::Sdk(error) => call_error(about, &error),
+            SdkOrTime::Sdk(error) => call_error(about, &error, &self.words),
             SdkOrTime::Time(error) => error,
         };
         let trouble = if self.unanswered { Trouble::Unanswered } else { error.trouble };
@@ -403,6 +418,9 @@ pub(super) fn trouble<E>(error: &SdkError<E>) -> Trouble
 where
     E: Error + ProvideErrorMetadata + 'static,
 {
+    if Unusable::in_error(error).is_some_and(|unusable| unusable.is_foreign()) {
+        return Trouble::Refused;
+    }
     match error {
         // Nothing was done; from the answer to a wrong clock the SDK takes the right time.
         SdkError::ServiceError(_) if is_throttled(error) || cause(error) == Cause::Clock => {

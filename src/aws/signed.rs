@@ -8,22 +8,21 @@ use aws_runtime::auth::sigv4::{SCHEME_ID, SigV4AuthScheme};
 use aws_runtime::auth::{SigV4OperationSigningConfig, SigningOptions};
 use aws_runtime::service_clock_skew::ServiceClockSkewInterceptor;
 use aws_sdk_ecs::error::SdkError;
-use aws_smithy_runtime::client::defaults::default_http_client_plugin_v2;
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::auth::static_resolver::StaticAuthSchemeOptionResolver;
 use aws_smithy_runtime_api::client::auth::{
     AuthSchemeOptionResolverParams, SharedAuthSchemeOptionResolver,
 };
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
-use aws_smithy_runtime_api::client::runtime_plugin::{RuntimePlugin, StaticRuntimePlugin};
+use aws_smithy_runtime_api::client::runtime_plugin::StaticRuntimePlugin;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::Layer;
 use aws_types::service_config::ServiceConfigKey;
 
 use super::answer::{Answer, AtMost, Fault};
+use super::unusable::Usable;
 use crate::config::LARGEST;
 
 /// A service that is called without a crate of its own.
@@ -118,18 +117,12 @@ impl Ask {
 #[derive(Clone, Debug)]
 pub(super) struct Signed {
     config: SdkConfig,
-    http: Option<SharedHttpClient>,
 }
 
 impl Signed {
     /// What it sends is as bounded in time as the configuration says.
     pub(super) fn new(config: &SdkConfig) -> Self {
-        let http = config.http_client().or_else(|| {
-            let default = default_http_client_plugin_v2(config.behavior_version()?)?;
-            let components = RuntimeComponentsBuilder::new("default");
-            default.runtime_components(&components).http_client()
-        });
-        Self { config: config.clone(), http }
+        Self { config: config.clone() }
     }
 
     /// Where a service is, when the environment or the profile says so. As the SDK's own clients
@@ -163,6 +156,7 @@ impl Signed {
             .endpoint_url(&self.endpoint(request))
             .no_retry() // `pace` is the layer that repeats
             .interceptor(ServiceClockSkewInterceptor::new())
+            .interceptor(Usable)
             .with_connection_poisoning()
             .runtime_plugin(self.signature(request.service))
             .serializer(|request: Request| request.http())
@@ -173,8 +167,8 @@ impl Signed {
         if let Some(timeouts) = self.config.timeout_config() {
             operation = operation.timeout_config(timeouts.clone());
         }
-        if let Some(http) = &self.http {
-            operation = operation.http_client(http.clone());
+        if let Some(http) = self.config.http_client() {
+            operation = operation.http_client(http);
         }
         if let Some(sleep) = self.config.sleep_impl() {
             operation = operation.sleep_impl(sleep);

@@ -106,8 +106,9 @@ impl ReadCloud {
         let count = |name: &QueueAttributeName| {
             let value = attributes.get(name);
             value.and_then(|value| value.parse().ok()).map(Messages).ok_or_else(|| {
-                let seen =
-                    value.map_or("is missing".to_owned(), |v| format!("is `{v}`, no number"));
+                let seen = value.map_or("is missing".to_owned(), |value| {
+                    format!("is `{}`, no number", self.pace.words.told(value))
+                });
                 ReadError::Answer {
                     operation: "GetQueueAttributes",
                     what: format!("{name} of {url} {seen}"),

@@ -57,10 +57,28 @@ impl ReadCloud {
             of_ours.partition(|task| task.desired_status() != Some("STOPPED"));
         Ok(ClusterTasks {
             alive: wanted.into_iter().filter_map(read_task).chain(unknown).collect(),
-            ended: unwanted.into_iter().filter_map(read_ended).collect(),
+            ended: self.in_words(unwanted.into_iter().filter_map(read_ended)),
             presumed: Vec::new(),
             news: BTreeSet::new(),
         })
+    }
+
+    /// The same with AWS's words as they may be shown, by all that is known so far.
+    pub fn in_words(&self, ended: impl IntoIterator<Item = Ended>) -> Vec<Ended> {
+        let told = |ended: Ended| {
+            let words = &self.pace.words;
+            let container = |container: EndedContainer| {
+                let reason = container.reason.map(|reason| words.told(&reason));
+                EndedContainer { reason, ..container }
+            };
+            Ended {
+                code: words.told(&ended.code),
+                reason: words.told(&ended.reason),
+                containers: ended.containers.into_iter().map(container).collect(),
+                ..ended
+            }
+        };
+        ended.into_iter().map(told).collect()
     }
 
     /// `startedBy` allows no other filter; `desiredStatus` is RUNNING when it is not given.
@@ -195,7 +213,7 @@ fn read_ended(task: &EcsTask) -> Option<Ended> {
     let containers = task.containers().iter().map(|container| EndedContainer {
         name: container.name().unwrap_or_default().to_owned(),
         exit: container.exit_code(),
-        reason: container.reason().map(cut),
+        reason: container.reason().map(str::to_owned),
     });
     Some(Ended {
         arn: TaskArn::from(task.task_arn()?),
@@ -205,20 +223,13 @@ fn read_ended(task: &EcsTask) -> Option<Ended> {
         started: started.and_then(timestamp),
         stopped: timestamp(stopped)?,
         code: task.stop_code().map(|code| code.as_str().to_owned()).unwrap_or_default(),
-        reason: task.stopped_reason().map(cut).unwrap_or_default(),
+        reason: task.stopped_reason().unwrap_or_default().to_owned(),
         containers: containers.collect(),
         tick: tag(task, TICK_TAG).and_then(|tick| tick.parse().ok()),
         container: tag(task, CONTAINER_TAG).map(str::to_owned),
         capacity: capacity(task),
     })
 }
-
-fn cut(reason: &str) -> String {
-    reason.chars().take(LONGEST_REASON).collect()
-}
-
-/// Enough of a reason to know it by.
-const LONGEST_REASON: usize = 200;
 
 /// A time as ECS tells it.
 pub(super) fn timestamp(time: &DateTime) -> Option<Timestamp> {

@@ -206,7 +206,10 @@ async fn a_source_that_gives_nothing_is_told_with_what_to_do_and_asked_again() {
         told_from_cold(ssm, answers("GetParameter", (400, "AccessDeniedException"))).await,
         told_from_cold(ssm, answers("GetParameter", (400, "ThrottlingException"))).await,
         told_from_cold(ssm, answers("GetParameter", (500, "InternalServerError"))).await,
-        told_from_cold(ssm, |world| world.fail("GetParameter", 1, Fault::Answer(json!({})))).await,
+        told_from_cold(ssm, |world| {
+            world.fail("GetParameter", 1, Fault::Answer(json!({"Parameter": {}})));
+        })
+        .await,
         told_from_cold(ssm, |world| world.fail("GetParameter", 3, Fault::Hang(Executed::No))).await,
         told_from_cold(ssm, parameter("")).await,
         told_from_cold(ssm, parameter("workers: [")).await,

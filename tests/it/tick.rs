@@ -1,5 +1,6 @@
 //! Whole ticks against the in-process AWS: what is read, launched, and left alone.
 
+mod answers;
 mod breaker;
 mod clocks;
 mod defences;

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::Path;
 
 /// The core: stems of files in `src`, each with the folder of its name.
-const PURE: [&str; 6] = ["snapshot", "decide", "plan", "units", "fargate", "variant"];
+const PURE: [&str; 7] = ["snapshot", "decide", "plan", "units", "fargate", "variant", "redaction"];
 
 /// What the core does not know, and what it does instead.
 const IMPURE: [(&str, &str); 12] = [

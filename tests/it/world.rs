@@ -37,6 +37,9 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use http_body::Frame;
+use http_body_util::StreamBody;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -96,6 +99,8 @@ pub(crate) struct State {
     takes: BTreeMap<&'static str, Duration>,
     /// Signatures of another time than this one's are refused.
     checks_clocks: bool,
+    /// Bytes of answers without an end that were read.
+    read_of_endless: usize,
     crashed: BTreeSet<u32>,
     /// Calls, counted from the beginning, at which the function dies.
     crashes: BTreeMap<usize, Executed>,
@@ -126,6 +131,7 @@ impl Default for State {
             latency: Duration::ZERO,
             takes: BTreeMap::new(),
             checks_clocks: false,
+            read_of_endless: 0,
             crashed: BTreeSet::new(),
             crashes: BTreeMap::new(),
             buckets: None,
@@ -157,6 +163,10 @@ pub(crate) enum Fault {
     Closed,
     /// Executed, and answered with this.
     Answer(Value),
+    /// Something on the way answers, with this status, this header and this body.
+    Foreign(u16, (&'static str, &'static str), &'static str),
+    /// Something on the way answers, and its answer has no end.
+    Endless,
     /// A fault of the function itself, on the way to AWS.
     Panic,
     /// Executed; the function's wall clock is set, and is wrong by so much from then on.
@@ -335,7 +345,11 @@ impl World {
         if self.state().crashed.contains(&self.process) {
             return std::future::pending().await;
         }
+        let is_foreign = matches!(fault, Some(Fault::Foreign(..) | Fault::Endless));
         let mut answer = self.execute(&call, fault).await;
+        if is_foreign {
+            return answer;
+        }
         if is_to_s3 {
             answer = answer.map(|answer| stores::as_s3(&answer));
         } else if is_to_scaling {
@@ -347,6 +361,23 @@ impl World {
         let body = answer.as_ref().ok().and_then(|answer| answer.body().bytes());
         state.watch.answered(self.process, &call, (body.unwrap_or_default(), now));
         answer
+    }
+
+    /// How much was read of answers without an end.
+    pub(crate) fn read_of_endless(&self) -> usize {
+        self.state().read_of_endless
+    }
+
+    /// An answer that goes on for as long as somebody reads.
+    fn endless(&self) -> HttpResponse {
+        let state = self.state.clone();
+        let part = Bytes::from(vec![b' '; 1 << 16]);
+        let parts = futures_util::stream::repeat_with(move || {
+            state.lock().unwrap().read_of_endless += part.len();
+            Ok::<_, std::convert::Infallible>(Frame::data(part.clone()))
+        });
+        let body = SdkBody::from_body_1_x(StreamBody::new(parts));
+        HttpResponse::new(200.try_into().unwrap(), body)
     }
 
     async fn execute(
@@ -361,6 +392,8 @@ impl World {
                 Ok(answer(status, &refused.document()))
             }
             Some(Fault::Answer(document)) => Ok(answer(200, &document)),
+            Some(Fault::Foreign(status, header, body)) => Ok(foreign(status, header, body)),
+            Some(Fault::Endless) => Ok(self.endless()),
             Some(Fault::Panic) => panic!("a fault of the function itself"),
             Some(Fault::ClockIsSet(wrong_by)) => {
                 self.clock_is_wrong_by(wrong_by);
@@ -502,6 +535,12 @@ fn answered(answered: Answer) -> HttpResponse {
 
 fn answer(status: u16, document: &Value) -> HttpResponse {
     HttpResponse::new(status.try_into().unwrap(), SdkBody::from(document.to_string()))
+}
+
+fn foreign(status: u16, (name, value): (&'static str, &'static str), body: &str) -> HttpResponse {
+    let mut answer = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body));
+    answer.headers_mut().insert(name, value);
+    answer
 }
 
 impl HttpConnector for World {

@@ -288,3 +288,33 @@ async fn polls_send_one_heartbeat_an_invocation() {
     let _ = scaler(&world, &config).run(&event, &invocation(&world)).await.unwrap();
     assert_eq!(only_hook(&world).heartbeats, 1);
 }
+
+/// The gap looks like an instance on which nothing runs.
+#[tokio::test(start_paused = true)]
+async fn a_hook_is_not_completed_where_a_list_is_missing() {
+    for operation in ["ListTasks", "ListContainerInstances", "DescribeContainerInstances"] {
+        let (world, _) = held_world().await;
+        let _ = notice(&world, &ours(), TERMINATE).await;
+        world.fail(operation, 99, Fault::Answer(json!({})));
+        for minute in 2..=4 {
+            let _ = cold_tick(&world, minute).await;
+        }
+        assert_eq!(only_hook(&world).result, None, "{operation}");
+        world.forget_faults();
+        assert_eq!(why(&cold_tick(&world, 5).await), "3 tasks of ours have not ended");
+    }
+}
+
+/// Auto Scaling has not heard of it.
+#[tokio::test(start_paused = true)]
+async fn a_page_in_the_place_of_auto_scaling_completes_nothing() {
+    let (world, _) = held_world().await;
+    let _ = notice(&world, &ours(), TERMINATE).await;
+    world.all_stop();
+    let page = Fault::Foreign(200, ("content-type", "text/html"), "<html>Log in</html>");
+    world.fail(COMPLETE, 1, page);
+    let report = cold_tick(&world, 4).await;
+    assert!(report.draining[0].errors[0].contains("HTTP 200 with a page"), "{report:?}");
+    assert_eq!(only_hook(&world).result, None);
+    assert_eq!(outcomes(&cold_tick(&world, 5).await), [HookOutcome::Completed]);
+}

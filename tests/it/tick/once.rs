@@ -185,7 +185,7 @@ async fn an_answer_that_names_nothing_counts_as_none() {
     let (world, mut config) = ten_messages();
     config["workers"][0]["capacity"] =
         json!([{"capacityProvider": "FARGATE_SPOT"}, {"capacityProvider": "FARGATE"}]);
-    world.fail("RunTask", 1, Fault::Answer(json!({})));
+    world.fail("RunTask", 1, Fault::Answer(json!({"tasks": [], "failures": []})));
     let report = tick(&scaler(&world, &config), &world, 0).await;
     assert_eq!(world.count("RunTask"), 1, "no second rung: {report:?}");
     let errors = only_worker(&report).errors.join("\n");

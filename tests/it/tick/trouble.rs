@@ -104,7 +104,7 @@ async fn an_answer_that_cannot_be_used_stays_with_its_worker() {
         world.queue("troubled").without("ApproximateNumberOfMessagesNotVisible");
     };
     let nothing = |world: &World, _: &mut Value| {
-        world.fail_where("GetQueueAttributes", "troubled", (1, Fault::Answer(json!({}))));
+        world.fail_where("GetQueueAttributes", "troubled", (9, Fault::Answer(json!({}))));
     };
     let broken = |world: &World, _: &mut Value| {
         let answer = json!({"taskDefinition": {"containerDefinitions": "canary"}});
@@ -279,7 +279,7 @@ async fn what_keeps_a_tick_from_beginning_changes_nothing() {
 
 /// A sink for log lines.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -292,7 +292,7 @@ impl Write for Lines {
 }
 
 /// Log lines of what is done while the guard lives.
-fn captured() -> (Lines, tracing::subscriber::DefaultGuard) {
+pub(super) fn captured() -> (Lines, tracing::subscriber::DefaultGuard) {
     let lines = Lines::default();
     let sink = lines.clone();
     let subscriber = log::subscriber("TRACE", move || sink.clone());
@@ -300,7 +300,7 @@ fn captured() -> (Lines, tracing::subscriber::DefaultGuard) {
 }
 
 impl Lines {
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }

@@ -11,6 +11,11 @@ pub(crate) struct Queue<'a> {
 }
 
 impl World {
+    /// A queue of this account is no more.
+    pub(crate) fn delete_queue(&self, name: &str) {
+        self.state().queues.remove(&url(ACCOUNT, name));
+    }
+
     /// A queue of this account, empty unless told otherwise.
     pub(crate) fn queue(&self, name: &str) -> Queue<'_> {
         self.queue_of(ACCOUNT, name)

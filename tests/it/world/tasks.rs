@@ -56,6 +56,11 @@ impl World {
         }
     }
 
+    /// Something of every task is as nobody has expected.
+    pub(crate) fn change_tasks(&self, change: impl Fn(&mut Value)) {
+        self.state().tasks.values_mut().for_each(change);
+    }
+
     /// One container of every task has ended.
     pub(crate) fn containers_stop(&self, name: &str) {
         self.set_of_containers(name, ("lastStatus", "STOPPED"));

@@ -1,0 +1,113 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+const KEY: &str =
+    "-----BEGIN KEY-----\nMIIcanary/line+one\nQQcanary\"line\\two==\n-----END KEY-----";
+
+fn definition() -> Value {
+    json!({"family": "thumbnail", "containerDefinitions": [{
+        "name": "worker", "image": "1.dkr.ecr.eu-central-1.amazonaws.com/worker:1",
+        "environment": [
+            {"name": "PASSWORD", "value": "canary"}, {"name": "OTHER", "value": "canary-2"},
+            {"name": "PEM", "value": KEY}, {"name": "AWS_REGION", "value": "eu-central-1"},
+            {"name": "DEBUG", "value": "true"},
+        ],
+        "healthCheck": {"command": ["CMD", "canary-3"]},
+        "ofNextYear": "canary-4",
+    }]})
+}
+
+fn told(text: &str) -> String {
+    let mut secrets = Secrets::default();
+    secrets.learn("thumbnail:1", &definition());
+    secrets.redacted(text)
+}
+
+#[test]
+fn a_value_is_redacted_wherever_it_stands_and_names_stay() {
+    let text = "container worker: canary-2 and canary and canary-3 of PASSWORD, canary-4";
+    let expected =
+        "container worker: [redacted] and [redacted] and [redacted] of PASSWORD, [redacted]";
+    assert_eq!(told(text), expected);
+}
+
+#[test]
+fn what_stands_in_a_name_or_is_short_is_no_secret() {
+    let text = "1.dkr.ecr.eu-central-1.amazonaws.com/worker:1 is true";
+    assert_eq!(told(text), text);
+    assert_eq!(told("a precanary of canaries"), "a precanary of canaries");
+}
+
+#[test]
+fn a_key_of_many_lines_is_redacted_in_every_spelling() {
+    let once = json!(KEY).to_string();
+    let twice = json!(once).to_string();
+    let html = KEY.replace('"', "&quot;");
+    let spelt = KEY.replace('=', "\\u003d").replace('\n', "\\u000a");
+    for spelling in [KEY, &once, &twice, &html, &spelt] {
+        let told = told(&format!("Invalid value: {spelling}."));
+        assert!(!told.contains("canary") && told.starts_with("Invalid value: "), "{told}");
+    }
+}
+
+#[test]
+fn the_beginning_of_a_value_at_the_end_of_a_text_is_redacted() {
+    assert_eq!(told("Invalid value: MIIcanary/li"), "Invalid value: [redacted]");
+    assert_eq!(told("Invalid value: MIIcanary/li..."), "Invalid value: [redacted]");
+}
+
+#[test]
+fn a_command_is_redacted_whatever_is_in_it() {
+    let cases = [
+        r#"runc: exec: "python w.py --key s3cret": executable file not found in $PATH: unknown"#,
+        r#"caused "exec: \"sh -c \\\"s3cret\\\"\": permission denied""#,
+        r#"exec: "jq {"s3cret": 1}": executable file not found in $PATH"#,
+        r#"exec: "sh -c s3cret and so on"#,
+    ];
+    let told: Vec<_> = cases.iter().map(|case| told(case)).collect();
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn json_keeps_its_names_and_loses_its_values() {
+    let echo = json!({"family": "a", "containerDefinitions": [{"name": "w",
+        "environment": [{"name": "KEY", "value": "s3cret\nline"}], "cpu": 256}]});
+    let echo = echo.to_string();
+    let quoted = json!(echo).to_string();
+    let half = echo.get(..echo.len() - 30).unwrap();
+    let cases = [
+        format!("Invalid: {echo} (Service: ECS)"),
+        format!("Invalid: {quoted} (Service: ECS)"),
+        format!("Invalid: {half}"),
+        "subnets [subnet-1, subnet-2] and {no json}".to_owned(),
+    ];
+    let told: Vec<_> = cases.iter().map(|case| told(case)).collect();
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn a_text_is_one_line_of_a_kilobyte() {
+    let long = "\u{7}é\n\u{202e}".repeat(60_000);
+    let told = told(&long);
+    assert!(told.len() <= LONGEST + 40 && told.ends_with("bytes more)"), "{told}");
+    assert!(told.starts_with("\\u{7}é\\n\\u{202e}"), "{told}");
+    assert!(!told.chars().any(char::is_control));
+}
+
+#[test]
+fn debug_tells_nothing() {
+    let mut secrets = Secrets::default();
+    secrets.learn("thumbnail:1", &definition());
+    assert_eq!(format!("{secrets:?}"), "Secrets");
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_told_and_no_secret_in_it(before in ".{0,40}", after in ".{0,40}") {
+        let told = told(&format!("{before} canary-2 {after}"));
+        prop_assert!(!told.contains("canary-2"), "{}", told);
+        prop_assert!(told.len() <= LONGEST + 40);
+    }
+}
