@@ -421,7 +421,7 @@ impl fmt::Display for QueueRef {
 }
 
 fn counted(problems: &[Problem]) -> String {
-    match problems.len() {
+    match reader::counted(problems) {
         1 => "1 problem".to_owned(),
         n => format!("{n} problems"),
     }

@@ -12,6 +12,7 @@ use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde_json::{Map, Value};
 
 use crate::config::reader::{Fields, Problems, boolean, text};
+use crate::redaction::cut;
 use crate::units::WorkerName;
 
 pub use notice::{Hook, Notice, NoticeKind};
@@ -116,6 +117,12 @@ impl EventError {
     }
 }
 
+/// As much of an event as it takes to know it by, in bytes.
+const LONGEST_SHOWN: usize = 200;
+
+/// More workers than a configuration may have.
+const MOST_NAMES: usize = 5000;
+
 /// The keys of an invocation that are no part of a configuration.
 const OWN_KEYS: [&str; 3] = ["scheduledTime", "dryRun", "only"];
 
@@ -167,7 +174,8 @@ impl Event {
     }
 
     fn from_event_bridge(object: &Map<String, Value>) -> Result<Self, EventError> {
-        let field = |key| object.get(key).and_then(Value::as_str).unwrap_or_default();
+        let text = |key| object.get(key).and_then(Value::as_str).unwrap_or_default();
+        let field = |key| cut(text(key), LONGEST_SHOWN).0;
         if field("detail-type") != "Scheduled Event" {
             let (source, kind) = (field("source"), field("detail-type"));
             return Err(EventError::new(format!(
@@ -207,7 +215,7 @@ fn read_invocation(mut fields: Fields<'_>, object: &Map<String, Value>, request_
     let time =
         fields.optional("scheduledTime", |value| scheduled(value.as_str().unwrap_or_default()));
     let dry_run = fields.optional("dryRun", boolean);
-    let only = fields.array("only", 1..=usize::MAX).unwrap_or_default();
+    let only = fields.array("only", 1..=MOST_NAMES).unwrap_or_default();
     let only = only.iter().filter_map(|(path, v)| fields.member_as(v, path, text(255)));
     let only = only.map(WorkerName).collect();
     let config_keys: Vec<_> = CONFIG_KEYS.iter().filter(|key| fields.has(key)).collect();

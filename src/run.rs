@@ -269,8 +269,12 @@ fn refuse_if_late(event: &Event, config: &Config, now: Timestamp) -> Result<(), 
 }
 
 fn quoted(names: &[WorkerName]) -> String {
-    let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
-    quoted.join(", ")
+    const TOLD: usize = 50;
+    let quoted: Vec<_> = names.iter().take(TOLD).map(|name| format!("`{name}`")).collect();
+    match names.len().saturating_sub(TOLD) {
+        0 => quoted.join(", "),
+        more => format!("{} and {more} more", quoted.join(", ")),
+    }
 }
 
 impl From<RunError> for Diagnostic {

@@ -252,6 +252,9 @@ DEFENCES = [
     ("AWS's texts are cut", "src/redaction.rs",
      "const LONGEST: usize = 1024;", "const LONGEST: usize = 1 << 20;",
      "a_reason_of_300_kilobytes"),
+    ("mistakes beyond fifty are counted", "src/config/reader.rs",
+     "const MOST_TOLD: usize = 50;", "const MOST_TOLD: usize = 500_000;",
+     "four_hundred_thousand_unknown_keys"),
     ("on instances a tick is taken before the first StartTask", "src/decide/placement.rs",
      "let mut numbering = Numbering(charge);",
      """let mut numbering = Numbering(Charge::Taken(match charge {

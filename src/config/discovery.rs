@@ -91,7 +91,7 @@ impl TaggedQueue {
                 None => Some(format!("is not a known tag; {}", hint(key, &prefix))),
             };
             let path = format!("{prefix}{key}");
-            problems.extend(message.map(|message| Problem { path, message }));
+            problems.extend(message.map(|message| Problem::new(&path, &message)));
         }
         (worker, problems)
     }
@@ -108,7 +108,7 @@ impl TaggedQueue {
         problem: Problem,
         known: &[Problem],
     ) -> Option<Problem> {
-        let Problem { path, message } = problem;
+        let Problem { path, message, count } = problem;
         let tag = |name: &str| format!("{}:{name}", by.tag);
         let is_at = |place: &str| {
             let rest = path.strip_prefix(place);
@@ -133,7 +133,7 @@ impl TaggedQueue {
         };
         let path = found.map_or(path, tag);
         let is_blamed = known.iter().any(|problem| problem.path == path);
-        (!is_blamed).then_some(Problem { path, message })
+        (!is_blamed).then_some(Problem { path, message, count })
     }
 }
 

@@ -270,7 +270,7 @@ fn mistakes(refused: &[Refused]) -> String {
     for (worker, problem) in all.clone().take(TOLD) {
         let _ = write!(told, "; worker `{}`: {problem}", worker.worker);
     }
-    let more = all.count().saturating_sub(TOLD);
+    let more: usize = all.skip(TOLD).map(|(_, problem)| problem.count).sum();
     if 0 < more {
         let _ = write!(told, "; and {more} more");
     }

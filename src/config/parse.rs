@@ -30,6 +30,10 @@ const MOST_TASKS: u32 = 100_000;
 /// No worker may ask for more, for the same reason.
 const MOST_CONTAINERS: u32 = 100_000;
 
+/// A result that tells of more workers would be larger than Lambda allows.
+/// Source: Lambda quotas, "Invocation payload": 6 MB.
+const MOST_WORKERS: usize = 5000;
+
 /// What the file says once for all workers.
 struct Defaults {
     cluster: Option<ClusterName>,
@@ -78,7 +82,7 @@ impl Config {
         refuse_conflicts(&mut drafts);
         if !shared.is_empty() {
             let own = drafts.into_iter().flat_map(|draft| draft.problems);
-            return Err(ConfigError(shared.into_iter().chain(own).collect()));
+            return Err(ConfigError(Problem::first(shared.into_iter().chain(own))));
         }
         let (good, bad): (Vec<_>, Vec<_>) =
             drafts.into_iter().partition(|draft| draft.problems.is_empty());
@@ -98,7 +102,7 @@ impl Config {
 /// # Errors
 /// When it is none.
 pub(super) fn document(text: &str) -> Result<Value, ConfigError> {
-    let broken = |message: String| ConfigError(vec![Problem { path: String::new(), message }]);
+    let broken = |message: String| ConfigError(vec![Problem::new("", &message)]);
     if LARGEST < text.len() {
         return Err(broken(format!("it has {} bytes, at most {LARGEST} are read", text.len())));
     }
@@ -127,7 +131,7 @@ fn read_whole(mut fields: Fields<'_>, queues: &[TaggedQueue]) -> (Config, Vec<Dr
     if !fields.has("workers") && 0 < least {
         fields.problem("workers", "is missing; it is the list of your workers");
     }
-    let workers = fields.array("workers", least..=usize::MAX);
+    let workers = fields.array("workers", least..=MOST_WORKERS);
     fields.finish();
     let mut drafts: Vec<_> = workers
         .unwrap_or_default()
@@ -216,12 +220,12 @@ impl Draft {
         Refused { worker: WorkerName(name), problems: self.problems }
     }
 
-    fn refuse(&mut self, key: &str, message: String) {
+    fn refuse(&mut self, key: &str, message: &str) {
         let path = match self.origin {
             Origin::File => format!("{}.{key}", self.path),
             Origin::Discovered => key.to_owned(),
         };
-        self.problems.push(Problem { path, message });
+        self.problems.push(Problem::new(&path, message));
     }
 }
 

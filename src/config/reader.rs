@@ -1,10 +1,21 @@
 //! Reads a tree of values field by field and collects what is wrong with it, so that a person
 //! sees every mistake of a file at once. Pure.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use serde_json::{Map, Value};
+
+use crate::redaction::cut;
+
+/// So many mistakes are told one by one; nobody reads more.
+const MOST_TOLD: usize = 50;
+
+/// No path of a document that means well is longer, in bytes.
+const LONGEST_PATH: usize = 200;
+
+/// Nor any message.
+const LONGEST_MESSAGE: usize = 2000;
 
 /// One mistake: where, what it is, and what it may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +24,40 @@ pub struct Problem {
     pub path: String,
     /// What is wrong there and what is allowed.
     pub message: String,
+    /// How many mistakes it stands for: one, or those of which only the number is told.
+    pub count: usize,
+}
+
+impl Problem {
+    /// One mistake.
+    pub(crate) fn new(path: &str, message: &str) -> Self {
+        let (path, message) = (shortened(path, LONGEST_PATH), shortened(message, LONGEST_MESSAGE));
+        Self { path, message, count: 1 }
+    }
+
+    /// The first mistakes, and the number of the others.
+    pub(crate) fn first(all: impl IntoIterator<Item = Self>) -> Vec<Self> {
+        let (one, many): (Vec<_>, Vec<_>) = all.into_iter().partition(|p| p.count == 1);
+        let more = one.len().saturating_sub(MOST_TOLD).saturating_add(counted(&many));
+        let mut told: Vec<_> = one.into_iter().take(MOST_TOLD).collect();
+        if 0 < more {
+            let message = format!("and {more} more");
+            told.push(Self { path: String::new(), message, count: more });
+        }
+        told
+    }
+}
+
+/// How many mistakes there are.
+pub(crate) fn counted(problems: &[Problem]) -> usize {
+    problems.iter().map(|problem| problem.count).sum()
+}
+
+fn shortened(text: &str, most: usize) -> String {
+    match cut(text, most) {
+        (text, 0) => text.to_owned(),
+        (text, _) => format!("{text}..."),
+    }
 }
 
 impl fmt::Display for Problem {
@@ -26,17 +71,36 @@ impl fmt::Display for Problem {
 
 /// The mistakes found so far.
 #[derive(Debug, Default)]
-pub(crate) struct Problems(RefCell<Vec<Problem>>);
+pub(crate) struct Problems {
+    told: RefCell<Vec<Problem>>,
+    more: Cell<usize>,
+}
 
 impl Problems {
     /// Notes one more.
     pub(crate) fn add(&self, path: &str, message: impl Into<String>) {
-        self.0.borrow_mut().push(Problem { path: path.to_owned(), message: message.into() });
+        if self.are_many() {
+            return self.add_untold(1);
+        }
+        self.told.borrow_mut().push(Problem::new(path, &message.into()));
     }
 
-    /// All of them, in the order they were found.
+    /// Whether only their number counts.
+    fn are_many(&self) -> bool {
+        MOST_TOLD <= self.told.borrow().len()
+    }
+
+    fn add_untold(&self, count: usize) {
+        self.more.set(self.more.get().saturating_add(count));
+    }
+
+    /// The first of them in the order they were found, and the number of the others.
     pub(crate) fn into_vec(self) -> Vec<Problem> {
-        self.0.into_inner()
+        let mut all = self.told.into_inner();
+        if 0 < self.more.get() {
+            all.push(Problem { count: self.more.get(), ..Problem::new("", "") });
+        }
+        Problem::first(all)
     }
 }
 
@@ -153,6 +217,10 @@ impl<'a> Fields<'a> {
     /// Reports the fields that nobody asked for, each with the known one that is spelt most alike.
     pub(crate) fn finish(self) {
         for key in self.object.keys().filter(|key| !self.known.contains(&key.as_str())) {
+            if self.problems.are_many() {
+                self.problems.add_untold(1);
+                continue;
+            }
             let nearest = nearest(key, self.known.iter().copied());
             let hint = match nearest {
                 Some(known) => format!("did you mean `{known}`?"),

@@ -55,7 +55,7 @@ fn refuse_equal<K: Ord>(
                 .find(|other| draft.is_some_and(|draft| other.origin <= draft.origin));
             let message = draft.zip(other).map(|(draft, other)| message(draft, other));
             if let (Some(message), Some(draft)) = (message, drafts.get_mut(*index)) {
-                draft.refuse(field, message);
+                draft.refuse(field, &message);
             }
         }
     }
@@ -81,7 +81,7 @@ fn refuse_queues_of_the_file(drafts: &mut [Draft]) {
             })
         });
         if let (Some(message), Some(draft)) = (same.map(of_two), drafts.get_mut(index)) {
-            draft.refuse("queue", message);
+            draft.refuse("queue", &message);
         }
     }
 }
@@ -120,15 +120,12 @@ fn refuse_shared_variants(drafts: &mut [Draft]) {
                 users.iter().find(|(_, other, others)| others != settings && other <= origin);
             let other = other.and_then(|(other, ..)| drafts.get(*other)).map(Draft::called);
             if let (Some(other), Some(draft)) = (other, drafts.get_mut(*index)) {
-                draft.refuse(
-                    "taskDefinition",
-                    format!(
-                        "clones family `{family}` in another way than {other}, and they \
-                         would replace each other's derived revisions; give both the same \
-                         taskDefinition, container, completion and watcherImage, or one of them \
-                         packing.maxContainersPerTask: 1"
-                    ),
+                let message = format!(
+                    "clones family `{family}` in another way than {other}, and they would replace \
+                     each other's derived revisions; give both the same taskDefinition, container, \
+                     completion and watcherImage, or one of them packing.maxContainersPerTask: 1"
                 );
+                draft.refuse("taskDefinition", &message);
             }
         }
     }

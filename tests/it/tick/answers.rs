@@ -4,7 +4,7 @@
 use ecs_queue_scaler::report::{Outcome, Report};
 use ecs_queue_scaler::run::Scaler;
 use ecs_queue_scaler::units::Containers;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::trouble::captured;
 use super::{config, definition, invocation, only_worker, scaler, tick, worker, world_of};
@@ -130,6 +130,24 @@ async fn an_answer_without_an_end_is_not_read_to_it() {
     }
     let all = told("ListTasks", &Fault::Endless).await;
     assert!(all.contains("more than 8388608 bytes"), "{all}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn four_hundred_thousand_unknown_keys_are_told_by_fifty_and_a_count() {
+    let (world, config) = five();
+    let unknown: Map<_, _> = (0..400_000).map(|n| (format!("key{n}"), json!(n))).collect();
+    let mut event = json!({"dryRun": false});
+    event.as_object_mut().unwrap().extend(unknown.clone());
+    let error = scaler(&world, &config).tick(&event, &invocation(&world)).await.unwrap_err();
+    let message = error.to_string();
+    assert!(message.len() < 20_000 && message.contains("and 399950 more"), "{}", message.len());
+
+    let mut event = json!({"workers": config["workers"], "cluster": "jobs"});
+    event["workers"][0]["scaling"].as_object_mut().unwrap().extend(unknown);
+    let report = scaler(&world, &config).tick(&event, &invocation(&world)).await.unwrap();
+    let told = json!(report).to_string();
+    assert!(told.len() < 20_000 && told.contains("and 399950 more"), "{}", told.len());
+    assert_eq!(world.changes(), 0);
 }
 
 /// ECS ends tasks for this reason until the breaker tells it.
