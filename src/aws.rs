@@ -5,6 +5,7 @@ mod answer;
 mod bounded;
 mod definitions;
 mod draining;
+mod hosts;
 mod instances;
 mod launch;
 mod pace;

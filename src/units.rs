@@ -2,11 +2,15 @@
 //!
 //! Pure. Arithmetic saturates; every rounding is a method whose name says which way.
 
+mod partition;
+
 use std::fmt;
 use std::iter::Sum;
 use std::time::Duration;
 
 use serde::Serialize;
+
+pub use partition::Partition;
 
 macro_rules! count {
     ($(#[$doc:meta])* $name:ident($number:ty)) => {

@@ -246,6 +246,7 @@ impl WriteCloud {
         let ask = Ask::Form(fields.collect::<Vec<_>>().join("&"));
         let (service, path) = (Service::AutoScaling, "/".to_owned());
         let call = self.signed.call(&Request { service, operation, path, ask });
+        let call = call.map_err(|why| about.error(why, Trouble::Refused))?;
         match self.pace.call(about, async || call.send().await).await {
             Ok(_) => Ok(Answered::Done),
             Err(error) => {

@@ -22,6 +22,7 @@ use aws_smithy_types::config_bag::Layer;
 use aws_types::service_config::ServiceConfigKey;
 
 use super::answer::{Answer, AtMost, Fault};
+use super::hosts;
 use super::unusable::Usable;
 use crate::config::LARGEST;
 
@@ -40,7 +41,7 @@ pub(super) enum Service {
 
 impl Service {
     /// The name that the service is signed for, and the first part of its host.
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Ssm => "ssm",
             Self::S3 => "s3",
@@ -134,26 +135,34 @@ impl Signed {
         own.or_else(|| self.config.endpoint_url().map(str::to_owned))
     }
 
-    fn endpoint(&self, request: &Request) -> String {
+    fn endpoint(&self, request: &Request) -> Result<String, String> {
         if let Some(url) = self.configured_endpoint(request.service) {
-            return url;
+            return Ok(url);
         }
         let region = self.config.region().map(AsRef::as_ref).unwrap_or_default();
-        let fips = if self.config.use_fips() == Some(true) { "-fips" } else { "" };
-        let (_, suffix) = partition(region);
-        let host = format!("{}{fips}.{region}.{suffix}", request.service.name());
-        match &request.ask {
+        let kind = hosts::Kind {
+            fips: self.config.use_fips() == Some(true),
+            dual_stack: self.config.use_dual_stack() == Some(true),
+        };
+        let host = hosts::host(request.service, region, kind).ok_or_else(|| {
+            let service = request.service.id();
+            format!("{service} has no FIPS host in {region}; unset AWS_USE_FIPS_ENDPOINT")
+        })?;
+        Ok(match &request.ask {
             Ask::Object { bucket: Some(bucket), .. } => format!("https://{bucket}.{host}"),
             _ => format!("https://{host}"),
-        }
+        })
     }
 
     /// The call, ready to be sent once or several times.
-    pub(super) fn call(&self, request: &Request) -> Call {
+    ///
+    /// # Errors
+    /// Where AWS has no such host, and what to do.
+    pub(super) fn call(&self, request: &Request) -> Result<Call, String> {
         let mut operation = Operation::builder()
             .service_name(request.service.id())
             .operation_name(request.operation)
-            .endpoint_url(&self.endpoint(request))
+            .endpoint_url(&self.endpoint(request)?)
             .no_retry() // `pace` is the layer that repeats
             .interceptor(ServiceClockSkewInterceptor::new())
             .interceptor(Usable)
@@ -176,7 +185,7 @@ impl Signed {
         if let Some(time) = self.config.time_source() {
             operation = operation.time_source(time);
         }
-        Call { operation: operation.build(), request: request.clone() }
+        Ok(Call { operation: operation.build(), request: request.clone() })
     }
 
     fn signature(&self, service: Service) -> StaticRuntimePlugin {
@@ -241,34 +250,5 @@ impl Request {
             headers.try_insert("if-none-match", version.clone())?;
         }
         Ok(http)
-    }
-}
-
-/// What the ARNs of a Region begin with, after `arn:`, and what its hosts end with.
-/// Source: botocore `data/partitions.json`.
-pub(super) fn partition(region: &str) -> (&'static str, &'static str) {
-    const PARTITIONS: [(&str, &str, &str); 7] = [
-        ("cn-", "aws-cn", "amazonaws.com.cn"),
-        ("us-gov-", "aws-us-gov", "amazonaws.com"),
-        ("eusc-", "aws-eusc", "amazonaws.eu"),
-        ("us-iso-", "aws-iso", "c2s.ic.gov"),
-        ("us-isob-", "aws-iso-b", "sc2s.sgov.gov"),
-        ("eu-isoe-", "aws-iso-e", "cloud.adc-e.uk"),
-        ("us-isof-", "aws-iso-f", "csp.hci.ic.gov"),
-    ];
-    let found = PARTITIONS.iter().find(|(prefix, ..)| region.starts_with(prefix));
-    found.map_or(("aws", "amazonaws.com"), |(_, name, suffix)| (name, suffix))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_region_is_in_its_partition() {
-        assert_eq!(partition("eu-central-1"), ("aws", "amazonaws.com"));
-        assert_eq!(partition("us-gov-west-1"), ("aws-us-gov", "amazonaws.com"));
-        assert_eq!(partition("cn-north-1"), ("aws-cn", "amazonaws.com.cn"));
-        assert_eq!(partition("us-isob-east-1"), ("aws-iso-b", "sc2s.sgov.gov"));
     }
 }

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::ReadCloud;
 use super::answer::Answer;
 use super::pace::{About, Rate};
-use super::signed::{Ask, Request, Service, partition};
+use super::signed::{Ask, Request, Service};
 use crate::config::{Discover, TaggedQueue};
 use crate::snapshot::{CallError, Trouble};
+use crate::units::Partition;
 
 /// Queues on a page. Source: Resource Groups Tagging API, `GetResourcesInput.ResourcesPerPage`.
 const PER_PAGE: u32 = 100;
@@ -123,13 +124,14 @@ impl ReadCloud {
 
     async fn ask(&self, about: About<'_>, request: Request) -> Result<Answer, CallError> {
         let call = self.signed.call(&request);
+        let call = call.map_err(|why| about.error(why, Trouble::Refused))?;
         let answer = self.pace.call(about, async || call.send().await).await;
         answer.map_err(|error| error.told(about))
     }
 
     fn with_advice_on_parameter(&self, error: CallError) -> CallError {
         let (region, name) = (&self.region, error.subject.trim_start_matches('/').to_owned());
-        let (partition, _) = partition(region.as_str());
+        let partition = Partition::of(region.as_str()).name;
         let arn = if name.starts_with("arn:") {
             name
         } else {
@@ -149,7 +151,7 @@ impl ReadCloud {
     }
 
     fn with_advice_on_object(&self, error: CallError) -> CallError {
-        let (partition, _) = partition(self.region.as_str());
+        let partition = Partition::of(self.region.as_str()).name;
         let (region, place) = (&self.region, error.subject.trim_start_matches("s3://").to_owned());
         advised(error, |code| match code {
             "AccessDenied" => Some(format!(
