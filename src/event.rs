@@ -8,7 +8,7 @@ mod notice;
 use std::fmt;
 use std::time::Duration;
 
-use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use serde_json::{Map, Value};
 
 use crate::config::reader::{Fields, Problems, boolean, text};
@@ -84,6 +84,14 @@ impl Tick {
             Self::Request(_) => None,
         }
     }
+}
+
+/// Clocks differ by less.
+const MOST_AHEAD: SignedDuration = SignedDuration::from_mins(2);
+
+/// Whether a time is still to come, by more than clocks differ.
+pub fn is_to_come(time: Timestamp, now: Timestamp) -> bool {
+    MOST_AHEAD < time.duration_since(now)
 }
 
 impl fmt::Display for Tick {

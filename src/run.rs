@@ -17,7 +17,7 @@ use crate::aws::{Aws, NoRegion, ReadCloud};
 use crate::config::{Config, ConfigError, Kept, Limits, Source, SourceError};
 use crate::decide::decide;
 use crate::drain::{Watch, watch};
-use crate::event::{Event, EventError, Mode};
+use crate::event::{self, Event, EventError, Mode};
 use crate::ledger::Ledger;
 use crate::observe::{OfTick, get_ready, observe};
 use crate::report::{ConfigReport, Measured, Report};
@@ -119,6 +119,17 @@ pub enum RunError {
         /// How long it may be, in seconds.
         most: u64,
     },
+    /// The schedule's time is still to come.
+    #[error(
+        "the event is of {tick}, and it is {now}: it is not acted on, as its tasks would end every tick \
+         up to then; correct its time, or the clock that is wrong"
+    )]
+    Early {
+        /// The schedule's time.
+        tick: Timestamp,
+        /// What time it is here.
+        now: Timestamp,
+    },
     /// The environment names no Region.
     #[error(transparent)]
     NoRegion(#[from] NoRegion),
@@ -191,6 +202,7 @@ impl Scaler {
         let config = only(config, &event.only)?;
         if of.is_first {
             refuse_if_late(event, &config, of.now)?;
+            refuse_if_early(event, of.now)?;
         }
         let aws = &aws.until(of.no_call_after(config.limits.deadline_margin));
 
@@ -268,6 +280,14 @@ fn refuse_if_late(event: &Event, config: &Config, now: Timestamp) -> Result<(), 
     }
 }
 
+/// Tasks that carry a time to come would end their worker's ticks until it is there.
+fn refuse_if_early(event: &Event, now: Timestamp) -> Result<(), RunError> {
+    match event.tick.instant() {
+        Some(tick) if event::is_to_come(tick, now) => Err(RunError::Early { tick, now }),
+        _ => Ok(()),
+    }
+}
+
 fn quoted(names: &[WorkerName]) -> String {
     const TOLD: usize = 50;
     let quoted: Vec<_> = names.iter().take(TOLD).map(|name| format!("`{name}`")).collect();
@@ -285,6 +305,7 @@ impl From<RunError> for Diagnostic {
             RunError::Source(_) | RunError::Config(_) | RunError::Kept(_) => "ConfigError",
             RunError::UnknownWorker { .. } => "UnknownWorker",
             RunError::TooOld { .. } => "EventTooOld",
+            RunError::Early { .. } => "EventTooEarly",
             RunError::NoRegion(_) => "NoRegion",
             RunError::Workers(_) => "WorkersFailed",
             RunError::Draining(_) => "DrainingFailed",

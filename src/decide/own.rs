@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::config::Worker;
+use crate::event::is_to_come;
 use crate::plan::Alive;
 use crate::refusal::{Cause, is_injected};
 use crate::snapshot::{
@@ -133,7 +134,9 @@ impl<'a> OwnTasks<'a> {
         let Some(this) = snapshot.tick.instant() else { return false };
         let alive = self.alive.iter().map(|own| own.tick);
         let all = alive.chain(self.ended.iter().map(|own| own.task.tick));
-        all.flatten().any(|tick| this <= tick)
+        // A time to come is of an event that was wrong.
+        let now = snapshot.now.max(this);
+        all.flatten().any(|tick| this <= tick && !is_to_come(tick, now))
     }
 }
 

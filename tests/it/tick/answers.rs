@@ -81,14 +81,14 @@ async fn a_launch_whose_answer_names_no_tasks_is_not_made_twice() {
 
 #[tokio::test(start_paused = true)]
 async fn what_answers_in_the_place_of_aws_is_told_as_what_it_is() {
-    let page = Fault::Foreign(200, ("content-type", "text/html"), "<p>Log in, canary</p>");
-    let moved = ("location", "https://portal.example/login?token=canary");
+    let page = Fault::Foreign(200, ("content-type", "text/html"), "<p>Log in, kanarie</p>");
+    let moved = ("location", "https://portal.example/login?token=kanarie");
     let half = Fault::Foreign(200, ("content-type", "application/json"), "{\"taskArns\": [");
     let faults = [
         page,
         Fault::Foreign(302, moved, ""),
         Fault::Foreign(307, moved, ""),
-        Fault::Foreign(502, ("content-type", "text/html"), "<html>Bad gateway, canary</html>"),
+        Fault::Foreign(502, ("content-type", "text/html"), "<html>Bad gateway, kanarie</html>"),
         half,
     ];
     let mut all = Vec::new();
@@ -98,7 +98,7 @@ async fn what_answers_in_the_place_of_aws_is_told_as_what_it_is() {
         }
     }
     let all = all.join("\n");
-    assert!(!all.contains("canary"), "{all}");
+    assert!(!all.contains("kanarie"), "{all}");
     insta::assert_snapshot!(all);
 }
 
@@ -235,40 +235,40 @@ async fn a_command_in_a_stop_reason_reaches_neither_result_nor_log() {
     let (lines, _guard) = captured();
     let (world, config) = five();
     let function = scaler(&world, &config);
-    let reason = "CannotStartContainerError: runc: exec: \"python worker.py --key canary \
-                  --more=canary\": executable file not found in $PATH: unknown";
+    let reason = "CannotStartContainerError: runc: exec: \"python worker.py --key kanarie \
+                  --more=kanarie\": executable file not found in $PATH: unknown";
     let report = told_of_ended(&world, &function, ("TaskFailedToStart", reason)).await;
     let told = json!(report).to_string();
     let shown = "exec: \\\"[redacted]\\\": executable file not found in $PATH";
     assert!(told.contains(shown), "{told}");
     let event = json!({"dryRun": false});
     let _ = scaler(&world, &config).run(&event, &invocation(&world)).await;
-    assert!(!told.contains("canary") && !lines.text().contains("canary"));
+    assert!(!told.contains("kanarie") && !lines.text().contains("kanarie"));
     assert!(lines.text().contains("[redacted]"), "{}", lines.text());
 }
 
 /// A definition with a secret in every text that is no name, some of them hard to find again.
 fn full_of_canaries() -> Value {
-    let pem = "-----BEGIN-----\ncanary/1+a\ncanary\"2\\\n-----END-----";
+    let pem = "-----BEGIN-----\nkanarie/1+a\nkanarie\"2\\\n-----END-----";
     let mut secret = definition("a");
-    secret["volumes"] = json!([{"name": "v", "host": {"sourcePath": "/canary-3"}}]);
-    secret["tags"] = json!([{"key": "team", "value": "canary-4"}]);
+    secret["volumes"] = json!([{"name": "v", "host": {"sourcePath": "/kanarie-3"}}]);
+    secret["tags"] = json!([{"key": "team", "value": "kanarie-4"}]);
     let container = &mut secret["containerDefinitions"][0];
     let more = json!({
-        "environment": [{"name": "KEY", "value": pem}, {"name": "OTHER", "value": "canary-5"}],
-        "environmentFiles": [{"type": "s3", "value": "arn:aws:s3:::canary-6/a.env"}],
-        "command": ["run", "--token=canary-7"],
-        "entryPoint": ["sh", "-c", "canary-8"],
-        "dockerLabels": {"x": "canary-9"},
-        "secrets": [{"name": "S", "valueFrom": "arn:canary-10"}],
-        "logConfiguration": {"logDriver": "splunk", "options": {"token": "canary-11"},
-            "secretOptions": [{"name": "o", "valueFrom": "canary-12"}]},
-        "repositoryCredentials": {"credentialsParameter": "canary-13"},
-        "healthCheck": {"command": ["CMD", "canary-14"]},
-        "user": "canary-15", "workingDirectory": "/canary-16",
-        "extraHosts": [{"hostname": "canary-17", "ipAddress": "canary-18"}],
-        "mountPoints": [{"sourceVolume": "v", "containerPath": "/canary-19"}],
-        "ofNextYear": {"deep": ["canary-20"]},
+        "environment": [{"name": "KEY", "value": pem}, {"name": "OTHER", "value": "kanarie-5"}],
+        "environmentFiles": [{"type": "s3", "value": "arn:aws:s3:::kanarie-6/a.env"}],
+        "command": ["run", "--token=kanarie-7"],
+        "entryPoint": ["sh", "-c", "kanarie-8"],
+        "dockerLabels": {"x": "kanarie-9"},
+        "secrets": [{"name": "S", "valueFrom": "arn:kanarie-10"}],
+        "logConfiguration": {"logDriver": "splunk", "options": {"token": "kanarie-11"},
+            "secretOptions": [{"name": "o", "valueFrom": "kanarie-12"}]},
+        "repositoryCredentials": {"credentialsParameter": "kanarie-13"},
+        "healthCheck": {"command": ["CMD", "kanarie-14"]},
+        "user": "kanarie-15", "workingDirectory": "/kanarie-16",
+        "extraHosts": [{"hostname": "kanarie-17", "ipAddress": "kanarie-18"}],
+        "mountPoints": [{"sourceVolume": "v", "containerPath": "/kanarie-19"}],
+        "ofNextYear": {"deep": ["kanarie-20"]},
     });
     container.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     secret
@@ -316,7 +316,7 @@ async fn no_canary_of_a_definition_is_ever_told_whatever_echoes_it() {
     let lines = lines.text();
     assert!(lines.contains("[redacted]") && 60 <= lines.lines().count());
     for text in lines.lines().chain(told.iter().map(String::as_str)) {
-        assert!(!text.contains("canary"), "{text}");
+        assert!(!text.contains("kanarie"), "{text}");
     }
     assert!(lines.contains("OTHER"), "the names of variables are no secrets");
 }

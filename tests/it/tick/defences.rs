@@ -137,9 +137,39 @@ async fn an_event_of_long_ago_is_refused_and_one_of_now_is_not() {
     assert_eq!(world.take_calls().len(), 0);
     config["maxEventAge"] = json!("24h");
     let patient = scaler(&world, &config);
-    for fine in ["2026-11-20T21:00:00Z", "2026-11-20T21:09:00Z"] {
+    for fine in ["2026-11-20T21:00:00Z", "2026-11-20T21:07:00Z"] {
         let _ = patient.tick(&at(fine), &of).await.unwrap();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_of_2035_is_refused_with_both_times() {
+    let (world, config) = one_worker(1);
+    let function = scaler(&world, &config);
+    for time in ["2035-01-01T00:00:00Z", "2026-11-20T21:03:00Z"] {
+        let event = json!({"scheduledTime": time});
+        let error = function.tick(&event, &invocation(&world)).await.unwrap_err();
+        assert!(matches!(error, RunError::Early { .. }), "{error}");
+        let told = error.to_string();
+        assert!(told.contains(time) && told.contains("it is 2026-11-20T21:00:00Z"), "{told}");
+    }
+    assert_eq!(world.take_calls().len(), 0);
+}
+
+/// It was started before such events were refused.
+#[tokio::test(start_paused = true)]
+async fn a_task_of_2035_does_not_silence_its_worker() {
+    let (world, config) = one_worker(1);
+    let _ = tick(&scaler(&world, &config), &world, 0).await;
+    world.change_tasks(|task| {
+        let tags = task["tags"].as_array_mut().unwrap();
+        let tick = tags.iter_mut().find(|tag| tag["key"] == "ecs-queue-scaler:tick").unwrap();
+        tick["value"] = json!("2035-01-01T00:00:00Z");
+    });
+    world.all_run();
+    world.queue("thumbnail").visible(5).in_flight(1);
+    let report = tick(&scaler(&world, &config), &world, 1).await;
+    assert_eq!(started(only_worker(&report)), 5, "{report:?}");
 }
 
 #[tokio::test(start_paused = true)]
