@@ -118,6 +118,11 @@ pub struct DerivedRevision {
 }
 
 impl DerivedRevision {
+    /// Itself, unless somebody else has registered it: then it is none to be taken away.
+    pub fn of_ours(self) -> Option<RevisionArn> {
+        self.digest.is_some().then_some(self.arn)
+    }
+
     /// Whether its content is the one of this digest.
     pub fn has(&self, digest: &str) -> bool {
         self.digest.as_deref() == Some(digest)

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::aws::Aws;
 use crate::plan::{Action, Plan, Revision, Search};
-use crate::snapshot::{CallError, ReadError, Trouble};
+use crate::snapshot::{CallError, DerivedRevision, ReadError, Trouble};
 use crate::units::{Family, RevisionArn};
 use crate::variant::Variant;
 
@@ -111,7 +111,7 @@ async fn find_or_register(
             Some(found) if found.has(&variant.digest) => {
                 return Ok(Found { revision: found.arn, superseded: Superseded::NotRegistered });
             }
-            newest => newest.map(|newest| newest.arn),
+            newest => newest.and_then(DerivedRevision::of_ours),
         },
     };
     let revision = register(cloud, variant).await?;
@@ -135,8 +135,11 @@ async fn register(cloud: &Aws, variant: &Variant) -> Result<RevisionArn, ReadErr
 async fn retire(cloud: &Aws, superseded: &RevisionArn) -> Result<(), CallError> {
     let retired = cloud.write.deregister(superseded).await;
     if let Some(before) = superseded.before() {
-        // Mostly it is INACTIVE already.
-        drop(cloud.write.deregister(&before).await);
+        // Mostly it is INACTIVE already, or somebody else's.
+        let before = cloud.read.derived_revision(&before).await;
+        if let Ok(Some(before)) = before.map(|found| found.and_then(DerivedRevision::of_ours)) {
+            drop(cloud.write.deregister(&before).await);
+        }
     }
     retired
 }

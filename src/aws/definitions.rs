@@ -38,7 +38,19 @@ impl ReadCloud {
     /// # Errors
     /// When it may not be read.
     pub async fn newest_revision(&self, family: &Family) -> Read<Option<DerivedRevision>> {
-        let found = self.describe_definition(family.as_str()).await?;
+        self.derived(family.as_str()).await
+    }
+
+    /// One revision of a derived family, if it is ACTIVE.
+    ///
+    /// # Errors
+    /// When it may not be read.
+    pub async fn derived_revision(&self, revision: &RevisionArn) -> Read<Option<DerivedRevision>> {
+        self.derived(revision.as_str()).await
+    }
+
+    async fn derived(&self, name: &str) -> Read<Option<DerivedRevision>> {
+        let found = self.describe_definition(name).await?;
         Ok(found.filter(TaskDefinition::is_active).map(|newest| DerivedRevision {
             digest: newest.tag(DIGEST_TAG).map(str::to_owned),
             arn: newest.arn,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::{Packing, Worker};
 use crate::plan::{Action, Refusal, Revision, Search, Unregistered};
-use crate::snapshot::{Newest, Snapshot};
+use crate::snapshot::{DerivedRevision, Newest, Snapshot};
 use crate::units::{Containers, Family, RevisionArn};
 use crate::variant::{Obstacle, Recipe};
 
@@ -98,7 +98,9 @@ pub(super) fn revision(
         {
             Search::Found(known.arn.clone())
         }
-        Some(Newest::Read(Ok(newest))) => Search::Missing(newest.as_ref().map(|n| n.arn.clone())),
+        Some(Newest::Read(Ok(newest))) => {
+            Search::Missing(newest.clone().and_then(DerivedRevision::of_ours))
+        }
         Some(Newest::Remembered(_) | Newest::Read(Err(_))) | None => Search::Open,
     };
     Ok(Revision::Derived(Box::new(variant), search))
