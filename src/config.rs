@@ -10,6 +10,7 @@ mod minimum;
 mod parse;
 mod placement;
 mod query;
+mod queue;
 pub(crate) mod reader;
 mod source;
 
@@ -26,6 +27,7 @@ pub use draining::{Draining, OnDrain};
 pub use kept::{Discovery, InForce, Kept};
 pub use minimum::{Floor, Minimum, Window};
 pub use placement::{By, Counted, Placement, Rule};
+pub use queue::{QueueId, QueueRef};
 pub use reader::Problem;
 pub use source::{Source, SourceError, Text, Version};
 
@@ -353,71 +355,6 @@ pub struct PlacementStrategy {
     pub kind: String,
     /// What to spread over or pack by.
     pub field: Option<String>,
-}
-
-/// A queue as the operator names it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum QueueRef {
-    /// A queue of the function's own account and Region.
-    Name(String),
-    /// A queue URL, used as it is.
-    Url(String),
-    /// A queue of any account, in the function's Region.
-    Arn {
-        /// The Region in the ARN.
-        region: String,
-        /// The owner's account.
-        account: String,
-        /// The queue's name.
-        name: String,
-    },
-}
-
-impl QueueRef {
-    /// The queue's own name.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Name(name) | Self::Arn { name, .. } => name,
-            Self::Url(url) => url.rsplit('/').next().unwrap_or_default(),
-        }
-    }
-
-    /// Whether it is a FIFO queue. Source: SQS API, `CreateQueue`: its name ends so, and no other's.
-    pub fn is_fifo(&self) -> bool {
-        self.name().rsplit_once('.').is_some_and(|(_, ending)| ending == "fifo")
-    }
-
-    /// The account that a URL or an ARN names.
-    pub fn account(&self) -> Option<&str> {
-        match self {
-            Self::Name(_) => None,
-            Self::Arn { account, .. } => Some(account),
-            Self::Url(url) => url.rsplit('/').nth(1),
-        }
-    }
-
-    /// The Region that a URL or an ARN names.
-    pub fn region(&self) -> Option<&str> {
-        match self {
-            Self::Name(_) => None,
-            Self::Arn { region, .. } => Some(region),
-            Self::Url(url) => {
-                let host = url.split_once("//")?.1.split('/').next()?;
-                host.strip_prefix("sqs.")?.split('.').next()
-            }
-        }
-    }
-}
-
-impl fmt::Display for QueueRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name(text) | Self::Url(text) => f.write_str(text),
-            Self::Arn { region, account, name } => {
-                write!(f, "arn:aws:sqs:{region}:{account}:{name}")
-            }
-        }
-    }
 }
 
 fn counted(problems: &[Problem]) -> String {

@@ -26,7 +26,7 @@ use crate::event::Tick;
 use crate::ledger::Ledger;
 use crate::refusal::Cause;
 use crate::snapshot::{ClusterTasks, DerivedRevision, Newest, Queue, Read, ReadError, Snapshot};
-use crate::units::{ClusterName, Family, ScalerName, TaskDefinitionRef, WorkerName};
+use crate::units::{ClusterName, Family, Region, ScalerName, TaskDefinitionRef, WorkerName};
 
 /// Workers that are read at once: enough to hide the latency of a thousand, few enough connections
 /// for a small function.
@@ -71,7 +71,7 @@ pub async fn observe(
     let read = reads.derived.into_read().into_iter();
     let read = read.map(|(family, newest)| (family, Newest::Read(newest)));
     Snapshot {
-        queues: confirmed(alone_with_their_queues(queues), config),
+        queues: confirmed(alone_with_their_queues(queues, cloud.region()), config),
         tasks: in_words(cloud, reads.tasks.into_read()),
         instances: reads.places.into_read(),
         disconnected: ledger.disconnected(of_tick.now),
@@ -129,6 +129,7 @@ struct Reads<'a> {
 
 impl Reads<'_> {
     async fn of(&self, worker: &Worker) -> Read<QueueRead> {
+        self.cloud.serves(worker)?;
         let read = apart(self.cloud.queue(&worker.queue)).await?;
         if can_owe(worker, &read.queue.depth, self.of_tick.now) {
             let definitions = async {
@@ -228,15 +229,20 @@ pub async fn read_definitions(
 
 fn alone_with_their_queues(
     queues: BTreeMap<WorkerName, Read<QueueRead>>,
+    here: &Region,
 ) -> BTreeMap<WorkerName, Read<Queue>> {
-    let mut readers: BTreeMap<String, Vec<WorkerName>> = BTreeMap::new();
+    let id = |read: &QueueRead| QueueRef::Url(read.url.clone()).id(here);
+    let mut readers: BTreeMap<_, Vec<WorkerName>> = BTreeMap::new();
     for (worker, read) in &queues {
-        if let Ok(QueueRead { url, .. }) = read {
-            readers.entry(url.clone()).or_default().push(worker.clone());
+        if let Ok(read) = read {
+            readers.entry(id(read)).or_default().push(worker.clone());
         }
     }
     let queues = queues.into_iter().map(|(worker, read)| {
-        let queue = read.and_then(|read| only_reader(&worker, read, &readers));
+        let queue = read.and_then(|read| {
+            let of_queue = readers.get(&id(&read)).map(Vec::as_slice).unwrap_or_default();
+            only_reader(&worker, read, of_queue)
+        });
         (worker, queue)
     });
     queues.collect()
@@ -258,14 +264,9 @@ fn confirmed(
     queues
 }
 
-/// A name and a URL may stand for one queue, which only AWS can tell.
-fn only_reader(
-    worker: &WorkerName,
-    read: QueueRead,
-    readers: &BTreeMap<String, Vec<WorkerName>>,
-) -> Read<Queue> {
-    let others = readers.get(&read.url).into_iter().flatten();
-    match others.into_iter().find(|other| *other != worker) {
+/// A name and a URL, or two URLs, may stand for one queue.
+fn only_reader(worker: &WorkerName, read: QueueRead, readers: &[WorkerName]) -> Read<Queue> {
+    match readers.iter().find(|other| *other != worker) {
         Some(other) => Err(ReadError::SameQueue { other: other.clone(), url: read.url }),
         None => Ok(read.queue),
     }

@@ -373,13 +373,15 @@ pub enum ReadError {
     /// We are wrong ourselves.
     #[error("a fault of ecs-queue-scaler itself (a panic, told on stderr); please report it")]
     Panic,
-    /// The queue is elsewhere.
+    /// A queue, a cluster or a task definition is elsewhere.
     #[error(
-        "queue `{queue}` is in {region} and this function in {here}; run a scaler in each Region"
+        "{what} `{name}` is in {region} and this function in {here}; run a scaler in each Region"
     )]
     OtherRegion {
-        /// The queue as configured.
-        queue: String,
+        /// What it is.
+        what: &'static str,
+        /// As configured.
+        name: String,
         /// Where it is.
         region: String,
         /// Where we are.

@@ -3,7 +3,9 @@
 //! Pure. Arithmetic saturates; every rounding is a method whose name says which way.
 
 mod partition;
+mod place;
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::iter::Sum;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use partition::Partition;
+pub use place::{Arn, region_of_sqs_host};
 
 macro_rules! count {
     ($(#[$doc:meta])* $name:ident($number:ty)) => {
@@ -138,8 +141,65 @@ fn clamp_to_u32(value: u64) -> u32 {
 
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        text! {
+            $(#[$doc])*
+            #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
+            $name
+        }
+    };
+}
+
+/// What ECS knows in one Region of one account, by its short name or by its ARN: both are the same.
+macro_rules! located {
+    ($(#[$doc:meta])* $name:ident) => {
+        text! {
+            $(#[$doc])*
+            $name
+        }
+
+        impl $name {
+            /// Its short name.
+            pub fn short(&self) -> &str {
+                self.0.rsplit('/').next().unwrap_or(&self.0)
+            }
+
+            /// The Region in its ARN.
+            pub fn region(&self) -> Option<&str> {
+                Some(Arn::parse(&self.0)?.region)
+            }
+
+            /// Partition, Region and account, where its ARN says so.
+            pub fn place(&self) -> Option<(&str, &str, &str)> {
+                Some(Arn::parse(&self.0)?.place())
+            }
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.short() == other.short()
+            }
+        }
+
+        impl Eq for $name {}
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> Ordering {
+                self.short().cmp(other.short())
+            }
+        }
+    };
+}
+
+macro_rules! text {
+    ($(#[$meta:meta])* $name:ident) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, Serialize)]
         #[serde(transparent)]
         pub struct $name(pub String);
 
@@ -172,11 +232,11 @@ name! {
     /// Which deployment this is, `SCALER_NAME`: the `startedBy` of every task it starts.
     ScalerName
 }
-name! {
+located! {
     /// An ECS cluster, by short name or ARN.
     ClusterName
 }
-name! {
+located! {
     /// A task definition as the operator names it: family, `family:revision` or ARN.
     TaskDefinitionRef
 }
@@ -236,8 +296,7 @@ impl TaskDefinitionRef {
     /// The family in a family name, `family:revision` or ARN.
     #[must_use]
     pub fn family(&self) -> Family {
-        let tail = self.0.rsplit('/').next().unwrap_or(&self.0);
-        Family(tail.split(':').next().unwrap_or(tail).to_owned())
+        Family(self.short().split(':').next().unwrap_or_default().to_owned())
     }
 }
 
@@ -306,6 +365,15 @@ mod tests {
             assert_eq!(TaskDefinitionRef::from(name).family(), Family::from("thumbnail"));
         }
         assert_eq!(RevisionArn::from(arn).family_and_revision(), "thumbnail:7");
+    }
+
+    #[test]
+    fn a_name_and_an_arn_are_one_cluster() {
+        let arn = ClusterName::from("arn:aws-cn:ecs:cn-north-1:123456789012:cluster/jobs");
+        assert_eq!(arn, ClusterName::from("jobs"));
+        assert_ne!(arn, ClusterName::from("others"));
+        assert_eq!(arn.place(), Some(("aws-cn", "cn-north-1", "123456789012")));
+        assert_eq!(ClusterName::from("jobs").place(), None);
     }
 
     #[test]

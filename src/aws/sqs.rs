@@ -7,7 +7,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 
 use super::ReadCloud;
 use super::pace::{About, Rate};
-use crate::config::QueueRef;
+use crate::config::{QueueRef, Worker};
 use crate::snapshot::{Depth, Queue, Read, ReadError, Redrive};
 use crate::units::Messages;
 
@@ -42,21 +42,34 @@ impl ReadCloud {
     /// When the queue is in another Region, is not there, may not be read, or its answer lacks a
     /// number.
     pub async fn queue(&self, queue: &QueueRef) -> Read<QueueRead> {
-        if let Some(region) = queue.region().filter(|region| self.is_elsewhere(region)) {
-            return Err(ReadError::OtherRegion {
-                queue: queue.to_string(),
-                region: region.to_owned(),
-                here: self.region.to_string(),
-            });
-        }
+        self.is_here("queue", &queue.to_string(), queue.region())?;
         let url = self.queue_url(queue).await?;
         let queue = self.attributes(&url).await?;
         Ok(QueueRead { url, queue })
     }
 
-    /// A host such as an emulator's names no Region at all.
-    fn is_elsewhere(&self, region: &str) -> bool {
-        region != self.region.as_str() && region.contains('-')
+    /// Whether a worker's cluster and its definition are in our Region, as far as their names say.
+    ///
+    /// # Errors
+    /// When one is elsewhere.
+    pub fn serves(&self, worker: &Worker) -> Read<()> {
+        let Worker { cluster, task_definition, .. } = worker;
+        self.is_here("cluster", cluster.as_str(), cluster.region())?;
+        self.is_here("task definition", task_definition.as_str(), task_definition.region())
+    }
+
+    fn is_here(&self, what: &'static str, name: &str, region: Option<&str>) -> Read<()> {
+        let here = self.region.as_str();
+        // That of an emulator may be none of AWS's.
+        match region.filter(|region| *region != here && region.contains('-')) {
+            None => Ok(()),
+            Some(region) => Err(ReadError::OtherRegion {
+                what,
+                name: name.to_owned(),
+                region: region.to_owned(),
+                here: here.to_owned(),
+            }),
+        }
     }
 
     /// The URL of a queue, which never changes: it is asked for once.

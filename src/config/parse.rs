@@ -18,7 +18,7 @@ use self::launch::LaunchPart;
 use super::discovery::{DEFAULT_TAG, Discover, TaggedQueue};
 use super::reader::{Fields, Problem, Problems, one_of, text, whole};
 use super::{Config, ConfigError, LARGEST, Limits, Metrics, OnDrain, QueueRef, Refused, Worker};
-use crate::units::{ClusterName, Family, TaskDefinitionRef, Tasks, WorkerName};
+use crate::units::{Arn, ClusterName, Family, Partition, TaskDefinitionRef, Tasks, WorkerName};
 
 /// Room in 255 characters for the longest ending of a derived name, `--x10`.
 /// Source: ECS API, `RegisterTaskDefinitionRequest.family`, `ContainerDefinition.name`.
@@ -291,14 +291,27 @@ fn identifier(longest: usize) -> impl Fn(&Value) -> Result<String, String> {
     }
 }
 
+/// The parts of an ARN, where a text may be one. Its Region has to be in its partition.
+fn arn(text: &str) -> Result<Option<Arn<'_>>, String> {
+    let Some(arn) = Arn::parse(text) else { return Ok(None) };
+    if arn.is_consistent() {
+        return Ok(Some(arn));
+    }
+    let partition = Partition::of(arn.region).name;
+    Err(format!(
+        "which is in partition `{}`, and {} is in `{partition}`",
+        arn.partition, arn.region
+    ))
+}
+
 fn cluster(value: &Value) -> Result<ClusterName, String> {
     let allowed = "it must be a cluster's name (letters, digits, `-`, `_`) or ARN";
     let text = value.as_str().ok_or(allowed)?;
-    let name = match text.strip_prefix("arn:") {
-        Some(arn) => match arn.splitn(5, ':').collect::<Vec<_>>().as_slice() {
-            [_, "ecs", _, _, resource] => resource.strip_prefix("cluster/").ok_or(allowed)?,
-            _ => return Err(allowed.to_owned()),
-        },
+    let name = match arn(text)? {
+        Some(arn) if arn.service == "ecs" => {
+            arn.resource.strip_prefix("cluster/").ok_or(allowed)?
+        }
+        Some(_) => return Err(allowed.to_owned()),
         None => text,
     };
     let legal = (1..=255).contains(&name.len()) && is_identifier(name);
@@ -311,11 +324,9 @@ fn task_definition(value: &Value) -> Result<TaskDefinitionRef, String> {
          `family:revision`, or the ARN of a revision"
     );
     let text = value.as_str().ok_or_else(|| allowed.clone())?;
-    let tail = match text.strip_prefix("arn:") {
-        Some(arn) => match arn.splitn(5, ':').collect::<Vec<_>>().as_slice() {
-            [_, "ecs", _, _, resource] => resource.strip_prefix("task-definition/"),
-            _ => None,
-        },
+    let tail = match arn(text)? {
+        Some(arn) if arn.service == "ecs" => arn.resource.strip_prefix("task-definition/"),
+        Some(_) => None,
         None => Some(text),
     };
     let (family, revision) = match tail.map(|tail| tail.split_once(':')) {
@@ -352,19 +363,9 @@ fn queue(value: &Value) -> Result<QueueRef, String> {
         let legal = legal && ["https", "http"].contains(&scheme);
         return legal.then(|| QueueRef::Url(text.to_owned())).ok_or_else(|| allowed.to_owned());
     }
-    if let Some(arn) = text.strip_prefix("arn:") {
-        return match arn.split(':').collect::<Vec<_>>().as_slice() {
-            [_, "sqs", region, account, name]
-                if !region.is_empty() && !account.is_empty() && is_name(name) =>
-            {
-                Ok(QueueRef::Arn {
-                    region: (*region).to_owned(),
-                    account: (*account).to_owned(),
-                    name: (*name).to_owned(),
-                })
-            }
-            _ => Err(allowed.to_owned()),
-        };
+    if let Some(arn) = arn(text)? {
+        let queue = QueueRef::of_arn(&arn).filter(|queue| is_name(queue.name()));
+        return queue.ok_or_else(|| allowed.to_owned());
     }
     is_name(text).then(|| QueueRef::Name(text.to_owned())).ok_or_else(|| allowed.to_owned())
 }

@@ -5,6 +5,7 @@ mod breaker;
 mod clocks;
 mod defences;
 mod late;
+mod names;
 mod once;
 mod polls;
 mod progress;

@@ -14,10 +14,45 @@ pub(super) fn refuse_conflicts(drafts: &mut [Draft]) {
         (_, Origin::File) => format!("is used by {} of the file", other.called()),
         _ => format!("is used by {} too", other.called()),
     });
-    let queues = |draft: &Draft| draft.worker.as_ref().map(|worker| worker.queue.clone());
+    let queues = |draft: &Draft| draft.worker.as_ref().map(|worker| alike(&worker.queue));
     refuse_equal(drafts, queues, "queue", |_, other| of_two(other));
     refuse_queues_of_the_file(drafts);
     refuse_shared_variants(drafts);
+    refuse_clusters_of_others(drafts);
+}
+
+/// The same for all names of a queue, as far as they tell: its Region, its account and its name.
+fn alike(queue: &QueueRef) -> (Option<String>, Option<String>, String) {
+    let owned = |part: Option<&str>| part.map(str::to_owned);
+    (owned(queue.region()), owned(queue.account()), queue.name().to_owned())
+}
+
+/// A function has the clusters of its own account and Region: of two that are called the same and are
+/// elsewhere than each other, one is out of its reach.
+fn refuse_clusters_of_others(drafts: &mut [Draft]) {
+    let place = |draft: &Draft| {
+        let cluster = &draft.worker.as_ref()?.cluster;
+        let (partition, region, account) = cluster.place()?;
+        let place = [partition, region, account].map(str::to_owned);
+        Some((cluster.short().to_owned(), place))
+    };
+    let places: Vec<_> = drafts.iter().map(place).collect();
+    for (index, own) in places.iter().enumerate() {
+        let Some((name, own)) = own else { continue };
+        let is_other = |(index, place): (usize, &Option<(String, _)>)| {
+            let (other, place) = place.as_ref()?;
+            (other == name && place != own).then_some(index)
+        };
+        let other = places.iter().enumerate().find_map(is_other);
+        let other = other.and_then(|other| drafts.get(other)).map(Draft::called);
+        if let (Some(other), Some(draft)) = (other, drafts.get_mut(index)) {
+            let message = format!(
+                "is of another account or Region than the one of {other}; a function serves the \
+                 clusters of its own"
+            );
+            draft.refuse("cluster", &message);
+        }
+    }
 }
 
 fn of_two(other: &Draft) -> String {

@@ -63,6 +63,16 @@ impl Queue<'_> {
     }
 }
 
+/// A queue has one name at every host of its Region.
+/// Source: SQS developer guide, "Queue and message identifiers"; AWS General Reference, "Amazon SQS
+/// endpoints and quotas".
+fn regional(url: &str) -> String {
+    let parts: Vec<_> = url.rsplitn(3, '/').collect();
+    let [name, account, host] = parts.as_slice() else { return url.to_owned() };
+    let is_here = host.starts_with("https://") && host.contains(REGION);
+    if is_here { self::url(account, name) } else { url.to_owned() }
+}
+
 impl State {
     pub(super) fn get_queue_url(&self, input: &Value) -> Answer {
         let owner = Some(text(input, "QueueOwnerAWSAccountId")).filter(|owner| !owner.is_empty());
@@ -72,7 +82,7 @@ impl State {
 
     /// Without names, no attributes. Source: SQS API, `GetQueueAttributesRequest.AttributeNames`.
     pub(super) fn get_queue_attributes(&mut self, process: u32, input: &Value) -> Answer {
-        let (now, url) = (self.millis(), text(input, "QueueUrl"));
+        let (now, url) = (self.millis(), &regional(text(input, "QueueUrl")));
         let Some(queue) = self.queues.get_mut(url) else { return unknown_queue() };
         if let Some((visible, in_flight)) =
             self.life.as_mut().and_then(|life| life.approximately(url, now))
