@@ -7,6 +7,7 @@ mod discovery;
 mod draining;
 mod kept;
 mod minimum;
+mod names;
 mod parse;
 mod placement;
 mod query;
@@ -19,7 +20,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::units::{
-    ClusterName, Containers, CpuUnits, Messages, TaskDefinitionRef, Tasks, WorkerName,
+    ClusterName, Containers, CpuUnits, Messages, ScalerName, TaskDefinitionRef, Tasks, WorkerName,
 };
 
 pub use discovery::{Discover, TaggedQueue};
@@ -54,6 +55,8 @@ pub struct Config {
     pub discover: Option<Discover>,
     /// What is done for an EC2 instance that is about to go away.
     pub draining: Draining,
+    /// What the scaler was called before: tasks that were started under these names are its own.
+    pub previous_names: Vec<ScalerName>,
 }
 
 /// What of a tick becomes metrics, which cost money: one for each worker and name.
@@ -130,6 +133,8 @@ pub struct Worker {
     pub launch: Launch,
     /// What becomes of its tasks on an EC2 instance that goes away.
     pub on_drain: OnDrain,
+    /// What it was called before: tasks that were started under these names are its own.
+    pub previous_names: Vec<WorkerName>,
 }
 
 /// How many containers a backlog asks for.

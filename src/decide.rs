@@ -11,6 +11,7 @@ mod placement;
 mod progress;
 mod share;
 mod sizes;
+mod unowned;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -36,6 +37,7 @@ use crate::units::{Containers, Family, Messages, TaskArn, Tasks};
 use crate::variant::Recipe;
 
 pub use placement::{Displaced, expressions, place_again};
+pub use unowned::{Unowned, unowned};
 
 /// Source: ECS API, `RunTaskRequest.count`.
 const MOST_TASKS_A_CALL: u32 = 10;

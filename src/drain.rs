@@ -170,7 +170,8 @@ impl Leave<'_> {
     /// What stands there is listed, and told to end where the operator wants it.
     async fn tell(self, done: &mut Done) {
         let Self { cloud, notice, of, .. } = self;
-        let tasks = Box::pin(cloud.read.tasks_on(&done.cluster, of.scaler, &done.instance)).await;
+        let scalers = self.config.scalers(of.scaler);
+        let tasks = Box::pin(cloud.read.tasks_on(&done.cluster, &scalers, &done.instance)).await;
         let tasks = match tasks {
             Ok(tasks) => tasks,
             Err(error) => {

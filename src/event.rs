@@ -135,7 +135,7 @@ const MOST_NAMES: usize = 5000;
 const OWN_KEYS: [&str; 3] = ["scheduledTime", "dryRun", "only"];
 
 /// The keys of a configuration, which an invocation may bring beside its own.
-const CONFIG_KEYS: [&str; 13] = [
+const CONFIG_KEYS: [&str; 14] = [
     "workers",
     "cluster",
     "launch",
@@ -149,6 +149,7 @@ const CONFIG_KEYS: [&str; 13] = [
     "metrics",
     "registration",
     "draining",
+    "previousNames",
 ];
 
 impl Event {

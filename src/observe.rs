@@ -7,6 +7,7 @@
 
 mod once;
 mod places;
+mod renamed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 
 use self::once::Once;
 use self::places::Places;
+use self::renamed::Renamed;
 use crate::aws::{QueueRead, ReadCloud};
 use crate::config::{Config, QueueRef, Worker};
 use crate::decide::{can_owe, foresee};
@@ -56,6 +58,8 @@ pub async fn observe(
         cloud,
         ledger,
         of_tick,
+        scalers: config.scalers(of_tick.scaler),
+        renamed: Renamed::of(config),
         tasks: Once::default(),
         definitions: Once::default(),
         derived: Once::default(),
@@ -75,11 +79,11 @@ pub async fn observe(
         tasks: in_words(cloud, reads.tasks.into_read()),
         instances: reads.places.into_read(),
         disconnected: ledger.disconnected(of_tick.now),
-        refusals: ledger.refusals(of_tick.now),
+        refusals: reads.renamed.memories(ledger.refusals(of_tick.now)),
         definitions: reads.definitions.into_read(),
         derived: remembered.chain(read).collect(),
         launched: ledger.launched(of_tick.now),
-        memories: ledger.memories(),
+        memories: reads.renamed.memories(ledger.memories()),
         ..of_tick.unread(cloud)
     }
 }
@@ -121,6 +125,8 @@ struct Reads<'a> {
     cloud: &'a ReadCloud,
     ledger: &'a Ledger,
     of_tick: OfTick<'a>,
+    scalers: Vec<ScalerName>,
+    renamed: Renamed,
     tasks: Once<ClusterName, ClusterTasks>,
     definitions: Once<TaskDefinitionRef, TaskDefinition>,
     derived: Once<Family, Option<DerivedRevision>>,
@@ -150,10 +156,10 @@ impl Reads<'_> {
     }
 
     async fn tasks(&self, cluster: &ClusterName) -> Read<ClusterTasks> {
-        let OfTick { scaler, now, .. } = self.of_tick;
+        let now = self.of_tick.now;
         let remembered = self.ledger.remembered(cluster, now);
-        let tasks = self.cloud.tasks(cluster, scaler, &remembered).await?;
-        Ok(self.ledger.completed(cluster, tasks, now))
+        let tasks = self.cloud.tasks(cluster, &self.scalers, &remembered).await?;
+        Ok(self.renamed.tasks(self.ledger.completed(cluster, tasks, now)))
     }
 
     async fn definition(&self, name: &TaskDefinitionRef) -> Rc<Read<TaskDefinition>> {

@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::act::Acted;
 use crate::aws::Tally;
 use crate::config::{InForce, Metrics};
+use crate::decide::Unowned;
 use crate::drain::HookReport;
 use crate::event::{Mode, Tick};
 use crate::log::VERBATIM;
@@ -55,6 +56,9 @@ pub struct Report {
     /// What was done about instances that a lifecycle hook holds.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub draining: Vec<HookReport>,
+    /// Tasks of ours whose worker is not in the configuration.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unowned: Vec<Unowned>,
     /// When the tick began.
     #[serde(skip)]
     pub at: Timestamp,
@@ -258,11 +262,25 @@ pub struct Totals {
     pub calls: BTreeMap<&'static str, u64>,
     /// Of these, the ones that AWS throttled.
     pub throttles: u64,
+    /// Tasks of ours whose worker is not in the configuration; absent where there are none.
+    #[serde(skip_serializing_if = "are_none")]
+    pub unowned_tasks: Tasks,
     /// How long the tick took.
     pub milliseconds: u64,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn are_none(tasks: &Tasks) -> bool {
+    *tasks == Tasks::ZERO
+}
+
 impl Report {
+    /// The same with tasks of ours that nobody owns.
+    pub fn with_unowned(mut self, unowned: Vec<Unowned>) -> Self {
+        self.totals.unowned_tasks = unowned.iter().map(|unowned| unowned.tasks).sum();
+        Self { unowned, ..self }
+    }
+
     /// Puts together what happened.
     pub fn new(
         (name, tick, config): (&ScalerName, &Tick, ConfigReport),
@@ -284,6 +302,7 @@ impl Report {
             api_calls: calls.values().sum(),
             calls,
             throttles,
+            unowned_tasks: Tasks::ZERO,
             milliseconds,
         };
         Self {
@@ -296,6 +315,7 @@ impl Report {
             instances: troubles.map(|troubles| troubles.iter().map(InstanceReport::from).collect()),
             totals,
             draining: Vec::new(),
+            unowned: Vec::new(),
             at,
             wanted,
         }
@@ -330,6 +350,15 @@ impl Report {
             tracing::warn!(cluster, instance, trouble, "{why}");
         }
         self.draining.iter().for_each(HookReport::log);
+        for unowned in &self.unowned {
+            let (worker, cluster) = (unowned.worker.as_str(), unowned.cluster.as_str());
+            tracing::warn!(
+                worker.name = worker,
+                cluster,
+                tasks.unowned = unowned.tasks.0,
+                "{unowned}"
+            );
+        }
         let Totals { workers, launched_tasks, launched_containers, .. } = self.totals;
         tracing::info!(
             tick = self.tick,

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::act::{Acted, act};
 use crate::aws::{Aws, NoRegion, ReadCloud};
 use crate::config::{Config, ConfigError, Kept, Limits, Source, SourceError};
-use crate::decide::decide;
+use crate::decide::{decide, unowned};
 use crate::drain::{Watch, watch};
 use crate::event::{self, Event, EventError, Mode};
 use crate::ledger::Ledger;
@@ -199,6 +199,7 @@ impl Scaler {
         let aws = self.aws.as_ref().map_err(Clone::clone)?;
         let aws = &aws.for_tick(of.now, of.no_call_after(Limits::default().deadline_margin));
         let (config, of_config) = self.config_of(event, (&aws.read, of.now)).await?;
+        let known = config.names();
         let config = only(config, &event.only)?;
         if of.is_first {
             refuse_if_late(event, &config, of.now)?;
@@ -223,7 +224,8 @@ impl Scaler {
             Mode::DryRun => plan.workers.into_iter().map(Acted::not).collect(),
         };
         // Of several looks one is enough, and Auto Scaling is not asked more often.
-        let of_hooks = Watch { scaler: &self.name, mode, snapshot: &snapshot };
+        let scalers = &config.scalers(&self.name);
+        let of_hooks = Watch { scaler: &self.name, scalers, mode, snapshot: &snapshot };
         let draining =
             if of.is_first { Box::pin(watch(aws, &config, of_hooks)).await } else { Vec::new() };
 
@@ -234,7 +236,9 @@ impl Scaler {
         };
         let of_tick = (&self.name, &event.tick, of_config);
         let report = Report::new(of_tick, mode, (acted, troubles), (config.metrics, measured));
-        let report = Report { draining, ..report };
+        // An event's own workers are not all that there are.
+        let unowned = if event.config.is_some() { Vec::new() } else { unowned(&known, &snapshot) };
+        let report = Report { draining, ..report }.with_unowned(unowned);
         Ok((report, config.limits))
     }
 

@@ -12,7 +12,7 @@ use futures_util::future::try_join;
 use super::pace::{About, Rate};
 use super::signed::{Ask, Request, Service};
 use super::stores::encoded;
-use super::tasks::{MOST_STOPPED_PAGES, worker_of};
+use super::tasks::{MOST_STOPPED_PAGES, is_of, worker_of};
 use super::{ReadCloud, WriteCloud};
 use crate::event::Hook;
 use crate::refusal::Cause;
@@ -110,7 +110,7 @@ impl ReadCloud {
     pub async fn tasks_on(
         &self,
         cluster: &ClusterName,
-        scaler: &ScalerName,
+        scalers: &[ScalerName],
         instance: &InstanceArn,
     ) -> Read<Vec<OnInstance>> {
         let list = |status, most| async move {
@@ -122,7 +122,7 @@ impl ReadCloud {
         let stopped = list(DesiredStatus::Stopped, MOST_STOPPED_PAGES);
         let (running, stopped) = try_join(Box::pin(running), Box::pin(stopped)).await?;
         let described = self.describe_all(cluster, running, stopped.into_iter()).await?;
-        let ours = described.values().filter(|task| task.started_by() == Some(scaler.as_str()));
+        let ours = described.values().filter(|task| is_of(scalers, task));
         let mut tasks: Vec<_> = ours.filter_map(on_instance).collect();
         tasks.sort();
         Ok(tasks)

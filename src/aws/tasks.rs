@@ -27,7 +27,7 @@ const MOST_TASKS_A_DESCRIBE: usize = 100;
 pub(super) const MOST_STOPPED_PAGES: usize = 10;
 
 impl ReadCloud {
-    /// The tasks of this scaler. Beside those that ECS lists, the ones that this process remembers
+    /// The tasks of the scaler, by all its names. Beside those that ECS lists, the ones that this process remembers
     /// are asked for by name; a new one that ECS does not know yet is taken for starting. A process
     /// that does not know what became of earlier launches reads the stopped ones too.
     ///
@@ -36,14 +36,15 @@ impl ReadCloud {
     pub async fn tasks(
         &self,
         cluster: &ClusterName,
-        scaler: &ScalerName,
+        scalers: &[ScalerName],
         remembered: &Remembered,
     ) -> Read<ClusterTasks> {
         let stopped = async {
             if remembered.knows_ended { Ok(Vec::new()) } else { self.list_stopped(cluster).await }
         };
-        let listed = Box::pin(self.list(cluster, scaler));
-        let (listed, stopped) = try_join(listed, Box::pin(stopped)).await?;
+        let listed = try_join_all(scalers.iter().map(|scaler| self.list(cluster, scaler)));
+        let (listed, stopped) = try_join(Box::pin(listed), Box::pin(stopped)).await?;
+        let listed = listed.into_iter().flatten().collect();
         let by_name = remembered.tasks.iter().map(|task| task.arn.0.clone());
         let described =
             Box::pin(self.describe_all(cluster, listed, stopped.into_iter().chain(by_name)))
@@ -52,7 +53,7 @@ impl ReadCloud {
             !described.contains_key(&task.arn.0) && remembered.new.contains(&task.arn)
         };
         let unknown: Vec<_> = remembered.tasks.iter().filter(unknown).cloned().collect();
-        let of_ours = described.values().filter(|task| task.started_by() == Some(scaler.as_str()));
+        let of_ours = described.values().filter(|task| is_of(scalers, task));
         let (wanted, unwanted): (Vec<_>, Vec<_>) =
             of_ours.partition(|task| task.desired_status() != Some("STOPPED"));
         Ok(ClusterTasks {
@@ -161,6 +162,11 @@ impl ReadCloud {
         let named = tasks.into_iter().filter_map(|task| Some((task.task_arn()?.to_owned(), task)));
         Ok(named.collect())
     }
+}
+
+/// Whether one of these has started a task.
+pub(super) fn is_of(scalers: &[ScalerName], task: &EcsTask) -> bool {
+    scalers.iter().any(|scaler| task.started_by() == Some(scaler.as_str()))
 }
 
 /// A task without a `worker:` group is none that a worker is waiting for.

@@ -18,7 +18,9 @@ use self::launch::LaunchPart;
 use super::discovery::{DEFAULT_TAG, Discover, TaggedQueue};
 use super::reader::{Fields, Problem, Problems, one_of, text, whole};
 use super::{Config, ConfigError, LARGEST, Limits, Metrics, OnDrain, QueueRef, Refused, Worker};
-use crate::units::{Arn, ClusterName, Family, Partition, TaskDefinitionRef, Tasks, WorkerName};
+use crate::units::{
+    Arn, ClusterName, Family, Partition, ScalerName, TaskDefinitionRef, Tasks, WorkerName,
+};
 
 /// Room in 255 characters for the longest ending of a derived name, `--x10`.
 /// Source: ECS API, `RegisterTaskDefinitionRequest.family`, `ContainerDefinition.name`.
@@ -126,6 +128,7 @@ fn read_whole(mut fields: Fields<'_>, queues: &[TaggedQueue]) -> (Config, Vec<Dr
         refresh: fields.optional("configRefresh", refresh).unwrap_or(DEFAULT_REFRESH),
         discover: read_discover(&mut fields),
         draining,
+        previous_names: read_names(&mut fields, scaler_name),
     };
     let least = usize::from(!fields.has("discover"));
     if !fields.has("workers") && 0 < least {
@@ -263,6 +266,7 @@ fn read_worker_fields(mut fields: Fields<'_>, defaults: &Defaults) -> Option<Wor
     let launch = LaunchPart::read(&mut fields).over(&defaults.launch).checked(&fields);
     let packing = packing.for_policy(scaling.as_ref(), &chosen);
     let on_drain = read_on_drain(&mut fields).unwrap_or(defaults.on_drain);
+    let previous_names = read_names(&mut fields, |value| identifier(128)(value).map(WorkerName));
     fields.finish();
     Some(Worker {
         name: name?,
@@ -274,6 +278,21 @@ fn read_worker_fields(mut fields: Fields<'_>, defaults: &Defaults) -> Option<Wor
         packing,
         launch: launch?,
         on_drain,
+        previous_names,
+    })
+}
+
+/// Each name of the scaler costs a `ListTasks` a cluster.
+const MOST_PREVIOUS_NAMES: usize = 10;
+
+fn read_names<T>(fields: &mut Fields<'_>, parse: impl Fn(&Value) -> Result<T, String>) -> Vec<T> {
+    let names = fields.array("previousNames", 1..=MOST_PREVIOUS_NAMES).unwrap_or_default();
+    names.iter().filter_map(|(path, name)| fields.member_as(name, path, &parse)).collect()
+}
+
+fn scaler_name(value: &Value) -> Result<ScalerName, String> {
+    ScalerName::parse(value.as_str().unwrap_or_default()).map_err(|_| {
+        "it must be what SCALER_NAME was: 1 to 36 letters, digits, `-`, `_` or `/`".to_owned()
     })
 }
 

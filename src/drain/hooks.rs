@@ -64,6 +64,8 @@ pub enum HookOutcome {
 pub struct Watch<'a> {
     /// `SCALER_NAME`
     pub scaler: &'a ScalerName,
+    /// The same, and what it was before.
+    pub scalers: &'a [ScalerName],
     /// Whether anything may be changed.
     pub mode: Mode,
     /// What the tick has read already.
@@ -197,7 +199,7 @@ impl Held<'_> {
             }
         }
         let arn = &self.registration.arn;
-        let tasks = self.cloud.read.tasks_on(self.cluster, self.of.scaler, arn);
+        let tasks = self.cloud.read.tasks_on(self.cluster, self.of.scalers, arn);
         Ok(Standing::of(&Box::pin(tasks).await?))
     }
 

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::aws::{OnInstance, Registration};
-use crate::config::{Config, OnDrain};
+use crate::config::{Config, OnDrain, Worker};
 use crate::event::{Hook, Notice, NoticeKind};
 use crate::units::{ScalerName, WorkerName};
 
@@ -40,7 +40,8 @@ pub(super) fn stops(config: &Config, kind: NoticeKind, worker: &WorkerName) -> b
         NoticeKind::SpotInterruption | NoticeKind::LifecycleTermination => true,
         NoticeKind::RebalanceRecommendation => false,
     };
-    let of_worker = config.workers.iter().find(|known| known.name == *worker);
+    let is_its = |known: &&Worker| known.name == *worker || known.previous_names.contains(worker);
+    let of_worker = config.workers.iter().find(is_its);
     is_certain && of_worker.is_some_and(|known| known.on_drain == OnDrain::StopTasks)
 }
 

@@ -19,6 +19,32 @@ pub(super) fn refuse_conflicts(drafts: &mut [Draft]) {
     refuse_queues_of_the_file(drafts);
     refuse_shared_variants(drafts);
     refuse_clusters_of_others(drafts);
+    refuse_names_of_others(drafts);
+}
+
+/// A task is of one worker: a previous name is nobody's name of today, and no other's previous one.
+fn refuse_names_of_others(drafts: &mut [Draft]) {
+    let mut owners: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (index, draft) in drafts.iter().enumerate() {
+        let previous = draft.worker.iter().flat_map(|worker| &worker.previous_names);
+        let names = draft.name.clone().into_iter().chain(previous.map(ToString::to_string));
+        for name in names {
+            owners.entry(name).or_default().push(index);
+        }
+    }
+    for index in 0..drafts.len() {
+        let worker = drafts.get(index).and_then(|draft| draft.worker.as_ref());
+        let previous = worker.map(|worker| worker.previous_names.clone()).unwrap_or_default();
+        let shared = previous.iter().find_map(|name| {
+            let owners = owners.get(name.as_str())?;
+            let other = owners.iter().find(|other| **other != index);
+            let other = other.or_else(|| owners.get(1)).and_then(|other| drafts.get(*other))?;
+            Some(format!("has `{name}`, which is a name of {} too", other.called()))
+        });
+        if let (Some(message), Some(draft)) = (shared, drafts.get_mut(index)) {
+            draft.refuse("previousNames", &message);
+        }
+    }
 }
 
 /// The same for all names of a queue, as far as they tell: its Region, its account and its name.

@@ -43,6 +43,7 @@ fn worker(policy: Policy) -> Worker {
         },
         launch: Launch::default(),
         on_drain: OnDrain::default(),
+        previous_names: Vec::new(),
     }
 }
 

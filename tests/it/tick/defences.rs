@@ -394,9 +394,9 @@ async fn two_deliveries_that_planned_differently_start_no_more_than_one_of_them_
     let world = world_of(&["thumbnail"]);
     let scaling = json!({"messagesPerContainer": 1});
     let config = config(&[worker("thumbnail", &scaling, &json!({"maxTasks": 2}))]);
-    for (first, second) in [(6, 5), (5, 6), (8, 3), (3, 8)] {
+    for (minute, first, second) in [(0, 6, 5), (1, 5, 6), (2, 8, 3), (3, 3, 8)] {
+        world.reach(Duration::from_mins(minute)).await;
         world.all_stop();
-        let minute = first * 5 % 13;
         let event = json!({"scheduledTime": format!("2026-11-20T21:{minute:02}:00Z")});
         let mut started = Vec::new();
         for messages in [first, second] {

@@ -1,10 +1,13 @@
 //! Names: however something of AWS is named, it is one and the same; and what is not ours is left alone.
 
+use ecs_queue_scaler::config::Config;
 use ecs_queue_scaler::report::{Outcome, Report};
-use ecs_queue_scaler::units::Tasks;
+use ecs_queue_scaler::run::Scaler;
+use ecs_queue_scaler::units::{ScalerName, Tasks};
 use serde_json::{Value, json};
 
-use super::{config, definition, scaler, tick, worker, world_of};
+use super::trouble::captured;
+use super::{config, definition, invocation, scaler, tick, worker, world_of};
 use crate::world::World;
 
 const QUEUE: &str = "arn:aws:sqs:eu-central-1:123456789012:a";
@@ -126,4 +129,100 @@ async fn a_revision_without_a_digest_of_ours_is_never_deregistered() {
         changed["containerDefinitions"][0]["image"] = json!(format!("worker:{minute}"));
         world.register(&changed);
     }
+}
+
+/// A configuration of one worker that is called `name` today.
+fn called(name: &str, previous: &[&str]) -> Value {
+    let mut worker = worker("a", &json!({"messagesPerContainer": 1}), &json!({}));
+    worker["name"] = json!(name);
+    if !previous.is_empty() {
+        worker["previousNames"] = json!(previous);
+    }
+    config(&[worker])
+}
+
+#[tokio::test(start_paused = true)]
+async fn tasks_of_a_worker_that_is_no_more_are_told_and_counted() {
+    let (lines, _guard) = captured();
+    let world = world_of(&["a"]);
+    world.queue("a").visible(3);
+    let _ = tick(&scaler(&world, &called("old", &[])), &world, 0).await;
+    let function = scaler(&world, &called("new", &[]));
+    let report = tick(&function, &world, 1).await;
+    assert_eq!(report.totals.launched_tasks, Tasks(3), "a second fleet");
+    assert_eq!(report.totals.unowned_tasks, Tasks(3));
+    insta::assert_snapshot!(format!("{}\n{}", json!(report)["unowned"], report.unowned[0]));
+    assert_eq!(report.failure(), None);
+    let event = json!({"dryRun": false});
+    let _ = function.run(&event, &invocation(&world)).await;
+    assert!(lines.text().contains("3 tasks run in jobs for worker `old`"), "{}", lines.text());
+    // One worker of several is no configuration of its own.
+    let mut both = called("new", &[]);
+    let mut old = one_each("old");
+    old["queue"] = json!("b");
+    both["workers"].as_array_mut().unwrap().push(old);
+    let event = json!({"dryRun": true, "only": ["new"]});
+    let report = scaler(&world, &both).tick(&event, &invocation(&world)).await.unwrap();
+    assert_eq!(report.unowned, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_is_renamed_twice_within_an_hour_keeps_its_tasks() {
+    let world = world_of(&["a"]);
+    world.queue("a").visible(3);
+    let _ = tick(&scaler(&world, &called("one", &[])), &world, 0).await;
+    world.all_run();
+    world.queue("a").visible(2).in_flight(3);
+    let two = tick(&scaler(&world, &called("two", &["one"])), &world, 1).await;
+    assert_eq!((two.totals.launched_tasks, two.totals.unowned_tasks), (Tasks(2), Tasks(0)));
+    let three = tick(&scaler(&world, &called("three", &["two", "one"])), &world, 2).await;
+    assert_eq!((three.totals.launched_tasks, three.totals.unowned_tasks), (Tasks(0), Tasks(0)));
+    assert_eq!(world.tasks().len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_under_a_previous_name_opens_the_breaker_of_the_new_one() {
+    let world = world_of(&["a"]);
+    world.queue("a").visible(5);
+    for minute in 0..2 {
+        let _ = tick(&scaler(&world, &called("one", &[])), &world, minute).await;
+        world.all_end("TaskFailedToStart", "CannotPullContainerError: not found", None);
+    }
+    let two = tick(&scaler(&world, &called("two", &["one"])), &world, 2).await;
+    assert_eq!(two.totals.launched_tasks, Tasks(1), "a canary: {two:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scaler_that_is_renamed_keeps_its_tasks() {
+    let world = world_of(&["a"]);
+    world.queue("a").visible(3);
+    let mut config = called("a", &[]);
+    let _ = tick(&scaler(&world, &config), &world, 0).await;
+    let renamed = |config: &Value| Scaler {
+        name: ScalerName::parse("renamed").unwrap(),
+        ..scaler(&world, config)
+    };
+    config["previousNames"] = json!(["scaler"]);
+    let report = tick(&renamed(&config), &world, 1).await;
+    assert_eq!(report.totals.launched_tasks, Tasks(0), "{report:?}");
+    let report = tick(&renamed(&called("a", &[])), &world, 2).await;
+    assert_eq!(report.totals.launched_tasks, Tasks(3), "without it they are somebody else's");
+}
+
+#[test]
+fn a_previous_name_is_of_one_worker() {
+    let mut a = one_each("a");
+    a["previousNames"] = json!(["old", "b"]);
+    let mut b = one_each("b");
+    b["previousNames"] = json!(["b"]);
+    let mut c = one_each("c");
+    c["previousNames"] = json!(["old"]);
+    let mut d = one_each("d");
+    d["previousNames"] = json!(["no name"]);
+    let mut document = config(&[a, b, c, d]);
+    let refused = Config::from_value(&document).unwrap().refused;
+    let told = refused.iter().flat_map(|refused| &refused.problems).map(ToString::to_string);
+    let told = told.collect::<Vec<_>>().join("\n");
+    document["previousNames"] = json!(["a b"]);
+    insta::assert_snapshot!(format!("{told}\n{}", Config::from_value(&document).unwrap_err()));
 }
