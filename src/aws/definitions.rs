@@ -17,7 +17,7 @@ impl ReadCloud {
     /// # Errors
     /// When it is not there, has no ACTIVE revision, or may not be read.
     pub async fn definition(&self, name: &TaskDefinitionRef) -> Read<TaskDefinition> {
-        let found = self.describe_definition(name.as_str()).await?;
+        let found = self.describe_definition(name.as_str(), Tags::Welcome).await?;
         found.ok_or_else(|| {
             let call = CallError {
                 operation: "DescribeTaskDefinition",
@@ -50,14 +50,14 @@ impl ReadCloud {
     }
 
     async fn derived(&self, name: &str) -> Read<Option<DerivedRevision>> {
-        let found = self.describe_definition(name).await?;
+        let found = self.describe_definition(name, Tags::Needed).await?;
         Ok(found.filter(TaskDefinition::is_active).map(|newest| DerivedRevision {
             digest: newest.tag(DIGEST_TAG).map(str::to_owned),
             arn: newest.arn,
         }))
     }
 
-    async fn describe_definition(&self, name: &str) -> Read<Option<TaskDefinition>> {
+    async fn describe_definition(&self, name: &str, tags: Tags) -> Read<Option<TaskDefinition>> {
         let about = About {
             operation: "DescribeTaskDefinition",
             subject: name,
@@ -77,14 +77,26 @@ impl ReadCloud {
         }
         let answer = body.json();
         let member = |name| answer.get(name).unwrap_or(&Value::Null);
-        let found = TaskDefinition::parse(member("taskDefinition"), member("tags"));
-        let found = found.map_err(|what| {
+        let broken = |what: String| {
             let what = format!("{what} ({name})");
             ReadError::Answer { operation: "DescribeTaskDefinition", what }
-        })?;
+        };
+        if tags == Tags::Needed && !member("tags").is_array() {
+            return Err(broken("it has no list `tags`, and missing is not empty".to_owned()));
+        }
+        let found = TaskDefinition::parse(member("taskDefinition"), member("tags"));
+        let found = found.map_err(broken)?;
         self.pace.words.learn(found.arn.as_str(), member("taskDefinition"));
         Ok(Some(found))
     }
+}
+
+/// Whether an answer without tags can be used. Those of a derived revision say whether it is ours: without
+/// them it would be registered anew at every tick.
+#[derive(Clone, Copy, PartialEq)]
+enum Tags {
+    Needed,
+    Welcome,
 }
 
 /// What ECS says of one: "Unable to describe task definition."
