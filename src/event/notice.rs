@@ -92,7 +92,8 @@ fn hook(payload: &Value) -> Result<Hook, EventError> {
 
 fn detail<'a>(payload: &'a Value, key: &str) -> Result<&'a str, EventError> {
     let text = payload.get("detail").and_then(|detail| detail.get(key)).and_then(Value::as_str);
-    text.filter(|text| !text.is_empty())
+    // Source: EC2 Auto Scaling API, `CreateAutoScalingGroup`, `PutLifecycleHook`: 255 characters.
+    text.filter(|text| (1..=255).contains(&text.chars().count()))
         .ok_or_else(|| EventError::new(format!("its detail has no `{key}`")))
 }
 

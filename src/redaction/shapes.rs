@@ -12,13 +12,16 @@ pub(super) fn without_quotations(text: &str) -> String {
 /// The runtime quotes the whole command: `exec: "<command>": executable file not found in $PATH`. A
 /// command may have such quotes of its own, so that it lasts up to the last one in the text.
 fn without_command(text: &str) -> String {
-    const EXEC: &str = "exec: ";
-    let Some((before, quoted)) = text.split_once(EXEC) else { return text.to_owned() };
-    let command = quoted.trim_start_matches('\\');
-    let Some(command) = command.strip_prefix(['"', '\'', '`']) else { return text.to_owned() };
+    const EXEC: &str = "exec:";
+    let quoted = text.match_indices(EXEC).find_map(|(at, _)| {
+        let (before, rest) = text.split_at_checked(at.saturating_add(EXEC.len()))?;
+        let rest = rest.trim_start_matches([' ', '\\']);
+        Some((before, rest.strip_prefix(['"', '\'', '`'])?))
+    });
+    let Some((before, command)) = quoted else { return text.to_owned() };
     let end = ["\":", "':", "`:"].iter().filter_map(|end| command.rfind(end)).max();
     let after = end.and_then(|end| command.get(end..)).unwrap_or("\"");
-    format!("{before}{EXEC}\"{REDACTED}{after}")
+    format!("{before} \"{REDACTED}{after}")
 }
 
 /// JSON keeps its names; without an end it is left out as a whole.

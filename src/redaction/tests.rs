@@ -65,6 +65,7 @@ fn a_command_is_redacted_whatever_is_in_it() {
         r#"caused "exec: \"sh -c \\\"s3cret\\\"\": permission denied""#,
         r#"exec: "jq {"s3cret": 1}": executable file not found in $PATH"#,
         r#"exec: "sh -c s3cret and so on"#,
+        r#"exec: no; exec:"s3cret": permission denied"#,
     ];
     let told: Vec<_> = cases.iter().map(|case| told(case)).collect();
     insta::assert_snapshot!(told.join("\n"));
