@@ -43,9 +43,19 @@ test: $(VENV) $(BUSYBOX) ## run all tests
 soak: ## run seeds in which everything goes wrong (SEEDS=2000, FROM=0, or SEED=17 with its event log)
 	$(if $(SEED),SEED=$(SEED),SEEDS=$(or $(SEEDS),2000)) \
 		cargo test --locked --test it soak::no_fault -- --nocapture
+	$(if $(SEED),SEED=$(SEED),SEEDS=$$(($(or $(SEEDS),2000) / 10))) \
+		cargo test --locked --test it soak::no_message -- --nocapture
+
+soak-long: ## the same of workers that work for a day each: a night's work (SEEDS=200)
+	LONG=1 $(if $(SEED),SEED=$(SEED),SEEDS=$(or $(SEEDS),200)) \
+		cargo test --locked --test it soak::no_message -- --nocapture
 
 situations: ## hours of some fifty kinds of workers, with the brake and without: the table of docs/workers.md
 	SITUATIONS=1 cargo test --locked --all-features --test it model::situations::healthy -- --nocapture
+# Our own code is optimized here, which a day spends its time in.
+days: ## days of one worker in memory, without an SDK: brakes, breaker, idle containers (DAYS=10000, or DAY=17)
+	$(if $(DAY),DAY=$(DAY),DAYS=$(or $(DAYS),10000)) CARGO_PROFILE_DEV_OPT_LEVEL=2 \
+		cargo test --locked --test it days:: -- --nocapture
 
 # Benchmarks are built as the release is: the decision is linked with its crates as they are, and the
 # harness has few of its own (a minute).
@@ -128,5 +138,5 @@ $(CARGO_AUDITABLE):
 	cargo install cargo-auditable --version $(CARGO_AUDITABLE_VERSION) --locked --debug --quiet \
 		--root $(TOOLS)/cargo-auditable-$(CARGO_AUDITABLE_VERSION)
 
-.PHONY: help demo emulator local-stack test soak situations bench bench-cold ablation docs check build package \
+.PHONY: help demo emulator local-stack test soak situations bench bench-cold ablation docs check build package soak-long days \
 	build-ScalerFunction build-DrainFunction tools clean

@@ -57,12 +57,16 @@ struct Sum {
     undrained: u64,
 }
 
+/// What seeds stand for.
+type Family = fn(u64, &World) -> Scenario;
+
 /// The seed's workers and messages, one container a task, no trouble but late numbers.
-fn calm(seed: u64, world: &World) -> Scenario {
-    let mut scenario = Scenario::on_fargate(seed, world);
+fn calm(seed: u64, family: Family, world: &World) -> Scenario {
+    let mut scenario = family(seed, world);
     for worker in scenario.config["workers"].as_array_mut().unwrap() {
         worker["scaling"]["minContainers"] = json!(0);
         worker["scaling"].as_object_mut().unwrap().remove("maxLaunchPerTick");
+        worker.as_object_mut().unwrap().remove("cluster");
         worker["packing"] = json!({"maxContainersPerTask": 1, "maxTasks": 1000});
     }
     for cap in ["maxTasksPerTick", "maxTasksPerHour"] {
@@ -78,25 +82,25 @@ fn calm(seed: u64, world: &World) -> Scenario {
 
 fn keda(world: &World, worker: &Value, (formula, counts_in_flight): (Formula, bool)) {
     let name = worker["name"].as_str().unwrap();
-    let per_message = worker["scaling"]["messagesPerContainer"].as_u64().unwrap();
+    let rule = world.state().watch.waiting.rules[name].0.clone();
     let most = worker["scaling"]["maxContainers"].as_u64().unwrap();
     let (visible, in_flight) = world.approximate_depth(name);
     let queued = visible + if counts_in_flight { in_flight } else { 0 };
     let (running, pending) = world.jobs(name);
-    let wanted = queued.div_ceil(per_message).min(most);
+    let wanted = rule.target(queued).min(most);
     world.start_jobs(name, formula(&State { wanted, running, pending, most }));
 }
 
-fn run(seed: u64, policy: Policy, sum: &mut Sum) {
+fn run(seed: u64, (family, policy): (Family, Policy), sum: &mut Sum) {
     fastrand::seed(seed);
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let world = World::default();
-        let scenario = calm(seed, &world);
+        let scenario = calm(seed, family, &world);
         let config = &scenario.config;
         let function = scaler(&world, config);
         assert_eq!(Config::from_value(config).unwrap().refused, []);
-        for minute in 1..240 {
+        for minute in 1..240 + scenario.calm_at / 60_000 {
             world.reach(Duration::from_mins(minute)).await;
             world.catch_up();
             let over = scenario.calm_at < 60_000 * minute && world.left() == 0;
@@ -130,7 +134,16 @@ fn run(seed: u64, policy: Policy, sum: &mut Sum) {
 /// `SEEDS=n` runs so many.
 #[test]
 fn fewer_containers_find_nothing_to_do_than_by_kedas_formulas() {
-    let seeds = number("SEEDS").unwrap_or(40).min(1000);
+    compare(Scenario::on_fargate, number("SEEDS").unwrap_or(40).min(1000));
+}
+
+/// The same of workers that work for hours, for a quarter of the seeds.
+#[test]
+fn in_hours_of_work_fewer_find_nothing_too() {
+    compare(Scenario::at_work, number("SEEDS").unwrap_or(40).min(1000) / 4);
+}
+
+fn compare(family: Family, seeds: u64) {
     let policies: [(&str, Policy); 7] = [
         ("ecs-queue-scaler", Policy::Ours),
         ("KEDA default", Policy::Keda(default, true)),
@@ -145,7 +158,7 @@ fn fewer_containers_find_nothing_to_do_than_by_kedas_formulas() {
     let mut shares = Vec::new();
     for (name, policy) in policies {
         let mut sum = Sum::default();
-        (0..seeds).for_each(|seed| run(seed, policy, &mut sum));
+        (0..seeds).for_each(|seed| run(seed, (family, policy), &mut sum));
         let Sum { started, idle, above, minutes, undrained } = sum;
         let share = 1000 * idle / started.max(1);
         let (whole, tenth) = (share / 10, share % 10);

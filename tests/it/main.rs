@@ -11,6 +11,8 @@ mod cli;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod days;
+#[cfg(test)]
 mod drain;
 #[cfg(test)]
 mod events;
@@ -44,6 +46,8 @@ mod template;
 mod tick;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod waiting;
 #[cfg(test)]
 mod watcher;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Seeds: the real function in a world where everything goes wrong that can, until it calms down.
 //! `make soak` runs many of them; a seed that fails says how to see it again.
 
+mod clairvoyant;
 mod ground;
 pub(crate) mod scenario;
 
@@ -14,6 +15,7 @@ use ecs_queue_scaler::aws::Aws;
 use ecs_queue_scaler::config::{Config, Kept};
 use ecs_queue_scaler::event::Mode;
 use ecs_queue_scaler::ledger::Ledger;
+use ecs_queue_scaler::report::WaitsFor;
 use ecs_queue_scaler::run::{Invocation, RunError, Scaler};
 use ecs_queue_scaler::units::ScalerName;
 use jiff::Timestamp;
@@ -21,7 +23,8 @@ use serde_json::json;
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 
-use self::scenario::{Delivery, Scenario};
+use self::clairvoyant::Waits;
+use self::scenario::{Delivery, Scenario, TROUBLED};
 use crate::world::World;
 
 /// What a seed came to.
@@ -34,6 +37,9 @@ pub(crate) struct Outcome {
     tasks: usize,
     /// Of these, the ones that our own scheduler placed.
     on_instances: usize,
+    /// Workers and ticks at which messages waited for long, by the reason.
+    reasons: BTreeMap<WaitsFor, u64>,
+    waits: BTreeMap<&'static str, Waits>,
     log: Vec<String>,
 }
 
@@ -80,7 +86,12 @@ impl Driver {
         let invocation =
             Invocation::new(&request, self.world.now(), u64::try_from(deadline).unwrap());
         let now = self.now();
-        self.world.state().watch.begin(process.number, Some(tick), now);
+        {
+            let mut state = self.world.state();
+            state.watch.begin(process.number, Some(tick), now);
+            state.watch.waiting.is_broken = self.scenario.is_broken_at(now);
+            state.watch.waiting.timeout = u64::try_from(time.as_millis()).unwrap();
+        }
         let event = json!({"scheduledTime": tick.to_string()});
         let run = timeout(time, process.scaler.tick(&event, &invocation));
         let outcome = tokio::select! {
@@ -90,7 +101,10 @@ impl Driver {
         let now = self.now();
         let mut state = self.world.state();
         match outcome {
-            Ok(Ok(report)) => state.watch.report(process.number, &report, now),
+            Ok(Ok(report)) => {
+                state.watch.report(process.number, &report, now);
+                state.watch_waiting(process.number, &report);
+            }
             Ok(Err(RunError::TooOld { .. })) => {}
             Ok(Err(error)) => state.watch.violate("no tick", now, error.to_string()),
             Err(_) => {
@@ -105,7 +119,12 @@ impl Driver {
     async fn run(&mut self) {
         let mut process = None;
         for delivery in self.scenario.deliveries.clone() {
-            self.world.reach(Duration::from_millis(delivery.at)).await;
+            let at = Duration::from_millis(delivery.at);
+            if self.scenario.freezes {
+                self.world.frozen_until(at);
+            } else {
+                self.world.reach(at).await;
+            }
             self.world.catch_up();
             if self.is_over() {
                 break;
@@ -156,6 +175,11 @@ impl Driver {
                 state.watch.violate("revisions pile up", now, format!("{active} of {family}"));
             }
         }
+        let mut waits = BTreeMap::<_, Waits>::new();
+        for (name, kind) in &self.scenario.kinds {
+            waits.entry(*kind).or_default().add(&clairvoyant::waits_of(&state, name));
+        }
+        let reasons = std::mem::take(&mut state.watch.waiting.reasons);
         let mut faults = self.scenario.faults(state.weather.as_ref().unwrap());
         faults.insert("task without room", state.watch.without_room);
         Outcome {
@@ -165,18 +189,23 @@ impl Driver {
             calls,
             tasks,
             on_instances,
+            reasons,
+            waits,
             log: std::mem::take(&mut state.watch.log),
         }
     }
 }
 
+/// What seeds stand for.
+type Family = fn(u64, &World) -> Scenario;
+
 /// Runs a seed. The same seed does the same.
-pub(crate) fn run(seed: u64) -> Outcome {
+pub(crate) fn run(seed: u64, family: Family) -> Outcome {
     fastrand::seed(seed); // the jitter of the retries
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let world = World::default();
-        let scenario = Scenario::new(seed, &world);
+        let scenario = family(seed, &world);
         let others = scenario.others(&world);
         let mut driver =
             Driver { world: world.clone(), scenario, processes: 0, invocations: Cell::new(0) };
@@ -194,7 +223,7 @@ pub(crate) fn number(name: &str) -> Option<u64> {
 }
 
 /// All seeds, over all processors: those that failed, and the sum.
-fn run_all(seeds: std::ops::Range<u64>) -> (BTreeMap<u64, Outcome>, Outcome) {
+fn run_all(seeds: std::ops::Range<u64>, family: Family) -> (BTreeMap<u64, Outcome>, Outcome) {
     let next = AtomicU64::new(seeds.start);
     let all = Mutex::new((BTreeMap::new(), Outcome::default()));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -206,7 +235,7 @@ fn run_all(seeds: std::ops::Range<u64>) -> (BTreeMap<u64, Outcome>, Outcome) {
                     if seeds.end <= seed {
                         break;
                     }
-                    let outcome = run(seed);
+                    let outcome = run(seed, family);
                     let (failed, sum) = &mut *all.lock().unwrap();
                     sum.add(&outcome);
                     if !outcome.violations.is_empty() {
@@ -228,6 +257,12 @@ impl Outcome {
         self.calls += other.calls;
         self.tasks += other.tasks;
         self.on_instances += other.on_instances;
+        for (reason, count) in &other.reasons {
+            *self.reasons.entry(*reason).or_default() += count;
+        }
+        for (kind, waits) in &other.waits {
+            self.waits.entry(*kind).or_default().add(waits);
+        }
     }
 
     fn table(&self, seeds: usize) -> String {
@@ -239,6 +274,8 @@ impl Outcome {
             self.calls, self.tasks, self.on_instances
         );
         let lines = self.faults.iter().map(|(kind, count)| format!("{count:>9} {kind}"));
+        let reasons = self.reasons.iter().map(|(why, n)| format!("{n:>9} ticks waited: {why:?}"));
+        let lines = lines.chain(reasons).chain(clairvoyant::table(&self.waits));
         std::iter::once(head).chain(lines).collect::<Vec<_>>().join("\n")
     }
 }
@@ -246,13 +283,28 @@ impl Outcome {
 /// `SEEDS=n` runs so many, from seed `FROM` on; `SEED=n` one, with its event log.
 #[test]
 fn no_fault_breaks_an_invariant() {
+    let _ = find_violations(Scenario::new, 100);
+}
+
+/// The same of workers that work for hours: of every kind, by every rule. `LONG=1` makes each seed a
+/// day, which every fiftieth is anyway.
+#[test]
+fn no_message_waits_without_a_true_reason() {
+    let sum = find_violations(Scenario::at_work, 20);
+    for (kind, waits) in sum.waits.iter().filter(|(kind, _)| **kind != TROUBLED) {
+        let problem = waits.problem();
+        assert!(problem.is_none(), "{kind}: {}", problem.unwrap());
+    }
+}
+
+fn find_violations(family: Family, usual: u64) -> Outcome {
     let (first, count) = match number("SEED") {
         Some(seed) => (seed, 1),
-        None => (number("FROM").unwrap_or(0), number("SEEDS").unwrap_or(100)),
+        None => (number("FROM").unwrap_or(0), number("SEEDS").unwrap_or(usual)),
     };
     let seeds = first..first + count;
     let count = usize::try_from(seeds.end - seeds.start).unwrap();
-    let (failed, sum) = run_all(seeds);
+    let (failed, sum) = run_all(seeds, family);
     say(&sum.table(count));
     let mut kinds: BTreeMap<&str, (usize, u64)> = BTreeMap::new();
     for (seed, outcome) in &failed {
@@ -272,6 +324,7 @@ fn no_fault_breaks_an_invariant() {
     }
     say(&format!("{} of {count} seeds with violations", failed.len()));
     assert!(failed.is_empty());
+    sum
 }
 
 #[expect(clippy::print_stdout, reason = "it is what `make soak` shows")]
@@ -282,6 +335,9 @@ pub(crate) fn say(text: &str) {
 #[test]
 fn a_seed_does_the_same_twice() {
     for seed in 0..5 {
-        assert_eq!(run(seed).log, run(seed).log, "seed {seed}");
+        let families: [Family; 2] = [Scenario::new, Scenario::at_work];
+        for family in families {
+            assert_eq!(run(seed, family).log, run(seed, family).log, "seed {seed}");
+        }
     }
 }

@@ -101,6 +101,8 @@ pub(crate) struct State {
     checks_clocks: bool,
     /// Bytes of answers without an end that were read.
     read_of_endless: usize,
+    /// Tasks that stopped longer ago than any job lasts, and those of them that were on instances.
+    forgotten: (usize, usize),
     crashed: BTreeSet<u32>,
     /// Calls, counted from the beginning, at which the function dies.
     crashes: BTreeMap<usize, Executed>,
@@ -132,6 +134,7 @@ impl Default for State {
             takes: BTreeMap::new(),
             checks_clocks: false,
             read_of_endless: 0,
+            forgotten: (0, 0),
             crashed: BTreeSet::new(),
             crashes: BTreeMap::new(),
             buckets: None,
@@ -341,6 +344,7 @@ impl World {
         };
         assert!(stores::is_signed(&request, service), "{operation}: {:?}", request.headers());
         let (fault, before, after) = self.state().arrive(self.process, &call);
+        self.state().explain(self.process, &call, (fault.as_ref(), before + after));
         pass(before).await;
         if self.state().crashed.contains(&self.process) {
             return std::future::pending().await;
@@ -460,6 +464,19 @@ impl State {
         }
     }
 
+    /// What goes wrong with a call may be why messages wait; so may a call that takes longer than
+    /// anybody waits for it.
+    fn explain(&mut self, process: u32, call: &Call, (fault, takes): (Option<&Fault>, Duration)) {
+        let now = self.millis();
+        match fault {
+            Some(fault) => self.watch.waiting.went_wrong(process, call, (fault, now)),
+            None if Duration::from_secs(4) < takes => {
+                self.watch.waiting.refuse(process, call, ("", now));
+            }
+            None => {}
+        }
+    }
+
     fn execute(
         &mut self,
         process: u32,
@@ -499,6 +516,7 @@ impl State {
         };
         if let Err(refused) = &answer {
             self.watch.refused(now, call, refused);
+            self.watch.waiting.refuse(process, call, (refused.code, now));
         }
         if operation.ends_with("egisterTaskDefinition") {
             let about = [text(input, "family"), text(input, "taskDefinition")].concat();

@@ -1,5 +1,7 @@
 //! What a seed stands for: workers, messages, a schedule, and trouble.
 
+mod work;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -7,12 +9,13 @@ use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+pub(super) use self::work::TROUBLED;
 use super::ground::Ground;
 use crate::tick::{config, definition, worker};
 use crate::world::World;
 use crate::world::buckets::Buckets;
 use crate::world::life::{Jobs, Life};
-use crate::world::watch::{Bounds, Shared};
+use crate::world::watch::{Bounds, Rule, Shared};
 use crate::world::weather::{Likely, Spell, Weather};
 
 const MINUTE: u64 = 60_000;
@@ -49,6 +52,10 @@ pub(crate) struct Scenario {
     schedule: BTreeMap<&'static str, u64>,
     /// Where tasks run, unless on Fargate.
     ground: Option<Ground>,
+    /// What kind of worker each is, by its name, where there are kinds.
+    pub(crate) kinds: BTreeMap<String, &'static str>,
+    /// Whether the function is frozen between its invocations.
+    pub(crate) freezes: bool,
 }
 
 impl Scenario {
@@ -125,12 +132,19 @@ impl Scenario {
             broken_at,
             schedule,
             ground: None,
+            kinds: BTreeMap::new(),
+            freezes: false,
         }
     }
 
     pub(crate) fn config_at(&self, now: u64) -> &Value {
+        if self.is_broken_at(now) { &self.broken } else { &self.config }
+    }
+
+    /// Whether the configuration has a mistake then.
+    pub(crate) fn is_broken_at(&self, now: u64) -> bool {
         let (from, to) = self.broken_at;
-        if (from..to).contains(&now) { &self.broken } else { &self.config }
+        (from..to).contains(&now)
     }
 
     /// What others do: they register new revisions and may deregister the old ones, and change the
@@ -211,7 +225,11 @@ fn any_worker(rng: &mut Rng, name: &str, world: &World) -> Value {
         per_message,
         stuck_after: stuck_after * 1000,
     };
-    world.state().watch.bounds.insert(name.to_owned(), bounds);
+    let mut state = world.state();
+    state.watch.bounds.insert(name.to_owned(), bounds);
+    let rule = (Rule::PerContainer(per_message), 1);
+    state.watch.waiting.rules.insert(name.to_owned(), rule);
+    drop(state);
     worker
 }
 
@@ -219,7 +237,8 @@ fn live(rng: &mut Rng, (life, name): (&mut Life, &str), calm_at: u64) -> Jobs {
     let startup = pick(rng, &[(5_000, 20_000), (20_000, 70_000), (60_000, 100_000)]);
     let lasts = pick(rng, &[(100, 2_000), (5_000, 60_000), (60_000, 400_000)]);
     let redrive = pick(rng, &[Some(3), Some(10), None]);
-    let jobs = Jobs { lasts, visibility: 2 * lasts.1 + 30_000, redrive, startup };
+    let visibility = 2 * lasts.1 + 30_000;
+    let jobs = Jobs { lasts, visibility, redrive, startup, ..Jobs::default() };
     life.worker(name, jobs);
     for _ in 0..rng.u64(1..6) {
         let messages = pick(rng, &[1, 1, 5, 30]);

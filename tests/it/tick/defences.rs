@@ -520,7 +520,13 @@ async fn all_workers_together_stay_under_the_caps_and_nobody_waits_more_than_two
 async fn launches_by_hour(redrive: Option<u32>) -> Vec<usize> {
     let (world, config) = one_worker(0);
     let mut life = Life::new(7);
-    let jobs = Jobs { lasts: (500, 900), visibility: 30_000, redrive, startup: (20_000, 30_000) };
+    let jobs = Jobs {
+        lasts: (500, 900),
+        visibility: 30_000,
+        redrive,
+        startup: (20_000, 30_000),
+        ..Jobs::default()
+    };
     life.worker("thumbnail", jobs);
     life.arrive(0, "thumbnail", (3, true));
     world.state().life = Some(life);

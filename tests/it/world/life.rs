@@ -1,55 +1,38 @@
 //! What happens while nobody calls: messages arrive, tasks start, containers take messages, work on
 //! them and end. In virtual time, from a seed.
 
+pub(crate) mod work;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 
 use fastrand::Rng;
 use serde_json::{Value, json};
 
+use self::work::{Message, Work};
 use super::instances::is_standalone;
 use super::weather::Fate;
 use super::{State, World, list, tasks, text};
+
+pub(crate) use self::work::{Deeds, Habit, Jobs};
 
 /// A worker container ends after so many receives that gave nothing, each of twenty seconds.
 const EMPTY_RECEIVES: u32 = 3;
 const LONG_POLL: u64 = 20_000;
 
-/// What a worker's queue and its jobs are like.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Jobs {
-    /// Shortest and longest, in milliseconds.
-    pub(crate) lasts: (u64, u64),
-    /// How long a received message stays invisible, in milliseconds.
-    pub(crate) visibility: u64,
-    /// `maxReceiveCount`, where there is a dead-letter queue.
-    pub(crate) redrive: Option<u32>,
-    /// From creation to RUNNING, shortest and longest, in milliseconds.
-    pub(crate) startup: (u64, u64),
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Message {
-    poison: bool,
-    receives: u32,
-}
-
-#[derive(Debug)]
-struct Work {
-    jobs: Jobs,
-    waiting: VecDeque<Message>,
-    in_flight: u64,
-    healthy_left: u64,
-    /// Visible and in flight from then on.
-    log: Vec<(u64, u64, u64)>,
-}
-
 #[derive(Debug)]
 enum Happening {
     Arrive(String, u64, bool),
+    /// Messages are sent that can be received so much later.
+    Delay(String, u64, u64),
     Start(String),
+    /// The sidecars of a task run, and its workers do not.
+    SidecarsRun(String),
     Poll(String, String, u32),
-    Done(String, String, Message),
+    /// A job is done; these were taken with it.
+    Done(String, String, Message, VecDeque<Message>),
+    /// A job is done whose message was deleted before.
+    Idle(String, String),
     Return(String, Message),
     Stop(String, &'static str, &'static str, Option<i32>),
 }
@@ -63,13 +46,21 @@ pub(crate) struct Life {
     happenings: BTreeMap<u64, Happening>,
     next: u64,
     crashing: BTreeSet<String>,
+    hanging: BTreeSet<String>,
+    /// What becomes of the next tasks, where no weather says it.
+    pub(crate) fates: VecDeque<Fate>,
+    /// Capacity that is promised and not there.
+    pub(crate) without_capacity: Option<&'static str>,
+    /// Whether the sidecars of a task run whose workers do not start.
+    pub(crate) sidecars_run: bool,
     /// How late SQS's numbers may be, in milliseconds, and how wrong, until when.
     pub(crate) lag: u64,
     pub(crate) noise: f64,
     pub(crate) calm_at: u64,
     /// Containers that ended without having had a message.
     pub(crate) idle_containers: u64,
-    received: BTreeSet<String>,
+    /// By task and container.
+    deeds: BTreeMap<(String, String), Deeds>,
 }
 
 impl Life {
@@ -81,29 +72,69 @@ impl Life {
             happenings: BTreeMap::new(),
             next: 0,
             crashing: BTreeSet::new(),
+            hanging: BTreeSet::new(),
+            fates: VecDeque::new(),
+            without_capacity: None,
+            sidecars_run: false,
             lag: 0,
             noise: 0.0,
             calm_at: 0,
             idle_containers: 0,
-            received: BTreeSet::new(),
+            deeds: BTreeMap::new(),
         }
     }
 
     /// A worker's queue, by the worker's name.
     pub(crate) fn worker(&mut self, worker: &str, jobs: Jobs) {
-        let work = Work {
-            jobs,
-            waiting: VecDeque::new(),
-            in_flight: 0,
-            healthy_left: 0,
-            log: vec![(0, 0, 0)],
-        };
-        self.works.insert(worker.to_owned(), work);
+        self.works.insert(worker.to_owned(), Work::new(jobs));
     }
 
     /// Messages arrive, of which poisonous ones can never be processed.
     pub(crate) fn arrive(&mut self, at: u64, worker: &str, (messages, poison): (u64, bool)) {
         self.plan(at, Happening::Arrive(worker.to_owned(), messages, poison));
+    }
+
+    /// Messages are sent that can be received so much later.
+    pub(crate) fn delay(&mut self, at: u64, worker: &str, (messages, by): (u64, u64)) {
+        self.plan(at, Happening::Delay(worker.to_owned(), messages, by));
+    }
+
+    /// SQS tells of messages that are not there.
+    pub(crate) fn haunt(&mut self, worker: &str, ghosts: u64) {
+        if let Some(work) = self.works.get_mut(worker) {
+            work.ghosts = ghosts;
+        }
+    }
+
+    /// Messages that a container of a worker could receive now, and since when the oldest of them can
+    /// be.
+    pub(crate) fn receivable(&self, worker: &str) -> (u64, Option<u64>) {
+        self.works.get(worker).map_or((0, None), Work::receivable)
+    }
+
+    /// What the worker's queue and jobs are like.
+    pub(crate) fn jobs(&self, worker: &str) -> Option<Jobs> {
+        self.works.get(worker).map(|work| work.jobs)
+    }
+
+    /// What a container has done.
+    pub(crate) fn deeds(&self, task: &str, container: &str) -> Deeds {
+        self.deeds.get(&(task.to_owned(), container.to_owned())).copied().unwrap_or_default()
+    }
+
+    /// When each message of a worker was sent, and how long it waited for its first receive.
+    pub(crate) fn waits(&self, worker: &str) -> &[(u64, u64)] {
+        self.works.get(worker).map_or(&[], |work| work.waits.as_slice())
+    }
+
+    /// Containers of a worker that ended by themselves, and those of them that had no message.
+    pub(crate) fn ended(&self, worker: &str) -> (u64, u64) {
+        self.works.get(worker).map_or((0, 0), |work| work.ended)
+    }
+
+    /// Messages of a worker that were processed.
+    pub(crate) fn done(&self, worker: &str) -> u64 {
+        self.works.get(worker).map_or(0, |work| work.done)
     }
 
     /// Messages that can be processed and are not.
@@ -127,7 +158,7 @@ impl Life {
     }
 
     /// What SQS says of a queue: late by some seconds, each number by its own, and not exact.
-    pub(super) fn approximately(&mut self, url: &str, now: u64) -> Option<(u64, u64)> {
+    pub(super) fn approximately(&mut self, url: &str, now: u64) -> Option<(u64, u64, u64)> {
         let worker = url.rsplit('/').next()?;
         let calm = self.calm_at <= now;
         let (lag, noise) = if calm { (0, 0.0) } else { (self.lag, self.noise) };
@@ -140,7 +171,8 @@ impl Life {
             // Small numbers are exact, as far as can be seen.
             if n < 5 { n } else { rounded(n, by) }
         };
-        Some((wrong(visible), wrong(in_flight)))
+        let (visible, in_flight) = (wrong(visible), wrong(in_flight));
+        Some((visible, in_flight, self.works[worker].delayed))
     }
 }
 
@@ -153,18 +185,6 @@ impl Life {
 )]
 fn rounded(n: u64, by: f64) -> u64 {
     (n as f64 * by).round() as u64
-}
-
-impl Work {
-    fn at(&self, time: u64) -> (u64, u64) {
-        let later = self.log.partition_point(|(at, ..)| *at <= time);
-        let (_, visible, in_flight) = self.log[later.saturating_sub(1)];
-        (visible, in_flight)
-    }
-
-    fn note(&mut self, at: u64) {
-        self.log.push((at, u64::try_from(self.waiting.len()).unwrap(), self.in_flight));
-    }
 }
 
 impl World {
@@ -192,7 +212,8 @@ impl World {
     pub(crate) fn approximate_depth(&self, worker: &str) -> (u64, u64) {
         let mut state = self.state();
         let now = state.millis();
-        state.life.as_mut().unwrap().approximately(worker, now).unwrap()
+        let told = state.life.as_mut().unwrap().approximately(worker, now).unwrap();
+        (told.0, told.1)
     }
 
     /// A worker's tasks, and those of them that do not run yet.
@@ -227,7 +248,7 @@ impl World {
         let state = self.state();
         let own = state.tasks.values().filter(|task| is_standalone(task));
         let on_instances = own.clone().filter(|task| task["launchType"] == "EC2").count();
-        (own.count(), on_instances)
+        (own.count() + state.forgotten.0, on_instances + state.forgotten.1)
     }
 }
 
@@ -250,18 +271,28 @@ impl State {
         };
         self.watch.began(process, arn, (now + lags.0, now + lags.1));
         let Some(life) = &mut self.life else { return };
+        let fate = life.fates.pop_front().unwrap_or(fate);
+        let lacks = life.without_capacity == Some(text(&self.tasks[arn], "capacityProviderName"));
+        let fate = if lacks { Fate::FindsNoCapacity } else { fate };
         let group = text(&self.tasks[arn], "group").to_owned();
         let worker = group.trim_start_matches("worker:");
         let Some(work) = life.works.get(worker) else { return };
-        let (shortest, longest) = work.jobs.startup;
+        let work_jobs = work.jobs;
+        let (shortest, longest) = work_jobs.startup;
         let starts = now + life.rng.u64(shortest..=longest);
         let arn = arn.to_owned();
         match fate {
-            Fate::Runs | Fate::Crashes => {
+            Fate::Runs | Fate::Crashes | Fate::Hangs => {
+                if fate == Fate::Hangs {
+                    life.hanging.insert(arn.clone());
+                }
                 if fate == Fate::Crashes {
                     life.crashing.insert(arn.clone());
                 }
                 life.plan(starts, Happening::Start(arn.clone()));
+                if 0 < work_jobs.hanging && life.rng.u32(0..1000) < work_jobs.hanging {
+                    life.hanging.insert(arn.clone());
+                }
                 if let Some(after) = spot {
                     let stop = Happening::Stop(arn, "SpotInterruption", "Spot capacity", Some(143));
                     life.plan(starts + after, stop);
@@ -274,6 +305,13 @@ impl State {
             Fate::Refused => {
                 let reason = "TaskFailedToStart: Capacity is unavailable at this time.";
                 life.plan(starts, Happening::Stop(arn, "TaskFailedToStart", reason, None));
+            }
+            Fate::FindsNoCapacity => {
+                let reason = "Capacity is unavailable at this time. Please try again later";
+                life.plan(starts, Happening::Stop(arn, "TaskFailedToStart", reason, None));
+            }
+            Fate::Stuck if life.sidecars_run => {
+                life.plan(starts, Happening::SidecarsRun(arn));
             }
             Fate::Stuck => {}
         }
@@ -292,29 +330,28 @@ impl State {
         match happening {
             Happening::Arrive(worker, messages, poison) => {
                 let work = life.works.get_mut(&worker).unwrap();
-                let message = Message { poison, receives: 0 };
-                work.waiting.extend((0..messages).map(|_| message));
-                work.healthy_left += if poison { 0 } else { messages };
-                work.note(at);
+                work.delayed = work.delayed.saturating_sub(messages);
+                work.send(at, (messages, poison));
+            }
+            Happening::Delay(worker, messages, by) => {
+                life.works.get_mut(&worker).unwrap().delayed += messages;
+                life.plan(at + by, Happening::Arrive(worker, messages, false));
             }
             Happening::Start(arn) => self.start(life, at, &arn),
+            Happening::SidecarsRun(arn) => self.sidecars_run(&arn),
             Happening::Poll(arn, container, empty) => self.poll(life, at, (arn, container, empty)),
-            Happening::Done(arn, container, message) => {
-                self.done(life, at, (arn, container, message));
+            Happening::Done(arn, container, message, others) => {
+                self.done(life, at, (arn, container, message, others));
+            }
+            Happening::Idle(arn, container) => {
+                self.poll(life, at, (arn, container, 0));
             }
             Happening::Return(worker, message) => {
-                let work = life.works.get_mut(&worker).unwrap();
-                work.in_flight -= 1;
-                if work.jobs.redrive.is_none_or(|most| message.receives < most) {
-                    work.waiting.push_back(message);
-                } else if !message.poison {
-                    work.healthy_left -= 1;
-                }
-                work.note(at);
+                life.works.get_mut(&worker).unwrap().give_back(at, message);
             }
             Happening::Stop(arn, code, reason, exit) => {
                 let now = at_epoch(at);
-                let task = self.tasks.get_mut(&arn).unwrap();
+                let Some(task) = self.tasks.get_mut(&arn) else { return };
                 if task["desiredStatus"] == "RUNNING" {
                     tasks::end(task, &now, (code, reason, exit));
                 }
@@ -323,7 +360,7 @@ impl State {
     }
 
     fn start(&mut self, life: &mut Life, at: u64, arn: &str) {
-        let task = self.tasks.get_mut(arn).unwrap();
+        let Some(task) = self.tasks.get_mut(arn) else { return };
         if task["desiredStatus"] != "RUNNING" {
             return;
         }
@@ -334,47 +371,102 @@ impl State {
             life.plan(at + 3000, Happening::Stop(arn.to_owned(), stop.0, stop.1, stop.2));
             return;
         }
+        let worker = text(task, "group").trim_start_matches("worker:");
+        let habit = life.works.get(worker).map(|work| work.jobs.habit).unwrap_or_default();
+        let hangs = habit == Habit::Hangs || life.hanging.contains(arn);
         let containers = task["containers"].as_array().unwrap();
         for container in containers.iter().filter(|container| is_worker(container)) {
             let name = text(container, "name").to_owned();
-            let first = at + life.rng.u64(500..3000);
-            life.plan(first, Happening::Poll(arn.to_owned(), name, 0));
+            let deeds = Deeds { hangs, ..Deeds::default() };
+            life.deeds.insert((arn.to_owned(), name.clone()), deeds);
+            if !hangs {
+                let first = at + life.rng.u64(500..3000);
+                life.plan(first, Happening::Poll(arn.to_owned(), name, 0));
+            }
+        }
+    }
+
+    fn sidecars_run(&mut self, arn: &str) {
+        let Some(task) = self.tasks.get_mut(arn) else { return };
+        task["lastStatus"] = json!("PENDING");
+        for container in task["containers"].as_array_mut().unwrap() {
+            if !is_worker(container) {
+                container["lastStatus"] = json!("RUNNING");
+            }
         }
     }
 
     fn poll(&mut self, life: &mut Life, at: u64, (arn, container, empty): (String, String, u32)) {
-        let task = &self.tasks[&arn];
+        let Some(task) = self.tasks.get(&arn) else { return };
         if task["desiredStatus"] != "RUNNING" {
             return;
         }
         let worker = text(task, "group").trim_start_matches("worker:").to_owned();
         let work = life.works.get_mut(&worker).unwrap();
-        let message = if work.waiting.is_empty() {
-            None
-        } else {
-            let index = life.rng.usize(0..work.waiting.len());
-            work.waiting.remove(index)
+        let habit = work.jobs.habit;
+        let most = match habit {
+            Habit::ExitsAtOnce => 0,
+            Habit::Prefetches(most) => most,
+            _ => 1,
         };
-        if let Some(mut message) = message {
-            message.receives += 1;
-            work.in_flight += 1;
-            work.note(at);
-            let (shortest, longest) = work.jobs.lasts;
-            let done = at + life.rng.u64(shortest..=longest);
-            life.received.insert(format!("{arn}/{container}"));
-            life.plan(done, Happening::Done(arn, container, message));
-        } else if empty + 1 < EMPTY_RECEIVES {
+        let taken: VecDeque<_> = (0..most).map_while(|_| work.take(&mut life.rng, at)).collect();
+        if !taken.is_empty() {
+            let deeds = life.deeds.entry((arn.clone(), container.clone())).or_default();
+            deeds.taken += u64::try_from(taken.len()).unwrap();
+            self.work(life, at, (arn, container, taken));
+        } else if habit == Habit::Stays {
+            life.plan(at + LONG_POLL, Happening::Poll(arn, container, 0));
+        } else if habit != Habit::ExitsAtOnce
+            && habit != Habit::OneShot
+            && empty + 1 < EMPTY_RECEIVES
+            || habit == Habit::OneShot && empty == 0
+        {
             life.plan(at + LONG_POLL, Happening::Poll(arn, container, empty + 1));
         } else {
-            if !life.received.contains(&format!("{arn}/{container}")) {
-                life.idle_containers += 1;
-            }
             self.exit(life, at, (&arn, &container));
         }
     }
 
+    /// A container has messages, and works on the first of them.
+    fn work(
+        &mut self,
+        life: &mut Life,
+        at: u64,
+        (arn, container, mut taken): (String, String, VecDeque<Message>),
+    ) {
+        let worker = text(&self.tasks[&arn], "group").trim_start_matches("worker:").to_owned();
+        let work = life.works.get_mut(&worker).unwrap();
+        let Some(message) = taken.pop_front() else { return };
+        let (shortest, longest) = work.jobs.lasts;
+        let lasts = life.rng.u64(shortest..=longest);
+        let crashes = 0 < work.jobs.crashing && life.rng.u32(0..1000) < work.jobs.crashing;
+        if work.jobs.habit == Habit::DeletesFirst && !message.poison {
+            work.delete(at, &message);
+            work.done += 1;
+            life.deeds.entry((arn.clone(), container.clone())).or_default().deleted += 1;
+            life.plan(at + lasts, Happening::Idle(arn, container));
+        } else if crashes {
+            let visibility = work.jobs.visibility;
+            for message in std::iter::once(message).chain(taken) {
+                life.plan(at + visibility, Happening::Return(worker.clone(), message));
+            }
+            let stop = ("EssentialContainerExited", "Essential container in task exited", Some(1));
+            life.plan(at + lasts / 2, Happening::Stop(arn, stop.0, stop.1, stop.2));
+        } else {
+            life.plan(at + lasts, Happening::Done(arn, container, message, taken));
+        }
+    }
+
     fn exit(&mut self, life: &mut Life, at: u64, (arn, container): (&str, &str)) {
+        let deeds = life.deeds.entry((arn.to_owned(), container.to_owned())).or_default();
+        deeds.ended = Some(at);
+        let idle = u64::from(deeds.taken == 0);
+        life.idle_containers += idle;
         let task = self.tasks.get_mut(arn).unwrap();
+        let worker = text(task, "group").trim_start_matches("worker:");
+        if let Some(work) = life.works.get_mut(worker) {
+            work.ended = (work.ended.0 + 1, work.ended.1 + idle);
+        }
         let containers = task["containers"].as_array_mut().unwrap();
         for exited in containers.iter_mut().filter(|c| c["name"] == container) {
             exited["lastStatus"] = json!("STOPPED");
@@ -391,22 +483,34 @@ impl State {
         &mut self,
         life: &mut Life,
         at: u64,
-        (arn, container, message): (String, String, Message),
+        (arn, container, message, others): (String, String, Message, VecDeque<Message>),
     ) {
-        let task = &self.tasks[&arn];
+        let Some(task) = self.tasks.get(&arn) else { return };
         let worker = text(task, "group").trim_start_matches("worker:").to_owned();
         let work = life.works.get_mut(&worker).unwrap();
+        let visibility = work.jobs.visibility;
         let gone = task["desiredStatus"] != "RUNNING";
+        let (closed, habit) = (at < work.jobs.closed_until, work.jobs.habit);
         if gone || message.poison {
             // Nobody deletes it: it comes back.
-            let visibility = work.jobs.visibility;
-            life.plan(at + visibility, Happening::Return(worker, message));
+            life.plan(at + visibility, Happening::Return(worker.clone(), message));
         } else {
-            work.in_flight -= 1;
-            work.healthy_left -= 1;
-            work.note(at);
+            work.delete(at, &message);
+            work.done += 1;
+            life.deeds.entry((arn.clone(), container.clone())).or_default().deleted += 1;
+            if closed {
+                life.plan(at + 1000, Happening::Arrive(worker.clone(), 1, false));
+            }
         }
-        if !gone {
+        if gone {
+            for message in others {
+                life.plan(at + visibility, Happening::Return(worker.clone(), message));
+            }
+        } else if !others.is_empty() {
+            self.work(life, at, (arn, container, others));
+        } else if habit == Habit::OneShot {
+            self.exit(life, at, (&arn, &container));
+        } else {
             life.plan(at, Happening::Poll(arn, container, 0));
         }
     }

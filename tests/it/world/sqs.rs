@@ -84,13 +84,15 @@ impl State {
     pub(super) fn get_queue_attributes(&mut self, process: u32, input: &Value) -> Answer {
         let (now, url) = (self.millis(), &regional(text(input, "QueueUrl")));
         let Some(queue) = self.queues.get_mut(url) else { return unknown_queue() };
-        if let Some((visible, in_flight)) =
+        if let Some((visible, in_flight, delayed)) =
             self.life.as_mut().and_then(|life| life.approximately(url, now))
         {
             queue.insert("ApproximateNumberOfMessages".to_owned(), visible.to_string());
             queue.insert("ApproximateNumberOfMessagesNotVisible".to_owned(), in_flight.to_string());
+            queue.insert("ApproximateNumberOfMessagesDelayed".to_owned(), delayed.to_string());
             let name = url.rsplit('/').next().unwrap_or_default();
-            self.watch.served(process, name, visible + in_flight);
+            self.watch.served(process, name, visible + in_flight + delayed);
+            self.watch.waiting.tell(process, name, (visible, in_flight));
         }
         let names = list(input, "AttributeNames");
         let asked = |name: &&String| names.iter().any(|asked| asked == "All" || asked == *name);

@@ -142,6 +142,18 @@ impl State {
         stopped.is_some_and(|stopped| 3600.0 < now - stopped)
     }
 
+    /// What stopped longer ago than any job lasts is counted and gone.
+    fn forget(&mut self) {
+        let long_ago = self.timestamp().as_duration().as_secs_f64() - 3.0 * 3600.0;
+        let stopped = |task: &Value| task["stoppedAt"].as_f64().is_some_and(|at| at < long_ago);
+        let gone = self.tasks.iter().filter(|(_, task)| stopped(task));
+        let gone: Vec<_> = gone.map(|(arn, _)| arn.clone()).collect();
+        for task in gone.iter().filter_map(|arn| self.tasks.remove(arn)).filter(is_standalone) {
+            self.forgotten.0 += 1;
+            self.forgotten.1 += usize::from(task["launchType"] == "EC2");
+        }
+    }
+
     /// Source: ECS API, `ListTasksRequest.startedBy`: no other filter beside it.
     pub(super) fn list_tasks(&mut self, process: u32, input: &Value) -> Answer {
         let cluster = self.check_cluster(input)?;
@@ -163,6 +175,7 @@ impl State {
         let family = input.get("family").and_then(Value::as_str);
         let launch_type = input.get("launchType");
         let instance = input.get("containerInstance").map(|name| Instances::arn(&cluster, name));
+        self.forget();
         let now = self.millis();
         self.watch.ask_for_service(process, input);
         if service.is_none() {

@@ -1,6 +1,7 @@
 //! Looks for what must never be, at every call and at every report, with its own arithmetic.
 
 mod places;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +10,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use self::places::Places;
+use self::waiting::Waiting;
 use super::instances::is_standalone;
-use super::life::is_worker;
+use super::life::{Habit, is_worker};
 use super::weather::{rung, starts_tasks};
 use super::{Call, Refused, State, list, text};
+
+pub(crate) use self::waiting::Rule;
 
 /// What a worker may never exceed.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +63,7 @@ pub(crate) struct Watch {
     pub(crate) bounds: BTreeMap<String, Bounds>,
     pub(crate) shared: Option<Shared>,
     pub(crate) places: Places,
+    pub(crate) waiting: Waiting,
     pub(crate) violations: Vec<(&'static str, String)>,
     pub(crate) throttled: u64,
     /// Tasks that were told to have no room on any instance.
@@ -80,6 +85,7 @@ impl Watch {
     pub(crate) fn begin(&mut self, process: u32, tick: Option<Timestamp>, now: u64) {
         self.count += 1;
         self.places.forget(process);
+        self.waiting.begin(process);
         let run = Run { number: self.count, from: now, tick, ..Run::default() };
         self.runs.insert(process, run);
         let tick = tick.map(|tick| tick.to_string()).unwrap_or_default();
@@ -137,6 +143,7 @@ impl Watch {
         let text = String::from_utf8_lossy(answer);
         if starts_tasks(call) {
             let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+            self.waiting.answered(process, call, &answer);
             let tasks = list(&answer, "tasks").iter().map(|task| &task["taskArn"]);
             self.show(process, tasks.chain(list(&answer, "resourceIds")));
         }
@@ -329,8 +336,11 @@ impl State {
         }
         let tick = self.watch.runs[&process].tick;
         let served = self.watch.served.get(&(tick, worker.clone())).copied().unwrap_or_default();
-        let target = served.div_ceil(bounds.per_message).max(bounds.min_containers);
-        if target < capacity + containers {
+        let target = self.target(worker, served, bounds).max(bounds.min_containers);
+        // Who holds no message while it works is taken for idle, and nothing else tells.
+        let jobs = self.life.as_ref().and_then(|life| life.jobs(worker));
+        let is_told = jobs.is_none_or(|jobs| jobs.habit != Habit::DeletesFirst);
+        if is_told && target < capacity + containers {
             let what =
                 format!("{worker}: {capacity} are there, {containers} more, for {served} messages");
             self.watch.violate("more than owed", *now, what);

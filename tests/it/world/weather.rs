@@ -17,6 +17,10 @@ pub(crate) enum Fate {
     /// ECS has no capacity for it after all.
     Refused,
     Stuck,
+    /// It runs, and takes nothing.
+    Hangs,
+    /// It was placed, and ECS says later that there is no capacity for it.
+    FindsNoCapacity,
 }
 
 /// When ECS tells that it has no capacity.

@@ -1,0 +1,261 @@
+//! Seeds of workers that work for hours: of every kind, by every rule, a few things going wrong.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use fastrand::Rng;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::super::number;
+use super::{Delivery, MINUTE, Scenario, pick};
+use crate::tick::{config, definition, worker};
+use crate::world::World;
+use crate::world::life::{Habit, Jobs, Life};
+use crate::world::watch::{Bounds, Rule, Shared};
+use crate::world::weather::{Likely, Weather};
+
+/// What tells its draws from those of the other family.
+const OWN: u64 = 0x0077_6f72;
+
+const NAMES: [&str; 3] = ["alpha", "beta", "gamma"];
+
+/// After the last message, so long a time is enough to process everything.
+const CALM: u64 = 16 * 60 * MINUTE;
+
+/// What workers are called where something goes wrong, whatever their kind.
+pub(crate) const TROUBLED: &str = "any, while something goes wrong";
+
+/// A kind of worker: what it is called, what its containers do, and how long its jobs last.
+type Kind = (&'static str, Habit, (u64, u64));
+
+const SECONDS: (u64, u64) = (3_000, 20_000);
+const MINUTES: (u64, u64) = (60_000, 900_000);
+const HOURS: (u64, u64) = (1_200_000, 7_200_000);
+
+const KINDS: [Kind; 11] = [
+    ("loops, seconds", Habit::Loops, SECONDS),
+    ("loops, minutes", Habit::Loops, MINUTES),
+    ("loops, hours", Habit::Loops, HOURS),
+    ("loops, a fifth crashes", Habit::Loops, MINUTES),
+    ("one-shot, seconds", Habit::OneShot, SECONDS),
+    ("one-shot, minutes", Habit::OneShot, MINUTES),
+    ("one-shot, hours", Habit::OneShot, HOURS),
+    ("closed loop", Habit::OneShot, SECONDS),
+    ("prefetches five", Habit::Prefetches(5), SECONDS),
+    ("deletes first", Habit::DeletesFirst, SECONDS),
+    ("FIFO, a container a group", Habit::Loops, SECONDS),
+];
+
+/// Whether anything goes wrong.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sky {
+    Calm,
+    Troubled,
+}
+
+impl Scenario {
+    /// What a seed of workers that work for hours stands for.
+    pub(crate) fn at_work(seed: u64, world: &World) -> Self {
+        let mut rng = Rng::with_seed(seed ^ OWN);
+        let rng = &mut rng;
+        let is_long = seed % 50 == 49 || number("LONG").is_some();
+        let ends = if is_long { 24 * 60 } else { rng.u64(60..180) } * MINUTE;
+        let period = pick(rng, &[60, 60, 60, 300]) * 1000;
+        world.cluster("jobs");
+        world.cluster("others");
+        let mut life = Life::new(rng.u64(..));
+        life.lag = pick(rng, &[0, 0, 5_000]);
+        life.calm_at = ends;
+        life.sidecars_run = true;
+        let mut workers = Vec::new();
+        let mut kinds = BTreeMap::new();
+        for name in &NAMES[..rng.usize(1..=NAMES.len())] {
+            let kind = pick(rng, &KINDS);
+            kinds.insert((*name).to_owned(), kind.0);
+            workers.push(any_worker(rng, world, (&mut life, name), (kind, ends)));
+        }
+        let mut config = config(&workers);
+        let per_hour = 10_000;
+        config["maxTasksPerTick"] = json!(1000);
+        config["maxTasksPerHour"] = json!(per_hour);
+        if rng.u8(0..4) == 0 {
+            config["registration"] = json!("off");
+        }
+        let mut state = world.state();
+        state.watch.shared = Some(Shared { per_tick: 1000, per_hour, max_event_age: 5 * MINUTE });
+        state.watch.waiting.period = period;
+        state.life = Some(life);
+        let sky = pick(rng, &[Sky::Calm, Sky::Troubled]);
+        state.weather = Some(any_weather(rng, ends, sky));
+        drop(state);
+        // Who waits for what goes wrong is not compared with who waits for nothing.
+        for kind in kinds.values_mut().filter(|_| sky == Sky::Troubled) {
+            *kind = TROUBLED;
+        }
+        Self {
+            broken: config.clone(),
+            config,
+            deliveries: deliveries(rng, (ends, period), sky),
+            calm_at: ends,
+            must_drain: true,
+            lambda_timeout: Duration::from_mins(1),
+            deploys: Vec::new(),
+            broken_at: (0, 0),
+            schedule: BTreeMap::new(),
+            ground: None,
+            kinds,
+            freezes: rng.bool(),
+        }
+    }
+}
+
+/// Only Spot takes tasks away where it is calm.
+fn any_weather(rng: &mut Rng, ends: u64, sky: Sky) -> Weather {
+    let mut weather = Weather::new(rng.u64(..), ends);
+    let mut up_to = |most: f64| if rng.bool() { 0.0 } else { most * rng.f64() };
+    weather.likely.interrupted = up_to(0.1);
+    if sky == Sky::Troubled {
+        let likely = weather.likely;
+        weather.likely = Likely {
+            throttled: up_to(0.05),
+            failed: up_to(0.02),
+            lost: up_to(0.02),
+            partial: up_to(0.2),
+            stuck: up_to(0.05),
+            ..likely
+        };
+    }
+    weather
+}
+
+fn any_worker(
+    rng: &mut Rng,
+    world: &World,
+    (life, name): (&mut Life, &str),
+    ((kind, habit, lasts), ends): (Kind, u64),
+) -> Value {
+    world.register(&definition(name));
+    world.queue(name);
+    let is_fifo = kind.starts_with("FIFO");
+    let groups = if is_fifo { rng.u64(1..8) } else { 0 };
+    let max = if is_fifo { groups } else { rng.u64(5..60) };
+    let jobs = Jobs {
+        lasts,
+        visibility: lasts.1 + 60_000,
+        redrive: Some(10),
+        startup: pick(rng, &[(10_000, 20_000), (20_000, 50_000)]),
+        habit,
+        hanging: 0,
+        crashing: if kind.contains("crashes") { 200 } else { 0 },
+        groups,
+        closed_until: if kind == "closed loop" { ends } else { 0 },
+    };
+    life.worker(name, jobs);
+    arrive(rng, (life, name), (&jobs, max), ends);
+    let (mut scaling, rule) = any_rule(rng, &jobs);
+    scaling["maxContainers"] = json!(max);
+    if rng.u8(0..4) == 0 {
+        scaling["countDelayed"] = json!(true);
+    }
+    if rng.u8(0..4) == 0 && !is_fifo {
+        scaling["inFlightPerContainer"] = json!(pick(rng, &[1, 5]));
+    }
+    let holds = scaling["inFlightPerContainer"].as_u64().unwrap_or(1);
+    // A task of several containers is another matter where tasks are counted.
+    let packing = match rng.u8(0..3) {
+        0 if !matches!(rule, Rule::Tasks(..)) => {
+            json!({"strategy": "dense", "maxContainersPerTask": 3, "maxTasks": 40})
+        }
+        _ => json!({"maxContainersPerTask": 1, "maxTasks": 60}),
+    };
+    let minimum = if !is_fifo && rng.u8(0..8) == 0 { 2 } else { 0 };
+    if minimum != 0 {
+        let hours = pick(rng, &["21", "22", "*/6"]);
+        let window = json!({"cron": format!("10 {hours} * * *"), "for": "1h", "timeZone": "UTC",
+            "containers": minimum});
+        scaling["minContainers"] = json!([window]);
+    }
+    let stuck_after = pick(rng, &[300, 900]);
+    scaling["stuckAfter"] = json!(format!("{stuck_after}s"));
+    let bounds = Bounds {
+        max_containers: max,
+        min_containers: minimum,
+        per_message: 1,
+        stuck_after: 1000 * stuck_after,
+    };
+    let mut state = world.state();
+    state.watch.bounds.insert(name.to_owned(), bounds);
+    state.watch.waiting.rules.insert(name.to_owned(), (rule, holds));
+    drop(state);
+    let mut worker = worker(name, &scaling, &packing);
+    if rng.u8(0..3) == 0 {
+        worker["cluster"] = json!("others");
+    }
+    worker
+}
+
+/// A steady load that the worker can bear, and a burst now and then.
+fn arrive(rng: &mut Rng, (life, name): (&mut Life, &str), (jobs, max): (&Jobs, u64), ends: u64) {
+    if jobs.closed_until != 0 {
+        life.arrive(rng.u64(0..MINUTE), name, (1, false));
+        return;
+    }
+    // What lasts a second costs a one-shot container a start and a tick.
+    let lasts = jobs.lasts.0.midpoint(jobs.lasts.1) + 70_000;
+    let most = 1 + max * ends / lasts / 4;
+    let messages = rng.u64(1..=most.min(2_000));
+    for _ in 0..messages {
+        let at = rng.u64(0..ends);
+        if rng.u8(0..10) == 0 {
+            life.delay(at, name, (1, rng.u64(1_000..300_000)));
+        } else {
+            life.arrive(at, name, (1, false));
+        }
+    }
+    for _ in 0..rng.u64(0..4) {
+        life.arrive(rng.u64(0..ends), name, (rng.u64(1..=1 + max / 2), false));
+    }
+}
+
+fn any_rule(rng: &mut Rng, jobs: &Jobs) -> (Value, Rule) {
+    // Rules of less than a container a message are for workers that take more than one.
+    let simple = 0 < jobs.groups || jobs.habit == Habit::OneShot;
+    match if simple { 0 } else { rng.u8(0..6) } {
+        4 => {
+            let each = jobs.lasts.1.div_ceil(1000);
+            let within = pick(rng, &[300, 600, 1200]);
+            let drain = json!({"target": format!("{within}s"), "secondsPerMessage": each});
+            (json!({"drainWithin": drain}), Rule::Drain(within, each))
+        }
+        5 => {
+            let steps = [(1, 2), (5, 5), (20, 12), (60, 40)];
+            let of = pick(rng, &["containers", "tasks"]);
+            let told = steps.map(|(depth, n)| json!({"depth": depth, of: n}));
+            let rule = match of {
+                "tasks" => Rule::Tasks(steps.to_vec(), 1),
+                _ => Rule::Containers(steps.to_vec()),
+            };
+            (json!({"steps": told}), rule)
+        }
+        few => {
+            let each = if few == 0 || jobs.habit == Habit::OneShot { 1 } else { rng.u64(1..=4) };
+            (json!({"messagesPerContainer": each}), Rule::PerContainer(each))
+        }
+    }
+}
+
+/// A tick a period, some of them missed, and some by a new process.
+fn deliveries(rng: &mut Rng, (ends, period): (u64, u64), sky: Sky) -> Vec<Delivery> {
+    let beginning: Timestamp = crate::world::BEGINNING.parse().unwrap();
+    let mut up_to = |most: f64| if rng.bool() || sky == Sky::Calm { 0.0 } else { most * rng.f64() };
+    let (missed, cold) = (up_to(0.1), up_to(0.02));
+    let due = (0..(ends + CALM) / period).map(|number| number * period);
+    let delivery = |due: u64| {
+        let tick = beginning + SignedDuration::from_millis(i64::try_from(due).unwrap());
+        let (is_missed, cold) = (rng.f64() < missed, rng.f64() < cold);
+        let at = due + rng.u64(0..2_000);
+        (!is_missed).then_some(Delivery { at, tick, overlaps: false, cold })
+    };
+    due.filter_map(delivery).collect()
+}
