@@ -2,8 +2,8 @@
 //!
 //! A worker that hangs, or whose instance has lost its agent, is RUNNING for as long as nobody stops it.
 //! Containers that have run for two minutes beyond what the messages in flight can occupy, at every look
-//! of the last minutes in all of which messages waited, are idle: no capacity any more. They still count
-//! under every cap. A job of two hours holds its message in flight.
+//! of the last minutes in all of which messages waited, and which have run for all of that time, are idle:
+//! no capacity any more. They still count under every cap. A job of two hours holds its message in flight.
 //!
 //! Of a FIFO queue that has something in flight, nobody knows: what waits may be of the same groups.
 
@@ -29,22 +29,26 @@ pub(super) fn look(before: &Idling, look: &Look<'_>) -> Idling {
     let since = before.since.unwrap_or(look.now);
     let age = |at| Duration::try_from(look.now.duration_since(at)).unwrap_or_default();
     let mut looks = before.looks.clone();
-    looks.push((look.now, surplus(look)));
+    looks.push((look.now, surplus(look, BEGUN)));
     let old = looks.iter().take_while(|(at, _)| after < age(*at)).count();
     let old = old.min(looks.len().saturating_sub(FEWEST_LOOKS));
     looks.drain(..old);
     let is_proved = after <= age(since) && FEWEST_LOOKS <= looks.len();
-    let idle = looks.iter().map(|(_, surplus)| *surplus).min().filter(|_| is_proved);
+    // Others may have been without a message at each look.
+    let same = surplus(look, after);
+    let idle = looks.iter().map(|(_, surplus)| *surplus).chain([same]).min();
+    let idle = idle.filter(|_| is_proved);
     Idling { since: Some(since), looks, idle: idle.unwrap_or_default() }
 }
 
-/// Containers that have run for two minutes beyond what the messages in flight can occupy.
-fn surplus(look: &Look<'_>) -> Containers {
+/// Containers that have run for so long beyond what the messages in flight can occupy.
+fn surplus(look: &Look<'_>, time: Duration) -> Containers {
     let in_flight = look.depth.in_flight;
     if look.worker.queue.is_fifo() && in_flight != Messages::ZERO {
         return Containers::ZERO;
     }
-    let has_begun = |own: &&OwnTask<'_>| own.has_run_for(BEGUN, look.now);
-    let running: Containers = look.own.alive.iter().filter(has_begun).map(|own| own.running).sum();
-    running.minus(look.occupied_by(in_flight))
+    let for_long = |own: &&OwnTask<'_>| own.has_run_for(time, look.now);
+    let running: Containers = look.own.alive.iter().filter(for_long).map(|own| own.running).sum();
+    // Each may hold fewer messages than it could.
+    running.minus(in_flight.as_containers())
 }

@@ -11,12 +11,14 @@
 //! - `rise`, messages that came: new ones pay for themselves, so that a burst is never braked; and when
 //!   the brake is wrong, the backlog that grows by it pays four times and lifts it within a look or two.
 //! - `drop`, messages that went, beyond one for each container that ran all the time: success pays for
-//!   its successor and for one more, so that recovery doubles from look to look.
+//!   its successor and for one more, so that recovery doubles from look to look. Where the policy asks
+//!   for less than a container a message, each that ended with exit code 0 stands for one all the same.
 //! - `growth`, containers that can be holding a message, more than at any of the last ten looks: what
 //!   goes up and down with a visibility timeout is no growth.
 //! - `vouched`, containers that ended with exit code 0 and may have held a message: at some look they
 //!   were among the longest running ones, as many as the messages in flight occupy.
-//! - `failed`, messages in flight that nobody of ours can be holding: received, and not deleted.
+//! - `failed`, messages in flight that nobody of ours can be holding: received, and not deleted. Those
+//!   of a container that others ended are no failures.
 //! - `s`, the containers that the policy asks for a message, one at most.
 //!
 //! Waiting costs nothing, a refusal spends nothing, and what others ended is given back. A process that
@@ -87,6 +89,8 @@ struct Moved {
     rise: Credit,
     /// Messages that went, beyond one for each container that ran at both looks.
     drop: Credit,
+    /// Whether any went while containers ran.
+    some_went: bool,
     /// Containers that can be holding a message.
     held: Containers,
     /// Those, beyond as many as there were.
@@ -106,7 +110,9 @@ struct Changes {
     stayed: Containers,
     /// Those that ended by themselves.
     ended: Containers,
-    /// Of these, the ones that ended with exit code 0 and may have held a message.
+    /// Of these, the ones that ended with exit code 0.
+    done: Containers,
+    /// Of these, the ones that may have held a message.
     vouched: Containers,
     /// Those that others ended.
     by_others: Containers,
@@ -138,9 +144,10 @@ impl Look<'_> {
         next.idling = idle::look(&last.idling, self);
         let moved = self.moved(last, &next.idling);
         next.pause = moved.pause(next.pause);
-        if moved.rise != Credit::ZERO {
-            next.resumes = None;
-        }
+        // A pause that runs is no longer than one that begins now, and over when messages come.
+        let latest = self.now.checked_add(next.pause).unwrap_or(self.now);
+        let resumes = next.resumes.filter(|_| moved.rise == Credit::ZERO);
+        next.resumes = resumes.map(|at| at.min(latest));
         next.credit = Some(self.credit(&next, &moved));
         if self.breaker.is_none() {
             next.canaries = Containers::ZERO;
@@ -174,18 +181,20 @@ impl Look<'_> {
         let before = last.held.iter().copied().max().unwrap_or_default();
         let stayed = Messages(u64::from(of_tasks.stayed.0));
         let total = self.depth.total();
+        let went = last.total.minus(total);
         let drop = match stayed {
             // One of a group makes room for the next of the same.
             stayed if self.is_gentle() && stayed != Messages::ZERO => Messages::ZERO,
-            stayed => last.total.minus(total).minus(stayed),
+            stayed => went.minus(stayed),
         };
         Moved {
             rise: self.worth(total.minus(last.total)),
-            drop: self.worth(drop),
+            drop: self.worth(drop).max(Credit::of(drop.as_containers().min(of_tasks.done))),
+            some_went: went != Messages::ZERO && stayed != Messages::ZERO,
             held,
             growth: held.minus(before),
             locked,
-            failed: locked.minus(last.locked),
+            failed: locked.minus(last.locked).minus(of_tasks.by_others),
             newly_idle: idling.idle.minus(last.idling.idle),
             of_tasks,
         }
@@ -266,9 +275,9 @@ impl Look<'_> {
 impl Moved {
     /// Longer and longer while containers end or fall idle and nothing good comes of any.
     fn pause(&self, last: Duration) -> Duration {
-        let Self { drop, held, locked, failed, newly_idle, of_tasks, .. } = self;
+        let Self { drop, some_went, held, locked, failed, newly_idle, of_tasks, .. } = self;
         let last = last.max(SHORTEST_PAUSE);
-        if *drop != Credit::ZERO || *failed < of_tasks.vouched {
+        if *drop != Credit::ZERO || *some_went || *failed < of_tasks.vouched {
             return SHORTEST_PAUSE;
         }
         let happened = of_tasks.ended.plus(*newly_idle) != Containers::ZERO;
@@ -291,15 +300,17 @@ impl Changes {
             self.strange = self.strange.plus(own.containers);
         }
         let seen = seen.copied().unwrap_or_default();
-        let done = own.done.minus(seen.done).min(seen.vouched);
+        let done = own.done.minus(seen.done);
+        let vouched_for = done.min(seen.vouched);
         self.stayed = self.stayed.plus(own.running.min(seen.running));
         self.ended = self.ended.plus(own.stopped.minus(seen.stopped));
-        self.vouched = self.vouched.plus(done);
+        self.done = self.done.plus(done);
+        self.vouched = self.vouched.plus(vouched_for);
         let now = TaskSeen {
             running: own.running,
             stopped: own.stopped,
             done: own.done,
-            vouched: seen.vouched.minus(done).max(vouched),
+            vouched: seen.vouched.minus(vouched_for).max(vouched),
         };
         self.tasks.insert(own.arn.clone(), now);
     }
@@ -307,8 +318,10 @@ impl Changes {
     fn add_ended(&mut self, own: &OwnEnded<'_>, seen: TaskSeen) {
         let ended = own.count().minus(seen.stopped);
         if own.cause() == Cause::OfWorker {
+            let done = own.done().minus(seen.done);
             self.ended = self.ended.plus(ended);
-            self.vouched = self.vouched.plus(own.done().minus(seen.done).min(seen.vouched));
+            self.done = self.done.plus(done);
+            self.vouched = self.vouched.plus(done.min(seen.vouched));
         } else {
             self.by_others = self.by_others.plus(ended);
         }
@@ -353,7 +366,8 @@ impl Look<'_> {
     fn unjudged(&self, progress: &Progress) -> Containers {
         let Idling { idle, .. } = progress.idling;
         let alive = self.own.count();
-        let (held, _) = self.held_and_locked();
+        // Each may hold fewer messages than it could.
+        let held = self.depth.in_flight.as_containers().min(alive.running);
         let is_young =
             |own: &&OwnTask<'_>| own.stuck_since.is_none() && !own.has_run_for(SHOWN, self.now);
         let young = self.own.alive.iter().filter(is_young).map(OwnTask::left).sum();

@@ -290,7 +290,7 @@ fn no_fault_breaks_an_invariant() {
 /// day, which every fiftieth is anyway.
 #[test]
 fn no_message_waits_without_a_true_reason() {
-    let sum = find_violations(Scenario::at_work, 20);
+    let sum = find_violations(Scenario::at_work, 50);
     for (kind, waits) in sum.waits.iter().filter(|(kind, _)| **kind != TROUBLED) {
         let problem = waits.problem();
         assert!(problem.is_none(), "{kind}: {}", problem.unwrap());

@@ -154,6 +154,37 @@ fn a_success_that_a_message_in_flight_vouches_for_pays_for_two() {
     }
 }
 
+/// A container may be meant for twenty messages and take one.
+#[test]
+fn a_policy_of_less_than_a_container_a_message_does_not_make_success_worth_less() {
+    let worker = worker("q", &json!({"messagesPerContainer": 20}));
+    let (mut progress, _) = look((&worker, None), (0, depth(100, 0)), (&[], &[]), 5);
+    let mut gone = Vec::new();
+    for round in 0..8_u32 {
+        let left = 100 - 5 * u64::from(round);
+        let queue = (round, depth(left, 0));
+        let (mut next, allowed) = look((&worker, Some(&progress)), queue, (&[], &gone), 5);
+        assert_eq!(allowed, Containers(5), "round {round}");
+        let tasks: Vec<_> = (0..5).map(|i| running(round * 10 + i, round)).collect();
+        launch(&mut next, (round, &tasks));
+        gone = tasks.iter().map(|task| ended(task, round + 1, 0)).collect();
+        progress = next;
+    }
+}
+
+#[test]
+fn a_message_of_a_container_that_others_ended_has_not_failed() {
+    for (code, expected) in [("SpotInterruption", 1), ("EssentialContainerExited", 0)] {
+        let (worker, mut progress) = without_success(0);
+        let task = running(50, 2);
+        launch(&mut progress, (2, std::slice::from_ref(&task)));
+        progress.resumes = Some(at(99));
+        let gone = [Ended { code: code.to_owned(), ..ended(&task, 3, 137) }];
+        let (_, allowed) = look((&worker, Some(&progress)), (3, depth(4, 1)), (&[], &gone), 9);
+        assert_eq!(allowed, Containers(expected), "{code}");
+    }
+}
+
 #[test]
 fn what_others_ended_is_given_back() {
     let (worker, mut progress) = without_success(0);

@@ -122,3 +122,23 @@ async fn ghosts_start_at_most_one_container_a_minute() {
     play.is_clean();
     assert!(play.started() <= 490, "{} containers", play.started());
 }
+
+/// Workers that move messages as they should, one container a message, without a redrive policy.
+#[tokio::test(start_paused = true)]
+async fn healthy_workers_are_not_braked_without_a_redrive_policy() {
+    for (habit, lasts, messages) in [
+        (Habit::Loops, (3_000, 20_000), 6),
+        (Habit::OneShot, (3_000, 20_000), 6),
+        (Habit::Loops, (60_000, 600_000), 2),
+        (Habit::OneShot, (60_000, 600_000), 2),
+    ] {
+        let visibility = 2 * lasts.1 + 60_000;
+        let jobs = Jobs { lasts, visibility, redrive: None, habit, ..Jobs::default() };
+        let mut play = Of { jobs, ..Of::default() }.play();
+        play.send_steadily(messages, 120);
+        play.minutes(150).await;
+        play.is_clean();
+        assert_eq!(play.done(), messages * 120, "{habit:?} {lasts:?}");
+        assert!(!play.told.has_alarmed(), "{habit:?} {lasts:?}");
+    }
+}

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use self::places::Places;
 use self::waiting::Waiting;
 use super::instances::is_standalone;
-use super::life::{Habit, is_worker};
+use super::life::is_worker;
 use super::weather::{rung, starts_tasks};
 use super::{Call, Refused, State, list, text};
 
@@ -337,10 +337,7 @@ impl State {
         let tick = self.watch.runs[&process].tick;
         let served = self.watch.served.get(&(tick, worker.clone())).copied().unwrap_or_default();
         let target = self.target(worker, served, bounds).max(bounds.min_containers);
-        // Who holds no message while it works is taken for idle, and nothing else tells.
-        let jobs = self.life.as_ref().and_then(|life| life.jobs(worker));
-        let is_told = jobs.is_none_or(|jobs| jobs.habit != Habit::DeletesFirst);
-        if is_told && target < capacity + containers {
+        if target < capacity + containers {
             let what =
                 format!("{worker}: {capacity} are there, {containers} more, for {served} messages");
             self.watch.violate("more than owed", *now, what);

@@ -155,6 +155,9 @@ fn any_worker(
     arrive(rng, (life, name), (&jobs, max), ends);
     let (mut scaling, rule) = any_rule(rng, &jobs);
     scaling["maxContainers"] = json!(max);
+    if habit == Habit::DeletesFirst {
+        trust(&mut scaling);
+    }
     if rng.u8(0..4) == 0 {
         scaling["countDelayed"] = json!(true);
     }
@@ -218,9 +221,14 @@ fn arrive(rng: &mut Rng, (life, name): (&mut Life, &str), (jobs, max): (&Jobs, u
     }
 }
 
+/// As `docs/workers.md` asks of workers whose messages are not in flight while they work.
+fn trust(scaling: &mut Value) {
+    scaling["idleAfter"] = json!("off");
+    scaling["progressBrake"] = json!(false);
+}
+
 fn any_rule(rng: &mut Rng, jobs: &Jobs) -> (Value, Rule) {
-    // Rules of less than a container a message are for workers that take more than one.
-    let simple = 0 < jobs.groups || jobs.habit == Habit::OneShot;
+    let simple = 0 < jobs.groups || jobs.closed_until != 0;
     match if simple { 0 } else { rng.u8(0..6) } {
         4 => {
             let each = jobs.lasts.1.div_ceil(1000);

@@ -80,6 +80,8 @@ pub(crate) struct Waiting {
     pub(crate) reasons: BTreeMap<WaitsFor, u64>,
     /// Visible and in flight, as a process was told them.
     told: BTreeMap<(u32, String), (u64, u64)>,
+    /// When a process was told last of messages in flight that no container of theirs could hold.
+    unheld: BTreeMap<String, u64>,
     wrong: BTreeSet<(u32, Wrong)>,
     /// When a start had no answer, and whose it was.
     lost: Vec<(u64, String)>,
@@ -221,6 +223,7 @@ impl State {
         let mut found = Vec::new();
         let report = case.report;
         let containers = case.containers.clone();
+        self.note_unheld(&case);
         let told = report.is_not_served();
         let serves = |c: &Container| c.is_of == Use::Surely && c.is_heard;
         let read = report.alive.is_some();
@@ -310,7 +313,8 @@ impl State {
                     Some(_) => (deeds.hangs, deeds.hangs && PATIENCE <= age),
                     None => (bounds.stuck_after <= age, bounds.stuck_after + ABOUT <= age),
                 };
-                let doubtful = doubtful || ended.is_some_and(|ended| ended <= listed);
+                // It may have ended between the list and the description.
+                let doubtful = doubtful || ended.is_some();
                 let is_of = match (doubtful, none) {
                     (_, true) => Use::None,
                     (true, false) => Use::Doubtful,
@@ -361,7 +365,9 @@ impl State {
                 return if self.failed_in_a_row(case) < 3 { Truth::No } else { Truth::Beside };
             }
             WaitsFor::Canary => 3 <= self.failed_in_a_row(case) && has_canary(case),
-            WaitsFor::Progress => self.is_fruitless(case),
+            WaitsFor::Progress => {
+                self.is_fruitless(case) || has_new(case) || self.seems_to_fail(case)
+            }
             WaitsFor::Registry => self.is_pulled_too_often(&case.group),
             WaitsFor::Read => went(Wrong::Read),
             WaitsFor::Configuration => went(Wrong::Refused) || waiting.is_broken,
@@ -398,6 +404,24 @@ impl State {
         let mut ends: Vec<_> = own.filter_map(|(_, task)| end_of(task, case)).collect();
         ends.sort_unstable();
         ends.iter().rev().take_while(|(_, failed)| *failed).count()
+    }
+
+    fn note_unheld(&mut self, case: &Case<'_>) {
+        let name = case.report.worker.to_string();
+        let waiting = &mut self.watch.waiting;
+        let Some((_, holds)) = waiting.rules.get(&name) else { return };
+        let running = case.containers.iter().filter(|c| c.runs && c.is_of == Use::Surely).count();
+        let told = waiting.told.get(&(case.process, name.clone()));
+        if told.is_some_and(|told| u64::try_from(running).unwrap() * holds < told.1) {
+            waiting.unheld.insert(name, case.now);
+        }
+    }
+
+    /// Whether there were lately more messages in flight, as far as the function was told, than its
+    /// containers could hold: received, and not deleted, for all that it can know.
+    fn seems_to_fail(&self, case: &Case<'_>) -> bool {
+        let last = self.watch.waiting.unheld.get(case.report.worker.as_str());
+        last.is_some_and(|last| case.now < last + 10 * 60_000)
     }
 
     /// Whether at least half of the last containers moved no message.
@@ -471,6 +495,12 @@ fn launched(report: &WorkerReport) -> u64 {
     let each =
         report.launched.iter().map(|l| u64::from(l.count.0) * u64::from(l.containers_per_task.0));
     each.sum()
+}
+
+/// Whether a container has yet to show what it does: for five minutes, no other need follow.
+fn has_new(case: &Case<'_>) -> bool {
+    let is_new = |c: &Container| !c.runs || case.now < c.since + 300_000;
+    case.containers.iter().any(|c| c.is_of != Use::None && is_new(c))
 }
 
 /// Whether a task is on its way that is to tell whether tasks run at all.
