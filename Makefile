@@ -52,6 +52,7 @@ soak-long: ## the same of workers that work for a day each: a night's work (SEED
 
 situations: ## hours of some fifty kinds of workers, with the brake and without: the table of docs/workers.md
 	SITUATIONS=1 cargo test --locked --all-features --test it model::situations::healthy -- --nocapture
+
 # Our own code is optimized here, which a day spends its time in.
 days: ## days of one worker in memory, without an SDK: brakes, breaker, idle containers (DAYS=10000, or DAY=17)
 	$(if $(DAY),DAY=$(DAY),DAYS=$(or $(DAYS),10000)) CARGO_PROFILE_DEV_OPT_LEVEL=2 \
@@ -138,5 +139,5 @@ $(CARGO_AUDITABLE):
 	cargo install cargo-auditable --version $(CARGO_AUDITABLE_VERSION) --locked --debug --quiet \
 		--root $(TOOLS)/cargo-auditable-$(CARGO_AUDITABLE_VERSION)
 
-.PHONY: help demo emulator local-stack test soak situations bench bench-cold ablation docs check build package soak-long days \
-	build-ScalerFunction build-DrainFunction tools clean
+.PHONY: help demo emulator local-stack test soak soak-long days situations bench bench-cold ablation docs \
+	check build package build-ScalerFunction build-DrainFunction tools clean

@@ -39,7 +39,8 @@ impl Waits {
     /// What is too slow, for workers that are as they should be: two ticks and a start beyond.
     pub(super) fn problem(&self) -> Option<String> {
         let beyond = part(&self.beyond, 95);
-        let told = || format!("p95 {beyond} ms beyond two ticks, a start and some seconds, at best none");
+        let told =
+            || format!("p95 {beyond} ms beyond two ticks, a start and some seconds, at best none");
         (0 < beyond).then(told)
     }
 }
