@@ -345,4 +345,33 @@ mod tests {
             }
         }
     }
+
+    /// A previous name, or a cluster of another account, of a queue that is found takes nothing from a
+    /// worker of the file.
+    #[test]
+    fn who_is_discovered_takes_no_name_and_no_cluster_from_the_file() {
+        let thumbs = |more: Value| {
+            let mut worker = json!({"name": "thumbs", "queue": "q", "taskDefinition": "t",
+                "scaling": {"messagesPerContainer": 1}});
+            worker.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            worker
+        };
+        let other = "arn:aws:ecs:eu-central-1:999999999999:cluster/jobs";
+        for (of_file, tags) in [
+            (json!({"previousNames": ["export"]}), [("strategy", "spread")]),
+            (
+                json!({"cluster": "arn:aws:ecs:eu-central-1:123456789012:cluster/jobs"}),
+                [("cluster", other)],
+            ),
+        ] {
+            let document = json!({"cluster": "jobs", "discover": {"tag": "jobs"},
+                "workers": [thumbs(of_file)]});
+            let queues = [queue("export", &tags)];
+            let config = Config::with_discovered(&document, &queues).unwrap();
+            let served: Vec<_> = config.workers.iter().map(|w| w.name.to_string()).collect();
+            let refused: Vec<_> = config.refused.iter().map(|r| r.worker.to_string()).collect();
+            assert_eq!(served, ["thumbs"], "{:?}", config.refused);
+            assert_eq!(refused.len(), 1, "{refused:?}");
+        }
+    }
 }

@@ -24,27 +24,45 @@ pub(super) fn refuse_conflicts(drafts: &mut [Draft]) {
 
 /// A task is of one worker: a previous name is nobody's name of today, and no other's previous one.
 fn refuse_names_of_others(drafts: &mut [Draft]) {
-    let mut owners: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for (index, draft) in drafts.iter().enumerate() {
-        let previous = draft.worker.iter().flat_map(|worker| &worker.previous_names);
-        let names = draft.name.clone().into_iter().chain(previous.map(ToString::to_string));
-        for name in names {
-            owners.entry(name).or_default().push(index);
-        }
-    }
+    let names = |draft: &Draft| draft.name.clone().into_iter().chain(draft.previous()).collect();
+    let names: Vec<Vec<String>> = drafts.iter().map(names).collect();
+    let previous: Vec<Vec<String>> =
+        drafts.iter().map(|draft| draft.previous().collect()).collect();
     for index in 0..drafts.len() {
-        let worker = drafts.get(index).and_then(|draft| draft.worker.as_ref());
-        let previous = worker.map(|worker| worker.previous_names.clone()).unwrap_or_default();
-        let shared = previous.iter().find_map(|name| {
-            let owners = owners.get(name.as_str())?;
-            let other = owners.iter().find(|other| **other != index);
-            let other = other.or_else(|| owners.get(1)).and_then(|other| drafts.get(*other))?;
-            Some(format!("has `{name}`, which is a name of {} too", other.called()))
-        });
-        if let (Some(message), Some(draft)) = (shared, drafts.get_mut(index)) {
-            draft.refuse("previousNames", &message);
+        let own = previous.get(index).map(Vec::as_slice).unwrap_or_default();
+        let is_repeated = |name: &&String| 1 < own.iter().filter(|other| other == name).count();
+        let repeated = own.iter().find(is_repeated).zip(drafts.get(index));
+        let shared = repeated.or_else(|| first_of_others(drafts, index, (own, &names)));
+        // Two equal names of today are refused as such.
+        let name = drafts.get(index).and_then(|draft| draft.name.as_slice().first());
+        let name = name.map(std::slice::from_ref).unwrap_or_default();
+        let is_discovered = drafts.get(index).is_some_and(|d| d.origin == Origin::Discovered);
+        let taken = first_of_others(drafts, index, (name, &previous)).filter(|_| is_discovered);
+        let told = |(name, other): (&String, &Draft)| {
+            format!("has `{name}`, which is a name of {} too", other.called())
+        };
+        let shared = shared.map(|shared| ("previousNames", told(shared)));
+        let refused = shared.or_else(|| taken.map(|taken| ("name", told(taken))));
+        if let (Some((field, message)), Some(draft)) = (refused, drafts.get_mut(index)) {
+            draft.refuse(field, &message);
         }
     }
+}
+
+/// The first of a draft's names that is among those of another, and of whom. Who is discovered takes
+/// nothing from who is in the file.
+fn first_of_others<'a>(
+    drafts: &'a [Draft],
+    index: usize,
+    (own, names): (&'a [String], &[Vec<String>]),
+) -> Option<(&'a String, &'a Draft)> {
+    let origin = drafts.get(index)?.origin;
+    own.iter().find_map(|name| {
+        let others = drafts.iter().zip(names).enumerate();
+        let mut others =
+            others.filter(|(other, (draft, _))| *other != index && draft.origin <= origin);
+        others.find(|(_, (_, names))| names.contains(name)).map(|(_, (draft, _))| (name, draft))
+    })
 }
 
 /// The same for all names of a queue, as far as they tell: its Region, its account and its name.
@@ -65,9 +83,11 @@ fn refuse_clusters_of_others(drafts: &mut [Draft]) {
     let places: Vec<_> = drafts.iter().map(place).collect();
     for (index, own) in places.iter().enumerate() {
         let Some((name, own)) = own else { continue };
+        let origin = drafts.get(index).map(|draft| draft.origin);
         let is_other = |(index, place): (usize, &Option<(String, _)>)| {
             let (other, place) = place.as_ref()?;
-            (other == name && place != own).then_some(index)
+            let counts = drafts.get(index).map(|draft| draft.origin) <= origin;
+            (other == name && place != own && counts).then_some(index)
         };
         let other = places.iter().enumerate().find_map(is_other);
         let other = other.and_then(|other| drafts.get(other)).map(Draft::called);
@@ -86,6 +106,11 @@ fn of_two(other: &Draft) -> String {
 }
 
 impl Draft {
+    fn previous(&self) -> impl Iterator<Item = String> {
+        let names = self.worker.iter().flat_map(|worker| &worker.previous_names);
+        names.map(ToString::to_string)
+    }
+
     fn called(&self) -> String {
         match self.origin {
             Origin::File => format!("worker `{}`", self.name.as_deref().unwrap_or("?")),
