@@ -116,6 +116,12 @@ impl Ledger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A tick begins. The wall clock may have been set back since the last one: what it would put after
+    /// now was just now.
+    pub fn begin(&self, now: Timestamp) {
+        self.kept().set_back(now);
+    }
+
     /// What is known of a cluster before it is read.
     pub fn remembered(&self, cluster: &ClusterName, now: Timestamp) -> Remembered {
         let kept = self.kept();
@@ -209,7 +215,6 @@ impl Ledger {
     /// Remembers what a tick saw and what it started, when it is over.
     pub fn remember(&self, snapshot: &Snapshot, acted: &[Acted], over: Timestamp) {
         let mut kept = self.kept();
-        kept.set_back(snapshot.now);
         for (cluster, tasks) in &snapshot.tasks {
             if let Ok(tasks) = tasks {
                 let cluster = kept.clusters.entry(cluster.clone()).or_default();
@@ -322,7 +327,6 @@ impl Cluster {
 }
 
 impl Kept {
-    /// The wall clock may have been set back since: what it would put after now was just now.
     fn set_back(&mut self, now: Timestamp) {
         let Self { clusters, memories, derived: _, launches, disconnected, refusals } = self;
         let progress = memories.values_mut().filter_map(|memory| memory.progress.as_mut());

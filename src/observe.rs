@@ -54,6 +54,7 @@ pub async fn observe(
     ledger: &Ledger,
     of_tick: OfTick<'_>,
 ) -> Snapshot {
+    ledger.begin(of_tick.now);
     let reads = Reads {
         cloud,
         ledger,

@@ -327,7 +327,6 @@ impl<'a> Recipe<'a> {
     }
 }
 
-/// The worker's environment with its place among the clones.
 /// The names of a worker container and its clones, the first being itself.
 pub fn clone_names(container: &str, n: Containers) -> Vec<String> {
     (1..=n.0).map(|index| clone_name(container, index)).collect()
@@ -337,6 +336,7 @@ fn clone_name(container: &str, index: u32) -> String {
     if index == 1 { container.to_owned() } else { format!("{container}-{index}") }
 }
 
+/// The worker's environment with its place among the clones.
 fn environment_with_place(worker: &Map<String, Value>, index: u32, n: Containers) -> Value {
     let place = [("WORKER_INDEX", index.to_string()), ("WORKER_COUNT", n.to_string())];
     let is_place = |variable: &&Value| {

@@ -26,9 +26,12 @@ pub(super) fn look(before: &Idling, look: &Look<'_>) -> Idling {
     if look.depth.visible == Messages::ZERO {
         return Idling::default();
     }
-    let since = before.since.unwrap_or(look.now);
     let age = |at| Duration::try_from(look.now.duration_since(at)).unwrap_or_default();
-    let mut looks = before.looks.clone();
+    // Of a time in which nobody looked, nobody knows.
+    let is_fresh = before.looks.last().is_some_and(|(at, _)| age(*at) <= after.saturating_mul(2));
+    let before = if is_fresh { before.clone() } else { Idling::default() };
+    let since = before.since.unwrap_or(look.now);
+    let mut looks = before.looks;
     looks.push((look.now, surplus(look, BEGUN)));
     let old = looks.iter().take_while(|(at, _)| after < age(*at)).count();
     let old = old.min(looks.len().saturating_sub(FEWEST_LOOKS));

@@ -21,14 +21,16 @@
 //!   of a container that others ended are no failures.
 //! - `s`, the containers that the policy asks for a message, one at most.
 //!
-//! Waiting costs nothing, a refusal spends nothing, and what others ended is given back. A process that
+//! Waiting costs nothing, a refusal spends nothing, what others ended is given back, and what another
+//! process started is spent. A process that
 //! remembers nothing, and an empty queue, have full credit: twice what the policy asks for. Where none
 //! is left and nothing that was started is still to be judged, one container is tried when a pause is
 //! over, of 1 to 64 minutes: no state is final.
 //!
 //! A FIFO queue gives out one message of a group at a time, so that visible messages say little. Unless
 //! the operator has told by `maxContainers` how many groups there are, its worker starts with four
-//! containers, and with as many more as hold messages.
+//! containers, and with as many more as hold messages: growth pays twice there, and who is vouched for
+//! once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -58,7 +60,7 @@ const PAUSE_AHEAD: Duration = Duration::from_mins(2);
 /// What the worker of a FIFO queue starts with.
 const GENTLY: Containers = Containers(4);
 
-/// So many looks back, what holds messages is compared with.
+/// So many looks back, what holds messages is compared with: ten minutes at a tick a minute.
 const LOOKS_BACK: usize = 10;
 
 /// What has run for so long has shown what it does.
@@ -152,7 +154,7 @@ impl Look<'_> {
         if self.breaker.is_none() {
             next.canaries = Containers::ZERO;
         }
-        next.ahead.pause = self.pause_ahead(next.ahead, &moved);
+        next.ahead = self.ahead(next.ahead, &moved);
         next.held.insert(0, moved.held);
         next.held.truncate(LOOKS_BACK);
         let Moved { locked, of_tasks: Changes { tasks, .. }, .. } = moved;
@@ -241,16 +243,16 @@ impl Look<'_> {
         in_flight.containers_rounded_up(self.worker.scaling.in_flight_per_container)
     }
 
-    /// How long nothing more is started ahead of messages.
-    fn pause_ahead(&self, last: Ahead, moved: &Moved) -> Duration {
+    /// How long nothing more is started ahead of messages. A message that came ends it, as what ends then
+    /// may have taken one.
+    fn ahead(&self, last: Ahead, moved: &Moved) -> Ahead {
         let Depth { visible, in_flight, .. } = self.depth;
         if visible.plus(in_flight) != Messages::ZERO {
-            Duration::ZERO
-        } else if moved.of_tasks.ended != Containers::ZERO && last.launched.is_some() {
-            last.pause.saturating_mul(2).clamp(PAUSE_AHEAD, LONG_PAUSE)
-        } else {
-            last.pause
+            return Ahead::default();
         }
+        let has_ended = moved.of_tasks.ended != Containers::ZERO && last.launched.is_some();
+        let longer = last.pause.saturating_mul(2).clamp(PAUSE_AHEAD, LONG_PAUSE);
+        Ahead { pause: if has_ended { longer } else { last.pause }, ..last }
     }
 
     fn changes(&self, before: &BTreeMap<TaskArn, TaskSeen>) -> Changes {
@@ -273,7 +275,8 @@ impl Look<'_> {
 }
 
 impl Moved {
-    /// Longer and longer while containers end or fall idle and nothing good comes of any.
+    /// Longer and longer while containers end or fall idle, nothing good comes of any, and something is in
+    /// flight or idle. Where nothing is, nobody can tell what they did, and the pause stays as it is.
     fn pause(&self, last: Duration) -> Duration {
         let Self { drop, some_went, held, locked, failed, newly_idle, of_tasks, .. } = self;
         let last = last.max(SHORTEST_PAUSE);

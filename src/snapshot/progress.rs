@@ -15,7 +15,7 @@ use crate::units::{Containers, Messages, TaskArn};
 pub struct Progress {
     /// The queue's messages when they were counted last.
     pub total: Messages,
-    /// What the queue alone told since, when nothing was visible and nobody looked at the tasks.
+    /// What the queue alone told since, where nobody has looked at the tasks.
     pub glances: Vec<(Timestamp, Depth)>,
     /// Containers that could be holding a message at the last looks, the newest first.
     pub held: Vec<Containers>,
@@ -119,7 +119,7 @@ impl Credit {
     }
 }
 
-/// As many minutes back as ECS tells what ended.
+/// At a tick a minute, as far back as ECS tells what ended.
 const MOST_GLANCES: usize = 60;
 
 impl Progress {

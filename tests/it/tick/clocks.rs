@@ -133,6 +133,38 @@ async fn a_call_of_a_clock_that_was_set_back_since_counts_for_five_minutes_from_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_clock_that_was_set_back_since_holds_no_minimum_and_no_idle_container_for_as_long() {
+    let (world, mut config) = one_each(0);
+    config["workers"][0]["scaling"]["minContainers"] = json!(2);
+    let function = scaler(&world, &config);
+    world.clock_is_wrong_by(SignedDuration::from_hours(1));
+    for (minute, launched) in [(0, 2), (2, 2)] {
+        world.reach(Duration::from_mins(minute)).await;
+        let report = directly(&function, &world, &format!("ahead {minute}")).await;
+        assert_eq!(report.totals.launched_tasks, Tasks(launched), "minute {minute}");
+        world.all_run();
+        world.all_stop();
+    }
+    world.clock_is_wrong_by(SignedDuration::ZERO);
+    let mut launched = Vec::new();
+    for minute in 3..9 {
+        world.reach(Duration::from_mins(minute)).await;
+        let report = directly(&function, &world, &minute.to_string()).await;
+        launched.push(report.totals.launched_tasks.0);
+        world.all_run();
+    }
+    assert_eq!(launched, [0, 0, 2, 0, 0, 0], "two minutes from when it was set back, not sixty");
+    world.queue("thumbnail").visible(1);
+    let mut idle = Vec::new();
+    for minute in 9..16 {
+        world.reach(Duration::from_mins(minute)).await;
+        let report = directly(&function, &world, &minute.to_string()).await;
+        idle.push(report.workers[0].alive.unwrap().idle.0);
+    }
+    assert_eq!(idle.last(), Some(&2), "{idle:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_clock_that_jumps_within_a_tick_changes_nothing_of_it() {
     for hours in [-1, 24] {
         let (world, config) = one_each(10);
