@@ -89,10 +89,16 @@ impl Secrets {
         let mut texts = Texts::default();
         texts.collect(document, Field::Value);
         // What stands in a name is shown anyway: a Region, an account, an image.
-        let is_shown = |piece: &str| texts.open.iter().any(|open| open.contains(piece));
-        let pieces = texts.secret.iter().flat_map(|text| pieces(text));
+        let is_shown = |piece: &String| texts.open.iter().any(|open| open.contains(piece.as_str()));
+        // A value of short pieces is known as a whole, and as JSON has it.
+        let wholes = texts.secret.iter().flat_map(|text| {
+            let json = Value::from(*text).to_string();
+            [(*text).to_owned(), json.trim_matches('"').to_owned()]
+        });
+        let pieces = texts.secret.iter().flat_map(|text| pieces(text)).map(str::to_owned);
+        let pieces = pieces.chain(wholes);
         let pieces = pieces.filter(|piece| SHORTEST_SECRET <= piece.len() && !is_shown(piece));
-        let pieces = pieces.map(|piece| (std::cmp::Reverse(piece.len()), piece.to_owned()));
+        let pieces = pieces.map(|piece| (std::cmp::Reverse(piece.len()), piece));
         self.pieces.extend(pieces);
     }
 

@@ -119,7 +119,10 @@ fn check(operation: &str, response: &HttpResponse) -> Result<(), Unusable> {
     let Some(body) = response.body().bytes() else { return Ok(()) };
     let status = response.status().as_u16();
     let header = |name| response.headers().get(name).unwrap_or_default();
-    let is_html = header("content-type").starts_with("text/html") || begins_as_html(body);
+    // What an object is stored as is its owner's word.
+    let is_called_html =
+        operation != "GetObject" && header("content-type").starts_with("text/html");
+    let is_html = is_called_html || begins_as_html(body);
     match status {
         304 => Ok(()),
         500.. if is_html => Err(Unusable::Gateway(status)),
