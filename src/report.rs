@@ -426,7 +426,7 @@ impl WorkerReport {
         let why = self.decision.as_ref().map(|decision| decision.why.as_str());
         let joined = |texts: &[String]| (!texts.is_empty()).then(|| texts.join("; "));
         let (errors, warnings) = (joined(&self.errors), joined(&self.warnings));
-        let words: Vec<_> = self.waits_for.iter().map(|word| format!("{word:?}")).collect();
+        let words: Vec<_> = self.waits_for.iter().map(|word| word.word()).collect();
         let waits_for = (!words.is_empty()).then(|| words.join(", "));
         macro_rules! line {
             ($level:ident) => {

@@ -182,6 +182,14 @@ fn of_cause(cause: Cause) -> WaitsFor {
     }
 }
 
+impl WaitsFor {
+    /// The word of the result.
+    pub fn word(self) -> String {
+        let word = serde_json::to_value(self).unwrap_or_default();
+        word.as_str().unwrap_or_default().to_owned()
+    }
+}
+
 impl WorkerReport {
     /// Whether messages wait, nothing that could take them is known to be alive, and nothing was
     /// started. A policy that asks for nothing at this depth owes nothing.
@@ -198,7 +206,7 @@ impl WorkerReport {
         let reasons: Vec<_> = self.waits_for.iter().map(ToString::to_string).collect();
         let messages = if visible == Messages(1) { "message waits" } else { "messages wait" };
         Some(format!(
-            "{visible} {messages}, nothing that takes them is alive, and nothing was started: {}",
+            "{visible} {messages}, nothing that takes them is known to be alive, and nothing was started: {}",
             reasons.join("; ")
         ))
     }
