@@ -197,9 +197,10 @@ def test_what_an_instance_refuses_goes_elsewhere_in_the_same_tick(
     stand = [task["containerInstanceArn"] for task in moto.tasks(WORKER)]
     assert len(stand) == 6
     assert max(stand.count(arn) for arn in stand) == 2
-    refused, *others = moto.rules.named("StartTask")
-    assert [failure["arn"] for failure in refused.answer["failures"]] == taken
-    assert all(call.answer["failures"] == [] for call in others), "no second refusal"
+    # Two calls go out at once; there is room for one of the two that name the instance.
+    calls = moto.rules.named("StartTask")
+    refused = [failure["arn"] for call in calls for failure in call.answer["failures"]]
+    assert refused == taken, "once, and no second refusal"
 
 
 def test_a_second_delivery_of_an_event_starts_nothing(moto: MotoStack, function: Function) -> None:
