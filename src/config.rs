@@ -103,6 +103,8 @@ impl Default for Limits {
 pub struct Refused {
     /// Its name, or its place in the file where it has no usable name.
     pub worker: WorkerName,
+    /// What it was called before, as far as that can be read: its tasks are somebody's all the same.
+    pub previous_names: Vec<WorkerName>,
     /// Everything that is wrong with it.
     pub problems: Vec<Problem>,
 }

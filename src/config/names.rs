@@ -12,7 +12,9 @@ impl Config {
             let own = std::iter::once(worker.name.clone());
             own.chain(worker.previous_names.clone()).collect::<Vec<_>>()
         };
-        let refused = self.refused.iter().map(|refused| refused.worker.clone());
+        let refused = self.refused.iter().flat_map(|refused| {
+            std::iter::once(&refused.worker).chain(&refused.previous_names).cloned()
+        });
         self.workers.iter().flat_map(of).chain(refused).collect()
     }
 

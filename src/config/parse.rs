@@ -213,6 +213,7 @@ struct Draft {
     /// Its place in the file, or the ARN of its queue.
     path: String,
     name: Option<String>,
+    previous_names: Vec<WorkerName>,
     worker: Option<Worker>,
     problems: Vec<Problem>,
 }
@@ -220,7 +221,8 @@ struct Draft {
 impl Draft {
     fn refused(self) -> Refused {
         let name = self.name.filter(|_| self.origin == Origin::File).unwrap_or(self.path);
-        Refused { worker: WorkerName(name), problems: self.problems }
+        let previous_names = self.previous_names;
+        Refused { worker: WorkerName(name), previous_names, problems: self.problems }
     }
 
     fn refuse(&mut self, key: &str, message: &str) {
@@ -235,9 +237,13 @@ impl Draft {
 fn read_worker(value: &Value, path: String, defaults: &Defaults) -> Draft {
     let problems = Problems::default();
     let name = value.get("name").and_then(Value::as_str).map(str::to_owned);
+    let before = value.get("previousNames").and_then(Value::as_array).into_iter().flatten();
+    let previous_names =
+        before.filter_map(|name| Some(WorkerName(name.as_str()?.to_owned()))).collect();
     let worker =
         Fields::of(value, &path, &problems).and_then(|fields| read_worker_fields(fields, defaults));
-    Draft { origin: Origin::File, path, name, worker, problems: problems.into_vec() }
+    let (origin, problems) = (Origin::File, problems.into_vec());
+    Draft { origin, path, name, previous_names, worker, problems }
 }
 
 fn read_tags(queue: &TaggedQueue, by: &Discover, defaults: &Defaults) -> Draft {
@@ -249,7 +255,7 @@ fn read_tags(queue: &TaggedQueue, by: &Discover, defaults: &Defaults) -> Draft {
     // What is malformed is in nobody's way.
     let worker = read.worker.filter(|_| own.is_empty());
     let (origin, path) = (Origin::Discovered, queue.arn.clone());
-    Draft { origin, path, name: read.name, worker, problems: own }
+    Draft { origin, path, worker, problems: own, ..read }
 }
 
 fn read_worker_fields(mut fields: Fields<'_>, defaults: &Defaults) -> Option<Worker> {

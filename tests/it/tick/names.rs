@@ -167,6 +167,23 @@ async fn tasks_of_a_worker_that_is_no_more_are_told_and_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn tasks_of_a_renamed_worker_that_is_refused_are_no_strangers() {
+    let world = world_of(&["a", "b"]);
+    world.queue("a").visible(3);
+    world.queue("b").visible(1);
+    let _ = tick(&scaler(&world, &called("old", &[])), &world, 0).await;
+    for (previous, unowned) in [(&["old"][..], 0), (&[], 3)] {
+        let mut refused = called("new", previous);
+        refused["workers"][0]["queue"] = json!(7);
+        let mut other = one_each("other");
+        other["queue"] = json!("b");
+        refused["workers"].as_array_mut().unwrap().push(other);
+        let report = tick(&scaler(&world, &refused), &world, 1).await;
+        assert_eq!(report.totals.unowned_tasks, Tasks(unowned), "{previous:?}: {report:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_worker_that_is_renamed_twice_within_an_hour_keeps_its_tasks() {
     let world = world_of(&["a"]);
     world.queue("a").visible(3);
