@@ -174,7 +174,7 @@ DEFENCES = [
      "moved.rise.times(4),", "Credit::ZERO,", "new_messages_are_never_braked"),
     ("and so does success, for its successor and one more", "src/decide/progress.rs",
      "Credit::of(vouched.minus(moved.failed)).times(of_vouched),", "Credit::ZERO,",
-     "the_figures_of_the_brake_hold"),
+     "healthy_workers_lose_nothing_to_the_brake"),
     ("what nobody holds was received and failed", "src/decide/progress.rs",
      "failed: locked.minus(last.locked).minus(of_tasks.by_others),", "failed: Containers::ZERO,",
      "the_figures_of_the_brake_hold"),

@@ -302,7 +302,10 @@ impl State {
             there.filter_map(|container| {
                 let deeds = self.deeds(arn, container);
                 let ended = deeds.ended.or(millis(task, "stoppedAt"));
-                if ended.is_some_and(|ended| ended + A_MOMENT <= listed) {
+                // What ECS does not show yet is presumed to be there.
+                let is_shown =
+                    self.watch.seen.get(arn).is_none_or(|seen| seen.0.max(seen.1) <= listed);
+                if is_shown && ended.is_some_and(|ended| ended + A_MOMENT <= listed) {
                     return None;
                 }
                 let started = millis(task, "startedAt");
@@ -343,10 +346,6 @@ impl State {
         // What was asked for was bounded, and is not there for another reason.
         let tried = case.report.decision.as_ref().is_some_and(|decision| 0 < decision.launch.0);
         let is = match word {
-            // Of what moved, no count tells exactly: where some are let through, that is enough.
-            WaitsFor::MaxTasksPerTick | WaitsFor::MaxTasksPerHour | WaitsFor::Progress if tried => {
-                return Truth::Beside;
-            }
             WaitsFor::MaxContainers if 1 < case.report.waits_for.len() => {
                 let alive = u64::try_from(case.containers.len()).unwrap();
                 let is_near = case.bounds.max_containers < alive + self.asked(case);
@@ -364,7 +363,10 @@ impl State {
             WaitsFor::Canary if tried => {
                 return if self.failed_in_a_row(case) < 3 { Truth::No } else { Truth::Beside };
             }
-            WaitsFor::Canary => 3 <= self.failed_in_a_row(case) && has_canary(case),
+            // A task whose start had no answer may be the canary.
+            WaitsFor::Canary => {
+                3 <= self.failed_in_a_row(case) && (has_canary(case) || of_worker())
+            }
             WaitsFor::Progress => {
                 self.is_fruitless(case) || has_new(case) || self.seems_to_fail(case)
             }
@@ -377,7 +379,13 @@ impl State {
             WaitsFor::Time => self.is_late(case),
             WaitsFor::Delivery => went(Wrong::Conflict) || self.is_taken(case),
         };
-        if is { Truth::Yes } else { Truth::No }
+        // Of what moved, no count tells exactly: where some are let through, that is enough.
+        let bounds = [WaitsFor::MaxTasksPerTick, WaitsFor::MaxTasksPerHour, WaitsFor::Progress];
+        match is {
+            true => Truth::Yes,
+            false if tried && bounds.contains(&word) => Truth::Beside,
+            false => Truth::No,
+        }
     }
 
     /// What the worker asks for by the numbers that it was told, if nothing is alive.
@@ -397,13 +405,21 @@ impl State {
     }
 
     /// Failures of the worker's own doing, as far as the process has heard of them, without a success
-    /// since.
+    /// since: one that ended later, or one that runs and was created later.
     fn failed_in_a_row(&self, case: &Case<'_>) -> usize {
         let heard = |arn: &&String| self.watch.shown.contains(&(case.process, (*arn).clone()));
         let own = self.tasks.iter().filter(|(arn, task)| task["group"] == case.group && heard(arn));
-        let mut ends: Vec<_> = own.filter_map(|(_, task)| end_of(task, case)).collect();
+        let own: Vec<_> = own.map(|(_, task)| task).collect();
+        let mut ends: Vec<_> = own.iter().filter_map(|task| end_of(task, case)).collect();
         ends.sort_unstable();
-        ends.iter().rev().take_while(|(_, failed)| *failed).count()
+        let failed: Vec<_> = ends.iter().rev().take_while(|(_, failed, _)| *failed).collect();
+        let newest = failed.iter().map(|(.., created)| *created).max();
+        let runs_well = |task: &&Value| {
+            let since = millis(task, "startedAt").filter(|_| millis(task, "stoppedAt").is_none());
+            let is_judged = since.is_some_and(|since| since + 120_000 + ABOUT <= case.now);
+            is_judged && newest <= millis(task, "createdAt")
+        };
+        if own.iter().any(runs_well) { 0 } else { failed.len() }
     }
 
     fn note_unheld(&mut self, case: &Case<'_>) {
@@ -469,15 +485,13 @@ impl State {
     }
 }
 
-/// When a task came to its end, or became stuck, and whether that is a failure of its own.
-fn end_of(task: &Value, case: &Case<'_>) -> Option<(u64, bool)> {
+/// When a task came to its end, or became stuck, whether that is a failure of its own, and when it was
+/// created.
+fn end_of(task: &Value, case: &Case<'_>) -> Option<(u64, bool, u64)> {
     let (created, started) = (millis(task, "createdAt")?, millis(task, "startedAt"));
     let Some(stopped) = millis(task, "stoppedAt") else {
         let stuck = created + case.bounds.stuck_after;
-        if let Some(started) = started {
-            return (started + 120_000 <= case.now).then_some((started + 120_000, false));
-        }
-        return (stuck <= case.now).then_some((stuck, true));
+        return (started.is_none() && stuck <= case.now).then_some((stuck, true, created));
     };
     let by_itself = ["EssentialContainerExited", "TaskFailedToStart"];
     let no_capacity = text(task, "stoppedReason").contains("Capacity is unavailable");
@@ -487,7 +501,7 @@ fn end_of(task: &Value, case: &Case<'_>) -> Option<(u64, bool)> {
     let well = list(task, "containers").iter().filter(|c| is_worker(c));
     let well = well.clone().any(|c| c["exitCode"] == 0);
     let long = started.is_some_and(|started| started + 120_000 <= stopped);
-    Some((stopped, !(well || long)))
+    Some((stopped, !(well || long), created))
 }
 
 /// Containers that an invocation started for a worker.
