@@ -377,7 +377,8 @@ impl State {
             WaitsFor::Throttling => went(Wrong::Throttled),
             WaitsFor::Answer => of_worker() || went(Wrong::Throttled),
             WaitsFor::Time => self.is_late(case),
-            WaitsFor::Delivery => went(Wrong::Conflict) || self.is_taken(case),
+            // The delivery whose start had no answer may have had the word.
+            WaitsFor::Delivery => went(Wrong::Conflict) || self.is_taken(case) || of_worker(),
         };
         // Of what moved, no count tells exactly: where some are let through, that is enough.
         let bounds = [WaitsFor::MaxTasksPerTick, WaitsFor::MaxTasksPerHour, WaitsFor::Progress];
