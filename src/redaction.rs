@@ -81,10 +81,10 @@ impl fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// Remembers the values of a definition, which has a name of its own.
-    pub fn learn(&mut self, definition: &str, document: &Value) {
+    /// Remembers the values of a definition, which has a name of its own, and says whether it was new.
+    pub fn learn(&mut self, definition: &str, document: &Value) -> bool {
         if !self.definitions.insert(definition.to_owned()) {
-            return;
+            return false;
         }
         let mut texts = Texts::default();
         texts.collect(document, Field::Value);
@@ -100,6 +100,7 @@ impl Secrets {
         let pieces = pieces.filter(|piece| SHORTEST_SECRET <= piece.len() && !is_shown(piece));
         let pieces = pieces.map(|piece| (std::cmp::Reverse(piece.len()), piece));
         self.pieces.extend(pieces);
+        true
     }
 
     /// A text of AWS as it may be shown: without the values of any definition, on one line, and no
