@@ -336,6 +336,16 @@ impl GroupOutcome {
         started.chain(adopted).collect()
     }
 
+    /// The ARNs of the tasks that are there.
+    pub fn there(&self) -> impl Iterator<Item = &TaskArn> {
+        self.started.iter().map(|task| &task.arn).chain(&self.adopted)
+    }
+
+    /// How many tasks are there.
+    pub fn count(&self) -> Tasks {
+        Tasks::counted(self.there().count())
+    }
+
     /// The tasks that a call without an answer may have started.
     fn presumed(&self, worker: &WorkerName, snapshot: &Snapshot) -> Vec<Task> {
         let Some(unseen) = self.unseen(worker, snapshot) else { return Vec::new() };

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::act::{Acted, Derived, GroupOutcome};
 use crate::plan::Action;
@@ -21,7 +21,8 @@ use crate::snapshot::{
     Unseen,
 };
 use crate::units::{
-    ClusterName, Containers, Family, InstanceArn, Messages, RevisionArn, TaskArn, Tasks, WorkerName,
+    ClusterName, Containers, Family, InstanceArn, Messages, RevisionArn, TaskArn, Tasks,
+    WorkerName, elapsed,
 };
 use crate::variant::MOST_CONTAINERS;
 
@@ -238,7 +239,7 @@ fn is_in_hour(at: Timestamp, now: Timestamp) -> bool {
 }
 
 fn is_within(time: Duration, at: Timestamp, now: Timestamp) -> bool {
-    now.duration_since(at) < SignedDuration::try_from(time).unwrap_or_default()
+    elapsed(at, now) < time
 }
 
 impl Unanswered {
@@ -374,11 +375,7 @@ impl Kept {
     fn remember_launch(&mut self, now: Timestamp, acted: &Acted) {
         self.launches.retain(|(at, ..)| is_in_hour(*at, now));
         let Some(cluster) = acted.cluster() else { return };
-        let there = |group: &GroupOutcome| {
-            let known = group.started.len().saturating_add(group.adopted.len());
-            Tasks::counted(known).plus(group.unanswered)
-        };
-        let tasks = acted.groups.iter().map(there).sum();
+        let tasks = acted.groups.iter().map(|group| group.count().plus(group.unanswered)).sum();
         if tasks != Tasks::ZERO {
             self.launches.push((now, cluster.clone(), tasks));
         }
@@ -413,11 +410,7 @@ impl Kept {
 fn after(mut progress: Progress, acted: &Acted, now: Timestamp) -> Progress {
     let Action::Launch(launch) = &acted.plan.action else { return progress };
     let decision = &launch.decision;
-    let there = |group: &GroupOutcome| {
-        let tasks = group.started.iter().map(|task| &task.arn).chain(&group.adopted).cloned();
-        tasks.collect::<Vec<_>>()
-    };
-    let tasks: Vec<_> = acted.groups.iter().flat_map(there).collect();
+    let tasks: Vec<_> = acted.groups.iter().flat_map(GroupOutcome::there).cloned().collect();
     if tasks.is_empty() {
         return progress;
     }
@@ -425,9 +418,7 @@ fn after(mut progress: Progress, acted: &Acted, now: Timestamp) -> Progress {
         progress.started_ahead(now, tasks);
         return progress;
     }
-    let of_group = |group: &GroupOutcome| {
-        Tasks::counted(there(group).len()).containers(group.containers_per_task)
-    };
+    let of_group = |group: &GroupOutcome| group.count().containers(group.containers_per_task);
     let containers: Containers = acted.groups.iter().map(of_group).sum();
     if acted.plan.health.breaker.is_some() {
         progress.canaries = progress.canaries.plus(containers);
@@ -459,6 +450,6 @@ impl Cluster {
                 places: group.unanswered_places(),
             });
         }
-        !group.started.is_empty() || !group.adopted.is_empty() || group.unanswered.0 != 0
+        group.count().plus(group.unanswered) != Tasks::ZERO
     }
 }

@@ -22,7 +22,7 @@ use crate::log::VERBATIM;
 use crate::plan::{Alive, InstanceTrouble};
 use crate::refusal::Cause;
 use crate::snapshot::Depth;
-use crate::units::{Containers, Messages, ScalerName, TaskArn, Tasks, WorkerName};
+use crate::units::{Containers, Messages, ScalerName, TaskArn, Tasks, WorkerName, elapsed};
 
 pub(crate) use metrics::{counted, own_line};
 pub use placement::{InstanceReport, NeedsReport, PlacementReport, Short};
@@ -389,8 +389,7 @@ impl ConfigReport {
 
     /// Of what is in force.
     pub fn new(in_force: &InForce, now: Timestamp) -> Self {
-        // A clock that was set back makes nothing younger than just now.
-        let age = |asked| Duration::try_from(now.duration_since(asked)).unwrap_or_default();
+        let age = |asked| elapsed(asked, now);
         let discovery = in_force.discovery.as_ref().map(|found| DiscoveryReport {
             queues: found.queues,
             age_seconds: found.asked.map(age).as_ref().map(Duration::as_secs),

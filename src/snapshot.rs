@@ -20,7 +20,7 @@ use crate::units::{
 };
 
 pub use instances::{Instance, Instances, Resources};
-pub use progress::{Ahead, Credit, Idling, Progress, Started, TaskSeen};
+pub use progress::{Ahead, Idling, Progress, Started, TaskSeen};
 
 /// All that a decision may depend on beside the configuration.
 #[derive(Clone, Debug)]

@@ -10,6 +10,7 @@ use std::fmt;
 use std::iter::Sum;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 pub use partition::Partition;
@@ -75,6 +76,10 @@ count! {
     Containers(u32)
 }
 count! {
+    /// Thousandths of containers that may be started: what moves pays in parts.
+    Credit(u64)
+}
+count! {
     /// ECS tasks, each of one or more worker containers.
     Tasks(u32)
 }
@@ -133,6 +138,23 @@ impl Tasks {
     pub fn containers(self, per_task: Containers) -> Containers {
         per_task.times(self.0)
     }
+}
+
+impl Credit {
+    /// So many containers.
+    pub fn of(containers: Containers) -> Self {
+        Self(u64::from(containers.0).saturating_mul(1000))
+    }
+
+    /// Whole containers, rounded down.
+    pub fn containers_rounded_down(self) -> Containers {
+        Containers(clamp_to_u32(self.0 / 1000))
+    }
+}
+
+/// The time from then to now; none where the clock was set back, or then is still to come.
+pub fn elapsed(then: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(then)).unwrap_or_default()
 }
 
 fn clamp_to_u32(value: u64) -> u32 {

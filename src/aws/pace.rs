@@ -17,6 +17,7 @@ use super::words::Words;
 use super::{call_error, chain};
 use crate::refusal::Cause;
 use crate::snapshot::{CallError, Trouble};
+use crate::units::elapsed;
 
 /// One call and two repetitions.
 const ATTEMPTS: u32 = 3;
@@ -208,9 +209,9 @@ impl OfRate {
     fn left(&self, (began, monotonic): (Timestamp, Instant), now: Timestamp) -> usize {
         let taken = *self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let into_tick = taken.unwrap_or(monotonic).saturating_duration_since(monotonic);
-        let since = now.duration_since(began.saturating_add(into_tick).unwrap_or(began));
         // A clock that was set back gives no turn.
-        let came = self.rate.turns_in(Duration::try_from(since).unwrap_or_default());
+        let since = elapsed(began.saturating_add(into_tick).unwrap_or(began), now);
+        let came = self.rate.turns_in(since);
         self.limiter.as_ref().map_or(0, RateLimiter::balance).saturating_add(came)
     }
 }

@@ -58,7 +58,6 @@ fn each(worker: &Worker, per_task: Containers) -> Containers {
 /// A target in tasks is one in containers, of as many as the packing gives a task: what is alive counts
 /// by what it can do.
 ///
-///
 /// In-flight messages count only as far as somebody can be holding them: those of a crashed
 /// worker come back as visible ones.
 pub(super) fn decide(

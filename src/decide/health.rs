@@ -1,13 +1,11 @@
 //! Whether a worker's tasks run as they should. Pure.
 
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
 
 use super::own::{OwnEnded, OwnTasks, RAN_WELL};
 use crate::plan::Tripped;
 use crate::refusal::Cause;
-use crate::units::{Containers, Tasks};
+use crate::units::{Containers, Tasks, elapsed};
 
 /// As long as what ended tells something about what is started next. ECS does not keep it longer.
 /// Source: ECS developer guide, "Stopped tasks error messages".
@@ -56,8 +54,7 @@ fn judge(own: &OwnEnded<'_>) -> Verdict {
     if own.cause() != Cause::OfWorker {
         return Verdict::Unjudged;
     }
-    let ran = task.started.map(|started| task.stopped.duration_since(started));
-    let ran = ran.map(|ran| Duration::try_from(ran).unwrap_or_default());
+    let ran = task.started.map(|started| elapsed(started, task.stopped));
     if own.done() != Containers::ZERO || ran.is_some_and(|ran| RAN_WELL <= ran) {
         return Verdict::Well;
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::own::OwnTask;
 use super::progress::Look;
 use crate::snapshot::Idling;
-use crate::units::{Containers, Messages};
+use crate::units::{Containers, Messages, elapsed};
 
 /// What has begun lately may not have received yet.
 const BEGUN: Duration = Duration::from_mins(2);
@@ -26,7 +26,7 @@ pub(super) fn look(before: &Idling, look: &Look<'_>) -> Idling {
     if look.depth.visible == Messages::ZERO {
         return Idling::default();
     }
-    let age = |at| Duration::try_from(look.now.duration_since(at)).unwrap_or_default();
+    let age = |at| elapsed(at, look.now);
     // Of a time in which nobody looked, nobody knows.
     let is_fresh = before.looks.last().is_some_and(|(at, _)| age(*at) <= after.saturating_mul(2));
     let before = if is_fresh { before.clone() } else { Idling::default() };

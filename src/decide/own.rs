@@ -11,7 +11,7 @@ use crate::refusal::{Cause, is_injected};
 use crate::snapshot::{
     Capacity, ClusterTasks, ContainerStatus, Ended, EndedContainer, Snapshot, Task,
 };
-use crate::units::{Containers, TaskArn, Tasks};
+use crate::units::{Containers, TaskArn, Tasks, elapsed};
 use crate::variant::clone_names;
 
 /// A task that ran as long as this did run, whatever came then.
@@ -209,8 +209,7 @@ impl<'a> OwnTask<'a> {
 
     /// Whether its worker runs, and has for so long.
     pub(super) fn has_run_for(&self, time: Duration, now: Timestamp) -> bool {
-        let age = |began| Duration::try_from(now.duration_since(began)).unwrap_or_default();
-        let for_long = |began| time <= age(began);
+        let for_long = |began| time <= elapsed(began, now);
         self.running != Containers::ZERO && self.started.is_some_and(for_long)
     }
 }

@@ -42,8 +42,8 @@ use super::{demand, idle};
 use crate::config::Worker;
 use crate::plan::{HeldBack, Tripped};
 use crate::refusal::Cause;
-use crate::snapshot::{Ahead, Credit, Depth, Idling, Progress, TaskSeen};
-use crate::units::{Containers, Messages, TaskArn};
+use crate::snapshot::{Ahead, Depth, Idling, Progress, TaskSeen};
+use crate::units::{Containers, Credit, Messages, TaskArn};
 
 /// How long nothing is tried after a launch, as long as good comes of some.
 const SHORTEST_PAUSE: Duration = Duration::from_mins(1);
@@ -213,7 +213,7 @@ impl Look<'_> {
             Credit::of(vouched.minus(moved.failed)).times(of_vouched),
             Credit::of(*by_others),
         ];
-        let credit = earned.into_iter().fold(last.credit.unwrap_or(most), Credit::plus);
+        let credit = last.credit.unwrap_or(most).plus(earned.into_iter().sum());
         let credit = credit.minus(Credit::of(moved.failed.plus(*strange)));
         // Where canaries have shown that tasks run, twice as many may follow.
         let shown = if self.breaker.is_none() { last.canaries } else { Containers::ZERO };
@@ -337,7 +337,7 @@ pub(super) fn allowed(
     owed: Containers,
     look: &Look<'_>,
 ) -> (Containers, HeldBack) {
-    let credit = progress.credit.unwrap_or_default().containers();
+    let credit = progress.credit.unwrap_or_default().containers_rounded_down();
     let held = progress.held.first().copied().unwrap_or_default();
     let most = if look.is_gentle() { credit.min(held.max(GENTLY)) } else { credit };
     if most != Containers::ZERO {

@@ -161,7 +161,7 @@ fn report_placement(report: &mut WorkerReport, placement: Option<&PlacementPlan>
 fn report_launched(report: &mut WorkerReport, plan: &LaunchPlan, groups: Vec<GroupOutcome>) {
     let without_room = plan.placement.as_ref().map(|placement| placement.without_room);
     let missing = groups.iter().map(|group| group.missing).chain(without_room).sum();
-    let there = groups.iter().any(|group| !(group.started.is_empty() && group.adopted.is_empty()));
+    let there = groups.iter().any(|group| group.count() != Tasks::ZERO);
     report.outcome = match (missing, there) {
         (Tasks::ZERO, false) => Outcome::Deferred,
         (Tasks::ZERO, true) => Outcome::Launched,
@@ -200,12 +200,12 @@ fn nothing_placed(plan: &LaunchPlan, failures: &[Failed]) -> String {
 }
 
 fn launched(group: GroupOutcome) -> Option<Launched> {
-    let count = group.started.len().saturating_add(group.adopted.len());
+    let count = group.count();
     let RevisionArn(task_definition) = group.revision?;
-    (0 < count).then_some(Launched {
+    (count != Tasks::ZERO).then_some(Launched {
         task_definition,
         containers_per_task: group.containers_per_task,
-        count: Tasks::counted(count),
+        count,
         tasks: group.started.into_iter().map(|task| task.arn).collect(),
         adopted: group.adopted,
         registered: group.registered,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Depth;
-use crate::units::{Containers, Messages, TaskArn};
+use crate::units::{Containers, Credit, Messages, TaskArn};
 
 /// How a worker's queue moves, and what that leaves to start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,10 +37,6 @@ pub struct Progress {
     /// What ran without a message.
     pub idling: Idling,
 }
-
-/// Containers that may be started, in thousandths: what moves pays in parts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Credit(pub u64);
 
 /// The worker containers of a task at the last look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,39 +80,6 @@ pub struct Started {
     pub containers: Containers,
     /// Of these, the ones that the minimum asked for.
     pub for_minimum: Containers,
-}
-
-impl Credit {
-    /// Nothing.
-    pub const ZERO: Self = Self(0);
-
-    /// So many containers.
-    pub fn of(containers: Containers) -> Self {
-        Self(u64::from(containers.0).saturating_mul(1000))
-    }
-
-    /// The sum, held at the largest value.
-    #[must_use]
-    pub fn plus(self, other: Self) -> Self {
-        Self(self.0.saturating_add(other.0))
-    }
-
-    /// The difference, never below zero.
-    #[must_use]
-    pub fn minus(self, other: Self) -> Self {
-        Self(self.0.saturating_sub(other.0))
-    }
-
-    /// So many times.
-    #[must_use]
-    pub fn times(self, factor: u64) -> Self {
-        Self(self.0.saturating_mul(factor))
-    }
-
-    /// Whole containers, rounded down.
-    pub fn containers(self) -> Containers {
-        Containers(u32::try_from(self.0 / 1000).unwrap_or(u32::MAX))
-    }
 }
 
 /// At a tick a minute, as far back as ECS tells what ended.
