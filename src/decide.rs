@@ -28,9 +28,9 @@ use crate::config::{Breaker, Config, Launch, Limits, ProgressBrake, Rung, Strate
 use crate::definition::{Tag, TaskDefinition};
 use crate::fargate::{MicroDollars, PriceList};
 use crate::plan::{
-    Action, Alive, Bound, CONTAINER_TAG, Call, ClientToken, Decision, Deferred, Eager, Group,
-    Health, Idle, LaunchPlan, LeftOut, Marks, NetworkMode, PLAN_TAG, Plan, Refusal, Revision,
-    RunsOn, TICK_TAG, TaskBound, WORKER_TAG, Way, WorkerPlan,
+    Action, Alive, Bound, CONTAINER_TAG, Call, ClientToken, Decision, Deferred, Eager, Group, Idle,
+    LaunchPlan, LeftOut, Marks, NetworkMode, PLAN_TAG, Plan, Refusal, Revision, RunsOn, TICK_TAG,
+    TaskBound, WORKER_TAG, Way, WorkerPlan,
 };
 use crate::snapshot::{Ahead, Depth, Progress, Queue, Read, ReadError, Snapshot};
 use crate::units::{Containers, Family, Messages, TaskArn, Tasks};
@@ -157,13 +157,13 @@ fn decide_action(
         snapshot,
         queue,
         alive,
-        own: &own,
         recipe,
         sizes,
-        health: &plan.health,
+        look,
+        progress: &progress,
         allowance,
     };
-    let action = decide_launch(&facts, (&look, &progress));
+    let action = decide_launch(&facts);
     plan.progress = Some(progress);
     Ok(action?)
 }
@@ -198,22 +198,19 @@ struct Facts<'a> {
     snapshot: &'a Snapshot,
     queue: Queue,
     alive: Alive,
-    own: &'a OwnTasks<'a>,
     recipe: Recipe<'a>,
     sizes: Sizes,
-    health: &'a Health,
+    look: Look<'a>,
+    progress: &'a Progress,
     allowance: Option<Allowance>,
 }
 
-fn decide_launch(
-    facts: &Facts<'_>,
-    (look, progress): (&Look<'_>, &Progress),
-) -> Result<Action, Refusal> {
+fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
     let Facts { worker, queue, alive, recipe, sizes, .. } = facts;
     let (packing, per_task) = (&worker.packing, sizes.most);
     let minimum = worker.scaling.min_containers.at(facts.snapshot.now);
     let mut decision = demand::decide(worker, (queue.depth, minimum), *alive, per_task);
-    restrain(&mut decision, facts, (look, progress));
+    restrain(&mut decision, facts);
     if decision.launch == Containers::ZERO {
         return Ok(Action::Idle(Idle::Answered(Box::new(decision))));
     }
@@ -250,7 +247,13 @@ fn decide_launch(
         placement,
         deferred,
         hourly_price: hourly_price(facts, &packed),
-        known: facts.own.alive.iter().map(|own| own.arn.clone()).collect::<BTreeSet<TaskArn>>(),
+        known: facts
+            .look
+            .own
+            .alive
+            .iter()
+            .map(|own| own.arn.clone())
+            .collect::<BTreeSet<TaskArn>>(),
     })))
 }
 
@@ -324,13 +327,13 @@ fn runs_on(recipe: &Recipe<'_>) -> RunsOn {
 }
 
 /// What the worker's last launches came to bounds the next one.
-fn restrain(decision: &mut Decision, facts: &Facts<'_>, (look, progress): (&Look<'_>, &Progress)) {
-    let Facts { worker, snapshot, health, own, .. } = facts;
-    if let Some(wait) = late::registry(own, snapshot.now) {
+fn restrain(decision: &mut Decision, facts: &Facts<'_>) {
+    let Facts { worker, look, progress, .. } = facts;
+    if let Some(wait) = late::registry(look.own, look.now) {
         decision.restrain(Containers::ZERO, Bound::Registry(wait));
     }
-    if health.breaker.is_some() {
-        let canary = Containers(1).minus(own.unjudged(snapshot.now));
+    if look.breaker.is_some() {
+        let canary = Containers(1).minus(look.own.unjudged(look.now));
         decision.restrain(canary, Bound::Canary(canary));
         return;
     }
