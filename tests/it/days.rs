@@ -6,10 +6,9 @@ mod day;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::day::{Day, Seen};
-use crate::soak::{number, say};
+use crate::soak::{number, on_all_processors, say, share, three};
 
 /// What days of one kind of workers came to.
 #[derive(Debug, Default)]
@@ -39,17 +38,8 @@ impl Sum {
 
     fn line(&self, kind: &str) -> String {
         let Self { days, messages, done, started, idle, .. } = self;
-        let mut waits = self.waits.clone();
-        waits.sort_unstable();
-        let part = |percent: usize| waits.get((waits.len() * percent / 100).saturating_sub(1));
-        let minutes = |millis: Option<&u64>| {
-            let tenths = millis.copied().unwrap_or_default() / 6_000;
-            format!("{}.{}", tenths / 10, tenths % 10)
-        };
-        let waited = [50, 95, 100].map(|percent| minutes(part(percent))).join(" / ");
-        let share = 1000 * idle / (*started).max(1);
-        let (whole, tenth) = (share / 10, share % 10);
-        format!("{kind} | {days} | {messages} | {done} | {waited} | {started} | {whole}.{tenth} %")
+        let (waited, share) = (three(&self.waits), share(*idle, *started));
+        format!("{kind} | {days} | {messages} | {done} | {waited} | {started} | {share}")
     }
 }
 
@@ -60,26 +50,15 @@ fn in_days_of_work_no_message_waits_without_a_true_reason() {
         Some(day) => (day, 1),
         None => (number("FROM").unwrap_or(0), number("DAYS").unwrap_or(44)),
     };
-    let (next, sums) = (AtomicU64::new(first), Mutex::new(BTreeMap::<&str, Sum>::new()));
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if first + count <= number {
-                        break;
-                    }
-                    let mut day = Day::new(number);
-                    day.run(24 * 60);
-                    let (kind, seen) = (day.kind(), day.seen());
-                    if count == 1 {
-                        say(&seen.log.join("\n"));
-                    }
-                    sums.lock().unwrap().entry(kind).or_default().add(number, &seen);
-                }
-            });
+    let sums = Mutex::new(BTreeMap::<&str, Sum>::new());
+    on_all_processors(first..first + count, |number| {
+        let mut day = Day::new(number);
+        day.run(24 * 60);
+        let (kind, seen) = (day.kind(), day.seen());
+        if count == 1 {
+            say(&seen.log.join("\n"));
         }
+        sums.lock().unwrap().entry(kind).or_default().add(number, &seen);
     });
     let sums = sums.into_inner().unwrap();
     say("kind | days | messages | done | waited p50 / p95 / max min | containers | found nothing");

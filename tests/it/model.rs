@@ -25,6 +25,9 @@ use fastrand::Rng;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::soak::part;
+use crate::world::life::rounded;
+
 const REVISION: &str = "arn:aws:ecs:eu-central-1:123456789012:task-definition/a:1";
 
 /// What a worker does when it has done a job, or finds none.
@@ -174,36 +177,13 @@ pub(crate) struct Came {
 }
 
 impl Came {
-    pub(crate) fn percentile(&self, part: f64) -> f64 {
-        let mut waited = self.waited.clone();
-        waited.sort_unstable();
-        let index = index_at(waited.len(), part);
-        waited
-            .get(index)
-            .map_or(f64::NAN, |seconds| Duration::from_secs(*seconds).as_secs_f64() / 60.0)
+    /// A percentile of how long healthy messages waited, in minutes.
+    pub(crate) fn percentile(&self, percent: usize) -> f64 {
+        if self.waited.is_empty() {
+            return f64::NAN;
+        }
+        Duration::from_secs(part(&self.waited, percent)).as_secs_f64() / 60.0
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    clippy::as_conversions,
-    reason = "an index, more or less"
-)]
-fn index_at(count: usize, part: f64) -> usize {
-    ((count as f64 * part) as usize).min(count.saturating_sub(1))
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    clippy::as_conversions,
-    reason = "a few messages, more or less"
-)]
-fn times(n: usize, factor: f64) -> u64 {
-    (n as f64 * factor).round().max(0.0) as u64
 }
 
 /// A model that runs.
@@ -427,7 +407,9 @@ impl Run {
 
     fn depth(&mut self) -> Depth {
         let noise = self.model.noise;
-        let mut wrong = |n: usize| times(n, 1.0 + noise * (2.0 * self.rng.f64() - 1.0));
+        let mut wrong = |n: usize| {
+            rounded(u64::try_from(n).unwrap(), 1.0 + noise * (2.0 * self.rng.f64() - 1.0))
+        };
         let ghosts = usize::try_from(self.model.ghosts).unwrap();
         let in_flight = match self.model.deletes {
             Deletes::AfterWork => self.in_flight.len(),

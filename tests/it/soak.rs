@@ -24,6 +24,7 @@ use tokio::runtime::Builder;
 use tokio::time::timeout;
 
 use self::clairvoyant::Waits;
+pub(crate) use self::clairvoyant::{part, share, three};
 use self::scenario::{Delivery, Scenario, TROUBLED};
 use crate::world::World;
 
@@ -224,28 +225,35 @@ pub(crate) fn number(name: &str) -> Option<u64> {
 
 /// All seeds, over all processors: those that failed, and the sum.
 fn run_all(seeds: std::ops::Range<u64>, family: Family) -> (BTreeMap<u64, Outcome>, Outcome) {
-    let next = AtomicU64::new(seeds.start);
     let all = Mutex::new((BTreeMap::new(), Outcome::default()));
+    on_all_processors(seeds, |seed| {
+        let outcome = run(seed, family);
+        let (failed, sum) = &mut *all.lock().unwrap();
+        sum.add(&outcome);
+        if !outcome.violations.is_empty() {
+            failed.insert(seed, outcome);
+        }
+    });
+    all.into_inner().unwrap()
+}
+
+/// Runs something for each number.
+pub(crate) fn on_all_processors(numbers: std::ops::Range<u64>, run: impl Fn(u64) + Sync) {
+    let next = AtomicU64::new(numbers.start);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seeds.end <= seed {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if numbers.end <= number {
                         break;
                     }
-                    let outcome = run(seed, family);
-                    let (failed, sum) = &mut *all.lock().unwrap();
-                    sum.add(&outcome);
-                    if !outcome.violations.is_empty() {
-                        failed.insert(seed, outcome);
-                    }
+                    run(number);
                 }
             });
         }
     });
-    all.into_inner().unwrap()
 }
 
 impl Outcome {

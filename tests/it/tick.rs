@@ -101,6 +101,25 @@ pub(crate) fn only_worker(report: &Report) -> &WorkerReport {
 }
 
 /// The `count` of every `RunTask` since calls were taken.
+/// Workers of one task a message, by name and messages, each of at most so many.
+fn one_task_a_message(of: &[(&str, u64)], most: u64) -> (World, Value) {
+    let world = world_of(&of.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    let packing = json!({"maxContainersPerTask": 1, "maxTasks": most});
+    let scaling = json!({"messagesPerContainer": 1, "maxContainers": most});
+    let workers: Vec<_> = of
+        .iter()
+        .map(|(name, messages)| {
+            world.queue(name).visible(*messages);
+            worker(name, &scaling, &packing)
+        })
+        .collect();
+    (world, config(&workers))
+}
+
+fn started(worker: &WorkerReport) -> usize {
+    worker.launched.iter().map(|launched| launched.tasks.len()).sum()
+}
+
 fn batches(world: &World) -> Vec<u64> {
     let calls = world.take_calls().into_iter().filter(|call| call.operation == "RunTask");
     calls.map(|call| call.input["count"].as_u64().unwrap()).collect()

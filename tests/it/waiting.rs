@@ -13,8 +13,15 @@ use serde_json::{Value, json};
 
 use crate::tick::{config, definition, invocation, scaler, worker, world_of};
 use crate::world::World;
-use crate::world::life::{Jobs, Life};
+use crate::world::life::{Habit, Jobs, Life};
 use crate::world::watch::{Bounds, Rule};
+
+/// A job of about ten seconds.
+const SHORT: (u64, u64) = (9_000, 11_000);
+
+fn one_shot(lasts: (u64, u64)) -> Jobs {
+    Jobs { lasts, habit: Habit::OneShot, ..Jobs::default() }
+}
 
 /// A worker and its world.
 struct Play {

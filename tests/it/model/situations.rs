@@ -449,7 +449,7 @@ fn without_brake(model: &Model) -> Model {
 
 fn row(came: &Came) -> String {
     let Came { started, empty, done, left, .. } = came;
-    let (half, most) = (came.percentile(0.5), came.percentile(0.95));
+    let (half, most) = (came.percentile(50), came.percentile(95));
     format!("{started:6} {empty:6} {done:6} {half:6.1} {most:7.1} {left:5}")
 }
 
@@ -488,7 +488,7 @@ fn healthy_workers_lose_nothing_to_the_brake() {
         say(&format!("{name:48} | {} | {}", row(&without), row(&with)));
         if is_healthy(name) {
             assert!(without.done <= with.done + 1, "{name}: {} and {}", without.done, with.done);
-            let longer = with.percentile(0.95) - without.percentile(0.95);
+            let longer = with.percentile(95) - without.percentile(95);
             assert!(longer <= 2.0, "{name}: {longer} min longer");
         }
     }

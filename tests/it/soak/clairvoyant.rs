@@ -74,15 +74,9 @@ pub(super) fn waits_of(state: &State, worker: &str) -> Waits {
 
 /// Lines for whoever reads.
 pub(super) fn table(waits: &BTreeMap<&'static str, Waits>) -> Vec<String> {
-    let minutes = |times: &[u64], percent| {
-        let tenths = part(times, percent) / 6_000;
-        format!("{}.{}", tenths / 10, tenths % 10)
-    };
-    let three = |times: &[u64]| [50, 95, 100].map(|percent| minutes(times, percent)).join(" / ");
     let line = |(kind, waits): (&&str, &Waits)| {
         let Waits { own, best, ended: (ended, idle), .. } = waits;
-        let share = 1000 * idle / (*ended).max(1);
-        let idle = format!("{}.{} % of {ended}", share / 10, share % 10);
+        let idle = format!("{} of {ended}", share(*idle, *ended));
         format!("{kind} | {} | {} | {} | {idle}", own.len(), three(own), three(best))
     };
     let head = "kind of worker | messages | waited p50 / p95 / max min | at best | found nothing";
@@ -90,7 +84,23 @@ pub(super) fn table(waits: &BTreeMap<&'static str, Waits>) -> Vec<String> {
     head.into_iter().chain(waits.iter().map(line)).collect()
 }
 
-fn part(times: &[u64], percent: usize) -> u64 {
+/// The median, the 95th percentile and the longest of some times in milliseconds, in minutes.
+pub(crate) fn three(times: &[u64]) -> String {
+    let minutes = |percent| {
+        let tenths = part(times, percent) / 6_000;
+        format!("{}.{}", tenths / 10, tenths % 10)
+    };
+    [50, 95, 100].map(minutes).join(" / ")
+}
+
+/// Such as `12.5 %`.
+pub(crate) fn share(some: u64, all: u64) -> String {
+    let share = 1000 * some / all.max(1);
+    format!("{}.{} %", share / 10, share % 10)
+}
+
+/// A percentile.
+pub(crate) fn part(times: &[u64], percent: usize) -> u64 {
     let mut times = times.to_vec();
     times.sort_unstable();
     let index = (times.len() * percent).div_ceil(100).saturating_sub(1);

@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use ecs_queue_scaler::aws::Aws;
 use ecs_queue_scaler::refusal::Cause;
-use ecs_queue_scaler::report::{Outcome, WorkerReport};
+use ecs_queue_scaler::report::Outcome;
 use ecs_queue_scaler::run::{Invocation, RunError, Scaler};
 use ecs_queue_scaler::units::{Containers, Tasks};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{batches, config, definition, invocation, only_worker, scaler, tick, worker, world_of};
+use super::{
+    batches, config, definition, invocation, one_task_a_message, only_worker, scaler, started,
+    tick, worker, world_of,
+};
 use crate::world::buckets::Buckets;
 use crate::world::life::{Jobs, Life};
 use crate::world::{Executed, Fault, World};
@@ -26,21 +29,7 @@ fn one_worker(messages: u64) -> (World, Value) {
 
 /// Workers of one task a message, by name and messages.
 fn workers(of: &[(&str, u64)]) -> (World, Value) {
-    let world = world_of(&of.iter().map(|(name, _)| *name).collect::<Vec<_>>());
-    let one_each = json!({"maxContainersPerTask": 1, "maxTasks": 100});
-    let scaling = json!({"messagesPerContainer": 1, "maxContainers": 100});
-    let workers: Vec<_> = of
-        .iter()
-        .map(|(name, messages)| {
-            world.queue(name).visible(*messages);
-            worker(name, &scaling, &one_each)
-        })
-        .collect();
-    (world, config(&workers))
-}
-
-fn started(worker: &WorkerReport) -> usize {
-    worker.launched.iter().map(|launched| launched.tasks.len()).sum()
+    one_task_a_message(of, 100)
 }
 
 #[tokio::test(start_paused = true)]

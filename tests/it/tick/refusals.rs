@@ -4,12 +4,15 @@
 use std::time::Duration;
 
 use ecs_queue_scaler::refusal::Cause;
-use ecs_queue_scaler::report::{Outcome, Report, WorkerReport};
+use ecs_queue_scaler::report::{Outcome, Report};
 use ecs_queue_scaler::units::{Containers, Tasks};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{batches, config, definition, only_worker, scaler, tick, worker, world_of};
+use super::{
+    batches, config, definition, one_task_a_message, only_worker, scaler, started, tick, worker,
+    world_of,
+};
 use crate::world::buckets::Buckets;
 use crate::world::{Fault, World};
 
@@ -24,17 +27,7 @@ const QUOTA: &str = "You've reached the limit on the number of vCPUs you can run
 
 /// Workers of one task a message, by name and messages.
 fn workers(of: &[(&str, u64)]) -> (World, Value) {
-    let world = world_of(&of.iter().map(|(name, _)| *name).collect::<Vec<_>>());
-    let one_each = json!({"maxContainersPerTask": 1, "maxTasks": 400});
-    let scaling = json!({"messagesPerContainer": 1, "maxContainers": 400});
-    let workers: Vec<_> = of
-        .iter()
-        .map(|(name, messages)| {
-            world.queue(name).visible(*messages);
-            worker(name, &scaling, &one_each)
-        })
-        .collect();
-    (world, config(&workers))
+    one_task_a_message(of, 400)
 }
 
 /// The same on Spot, and on what Spot does not place.
@@ -49,10 +42,6 @@ fn on_a_ladder(of: &[(&str, u64)]) -> (World, Value) {
 
 fn error(code: &'static str, message: &str) -> Fault {
     Fault::Error(400, code, message.to_owned())
-}
-
-fn started(worker: &WorkerReport) -> usize {
-    worker.launched.iter().map(|launched| launched.tasks.len()).sum()
 }
 
 fn on(world: &World, provider: &str) -> usize {

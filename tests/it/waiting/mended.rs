@@ -2,17 +2,10 @@
 
 use serde_json::json;
 
-use super::{Of, Play};
+use super::{Of, Play, SHORT, one_shot};
 use crate::world::life::{Habit, Jobs};
 use crate::world::watch::Rule;
 use crate::world::weather::Fate;
-
-/// A job of about ten seconds.
-const SHORT: (u64, u64) = (9_000, 11_000);
-
-fn one_shot(lasts: (u64, u64)) -> Jobs {
-    Jobs { lasts, habit: Habit::OneShot, ..Jobs::default() }
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_container_that_hangs_does_not_keep_others_from_its_message() {

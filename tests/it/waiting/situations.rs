@@ -2,17 +2,10 @@
 
 use serde_json::json;
 
-use super::{Of, Play};
+use super::{Of, Play, SHORT, one_shot};
 use crate::world::Fault;
 use crate::world::life::{Habit, Jobs};
 use crate::world::weather::Fate;
-
-/// A job of about ten seconds.
-const SHORT: (u64, u64) = (9_000, 11_000);
-
-fn one_shot(lasts: (u64, u64)) -> Jobs {
-    Jobs { lasts, habit: Habit::OneShot, ..Jobs::default() }
-}
 
 #[tokio::test(start_paused = true)]
 async fn an_hour_in_which_the_function_was_frozen_hides_no_messages() {

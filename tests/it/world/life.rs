@@ -183,7 +183,7 @@ impl Life {
     clippy::as_conversions,
     reason = "a few thousand messages, more or less"
 )]
-fn rounded(n: u64, by: f64) -> u64 {
+pub(crate) fn rounded(n: u64, by: f64) -> u64 {
     (n as f64 * by).round() as u64
 }
 
