@@ -24,45 +24,64 @@ pub(super) fn refuse_conflicts(drafts: &mut [Draft]) {
 
 /// A task is of one worker: a previous name is nobody's name of today, and no other's previous one.
 fn refuse_names_of_others(drafts: &mut [Draft]) {
-    let names = |draft: &Draft| draft.name.clone().into_iter().chain(draft.previous()).collect();
-    let names: Vec<Vec<String>> = drafts.iter().map(names).collect();
-    let previous: Vec<Vec<String>> =
-        drafts.iter().map(|draft| draft.previous().collect()).collect();
-    for index in 0..drafts.len() {
-        let own = previous.get(index).map(Vec::as_slice).unwrap_or_default();
-        let is_repeated = |name: &&String| 1 < own.iter().filter(|other| other == name).count();
-        let repeated = own.iter().find(is_repeated).zip(drafts.get(index));
-        let shared = repeated.or_else(|| first_of_others(drafts, index, (own, &names)));
-        // Two equal names of today are refused as such.
-        let name = drafts.get(index).and_then(|draft| draft.name.as_slice().first());
-        let name = name.map(std::slice::from_ref).unwrap_or_default();
-        let is_discovered = drafts.get(index).is_some_and(|d| d.origin == Origin::Discovered);
-        let taken = first_of_others(drafts, index, (name, &previous)).filter(|_| is_discovered);
-        let told = |(name, other): (&String, &Draft)| {
-            format!("has `{name}`, which is a name of {} too", other.called())
-        };
-        let shared = shared.map(|shared| ("previousNames", told(shared)));
-        let refused = shared.or_else(|| taken.map(|taken| ("name", told(taken))));
-        if let (Some((field, message)), Some(draft)) = (refused, drafts.get_mut(index)) {
+    let names = by_name(drafts, |draft| {
+        [draft.name.clone().into_iter().collect(), draft.previous()].concat()
+    });
+    let previous = by_name(drafts, Draft::previous);
+    let told = |name: &str, other: &Draft| {
+        format!("has `{name}`, which is a name of {} too", other.called())
+    };
+    let refused: Vec<_> = drafts
+        .iter()
+        .enumerate()
+        .filter_map(|(index, draft)| {
+            let own = draft.previous();
+            let is_repeated = |name: &&String| 1 < own.iter().filter(|other| other == name).count();
+            let repeated = own.iter().find(is_repeated).map(|name| told(name, draft));
+            let of_other = |name: &String, all| {
+                first_of_others(drafts, index, all, name).map(|other| told(name, other))
+            };
+            let shared = repeated.or_else(|| own.iter().find_map(|name| of_other(name, &names)));
+            if let Some(message) = shared {
+                return Some((index, "previousNames", message));
+            }
+            // Two equal names of today are refused as such.
+            let name = draft.name.as_ref().filter(|_| draft.origin == Origin::Discovered)?;
+            Some((index, "name", of_other(name, &previous)?))
+        })
+        .collect();
+    for (index, field, message) in refused {
+        if let Some(draft) = drafts.get_mut(index) {
             draft.refuse(field, &message);
         }
     }
 }
 
-/// The first of a draft's names that is among those of another, and of whom. Who is discovered takes
-/// nothing from who is in the file.
+/// Which drafts have each name.
+fn by_name(
+    drafts: &[Draft],
+    names: impl Fn(&Draft) -> Vec<String>,
+) -> BTreeMap<String, Vec<usize>> {
+    let mut by_name: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (index, draft) in drafts.iter().enumerate() {
+        for name in names(draft) {
+            by_name.entry(name).or_default().push(index);
+        }
+    }
+    by_name
+}
+
+/// The first other draft that has a name. Who is discovered takes nothing from who is in the file.
 fn first_of_others<'a>(
     drafts: &'a [Draft],
     index: usize,
-    (own, names): (&'a [String], &[Vec<String>]),
-) -> Option<(&'a String, &'a Draft)> {
+    names: &BTreeMap<String, Vec<usize>>,
+    name: &str,
+) -> Option<&'a Draft> {
     let origin = drafts.get(index)?.origin;
-    own.iter().find_map(|name| {
-        let others = drafts.iter().zip(names).enumerate();
-        let mut others =
-            others.filter(|(other, (draft, _))| *other != index && draft.origin <= origin);
-        others.find(|(_, (_, names))| names.contains(name)).map(|(_, (draft, _))| (name, draft))
-    })
+    let others = names.get(name)?.iter().filter(|other| **other != index);
+    let mut others = others.filter_map(|other| drafts.get(*other));
+    others.find(|other| other.origin <= origin)
 }
 
 /// The same for all names of a queue, as far as they tell: its Region, its account and its name.
@@ -81,16 +100,21 @@ fn refuse_clusters_of_others(drafts: &mut [Draft]) {
         Some((cluster.short().to_owned(), place))
     };
     let places: Vec<_> = drafts.iter().map(place).collect();
-    for (index, own) in places.iter().enumerate() {
-        let Some((name, own)) = own else { continue };
+    // The first draft of each place that a name has: those of the file come before the others.
+    let mut firsts: BTreeMap<&str, Vec<(usize, &[String; 3])>> = BTreeMap::new();
+    for (index, (name, place)) in indexed(&places) {
+        let known = firsts.entry(name).or_default();
+        if known.iter().all(|(_, other)| *other != place) {
+            known.push((index, place));
+        }
+    }
+    for (index, (name, own)) in indexed(&places) {
         let origin = drafts.get(index).map(|draft| draft.origin);
-        let is_other = |(index, place): (usize, &Option<(String, _)>)| {
-            let (other, place) = place.as_ref()?;
-            let counts = drafts.get(index).map(|draft| draft.origin) <= origin;
-            (other == name && place != own && counts).then_some(index)
-        };
-        let other = places.iter().enumerate().find_map(is_other);
-        let other = other.and_then(|other| drafts.get(other)).map(Draft::called);
+        let others = firsts.get(name.as_str()).into_iter().flatten();
+        let mut others = others.filter(|(_, place)| *place != own);
+        let other = others.find_map(|(other, _)| {
+            drafts.get(*other).filter(|other| Some(other.origin) <= origin).map(Draft::called)
+        });
         if let (Some(other), Some(draft)) = (other, drafts.get_mut(index)) {
             let message = format!(
                 "is of another account or Region than the one of {other}; a function serves the \
@@ -101,14 +125,18 @@ fn refuse_clusters_of_others(drafts: &mut [Draft]) {
     }
 }
 
+fn indexed<T>(all: &[Option<T>]) -> impl Iterator<Item = (usize, &T)> {
+    all.iter().enumerate().filter_map(|(index, one)| Some((index, one.as_ref()?)))
+}
+
 fn of_two(other: &Draft) -> String {
     format!("is the queue of {} too; both would answer the same messages", other.called())
 }
 
 impl Draft {
-    fn previous(&self) -> impl Iterator<Item = String> {
+    fn previous(&self) -> Vec<String> {
         let names = self.worker.iter().flat_map(|worker| &worker.previous_names);
-        names.map(ToString::to_string)
+        names.map(ToString::to_string).collect()
     }
 
     fn called(&self) -> String {
