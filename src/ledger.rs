@@ -157,10 +157,10 @@ impl Ledger {
         let calls = calls.filter(|(call, _)| is_within(NEW, call.over, now));
         let presumed: Vec<_> = calls.flat_map(|(call, places)| call.tasks(places)).collect();
         let remembered = cluster.ended.iter().map(|(arn, ended)| (arn.clone(), ended.clone()));
-        let read_now = read.ended.into_iter().map(|ended| (ended.arn.clone(), ended));
+        let read_now = read.ended.iter().map(|ended| (ended.arn.clone(), ended.clone()));
         let ended: BTreeMap<_, _> = remembered.chain(read_now).collect();
         let ended = ended.into_values().filter(|ended| is_recent(ended, now));
-        ClusterTasks { alive: read.alive, ended: ended.collect(), presumed, news }
+        ClusterTasks { ended: ended.collect(), presumed, news, ..read }
     }
 
     /// What is known of a worker's earlier ticks.
@@ -281,7 +281,7 @@ impl Cluster {
     /// The places of each unanswered call whose tasks do not show up: those that do are new ones that
     /// can be of it. A task is of one call only; the oldest call has the first choice.
     fn open(&self, seen: &ClusterTasks) -> Vec<Vec<Option<InstanceArn>>> {
-        let alive = seen.alive.iter().map(|task| {
+        let there = seen.alive.iter().chain(&seen.leaving).map(|task| {
             let Task { arn, worker, created, instance, .. } = task;
             Seen { arn, worker, created: *created, instance: instance.as_ref() }
         });
@@ -293,7 +293,7 @@ impl Cluster {
         let is_new = |task: &Seen<'_>| {
             !self.unended.contains_key(task.arn) && !self.ended.contains_key(task.arn)
         };
-        let mut new: Vec<_> = alive.chain(ended).filter(is_new).collect();
+        let mut new: Vec<_> = there.chain(ended).filter(is_new).collect();
         let calls = self.unanswered.iter().map(|call| {
             let mut open = call.places.clone();
             new.retain(|task| {
@@ -312,15 +312,16 @@ impl Cluster {
             call.places = places;
         }
         self.unanswered.retain(|call| is_new(call.over) && !call.places.is_empty());
-        let alive: BTreeSet<_> = seen.alive.iter().map(|task| &task.arn).collect();
+        let there: BTreeSet<_> =
+            seen.alive.iter().chain(&seen.leaving).map(|task| &task.arn).collect();
         self.ended.extend(seen.ended.iter().map(|ended| (ended.arn.clone(), ended.clone())));
         self.ended.retain(|_, ended| is_recent(ended, now));
         let Self { unended, ended, .. } = self;
         unended.retain(|arn, (at, _)| {
-            !ended.contains_key(arn) && (at.is_some_and(is_new) || alive.contains(arn))
+            !ended.contains_key(arn) && (at.is_some_and(is_new) || there.contains(arn))
         });
         // Another process may have started them; what becomes of them matters to this one too.
-        for task in &seen.alive {
+        for task in seen.alive.iter().chain(&seen.leaving) {
             unended.entry(task.arn.clone()).or_insert_with(|| (None, task.clone()));
         }
         self.read = Some(over);

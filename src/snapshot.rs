@@ -175,6 +175,8 @@ impl Depth {
 pub struct ClusterTasks {
     /// The ones that ECS does not want stopped, whatever they have reached.
     pub alive: Vec<Task>,
+    /// The ones that ECS wants stopped and that have not come to their end: how they end is not known yet.
+    pub leaving: Vec<Task>,
     /// The ones that ended within the last hour, as far as they are known.
     pub ended: Vec<Ended>,
     /// The ones that a call without an answer may have started, and nobody has seen.
@@ -186,8 +188,9 @@ pub struct ClusterTasks {
 impl ClusterTasks {
     /// Tasks of all workers that were started since then.
     pub fn started_since(&self, then: Timestamp) -> Tasks {
-        let alive = self.alive.iter().chain(&self.presumed).map(|task| task.created);
-        let all = alive.chain(self.ended.iter().map(|task| task.created));
+        let there = self.alive.iter().chain(&self.leaving).chain(&self.presumed);
+        let there = there.map(|task| task.created);
+        let all = there.chain(self.ended.iter().map(|task| task.created));
         Tasks::counted(all.flatten().filter(|created| then <= *created).count())
     }
 }

@@ -56,9 +56,11 @@ impl ReadCloud {
         let of_ours = described.values().filter(|task| is_of(scalers, task));
         let (wanted, unwanted): (Vec<_>, Vec<_>) =
             of_ours.partition(|task| task.desired_status() != Some("STOPPED"));
+        let (ended, leaving): (Vec<_>, Vec<_>) = unwanted.into_iter().partition(has_ended);
         Ok(ClusterTasks {
             alive: wanted.into_iter().filter_map(read_task).chain(unknown).collect(),
-            ended: self.in_words(unwanted.into_iter().filter_map(read_ended)),
+            leaving: leaving.into_iter().filter_map(read_task).collect(),
+            ended: self.in_words(ended.into_iter().filter_map(read_ended)),
             presumed: Vec::new(),
             news: BTreeSet::new(),
         })
@@ -209,11 +211,12 @@ fn tag<'a>(task: &'a EcsTask, key: &str) -> Option<&'a str> {
     task.tags().iter().find(|tag| tag.key() == Some(key))?.value()
 }
 
-/// A task that has come to its end; one that is only on its way there has no exit codes yet.
+/// Whether a task has come to its end; one that is only on its way there may have no exit codes yet.
+fn has_ended(task: &&EcsTask) -> bool {
+    task.last_status() == Some("STOPPED")
+}
+
 fn read_ended(task: &EcsTask) -> Option<Ended> {
-    if task.last_status() != Some("STOPPED") {
-        return None;
-    }
     let (created, started) = (task.created_at(), task.started_at());
     let stopped = task.stopped_at().or(task.stopping_at()).or(started).or(created)?;
     let containers = task.containers().iter().map(|container| EndedContainer {

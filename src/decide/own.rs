@@ -22,10 +22,15 @@ pub(super) const RAN_WELL: Duration = Duration::from_mins(2);
 /// Source: AWS containers blog, "Deep Dive on Amazon ECS Cluster Auto Scaling": 10 to 30 minutes.
 const WAITS: Duration = Duration::from_mins(30);
 
+/// The containers of a task run some seconds before it does, as ECS waits for all of them.
+const BEFORE_ITS_TASK: Duration = Duration::from_secs(10);
+
 /// The tasks of one worker.
 pub(super) struct OwnTasks<'a> {
     /// Those that ECS does not want stopped, and those that may be.
     pub(super) alive: Vec<OwnTask<'a>>,
+    /// Those that are on their way out: what became of them is not known yet.
+    pub(super) leaving: Vec<OwnTask<'a>>,
     /// Those that ended within the last hour.
     pub(super) ended: Vec<OwnEnded<'a>>,
 }
@@ -81,9 +86,12 @@ impl<'a> OwnTasks<'a> {
             is_presumed: true,
             ..OwnTask::new(task, container, (after, now))
         });
+        let leaving = tasks.leaving.iter().filter(|task| task.worker == worker.name);
+        let leaving = leaving.map(|task| OwnTask::new(task, container, (after, now)));
         let ended = tasks.ended.iter().filter(|task| task.worker == worker.name);
         Self {
             alive: alive.chain(presumed).collect(),
+            leaving: leaving.collect(),
             ended: ended.map(|task| OwnEnded::new(task, container)).collect(),
         }
     }
@@ -123,17 +131,24 @@ impl<'a> OwnTasks<'a> {
     /// The same at an earlier time, as far as the times of tasks tell.
     pub(super) fn as_of(&self, then: Timestamp) -> Self {
         let alive = self.alive.iter().filter_map(|own| own.as_of(then));
+        // Since when they leave is not told: they were there until somebody looked.
+        let leaving = self.leaving.iter().map(OwnTask::whole);
+        let leaving = leaving.filter_map(|own| own.as_of(then));
         let ended_since = self.ended.iter().filter_map(|own| own.as_of(then));
         let ended = self.ended.iter().filter(|own| own.task.stopped <= then);
-        Self { alive: alive.chain(ended_since).collect(), ended: ended.cloned().collect() }
+        Self {
+            alive: alive.chain(leaving).chain(ended_since).collect(),
+            leaving: Vec::new(),
+            ended: ended.cloned().collect(),
+        }
     }
 
     /// A tick that was acted on already is not acted on again, nor one that came after its time:
     /// what was seen of the queue since then was answered by others.
     pub(super) fn are_of_this_tick_or_later(&self, snapshot: &Snapshot) -> bool {
         let Some(this) = snapshot.tick.instant() else { return false };
-        let alive = self.alive.iter().map(|own| own.tick);
-        let all = alive.chain(self.ended.iter().map(|own| own.task.tick));
+        let there = self.alive.iter().chain(&self.leaving).map(|own| own.tick);
+        let all = there.chain(self.ended.iter().map(|own| own.task.tick));
         // A time to come is of an event that was wrong.
         let now = snapshot.now.max(this);
         all.flatten().any(|tick| this <= tick && !is_to_come(tick, now))
@@ -192,9 +207,14 @@ impl<'a> OwnTask<'a> {
     /// The same at an earlier time, as far as the times of tasks tell.
     fn as_of(&self, then: Timestamp) -> Option<Self> {
         let is_there = self.created.is_none_or(|created| created <= then);
-        let runs = self.started.is_some_and(|started| started <= then);
-        let running = if runs { self.running } else { Containers::ZERO };
+        let running = if ran_at(self.started, then) { self.running } else { Containers::ZERO };
         is_there.then_some(Self { running, ..*self })
+    }
+
+    /// The same while none of its containers had stopped.
+    fn whole(&self) -> Self {
+        let (stopped, done) = (Containers::ZERO, Containers::ZERO);
+        Self { running: self.containers, stopped, done, ..*self }
     }
 
     /// Its worker containers that have not stopped.
@@ -214,6 +234,11 @@ impl<'a> OwnTask<'a> {
     }
 }
 
+/// Whether the containers of a task may have run at a time.
+fn ran_at(started: Option<Timestamp>, then: Timestamp) -> bool {
+    started.is_some_and(|started| elapsed(then, started) <= BEFORE_ITS_TASK)
+}
+
 impl<'a> OwnEnded<'a> {
     fn new(task: &'a Ended, container: &str) -> Self {
         let count = task.revision.family().worker_containers();
@@ -228,7 +253,7 @@ impl<'a> OwnEnded<'a> {
     fn as_of(&self, then: Timestamp) -> Option<OwnTask<'a>> {
         let Ended { arn, tick, created, started, stopped, capacity, .. } = self.task;
         let is_there = created.is_some_and(|created| created <= then) && then < *stopped;
-        let runs = started.is_some_and(|started| started <= then);
+        let runs = ran_at(*started, then);
         is_there.then_some(OwnTask {
             arn,
             tick: *tick,

@@ -265,6 +265,12 @@ impl Look<'_> {
             occupied = occupied.minus(vouched);
             changes.add_alive(own, (before.get(own.arn), vouched));
         }
+        // What they did is seen when they have ended.
+        for own in &self.own.leaving {
+            if let Some(seen) = before.get(own.arn) {
+                changes.tasks.insert(own.arn.clone(), *seen);
+            }
+        }
         for own in &self.own.ended {
             if let Some(seen) = before.get(&own.task.arn) {
                 changes.add_ended(own, *seen);

@@ -16,9 +16,10 @@ impl Renamed {
 
     /// Tasks carry the name that their worker had when they were started.
     pub(super) fn tasks(&self, mut tasks: ClusterTasks) -> ClusterTasks {
-        let alive = tasks.alive.iter_mut().chain(&mut tasks.presumed).map(|task| &mut task.worker);
+        let there = tasks.alive.iter_mut().chain(&mut tasks.leaving).chain(&mut tasks.presumed);
+        let there = there.map(|task| &mut task.worker);
         let ended = tasks.ended.iter_mut().map(|task| &mut task.worker);
-        for worker in alive.chain(ended) {
+        for worker in there.chain(ended) {
             if let Some(today) = self.0.get(worker) {
                 today.clone_into(worker);
             }

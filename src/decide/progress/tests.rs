@@ -74,8 +74,17 @@ fn look(
     owed: u32,
 ) -> (Progress, Containers) {
     let (alive, ended) = (alive.to_vec(), ended.to_vec());
-    let tasks = ClusterTasks { alive, ended, presumed: Vec::new(), ..ClusterTasks::default() };
-    let own = &OwnTasks::of(worker, "w", (&tasks, at(minute)));
+    let tasks = ClusterTasks { alive, ended, ..ClusterTasks::default() };
+    look_at((worker, before), (minute, depth), &tasks, owed)
+}
+
+fn look_at(
+    (worker, before): (&Worker, Option<&Progress>),
+    (minute, depth): (u32, Depth),
+    tasks: &ClusterTasks,
+    owed: u32,
+) -> (Progress, Containers) {
+    let own = &OwnTasks::of(worker, "w", (tasks, at(minute)));
     let per_task = Containers(1);
     let need = demand::need(worker, &depth, (&own.count(), per_task));
     let look = Look { worker, now: at(minute), depth, need, per_task, own, breaker: None };
@@ -242,6 +251,42 @@ fn a_look_at_the_queue_alone_is_made_up_for_by_the_next_look_at_the_tasks() {
     let (glanced, _) = look((&worker, Some(&glanced)), (2, depth(5, 0)), (&[], &gone), 5);
     assert_eq!(glanced.credit, looked.credit);
     assert_eq!(glanced.credit, Some(Credit::of(Containers(10))), "all is as it was");
+}
+
+/// Five that were seen at work, of which the next look sees the end, or that they are on their way to it.
+#[test]
+fn who_is_on_the_way_out_is_vouched_for_when_the_end_is_known() {
+    let worker = one_each();
+    let tasks: Vec<_> = (0..5).map(|number| running(number, 0)).collect();
+    let gone: Vec<_> = tasks.iter().map(|task| ended(task, 2, 0)).collect();
+    let (mut began, _) = look((&worker, None), (0, depth(5, 0)), (&[], &[]), 5);
+    launch(&mut began, (0, &tasks));
+    let (works, _) = look((&worker, Some(&began)), (1, depth(5, 5)), (&tasks, &[]), 0);
+    let leaving = ClusterTasks { leaving: tasks.clone(), ..ClusterTasks::default() };
+    let (leaves, _) = look_at((&worker, Some(&works)), (2, depth(5, 0)), &leaving, 5);
+    let (knows, _) = look((&worker, Some(&leaves)), (3, depth(5, 0)), (&[], &gone), 5);
+    assert_eq!(knows.tasks.len(), 0, "nobody is left");
+    let (at_once, _) = look((&worker, Some(&works)), (3, depth(5, 0)), (&[], &gone), 5);
+    assert_eq!(knows.credit, at_once.credit);
+    // Of the time before somebody looked, they were there.
+    let glanced = began.glanced(at(1), depth(0, 5));
+    let (glanced, _) = look_at((&worker, Some(&glanced)), (2, depth(5, 0)), &leaving, 5);
+    assert!(glanced.tasks.values().all(|seen| seen.vouched == Containers(1)));
+}
+
+/// A container runs some seconds before its task does.
+#[test]
+fn a_message_that_is_taken_before_the_task_runs_is_its_own() {
+    let worker = one_each();
+    let tasks: Vec<_> = (0..5).map(|number| running(number, 0)).collect();
+    let late = |task: &Task| Task { started: Some(at(1) + Duration::from_secs(5)), ..task.clone() };
+    let tasks: Vec<_> = tasks.iter().map(late).collect();
+    let (mut began, _) = look((&worker, None), (0, depth(5, 0)), (&[], &[]), 5);
+    launch(&mut began, (0, &tasks));
+    let glanced = began.glanced(at(1), depth(0, 5));
+    let gone: Vec<_> = tasks.iter().map(|task| ended(task, 2, 0)).collect();
+    let (after, _) = look((&worker, Some(&glanced)), (2, depth(5, 0)), (&[], &gone), 5);
+    assert_eq!((after.credit, after.pause), (Some(Credit::of(Containers(10))), SHORTEST_PAUSE));
 }
 
 fn any_depth() -> impl Strategy<Value = Depth> {

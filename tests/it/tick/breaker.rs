@@ -158,3 +158,38 @@ async fn a_sidecar_that_ends_well_is_no_success_of_its_worker() {
     let report = tick(&function, &world, 1).await;
     assert!(!breaker(only_worker(&report)).is_empty());
 }
+
+/// ECS takes up to a minute from the end of a container to the end of its task.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_seen_on_its_way_out_is_judged_when_it_has_ended() {
+    let world = world_of(&["thumbnail"]);
+    let function = one_each(&world, 4);
+    assert_eq!(started(&tick(&function, &world, 0).await), 4);
+    for minute in 1..7 {
+        let _ = tick(&function, &world, minute).await;
+    }
+    world.all_are_stopping();
+    let leaving = tick(&function, &world, 7).await;
+    assert_eq!((started(&leaving), breaker(only_worker(&leaving))), (4, ""));
+    world.all_have_stopped("EssentialContainerExited", Some(1));
+    let ended = tick(&function, &world, 8).await;
+    let told = breaker(only_worker(&ended));
+    assert!(told.starts_with("4 tasks in a row"), "{told}");
+}
+
+/// Between its containers' end and its own, a task is neither alive nor ended.
+#[tokio::test(start_paused = true)]
+async fn a_task_on_its_way_out_counts_for_its_tick_and_its_hour() {
+    let world = world_of(&["thumbnail"]);
+    let mut document = document(&world, 4);
+    document["maxTasksPerHour"] = json!(6);
+    let function = scaler(&world, &document);
+    assert_eq!(started(&tick(&function, &world, 0).await), 4);
+    world.all_are_stopping();
+    // Another process knows only what ECS shows.
+    let other = scaler(&world, &document);
+    let again = tick(&other, &world, 0).await;
+    assert_eq!(started(&again), 0, "{again:?}");
+    let next = tick(&other, &world, 1).await;
+    assert_eq!(started(&next), 2, "{next:?}");
+}

@@ -20,7 +20,8 @@ impl World {
     pub(crate) fn all_run(&self) {
         let mut state = self.state();
         let now = state.epoch_seconds();
-        for task in state.tasks.values_mut().filter(|task| is_standalone(task) && !hangs(task)) {
+        let own = state.tasks.values_mut().filter(|task| is_standalone(task) && !hangs(task));
+        for task in own.filter(|task| task["lastStatus"] != "RUNNING") {
             set_status(task, "RUNNING");
             task["startedAt"] = now.clone();
         }
@@ -53,6 +54,17 @@ impl World {
     pub(crate) fn all_are_stopping(&self) {
         for task in self.state().tasks.values_mut() {
             task["desiredStatus"] = json!("STOPPED");
+        }
+    }
+
+    /// What was on its way out has ended.
+    pub(crate) fn all_have_stopped(&self, code: &str, exit: Option<i32>) {
+        let mut state = self.state();
+        let now = state.epoch_seconds();
+        for task in state.tasks.values_mut() {
+            if task["desiredStatus"] == "STOPPED" && task.get("stoppedAt").is_none() {
+                end(task, &now, (code, "", exit));
+            }
         }
     }
 
@@ -121,7 +133,10 @@ fn hangs(task: &Value) -> bool {
 pub(super) fn set_status(task: &mut Value, status: &str) {
     task["lastStatus"] = json!(status);
     for container in task["containers"].as_array_mut().unwrap() {
-        container["lastStatus"] = json!(status);
+        // What has stopped does not come back.
+        if container["lastStatus"] != "STOPPED" {
+            container["lastStatus"] = json!(status);
+        }
     }
 }
 
