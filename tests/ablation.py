@@ -198,7 +198,7 @@ DEFENCES = [
      "self.containers.minus(self.stuck).minus(self.idle)", "self.containers.minus(self.stuck)",
      "a_container_that_holds_no_message_while_one_waits"),
     ("nobody is idle who may work", "src/decide/idle.rs",
-     "running.minus(in_flight.as_containers())", "running",
+     "running_for(look, time).minus(in_flight.as_containers())", "running_for(look, time)",
      "who_works_or_has_just_begun"),
     ("what is alive counts by what it can do", "src/decide/demand.rs",
      "let owed = target.containers(each).minus(alive.capacity());",

@@ -5,6 +5,10 @@
 //! of the last minutes in all of which messages waited, and which have run for all of that time, are idle:
 //! no capacity any more. They still count under every cap. A job of two hours holds its message in flight.
 //!
+//! Who was idle stays so for an hour, as long as the others can hold all that is in flight, and unless it
+//! was alone when the last message was taken: else each launch beside it, and each time without a
+//! message, would hide it for minutes.
+//!
 //! Of a FIFO queue that has something in flight, nobody knows: what waits may be of the same groups.
 
 use std::time::Duration;
@@ -20,28 +24,46 @@ const BEGUN: Duration = Duration::from_mins(2);
 /// Fewer looks than these prove nothing, however long ago the first was.
 const FEWEST_LOOKS: usize = 3;
 
+/// What was seen longer ago tells nothing of now, unless `idleAfter` is longer. A schedule of ten minutes
+/// that misses a tick is far below it.
+const TELLS: Duration = Duration::from_hours(1);
+
 /// What is known after a look.
 pub(super) fn look(before: &Idling, look: &Look<'_>) -> Idling {
     let Some(after) = look.worker.scaling.idle_after else { return Idling::default() };
     if look.depth.visible == Messages::ZERO {
-        return Idling::default();
+        return before.rested();
     }
     let age = |at| elapsed(at, look.now);
-    // Of a time in which nobody looked, nobody knows.
-    let is_fresh = before.looks.last().is_some_and(|(at, _)| age(*at) <= after.saturating_mul(2));
+    let tells = after.saturating_mul(2).max(TELLS);
+    let is_fresh = before.looks.last().is_none_or(|(at, _)| age(*at) <= tells);
     let before = if is_fresh { before.clone() } else { Idling::default() };
+    let known = still_idle(&before, look, tells);
     let since = before.since.unwrap_or(look.now);
     let mut looks = before.looks;
     looks.push((look.now, surplus(look, BEGUN)));
     let old = looks.iter().take_while(|(at, _)| after < age(*at)).count();
     let old = old.min(looks.len().saturating_sub(FEWEST_LOOKS));
     looks.drain(..old);
-    let is_proved = after <= age(since) && FEWEST_LOOKS <= looks.len();
     // Others may have been without a message at each look.
     let same = surplus(look, after);
-    let idle = looks.iter().map(|(_, surplus)| *surplus).chain([same]).min();
-    let idle = idle.filter(|_| is_proved);
-    Idling { since: Some(since), looks, idle: idle.unwrap_or_default() }
+    let at_all = looks.iter().map(|(_, surplus)| *surplus).chain([same]).min();
+    let is_proved = after <= age(since) && FEWEST_LOOKS <= looks.len();
+    let shown = at_all.filter(|_| is_proved).unwrap_or_default();
+    let is_new = shown != Containers::ZERO && known <= shown;
+    let proved = if is_new { Some(look.now) } else { before.proved };
+    let idle = shown.max(known);
+    let has_others = look.own.count().containers.minus(idle) != Containers::ZERO;
+    Idling { since: Some(since), looks, idle, proved, has_others }
+}
+
+/// Those that were idle, are still there, and need not have taken a message since.
+fn still_idle(before: &Idling, look: &Look<'_>, tells: Duration) -> Containers {
+    let Some(ago) = before.proved.map(|at| elapsed(at, look.now)).filter(|ago| *ago <= tells)
+    else {
+        return Containers::ZERO;
+    };
+    before.idle.min(running_for(look, ago)).min(surplus(look, Duration::ZERO))
 }
 
 /// Containers that have run for so long beyond what the messages in flight can occupy.
@@ -50,8 +72,11 @@ fn surplus(look: &Look<'_>, time: Duration) -> Containers {
     if look.worker.queue.is_fifo() && in_flight != Messages::ZERO {
         return Containers::ZERO;
     }
-    let for_long = |own: &&OwnTask<'_>| own.has_run_for(time, look.now);
-    let running: Containers = look.own.alive.iter().filter(for_long).map(|own| own.running).sum();
     // Each may hold fewer messages than it could.
-    running.minus(in_flight.as_containers())
+    running_for(look, time).minus(in_flight.as_containers())
+}
+
+fn running_for(look: &Look<'_>, time: Duration) -> Containers {
+    let for_long = |own: &&OwnTask<'_>| own.has_run_for(time, look.now);
+    look.own.alive.iter().filter(for_long).map(|own| own.running).sum()
 }

@@ -69,6 +69,19 @@ pub struct Idling {
     pub looks: Vec<(Timestamp, Containers)>,
     /// How many of them are idle.
     pub idle: Containers,
+    /// When that was proved.
+    pub proved: Option<Timestamp>,
+    /// Whether others of the worker were alive beside them at the last look at the tasks.
+    pub has_others: bool,
+}
+
+impl Idling {
+    /// The same when no message waits. Whoever was alone has taken the last one.
+    #[must_use]
+    pub fn rested(&self) -> Self {
+        let known = if self.has_others { self.clone() } else { Self::default() };
+        Self { since: None, looks: Vec::new(), ..known }
+    }
 }
 
 /// What a launch came to.
@@ -98,7 +111,7 @@ impl Progress {
         }
         let surplus = next.glances.len().saturating_sub(MOST_GLANCES);
         next.glances.drain(..surplus);
-        next.idling = Idling::default();
+        next.idling = self.idling.rested();
         next
     }
 
@@ -127,10 +140,10 @@ impl Progress {
 
     /// The wall clock was set back: what it would put after now was just now.
     pub fn set_back(&mut self, now: Timestamp) {
-        let Idling { since, looks, idle: _ } = &mut self.idling;
+        let Idling { since, looks, idle: _, proved, has_others: _ } = &mut self.idling;
         let times = looks.iter_mut().map(|(at, _)| at);
         let times = times.chain(self.glances.iter_mut().map(|(at, _)| at));
-        for time in times.chain(since).chain(&mut self.ahead.launched) {
+        for time in times.chain(since).chain(proved).chain(&mut self.ahead.launched) {
             *time = now.min(*time);
         }
         let latest = now.checked_add(self.pause).unwrap_or(now);

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use ecs_queue_scaler::report::{Outcome, Report, WorkerReport};
+use ecs_queue_scaler::run::Scaler;
 use ecs_queue_scaler::units::Containers;
 use serde_json::{Value, json};
 
@@ -99,6 +100,74 @@ async fn a_container_that_holds_no_message_while_one_waits_is_no_capacity_after_
     let sum = "- 0 alive (1 container idle)";
     assert!(why(worker).contains(sum), "{worker:?}");
     assert_eq!(world.count("StopTask"), 0);
+}
+
+/// A worker with a container that was found idle in minute 7, when another one was started.
+async fn with_an_idle_one(scaling: &Value) -> (World, Scaler) {
+    let (world, config) = one_each(scaling);
+    world.queue("thumbnail").visible(1);
+    let function = scaler(&world, &config);
+    for minute in 0..8 {
+        let _ = tick(&function, &world, minute).await;
+        world.all_run();
+    }
+    (world, function)
+}
+
+async fn idle_at(minute: u64, world: &World, function: &Scaler) -> u32 {
+    only_worker(&tick(function, world, minute).await).alive.unwrap().idle.0
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_idle_stays_so_beside_a_launch_and_while_nothing_waits() {
+    let (world, function) = with_an_idle_one(&json!({})).await;
+    world.queue("thumbnail").visible(1).in_flight(1);
+    let report = tick(&function, &world, 8).await;
+    let idle = only_worker(&report).alive.unwrap().idle;
+    assert_eq!((idle, started(&report)), (Containers(1), 1), "the second one works");
+    world.all_run();
+    world.queue("thumbnail").visible(0).in_flight(2);
+    let _ = tick(&function, &world, 9).await;
+    world.queue("thumbnail").visible(1).in_flight(2);
+    assert_eq!(idle_at(10, &world, &function).await, 1);
+    // All three hold a message: nobody is idle.
+    world.queue("thumbnail").visible(1).in_flight(3);
+    assert_eq!(idle_at(11, &world, &function).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_idle_and_alone_has_taken_the_message_that_is_gone() {
+    for (alone, idle) in [(true, 0), (false, 1)] {
+        let scaling = if alone { json!({"maxContainers": 1}) } else { json!({}) };
+        let (world, function) = with_an_idle_one(&scaling).await;
+        assert_eq!(idle_at(8, &world, &function).await, 1);
+        world.queue("thumbnail").visible(0);
+        let _ = tick(&function, &world, 9).await;
+        world.queue("thumbnail").visible(1);
+        assert_eq!(idle_at(10, &world, &function).await, idle);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_proved_an_hour_ago_has_to_be_proved_again() {
+    let (world, function) = with_an_idle_one(&json!({})).await;
+    world.queue("thumbnail").visible(0).in_flight(1);
+    let _ = tick(&function, &world, 8).await;
+    world.queue("thumbnail").visible(1).in_flight(1);
+    assert_eq!(idle_at(69, &world, &function).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_of_ten_minutes_finds_who_is_idle_too() {
+    let (world, config) = one_each(&json!({"maxContainers": 1}));
+    world.queue("thumbnail").visible(1);
+    let function = scaler(&world, &config);
+    let mut idle = Vec::new();
+    for look in 0..6 {
+        idle.push(idle_at(10 * look, &world, &function).await);
+        world.all_run();
+    }
+    assert_eq!(idle, [0, 0, 0, 1, 1, 1]);
 }
 
 #[tokio::test(start_paused = true)]
