@@ -5,11 +5,13 @@
 //! The brake is a credit in containers. Each launch spends it, and what moved since the last look pays:
 //!
 //! ```text
-//! pay = 4 s x rise + 2 s x drop + growth + 2 x (vouched - failed) - failed
+//! pay = max(4 s x rise, higher) + 2 s x drop + growth + 2 x (vouched - failed) - failed
 //! ```
 //!
 //! - `rise`, messages that came: new ones pay for themselves, so that a burst is never braked; and when
 //!   the brake is wrong, the backlog that grows by it pays four times and lifts it within a look or two.
+//! - `higher`, messages more than at any of the last ten looks: each pays for a container of its own,
+//!   whatever the policy asks for, as one-shot containers may take no more than one.
 //! - `drop`, messages that went, beyond one for each container that ran all the time: success pays for
 //!   its successor and for one more, so that recovery doubles from look to look. Where the policy asks
 //!   for less than a container a message, each that ended with exit code 0 stands for one all the same.
@@ -89,6 +91,8 @@ pub(super) struct Look<'a> {
 struct Moved {
     /// Messages that came, by what the policy asks for them.
     rise: Credit,
+    /// Messages beyond as many as there were, one container each.
+    higher: Containers,
     /// Messages that went, beyond one for each container that ran at both looks.
     drop: Credit,
     /// Whether any went while containers ran.
@@ -139,9 +143,11 @@ impl Look<'_> {
 
     fn alone_after(&self, last: &Progress) -> Progress {
         let mut next = last.clone();
-        next.total = self.depth.total();
-        if next.total == Messages::ZERO {
+        if self.depth.total() == Messages::ZERO {
             next.is_all_done();
+        } else {
+            next.totals.insert(0, self.depth.total());
+            next.totals.truncate(LOOKS_BACK);
         }
         next.idling = idle::look(&last.idling, self);
         let moved = self.moved(last, &next.idling);
@@ -165,8 +171,8 @@ impl Look<'_> {
     fn first(&self) -> Progress {
         let (held, locked) = self.held_and_locked();
         let tasks = self.changes(&BTreeMap::new()).tasks;
-        let (total, held) = (self.depth.total(), vec![held]);
-        Progress { total, held, locked, tasks, ..Progress::default() }
+        let (totals, held) = (vec![self.depth.total()], vec![held]);
+        Progress { totals, held, locked, tasks, ..Progress::default() }
     }
 
     /// The containers that the messages in flight occupy: those that can be ours, and the others.
@@ -183,14 +189,17 @@ impl Look<'_> {
         let before = last.held.iter().copied().max().unwrap_or_default();
         let stayed = Messages(u64::from(of_tasks.stayed.0));
         let total = self.depth.total();
-        let went = last.total.minus(total);
+        let last_total = last.totals.first().copied().unwrap_or_default();
+        let highest = last.totals.iter().copied().max().unwrap_or_default();
+        let went = last_total.minus(total);
         let drop = match stayed {
             // One of a group makes room for the next of the same.
             stayed if self.is_gentle() && stayed != Messages::ZERO => Messages::ZERO,
             stayed => went.minus(stayed),
         };
         Moved {
-            rise: self.worth(total.minus(last.total)),
+            rise: self.worth(total.minus(last_total)),
+            higher: total.minus(highest).as_containers(),
             drop: self.worth(drop).max(Credit::of(drop.as_containers().min(of_tasks.done))),
             some_went: went != Messages::ZERO && stayed != Messages::ZERO,
             held,
@@ -207,7 +216,7 @@ impl Look<'_> {
         let Changes { vouched, by_others, strange, .. } = &moved.of_tasks;
         let most = self.most(moved.held);
         let earned = [
-            moved.rise.times(4),
+            moved.rise.times(4).max(Credit::of(moved.higher)),
             moved.drop.times(2),
             Credit::of(moved.growth).times(of_growth),
             Credit::of(vouched.minus(moved.failed)).times(of_vouched),

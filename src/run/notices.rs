@@ -28,7 +28,7 @@ impl Scaler {
     pub async fn run(&self, payload: &Value, of: &Invocation) -> Result<Ran, RunError> {
         match Woken::parse(payload, &of.request_id)? {
             Woken::Tick(event) => {
-                let report = Box::pin(self.ticks_of(&event, of)).await?;
+                let report = Box::pin(self.ticks_of(&event, of, Report::log)).await?;
                 Ok(Ran::Tick(Box::new(report)))
             }
             Woken::Notice(notice) => {

@@ -27,14 +27,28 @@ impl Scaler {
     /// # Errors
     /// As [`RunError`] says: that of the first tick that failed.
     pub async fn ticks(&self, payload: &Value, of: &Invocation) -> Result<Report, RunError> {
+        self.ticks_told(payload, of, Report::log).await
+    }
+
+    /// The same, with each tick's report told to somebody else than the log.
+    ///
+    /// # Errors
+    /// As [`Self::ticks`].
+    pub async fn ticks_told(
+        &self,
+        payload: &Value,
+        of: &Invocation,
+        tell: impl Fn(&Report),
+    ) -> Result<Report, RunError> {
         let event = Event::parse(payload, &of.request_id)?;
-        self.ticks_of(&event, of).await
+        self.ticks_of(&event, of, tell).await
     }
 
     pub(super) async fn ticks_of(
         &self,
         event: &Event,
         of: &Invocation,
+        tell: impl Fn(&Report),
     ) -> Result<Report, RunError> {
         let began = Instant::now();
         let mut failed = None;
@@ -47,7 +61,7 @@ impl Scaler {
                 Ok(done) => done,
                 Err(error) => return Err(failed.unwrap_or(error)),
             };
-            report.log();
+            tell(&report);
             failed = failed.or_else(|| RunError::of(&report));
             let last = (of.deadline - began).saturating_sub(limits.deadline_margin);
             let next = next(&limits, began.elapsed(), last).filter(|_| event.is_plain_schedules());

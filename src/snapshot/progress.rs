@@ -13,8 +13,8 @@ use crate::units::{Containers, Credit, Messages, TaskArn};
 /// How a worker's queue moves, and what that leaves to start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// The queue's messages when they were counted last.
-    pub total: Messages,
+    /// The queue's messages at the last looks, the newest first.
+    pub totals: Vec<Messages>,
     /// What the queue alone told since, where nobody has looked at the tasks.
     pub glances: Vec<(Timestamp, Depth)>,
     /// Containers that could be holding a message at the last looks, the newest first.
@@ -106,7 +106,6 @@ impl Progress {
         next.glances.push((now, depth));
         if depth.total() == Messages::ZERO {
             next.glances.clear();
-            next.total = Messages::ZERO;
             next.is_all_done();
         }
         let surplus = next.glances.len().saturating_sub(MOST_GLANCES);
@@ -117,6 +116,7 @@ impl Progress {
 
     /// The queue is empty: nothing that was asked is left to do.
     pub fn is_all_done(&mut self) {
+        self.totals.clear();
         (self.credit, self.pause, self.resumes) = (None, Duration::ZERO, None);
     }
 

@@ -324,7 +324,7 @@ proptest! {
     #[test]
     fn new_messages_pay_for_themselves(old in 1_u64..50, new in 1_u64..500) {
         let (worker, mut spent) = without_success(0);
-        spent.total = Messages(old);
+        spent.totals = vec![Messages(old)];
         let queue = (3, depth(old + new, 0));
         let most = u32::try_from(old + new).unwrap();
         let (_, allowed) = look((&worker, Some(&spent)), queue, (&[], &[]), most);

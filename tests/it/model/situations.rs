@@ -420,6 +420,23 @@ fn unsuitable() -> Vec<Situation> {
     ]
 }
 
+/// One-shot workers by a policy that counts on more than a message from each container.
+fn misjudged() -> Vec<Situation> {
+    let scaling = json!({"drainWithin": {"target": "10m", "secondsPerMessage": 20},
+        "maxContainers": 100});
+    let jobs =
+        Model { scaling, service: Takes(10), arrivals: vec![Poisson(10.0, 1)], ..Model::default() };
+    vec![
+        (
+            "20a 10 a minute of 10 s, one-shot, 600 s to drain",
+            240,
+            Model { kind: Kind::OneShot, ..jobs.clone() },
+        ),
+        ("20b the same, until the queue is empty", 240, jobs.clone()),
+        ("20c the same, a worker on another queue", 240, Model { kind: Kind::Elsewhere, ..jobs }),
+    ]
+}
+
 fn all() -> Vec<Situation> {
     let all = [
         closed_loops(),
@@ -436,6 +453,7 @@ fn all() -> Vec<Situation> {
         mended(),
         many(),
         unsuitable(),
+        misjudged(),
     ];
     all.into_iter().flatten().collect()
 }
@@ -470,6 +488,10 @@ fn the_figures_of_the_brake_hold() {
     assert_eq!(came("6a").done, 200, "jobs of two hours");
     assert!((10..=40).contains(&came("7 ").started), "a minimum that ends on an empty queue");
     assert_eq!(came("10").done, 100, "an hour of refusals");
+    let misjudged = came("20a").done;
+    assert!(1200 <= misjudged, "a new message pays for a container of its own: {misjudged}");
+    let elsewhere = came("20c").started;
+    assert!(elsewhere <= 2430, "and for no more than that: {elsewhere}");
 }
 
 /// Workers that do what `docs/workers.md` asks of them, and that counts can tell from others.
