@@ -12,10 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ecs_queue_scaler::aws::Aws;
-use ecs_queue_scaler::config::{Config, Kept};
+use ecs_queue_scaler::config::{Config, Kept, Source};
 use ecs_queue_scaler::event::Mode;
 use ecs_queue_scaler::ledger::Ledger;
-use ecs_queue_scaler::report::WaitsFor;
+use ecs_queue_scaler::report::{Report, WaitsFor};
 use ecs_queue_scaler::run::{Invocation, RunError, Scaler};
 use ecs_queue_scaler::units::ScalerName;
 use jiff::Timestamp;
@@ -65,10 +65,16 @@ impl Driver {
     fn process(&mut self) -> Process {
         self.processes += 1;
         let world = self.world.seen_by(self.processes);
+        let config = &self.scenario.config;
+        let config = if self.scenario.discovers {
+            Kept::new(Source::parse(&config.to_string()))
+        } else {
+            Kept::fixed(Config::from_value(config).unwrap())
+        };
         let scaler = Scaler {
             name: ScalerName::parse("scaler").unwrap(),
             aws: Aws::new(&world.sdk_config()),
-            config: Kept::fixed(Config::from_value(&self.scenario.config).unwrap()),
+            config,
             mode: Mode::Launch,
             ledger: Ledger::default(),
         };
@@ -77,8 +83,10 @@ impl Driver {
 
     /// One invocation; the process, when it is still there afterwards.
     async fn invoke(&self, mut process: Process, tick: Timestamp) -> Option<Process> {
-        let config = self.scenario.config_at(self.now());
-        process.scaler.config = Kept::fixed(Config::from_value(config).unwrap());
+        if !self.scenario.discovers {
+            let config = self.scenario.config_at(self.now());
+            process.scaler.config = Kept::fixed(Config::from_value(config).unwrap());
+        }
         let time = self.scenario.lambda_timeout;
         let deadline = (self.world.now() + time).as_millisecond();
         // Of two deliveries at the same instant, each has a name of its own.
@@ -91,10 +99,11 @@ impl Driver {
             let mut state = self.world.state();
             state.watch.begin(process.number, Some(tick), now);
             state.watch.waiting.is_broken = self.scenario.is_broken_at(now);
-            state.watch.waiting.timeout = u64::try_from(time.as_millis()).unwrap();
+            state.watch.waiting.ends = now + u64::try_from(time.as_millis()).unwrap();
         }
         let event = json!({"scheduledTime": tick.to_string()});
-        let run = timeout(time, process.scaler.tick(&event, &invocation));
+        let tell = |report: &Report| self.told(process.number, report, (tick, now));
+        let run = timeout(time, process.scaler.ticks_told(&event, &invocation, tell));
         let outcome = tokio::select! {
             outcome = run => outcome,
             () = self.world.crashed() => return None,
@@ -102,11 +111,7 @@ impl Driver {
         let now = self.now();
         let mut state = self.world.state();
         match outcome {
-            Ok(Ok(report)) => {
-                state.watch.report(process.number, &report, now);
-                state.watch_waiting(process.number, &report);
-            }
-            Ok(Err(RunError::TooOld { .. })) => {}
+            Ok(Ok(_) | Err(RunError::TooOld { .. } | RunError::Workers(_))) => {}
             Ok(Err(error)) => state.watch.violate("no tick", now, error.to_string()),
             Err(_) => {
                 state.watch.violate("killed by Lambda's timeout", now, tick.to_string());
@@ -115,6 +120,19 @@ impl Driver {
         }
         drop(state);
         Some(process)
+    }
+
+    /// What a tick of an invocation came to, which began at a time. Another one may follow.
+    fn told(&self, process: u32, report: &Report, (scheduled, began): (Timestamp, u64)) {
+        let now = self.now();
+        let mut state = self.world.state();
+        state.watch.report(process, report, now);
+        state.watch_waiting(process, report);
+        if let Some(every) = self.scenario.polls {
+            let next = ((now - began) / every + 1) * every;
+            let next = scheduled + Duration::from_millis(next);
+            state.watch.begin(process, Some(next), now);
+        }
     }
 
     async fn run(&mut self) {

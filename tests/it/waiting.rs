@@ -95,7 +95,6 @@ impl Of {
             state.life = Some(life);
             state.watch.bounds.insert("thumbnail".to_owned(), bounds);
             state.watch.waiting.rules.insert("thumbnail".to_owned(), (self.rule, 1));
-            state.watch.waiting.timeout = 60_000;
         }
         let function = scaler(&world.seen_by(1), &document);
         Play { world, function, minute: 0, freezes: false, told: Told::default() }
@@ -142,7 +141,11 @@ impl Play {
         self.world.catch_up();
         let tick = jiff::Timestamp::from_second(self.world.now().as_second()).unwrap();
         let now = self.world.state().millis();
-        self.world.state().watch.begin(1, Some(tick), now);
+        {
+            let mut state = self.world.state();
+            state.watch.begin(1, Some(tick), now);
+            state.watch.waiting.ends = now + 60_000;
+        }
         let event = json!({"scheduledTime": tick.to_string()});
         let of = invocation(&self.world);
         let report = Box::pin(self.function.tick(&event, &of)).await.unwrap();

@@ -57,7 +57,8 @@ pub(super) fn waits_of(state: &State, worker: &str) -> Waits {
     let (waits, period) = (life.waits(worker), state.watch.waiting.period);
     let mut sent: Vec<_> = waits.iter().map(|(sent, _)| *sent).collect();
     sent.sort_unstable();
-    let healthy = [Habit::Loops, Habit::OneShot].contains(&jobs.habit) && jobs.hanging == 0;
+    let works_well = [Habit::Loops, Habit::OneShot].contains(&jobs.habit) && jobs.hanging == 0;
+    let healthy = works_well && !life.has_poison(worker);
     let best = Launcher::new((jobs, period), (rule.clone(), bounds.max_containers)).run(&sent);
     // A rule of less than a container a message means what each takes after the first.
     let fits = jobs.habit != Habit::OneShot || matches!(rule, Rule::PerContainer(1));

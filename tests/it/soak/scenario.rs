@@ -56,6 +56,10 @@ pub(crate) struct Scenario {
     pub(crate) kinds: BTreeMap<String, &'static str>,
     /// Whether the function is frozen between its invocations.
     pub(crate) freezes: bool,
+    /// Whether some workers are known by the tags of their queues only.
+    pub(crate) discovers: bool,
+    /// Milliseconds between two ticks of an invocation.
+    pub(crate) polls: Option<u64>,
 }
 
 impl Scenario {
@@ -134,6 +138,8 @@ impl Scenario {
             ground: None,
             kinds: BTreeMap::new(),
             freezes: false,
+            discovers: false,
+            polls: None,
         }
     }
 

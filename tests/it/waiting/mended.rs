@@ -42,8 +42,8 @@ async fn a_closed_loop_of_one_job_is_never_braked() {
 #[tokio::test(start_paused = true)]
 async fn a_group_of_a_fifo_queue_is_started_gently() {
     let jobs = Jobs { lasts: (55_000, 65_000), groups: 1, ..Jobs::default() };
-    let mut play = Of { jobs, more: json!({"queue": "thumbnail"}), ..Of::default() }.play();
-    play.world.queue("thumbnail").attribute("FifoQueue", "true");
+    let mut play = Of { jobs, more: json!({"queue": "thumbnail.fifo"}), ..Of::default() }.play();
+    drop(play.world.queue("thumbnail.fifo"));
     play.send(100);
     play.minutes(120).await;
     play.is_clean();

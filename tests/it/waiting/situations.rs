@@ -60,7 +60,7 @@ async fn a_worker_that_is_pending_beside_a_sidecar_that_runs_is_stuck_after_a_wh
     let more = json!({"container": "worker"});
     let mut play = Of { definition: with_sidecar, more, ..Of::default() }.play();
     play.life(|life| {
-        life.sidecars_run = true;
+        life.one_by_one = true;
         life.fates.push_back(Fate::Stuck);
     });
     play.send(1);

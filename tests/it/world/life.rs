@@ -1,6 +1,7 @@
 //! What happens while nobody calls: messages arrive, tasks start, containers take messages, work on
 //! them and end. In virtual time, from a seed.
 
+mod containers;
 pub(crate) mod work;
 
 use std::cmp::Reverse;
@@ -12,13 +13,15 @@ use serde_json::{Value, json};
 use self::work::{Message, Work};
 use super::instances::is_standalone;
 use super::weather::Fate;
-use super::{State, World, list, tasks, text};
+use super::{State, World, list, sqs, tasks, text};
 
 pub(crate) use self::work::{Deeds, Habit, Jobs};
 
 /// A worker container ends after so many receives that gave nothing, each of twenty seconds.
 const EMPTY_RECEIVES: u32 = 3;
 const LONG_POLL: u64 = 20_000;
+
+const NO_IMAGE: &str = "CannotPullContainerError: pull access denied";
 
 #[derive(Debug)]
 enum Happening {
@@ -28,6 +31,12 @@ enum Happening {
     Start(String),
     /// The sidecars of a task run, and its workers do not.
     SidecarsRun(String),
+    /// A container of a task runs, before the others do.
+    ContainerRuns(String, String),
+    /// A container ends, of a task that is not wanted any more.
+    ContainerStops(String, String, Option<i32>),
+    /// The last container of a task has ended.
+    Stopped(String, Option<i32>),
     Poll(String, String, u32),
     /// A job is done; these were taken with it.
     Done(String, String, Message, VecDeque<Message>),
@@ -51,8 +60,9 @@ pub(crate) struct Life {
     pub(crate) fates: VecDeque<Fate>,
     /// Capacity that is promised and not there.
     pub(crate) without_capacity: Option<&'static str>,
-    /// Whether the sidecars of a task run whose workers do not start.
-    pub(crate) sidecars_run: bool,
+    /// Whether the containers of a task begin and end one by one, with words of their own; where its
+    /// workers do not start, its sidecars run.
+    pub(crate) one_by_one: bool,
     /// How late SQS's numbers may be, in milliseconds, and how wrong, until when.
     pub(crate) lag: u64,
     pub(crate) noise: f64,
@@ -75,7 +85,7 @@ impl Life {
             hanging: BTreeSet::new(),
             fates: VecDeque::new(),
             without_capacity: None,
-            sidecars_run: false,
+            one_by_one: false,
             lag: 0,
             noise: 0.0,
             calm_at: 0,
@@ -117,6 +127,13 @@ impl Life {
         self.works.get(worker).map(|work| work.jobs)
     }
 
+    /// Whether the containers of a task take nothing.
+    pub(crate) fn hangs(&self, task: &str) -> bool {
+        let of_task = self.deeds.range((task.to_owned(), String::new())..);
+        let mut of_task = of_task.take_while(|((arn, _), _)| arn == task);
+        of_task.any(|(_, deeds)| deeds.hangs)
+    }
+
     /// What a container has done.
     pub(crate) fn deeds(&self, task: &str, container: &str) -> Deeds {
         self.deeds.get(&(task.to_owned(), container.to_owned())).copied().unwrap_or_default()
@@ -137,9 +154,15 @@ impl Life {
         self.works.get(worker).map_or(0, |work| work.done)
     }
 
-    /// Messages that can be processed and are not.
+    /// Whether messages were sent to a worker that it cannot process.
+    pub(crate) fn has_poison(&self, worker: &str) -> bool {
+        self.works.get(worker).is_some_and(|work| work.is_poisoned)
+    }
+
+    /// Messages that can be processed and are not, of workers that process any.
     pub(crate) fn left(&self) -> u64 {
-        self.works.values().map(|work| work.healthy_left).sum()
+        let work = self.works.values().filter(|work| work.jobs.habit.works());
+        work.map(|work| work.healthy_left).sum()
     }
 
     fn plan(&mut self, at: u64, happening: Happening) {
@@ -159,7 +182,7 @@ impl Life {
 
     /// What SQS says of a queue: late by some seconds, each number by its own, and not exact.
     pub(super) fn approximately(&mut self, url: &str, now: u64) -> Option<(u64, u64, u64)> {
-        let worker = url.rsplit('/').next()?;
+        let worker = sqs::worker_of(url);
         let calm = self.calm_at <= now;
         let (lag, noise) = if calm { (0, 0.0) } else { (self.lag, self.noise) };
         let work = self.works.get(worker)?;
@@ -185,6 +208,24 @@ impl Life {
 )]
 pub(crate) fn rounded(n: u64, by: f64) -> u64 {
     (n as f64 * by).round() as u64
+}
+
+impl Life {
+    /// A worker container runs.
+    fn begin_to_poll(&mut self, task: &Value, name: &str, at: u64) {
+        let key = (text(task, "taskArn").to_owned(), name.to_owned());
+        if self.deeds.contains_key(&key) {
+            return;
+        }
+        let worker = text(task, "group").trim_start_matches("worker:");
+        let habit = self.works.get(worker).map(|work| work.jobs.habit).unwrap_or_default();
+        let hangs = habit == Habit::Hangs || self.hanging.contains(&key.0);
+        self.deeds.insert(key.clone(), Deeds { hangs, ..Deeds::default() });
+        if !hangs {
+            let first = at + self.rng.u64(500..3000);
+            self.plan(first, Happening::Poll(key.0, key.1, 0));
+        }
+    }
 }
 
 impl World {
@@ -289,6 +330,7 @@ impl State {
                 if fate == Fate::Crashes {
                     life.crashing.insert(arn.clone());
                 }
+                life.start_one_by_one(&self.tasks[&arn], starts);
                 life.plan(starts, Happening::Start(arn.clone()));
                 if 0 < work_jobs.hanging && life.rng.u32(0..1000) < work_jobs.hanging {
                     life.hanging.insert(arn.clone());
@@ -299,8 +341,7 @@ impl State {
                 }
             }
             Fate::FailsToStart => {
-                let reason = "CannotPullContainerError: pull access denied";
-                life.plan(starts, Happening::Stop(arn, "TaskFailedToStart", reason, None));
+                life.plan(starts, Happening::Stop(arn, "TaskFailedToStart", NO_IMAGE, None));
             }
             Fate::Refused => {
                 let reason = "TaskFailedToStart: Capacity is unavailable at this time.";
@@ -310,7 +351,7 @@ impl State {
                 let reason = "Capacity is unavailable at this time. Please try again later";
                 life.plan(starts, Happening::Stop(arn, "TaskFailedToStart", reason, None));
             }
-            Fate::Stuck if life.sidecars_run => {
+            Fate::Stuck if life.one_by_one => {
                 life.plan(starts, Happening::SidecarsRun(arn));
             }
             Fate::Stuck => {}
@@ -339,6 +380,11 @@ impl State {
             }
             Happening::Start(arn) => self.start(life, at, &arn),
             Happening::SidecarsRun(arn) => self.sidecars_run(&arn),
+            Happening::ContainerRuns(arn, name) => self.container_runs(life, at, (&arn, &name)),
+            Happening::ContainerStops(arn, name, exit) => {
+                self.container_stops(life, at, (&arn, &name, exit));
+            }
+            Happening::Stopped(arn, exit) => self.stopped(at, (&arn, exit)),
             Happening::Poll(arn, container, empty) => self.poll(life, at, (arn, container, empty)),
             Happening::Done(arn, container, message, others) => {
                 self.done(life, at, (arn, container, message, others));
@@ -352,7 +398,12 @@ impl State {
             Happening::Stop(arn, code, reason, exit) => {
                 let now = at_epoch(at);
                 let Some(task) = self.tasks.get_mut(&arn) else { return };
-                if task["desiredStatus"] == "RUNNING" {
+                if task["desiredStatus"] != "RUNNING" {
+                    return;
+                }
+                if life.one_by_one {
+                    self.stop_one_by_one(life, at, (&arn, code, reason, exit));
+                } else {
                     tasks::end(task, &now, (code, reason, exit));
                 }
             }
@@ -367,38 +418,22 @@ impl State {
         tasks::set_status(task, "RUNNING");
         task["startedAt"] = at_epoch(at);
         if life.crashing.contains(arn) {
-            let stop = ("EssentialContainerExited", "Essential container in task exited", Some(1));
-            life.plan(at + 3000, Happening::Stop(arn.to_owned(), stop.0, stop.1, stop.2));
+            life.plan(at + 3000, exited(arn, 1));
             return;
         }
-        let worker = text(task, "group").trim_start_matches("worker:");
-        let habit = life.works.get(worker).map(|work| work.jobs.habit).unwrap_or_default();
-        let hangs = habit == Habit::Hangs || life.hanging.contains(arn);
         let containers = task["containers"].as_array().unwrap();
         for container in containers.iter().filter(|container| is_worker(container)) {
-            let name = text(container, "name").to_owned();
-            let deeds = Deeds { hangs, ..Deeds::default() };
-            life.deeds.insert((arn.to_owned(), name.clone()), deeds);
-            if !hangs {
-                let first = at + life.rng.u64(500..3000);
-                life.plan(first, Happening::Poll(arn.to_owned(), name, 0));
-            }
-        }
-    }
-
-    fn sidecars_run(&mut self, arn: &str) {
-        let Some(task) = self.tasks.get_mut(arn) else { return };
-        task["lastStatus"] = json!("PENDING");
-        for container in task["containers"].as_array_mut().unwrap() {
-            if !is_worker(container) {
-                container["lastStatus"] = json!("RUNNING");
-            }
+            life.begin_to_poll(task, text(container, "name"), at);
         }
     }
 
     fn poll(&mut self, life: &mut Life, at: u64, (arn, container, empty): (String, String, u32)) {
         let Some(task) = self.tasks.get(&arn) else { return };
         if task["desiredStatus"] != "RUNNING" {
+            return;
+        }
+        let is_there = |c: &Value| c["name"] == container && c["lastStatus"] != "STOPPED";
+        if !list(task, "containers").iter().any(is_there) {
             return;
         }
         let worker = text(task, "group").trim_start_matches("worker:").to_owned();
@@ -450,8 +485,7 @@ impl State {
             for message in std::iter::once(message).chain(taken) {
                 life.plan(at + visibility, Happening::Return(worker.clone(), message));
             }
-            let stop = ("EssentialContainerExited", "Essential container in task exited", Some(1));
-            life.plan(at + lasts / 2, Happening::Stop(arn, stop.0, stop.1, stop.2));
+            self.crash(life, at + lasts / 2, (arn, container));
         } else {
             life.plan(at + lasts, Happening::Done(arn, container, message, taken));
         }
@@ -467,15 +501,8 @@ impl State {
         if let Some(work) = life.works.get_mut(worker) {
             work.ended = (work.ended.0 + 1, work.ended.1 + idle);
         }
-        let containers = task["containers"].as_array_mut().unwrap();
-        for exited in containers.iter_mut().filter(|c| c["name"] == container) {
-            exited["lastStatus"] = json!("STOPPED");
-            exited["exitCode"] = json!(0);
-        }
-        let mut workers = containers.iter().filter(|container| is_worker(container));
-        if workers.all(|container| container["lastStatus"] == "STOPPED") {
-            let stop = ("EssentialContainerExited", "Essential container in task exited", Some(0));
-            life.plan(at + 5000, Happening::Stop(arn.to_owned(), stop.0, stop.1, stop.2));
+        if end_container(task, container, Some(0)) {
+            life.plan(at + 5000, exited(arn, 0));
         }
     }
 
@@ -514,6 +541,25 @@ impl State {
             life.plan(at, Happening::Poll(arn, container, 0));
         }
     }
+}
+
+/// A task ends because its essential container has, with this exit code.
+fn exited(arn: &str, exit: i32) -> Happening {
+    let reason = "Essential container in task exited";
+    Happening::Stop(arn.to_owned(), "EssentialContainerExited", reason, Some(exit))
+}
+
+/// A container of a task has ended; whether all of its worker containers have.
+fn end_container(task: &mut Value, name: &str, exit: Option<i32>) -> bool {
+    let containers = task["containers"].as_array_mut().unwrap();
+    for ended in containers.iter_mut().filter(|c| c["name"] == name) {
+        ended["lastStatus"] = json!("STOPPED");
+        if exit.is_some() {
+            ended["exitCode"] = json!(exit);
+        }
+    }
+    let mut workers = containers.iter().filter(|container| is_worker(container));
+    workers.all(|container| container["lastStatus"] == "STOPPED")
 }
 
 /// A time of the world as ECS tells times.

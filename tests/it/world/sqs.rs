@@ -63,6 +63,12 @@ impl Queue<'_> {
     }
 }
 
+/// The worker of a queue: they are called the same, but for what says that a queue is FIFO.
+pub(super) fn worker_of(url: &str) -> &str {
+    let name = url.rsplit('/').next().unwrap_or_default();
+    name.strip_suffix(".fifo").unwrap_or(name)
+}
+
 /// A queue has one name at every host of its Region.
 /// Source: SQS developer guide, "Queue and message identifiers"; AWS General Reference, "Amazon SQS
 /// endpoints and quotas".
@@ -90,7 +96,7 @@ impl State {
             queue.insert("ApproximateNumberOfMessages".to_owned(), visible.to_string());
             queue.insert("ApproximateNumberOfMessagesNotVisible".to_owned(), in_flight.to_string());
             queue.insert("ApproximateNumberOfMessagesDelayed".to_owned(), delayed.to_string());
-            let name = url.rsplit('/').next().unwrap_or_default();
+            let name = worker_of(url);
             self.watch.served(process, name, visible + in_flight + delayed);
             self.watch.waiting.tell(process, name, (visible, in_flight));
         }

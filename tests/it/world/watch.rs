@@ -85,7 +85,7 @@ impl Watch {
     pub(crate) fn begin(&mut self, process: u32, tick: Option<Timestamp>, now: u64) {
         self.count += 1;
         self.places.forget(process);
-        self.waiting.begin(process);
+        self.waiting.begin(process, now);
         let run = Run { number: self.count, from: now, tick, ..Run::default() };
         self.runs.insert(process, run);
         let tick = tick.map(|tick| tick.to_string()).unwrap_or_default();
@@ -244,6 +244,9 @@ fn at(task: &Value, member: &str) -> Option<f64> {
     task.get(member).and_then(Value::as_f64)
 }
 
+/// What hangs may be known as idle after so many seconds.
+const SHOWS_WITHIN: f64 = 300.0;
+
 /// A `RunTask` that is about to start something.
 struct Starting<'a> {
     now: u64,
@@ -326,7 +329,13 @@ impl State {
             alive += there;
             let age = self.timestamp().as_duration().as_secs_f64() - at(task, "createdAt").unwrap();
             let stuck_after = std::time::Duration::from_millis(bounds.stuck_after).as_secs_f64();
-            if task.get("startedAt").is_some() || age < stuck_after {
+            let life = self.life.as_ref();
+            let hangs = life.is_some_and(|life| life.hangs(arn));
+            let is_expected = match task.get("startedAt") {
+                Some(_) => !hangs || age < SHOWS_WITHIN,
+                None => age < stuck_after,
+            };
+            if is_expected {
                 capacity += there;
             }
         }

@@ -33,7 +33,7 @@ const SECONDS: (u64, u64) = (3_000, 20_000);
 const MINUTES: (u64, u64) = (60_000, 900_000);
 const HOURS: (u64, u64) = (1_200_000, 7_200_000);
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 18] = [
     ("loops, seconds", Habit::Loops, SECONDS),
     ("loops, minutes", Habit::Loops, MINUTES),
     ("loops, hours", Habit::Loops, HOURS),
@@ -45,7 +45,17 @@ const KINDS: [Kind; 11] = [
     ("prefetches five", Habit::Prefetches(5), SECONDS),
     ("deletes first", Habit::DeletesFirst, SECONDS),
     ("FIFO, a container a group", Habit::Loops, SECONDS),
+    ("FIFO, groups not told", Habit::Loops, SECONDS),
+    ("loops, one in twenty hangs", Habit::Loops, MINUTES),
+    ("never exits", Habit::Stays, SECONDS),
+    ("loops, poison among it", Habit::Loops, SECONDS),
+    ("one-shot, poison among it", Habit::OneShot, SECONDS),
+    ("hangs", Habit::Hangs, SECONDS),
+    ("exits at once", Habit::ExitsAtOnce, SECONDS),
 ];
+
+/// `maxContainers` where it is not written.
+const UNWRITTEN: u64 = 100;
 
 /// Whether anything goes wrong.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,14 +70,20 @@ impl Scenario {
         let mut rng = Rng::with_seed(seed ^ OWN);
         let rng = &mut rng;
         let is_long = seed % 50 == 49 || number("LONG").is_some();
-        let ends = if is_long { 24 * 60 } else { rng.u64(60..180) } * MINUTE;
-        let period = pick(rng, &[60, 60, 60, 300]) * 1000;
+        // Ten seconds are those of `pollEvery`: six times as many ticks, and less of everything else.
+        let period = if is_long { 60 } else { pick(rng, &[60, 60, 60, 60, 300, 10]) } * 1000;
+        let (ends, polls) = match period {
+            _ if is_long => (24 * 60, None),
+            10_000 => (rng.u64(30..60), Some(period)),
+            _ => (rng.u64(60..180), None),
+        };
+        let ends = ends * MINUTE;
         world.cluster("jobs");
         world.cluster("others");
         let mut life = Life::new(rng.u64(..));
         life.lag = pick(rng, &[0, 0, 5_000]);
         life.calm_at = ends;
-        life.sidecars_run = true;
+        life.one_by_one = true;
         let mut workers = Vec::new();
         let mut kinds = BTreeMap::new();
         for name in &NAMES[..rng.usize(1..=NAMES.len())] {
@@ -76,6 +92,13 @@ impl Scenario {
             workers.push(any_worker(rng, world, (&mut life, name), (kind, ends)));
         }
         let mut config = config(&workers);
+        if let Some(every) = polls {
+            config["pollEvery"] = json!(format!("{}s", every / 1000));
+        }
+        let discovers = rng.u8(0..4) == 0;
+        if discovers {
+            tag_all_but_one(world, &mut config);
+        }
         let per_hour = 10_000;
         config["maxTasksPerTick"] = json!(1000);
         config["maxTasksPerHour"] = json!(per_hour);
@@ -96,7 +119,7 @@ impl Scenario {
         Self {
             broken: config.clone(),
             config,
-            deliveries: deliveries(rng, (ends, period), sky),
+            deliveries: deliveries(rng, (ends, period.max(MINUTE)), sky),
             calm_at: ends,
             must_drain: true,
             lambda_timeout: Duration::from_mins(1),
@@ -106,8 +129,64 @@ impl Scenario {
             ground: None,
             kinds,
             freezes: rng.bool(),
+            discovers,
+            polls,
         }
     }
+}
+
+/// The tags that describe a worker, and where that is in its document.
+const TAGS: [(&str, &str); 14] = [
+    ("worker", "/name"),
+    ("task-definition", "/taskDefinition"),
+    ("cluster", "/cluster"),
+    ("container", "/container"),
+    ("messages-per-container", "/scaling/messagesPerContainer"),
+    ("drain-target", "/scaling/drainWithin/target"),
+    ("seconds-per-message", "/scaling/drainWithin/secondsPerMessage"),
+    ("max-containers", "/scaling/maxContainers"),
+    ("in-flight-per-container", "/scaling/inFlightPerContainer"),
+    ("stuck-after", "/scaling/stuckAfter"),
+    ("strategy", "/packing/strategy"),
+    ("max-containers-per-task", "/packing/maxContainersPerTask"),
+    ("max-tasks", "/packing/maxTasks"),
+    ("count-delayed", "/scaling/countDelayed"),
+];
+
+/// All workers but the first are described by the tags of their queues, where tags can say it all.
+fn tag_all_but_one(world: &World, config: &mut Value) {
+    let all = config["workers"].as_array().unwrap().clone();
+    let can_be_told = |worker: &&Value| {
+        let untold = ["steps", "minContainers", "idleAfter", "progressBrake"];
+        untold.iter().all(|key| worker["scaling"].get(*key).is_none())
+    };
+    let (tagged, written): (Vec<_>, Vec<_>) =
+        all.iter().enumerate().partition(|(place, worker)| 0 < *place && can_be_told(worker));
+    for (_, worker) in tagged {
+        let told = TAGS.iter().filter_map(|(tag, place)| {
+            let value = worker.pointer(place)?;
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            Some((format!("ecs-queue-scaler:{tag}"), text))
+        });
+        let own = std::iter::once(("ecs-queue-scaler".to_owned(), "true".to_owned()));
+        let tags: Vec<_> = own.chain(told).collect();
+        let tags: Vec<_> = tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        world.tag_queue(worker["queue"].as_str().unwrap(), &tags);
+    }
+    config["workers"] = written.into_iter().map(|(_, worker)| worker.clone()).collect();
+    config["discover"] = json!({"tag": "ecs-queue-scaler"});
+}
+
+/// A family of which every third has a sidecar that is not essential.
+fn any_definition(rng: &mut Rng, family: &str) -> Value {
+    let mut definition = definition(family);
+    if rng.u8(0..3) == 0 {
+        definition["memory"] = json!("1024");
+        let sidecar =
+            json!({"name": "agent", "image": "agent:1", "essential": false, "memory": 256});
+        definition["containerDefinitions"].as_array_mut().unwrap().push(sidecar);
+    }
+    definition
 }
 
 /// Only Spot takes tasks away where it is calm.
@@ -135,26 +214,37 @@ fn any_worker(
     (life, name): (&mut Life, &str),
     ((kind, habit, lasts), ends): (Kind, u64),
 ) -> Value {
-    world.register(&definition(name));
-    world.queue(name);
+    world.register(&any_definition(rng, name));
     let is_fifo = kind.starts_with("FIFO");
+    let is_told = !kind.contains("not told");
+    let queue = if is_fifo { format!("{name}.fifo") } else { name.to_owned() };
+    drop(world.queue(&queue));
     let groups = if is_fifo { rng.u64(1..8) } else { 0 };
-    let max = if is_fifo { groups } else { rng.u64(5..60) };
+    let max = match (is_fifo, is_told) {
+        (true, true) => groups,
+        (true, false) => UNWRITTEN,
+        (false, _) => rng.u64(5..60),
+    };
     let jobs = Jobs {
         lasts,
         visibility: lasts.1 + 60_000,
         redrive: Some(10),
         startup: pick(rng, &[(10_000, 20_000), (20_000, 50_000)]),
         habit,
-        hanging: 0,
+        hanging: if kind.contains("one in twenty hangs") { 50 } else { 0 },
         crashing: if kind.contains("crashes") { 200 } else { 0 },
         groups,
         closed_until: if kind == "closed loop" { ends } else { 0 },
     };
     life.worker(name, jobs);
-    arrive(rng, (life, name), (&jobs, max), ends);
+    arrive(rng, (life, name), (&jobs, max.min(60)), ends);
+    if kind.contains("poison") {
+        life.arrive(rng.u64(0..ends), name, (rng.u64(1..=3), true));
+    }
     let (mut scaling, rule) = any_rule(rng, &jobs);
-    scaling["maxContainers"] = json!(max);
+    if is_told {
+        scaling["maxContainers"] = json!(max);
+    }
     if habit == Habit::DeletesFirst {
         trust(&mut scaling);
     }
@@ -192,6 +282,8 @@ fn any_worker(
     state.watch.waiting.rules.insert(name.to_owned(), (rule, holds));
     drop(state);
     let mut worker = worker(name, &scaling, &packing);
+    worker["queue"] = json!(queue);
+    worker["container"] = json!("worker");
     if rng.u8(0..3) == 0 {
         worker["cluster"] = json!("others");
     }

@@ -24,6 +24,13 @@ pub(crate) enum Habit {
     Hangs,
 }
 
+impl Habit {
+    /// Whether it processes messages at all.
+    pub(crate) fn works(self) -> bool {
+        !matches!(self, Self::ExitsAtOnce | Self::Hangs)
+    }
+}
+
 /// What a worker's queue and its jobs are like.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Jobs {
@@ -79,6 +86,8 @@ pub(crate) struct Work {
     pub(crate) in_flight: u64,
     pub(crate) delayed: u64,
     pub(crate) healthy_left: u64,
+    /// Whether there was a message that nobody can process.
+    pub(crate) is_poisoned: bool,
     /// Visible and in flight from then on.
     pub(crate) log: Vec<(u64, u64, u64)>,
     /// Messages that were processed.
@@ -102,6 +111,7 @@ impl Work {
             in_flight: 0,
             delayed: 0,
             healthy_left: 0,
+            is_poisoned: false,
             log: vec![(0, 0, 0)],
             done: 0,
             ended: (0, 0),
@@ -129,6 +139,7 @@ impl Work {
             self.waiting.push_back(Message { poison, receives: 0, sent: at, visible: at, group });
         }
         self.healthy_left += if poison { 0 } else { messages };
+        self.is_poisoned |= poison;
         self.note(at);
     }
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ecs_queue_scaler::report::{Report, WaitsFor, WorkerReport};
 use serde_json::Value;
 
-use super::super::life::{Deeds, is_worker};
+use super::super::life::{Deeds, Habit, is_worker};
 use super::super::weather::starts_tasks;
 use super::super::{BEGINNING, Call, Fault, State, list, text};
 use super::{Bounds, tick_of};
@@ -17,11 +17,24 @@ use super::{Bounds, tick_of};
 /// A container that runs and takes nothing is expected to, for so long.
 const PATIENCE: u64 = 15 * 60_000;
 
+/// So many looks tell what a container does.
+const FEWEST_LOOKS: usize = 3;
+
+/// A container that has run for less may not have received yet.
+const BEGUN: u64 = 2 * 60_000;
+
+/// For so long messages have to wait beside it before that is given up.
+const PROVES_IDLE: u64 = 5 * 60_000;
+
 /// For so long a call without an answer may have started tasks that nobody sees, and a minute more.
 const PRESUMED: u64 = 6 * 60_000;
 
 /// From the end of its worker to the end of a task, and a little more.
 const A_MOMENT: u64 = 10_000;
+
+/// For so long the brake may hold a worker back of which all that is known is good: what comes and goes
+/// between two looks is in no count, until the backlog grows by it.
+const ERRS_FOR: u64 = 10 * 60_000;
 
 /// What is known of a time that the function measures a little earlier or later.
 const ABOUT: u64 = 90_000;
@@ -72,23 +85,31 @@ pub(crate) struct Waiting {
     pub(crate) rules: BTreeMap<String, (Rule, u64)>,
     /// Whether the configuration of the invocation has a mistake.
     pub(crate) is_broken: bool,
-    /// After which the function is ended, in milliseconds.
-    pub(crate) timeout: u64,
+    /// When the function is ended.
+    pub(crate) ends: u64,
     /// Between two ticks, in milliseconds.
     pub(crate) period: u64,
     /// Workers and ticks that waited, by the reason that they had.
     pub(crate) reasons: BTreeMap<WaitsFor, u64>,
+    /// When a process had its ticks.
+    ticks: BTreeMap<u32, Vec<u64>>,
     /// Visible and in flight, as a process was told them.
     told: BTreeMap<(u32, String), (u64, u64)>,
     /// When a process was told last of messages in flight that no container of theirs could hold.
     unheld: BTreeMap<String, u64>,
+    /// When a process was told last of as many messages in flight as containers had run for a while:
+    /// nobody could know then that one of them held none.
+    all_held: BTreeMap<(u32, String), u64>,
+    /// Since when a worker has been braked at every look while each of its containers moved messages.
+    braked: BTreeMap<String, u64>,
     wrong: BTreeSet<(u32, Wrong)>,
     /// When a start had no answer, and whose it was.
     lost: Vec<(u64, String)>,
 }
 
 impl Waiting {
-    pub(super) fn begin(&mut self, process: u32) {
+    pub(super) fn begin(&mut self, process: u32, now: u64) {
+        self.ticks.entry(process).or_default().push(now);
         self.wrong.retain(|(of, _)| *of != process);
         self.told.retain(|(of, _), _| *of != process);
     }
@@ -180,6 +201,15 @@ enum Truth {
     No,
 }
 
+impl Case<'_> {
+    /// What the policy asks for, without brakes.
+    fn owed_by_policy(&self) -> u64 {
+        self.report.decision.as_ref().map_or(0, |decision| {
+            decision.target.saturating_sub(self.report.alive.map_or(0, |a| a.capacity().0)).into()
+        })
+    }
+}
+
 impl State {
     /// What a worker may be owed for so many messages.
     pub(super) fn target(&self, worker: &str, messages: u64, bounds: &Bounds) -> u64 {
@@ -194,13 +224,21 @@ impl State {
         let now = self.millis();
         let launch = |worker: &WorkerReport| worker.decision.as_ref().map_or(0, |d| d.launch.0);
         let wanted = report.workers.iter().map(|worker| u64::from(launch(worker))).sum();
+        let has_error = report.config.discovery.as_ref().is_some_and(|found| found.error.is_some());
+        for name in self.watch.waiting.rules.keys().cloned().collect::<Vec<_>>() {
+            let is_told = report.workers.iter().any(|worker| worker.worker.as_str() == name);
+            if !is_told && !has_error {
+                self.watch.violate("a worker that is not in the result", now, name);
+            }
+        }
         for worker in &report.workers {
             let name = worker.worker.as_str();
             let Some(bounds) = self.watch.bounds.get(name).copied() else { continue };
             let group = format!("worker:{name}");
             let listed = self.watch.runs.get(&process).and_then(|run| run.listed_at);
             let listed = listed.unwrap_or(now);
-            let containers = self.containers(process, &group, (bounds, listed));
+            let mut containers = self.containers(process, &group, (bounds, listed));
+            self.doubt(process, name, &mut containers);
             let (owed, waits) = (0, 0);
             let case = Case {
                 process,
@@ -223,7 +261,8 @@ impl State {
         let mut found = Vec::new();
         let report = case.report;
         let containers = case.containers.clone();
-        self.note_unheld(&case);
+        self.note_in_flight(&case);
+        found.extend(self.braked_for_nothing(&case));
         let told = report.is_not_served();
         let serves = |c: &Container| c.is_of == Use::Surely && c.is_heard;
         let read = report.alive.is_some();
@@ -296,12 +335,13 @@ impl State {
         group: &str,
         (bounds, listed): (Bounds, u64),
     ) -> Vec<Container> {
+        let is_shown_idle = self.has_shown_idle(process, group, listed);
         let own = self.tasks.iter().filter(|(_, task)| task["group"] == group);
         own.flat_map(|(arn, task)| {
             let there = list(task, "containers").iter().filter(|container| is_worker(container));
             there.filter_map(|container| {
                 let deeds = self.deeds(arn, container);
-                let ended = deeds.ended.or(millis(task, "stoppedAt"));
+                let ended = deeds.ended.or(ended_at(task));
                 // What ECS does not show yet is presumed to be there.
                 let is_shown =
                     self.watch.seen.get(arn).is_none_or(|seen| seen.0.max(seen.1) <= listed);
@@ -313,7 +353,11 @@ impl State {
                 let since = started.unwrap_or(created);
                 let age = listed.saturating_sub(since);
                 let (doubtful, none) = match started {
-                    Some(_) => (deeds.hangs, deeds.hangs && PATIENCE <= age),
+                    Some(_) => {
+                        let seen = self.looks_since(process, since + BEGUN) > FEWEST_LOOKS;
+                        let is_known = seen && PATIENCE <= age && is_shown_idle;
+                        (deeds.hangs, deeds.hangs && is_known)
+                    }
                     None => (bounds.stuck_after <= age, bounds.stuck_after + ABOUT <= age),
                 };
                 // It may have ended between the list and the description.
@@ -329,6 +373,35 @@ impl State {
             })
         })
         .collect()
+    }
+
+    /// Of those that run and take nothing, no more can be known than the messages in flight leave over:
+    /// who holds one, and whether somebody does, is not told.
+    fn doubt(&self, process: u32, worker: &str, containers: &mut [Container]) {
+        let told = self.watch.waiting.told.get(&(process, worker.to_owned()));
+        let in_flight = told.map_or(0, |(_, in_flight)| usize::try_from(*in_flight).unwrap());
+        let running = containers.iter().filter(|container| container.runs).count();
+        let known = running.saturating_sub(in_flight);
+        let hanging = containers.iter_mut().filter(|c| c.runs && c.is_of == Use::None);
+        hanging.skip(known).for_each(|container| container.is_of = Use::Doubtful);
+    }
+
+    fn looks_since(&self, process: u32, since: u64) -> usize {
+        let ticks = self.watch.waiting.ticks.get(&process);
+        ticks.map_or(0, |ticks| ticks.iter().rev().take_while(|at| since <= **at).count())
+    }
+
+    /// Whether messages have waited for long enough to tell a process that a container takes none.
+    fn has_shown_idle(&self, process: u32, group: &str, now: u64) -> bool {
+        let period = self.watch.waiting.period.max(60_000);
+        let worker = group.trim_start_matches("worker:");
+        let oldest = self.life.as_ref().and_then(|life| life.receivable(worker).1);
+        let shown = PROVES_IDLE.max(3 * period) + 2 * period;
+        let waiting = &self.watch.waiting;
+        let born = waiting.ticks.get(&process).and_then(|ticks| ticks.first().copied());
+        let born = born.unwrap_or_default();
+        let held = waiting.all_held.get(&(process, worker.to_owned())).copied().unwrap_or_default();
+        oldest.is_some_and(|oldest| oldest.max(born).max(held) + shown <= now)
     }
 
     fn deeds(&self, task: &str, container: &Value) -> Deeds {
@@ -368,7 +441,8 @@ impl State {
                 3 <= self.failed_in_a_row(case) && (has_canary(case) || of_worker())
             }
             WaitsFor::Progress => {
-                self.is_fruitless(case) || has_new(case) || self.seems_to_fail(case)
+                let is_seen = self.is_fruitless(case) || self.seems_to_fail(case);
+                is_seen || has_new(case) || !self.fits(case)
             }
             WaitsFor::Registry => self.is_pulled_too_often(&case.group),
             WaitsFor::Read => went(Wrong::Read),
@@ -423,14 +497,21 @@ impl State {
         if own.iter().any(runs_well) { 0 } else { failed.len() }
     }
 
-    fn note_unheld(&mut self, case: &Case<'_>) {
+    /// Compares the messages in flight, as they were told, with the containers that could hold them.
+    fn note_in_flight(&mut self, case: &Case<'_>) {
         let name = case.report.worker.to_string();
         let waiting = &mut self.watch.waiting;
         let Some((_, holds)) = waiting.rules.get(&name) else { return };
-        let running = case.containers.iter().filter(|c| c.runs && c.is_of == Use::Surely).count();
         let told = waiting.told.get(&(case.process, name.clone()));
-        if told.is_some_and(|told| u64::try_from(running).unwrap() * holds < told.1) {
-            waiting.unheld.insert(name, case.now);
+        let in_flight = told.map_or(0, |(_, in_flight)| *in_flight);
+        let count = |is: &dyn Fn(&&Container) -> bool| {
+            u64::try_from(case.containers.iter().filter(is).count()).unwrap()
+        };
+        if count(&|c| c.runs && c.is_of == Use::Surely) * holds < in_flight {
+            waiting.unheld.insert(name.clone(), case.now);
+        }
+        if count(&|c| c.runs && c.since + BEGUN <= case.now) <= in_flight {
+            waiting.all_held.insert((case.process, name), case.now);
         }
     }
 
@@ -441,24 +522,61 @@ impl State {
         last.is_some_and(|last| case.now < last + 10 * 60_000)
     }
 
+    /// Whether the brake goes on to hold back a worker of which all is well.
+    fn braked_for_nothing(&mut self, case: &Case<'_>) -> Option<(&'static str, String)> {
+        let name = case.report.worker.to_string();
+        let is_braked = case.report.waits_for.contains(&WaitsFor::Progress);
+        let last = self.moved(case);
+        let all_moved = last.len() == 4 && last.iter().all(|moved| *moved);
+        let is_well = all_moved && self.fits(case) && !self.seems_to_fail(case);
+        let some = 2 * launched(case.report) >= case.owed_by_policy();
+        if !is_braked || !is_well || some {
+            self.watch.waiting.braked.remove(&name);
+            return None;
+        }
+        let since = *self.watch.waiting.braked.entry(name).or_insert(case.now);
+        let lasts = case.now - since;
+        let errs_for = ERRS_FOR.max(4 * self.watch.waiting.period);
+        (errs_for < lasts).then(|| ("braked for nothing", format!("for {} s", lasts / 1000)))
+    }
+
+    /// Whether the policy asks for as many containers as the worker needs: a one-shot container takes
+    /// one message, whatever its policy counts on; of a FIFO queue nobody knows, unless told.
+    fn fits(&self, case: &Case<'_>) -> bool {
+        let name = case.report.worker.as_str();
+        let jobs = self.life.as_ref().and_then(|life| life.jobs(name));
+        let rule = self.watch.waiting.rules.get(name).map(|(rule, _)| rule);
+        let is_one_each = matches!(rule, Some(Rule::PerContainer(1)));
+        let most = case.bounds.max_containers;
+        jobs.is_none_or(|jobs| {
+            (jobs.groups == 0 || most <= jobs.groups)
+                && (jobs.habit != Habit::OneShot || is_one_each)
+        })
+    }
+
     /// Whether at least half of the last containers moved no message.
     fn is_fruitless(&self, case: &Case<'_>) -> bool {
+        let last = self.moved(case);
+        last.len() <= 2 * last.iter().filter(|moved| !**moved).count()
+    }
+
+    /// Whether each of the last four containers moved messages.
+    fn moved(&self, case: &Case<'_>) -> Vec<bool> {
         let own = self.tasks.iter().filter(|(_, task)| task["group"] == case.group);
         let mut judged: Vec<(u64, bool)> = own
             .flat_map(|(arn, task)| {
                 let there = list(task, "containers").iter().filter(|c| is_worker(c));
                 there.filter_map(|container| {
                     let deeds = self.deeds(arn, container);
-                    let ended = deeds.ended.or(millis(task, "stoppedAt"));
+                    let ended = deeds.ended.or(ended_at(task));
                     let started = millis(task, "startedAt");
                     let judged = ended.or(started.map(|started| started + 120_000))?;
-                    (judged <= case.now).then_some((judged, deeds.deleted == 0))
+                    (judged <= case.now).then_some((judged, 0 < deeds.deleted))
                 })
             })
             .collect();
         judged.sort_unstable();
-        let last: Vec<_> = judged.iter().rev().take(4).collect();
-        last.len() <= 2 * last.iter().filter(|(_, fruitless)| *fruitless).count()
+        judged.iter().rev().take(4).map(|(_, moved)| *moved).collect()
     }
 
     /// Whether a registry has told a task of the worker that it has had too many pulls.
@@ -468,8 +586,7 @@ impl State {
     }
 
     fn is_late(&self, case: &Case<'_>) -> bool {
-        let from = self.watch.runs.get(&case.process).map_or(0, |run| run.from);
-        self.watch.waiting.timeout <= case.now - from + 12_000
+        self.watch.waiting.ends <= case.now + 12_000
     }
 
     /// Whether another delivery of the tick, or a later tick, has started tasks or may.
@@ -503,6 +620,11 @@ fn end_of(task: &Value, case: &Case<'_>) -> Option<(u64, bool, u64)> {
     let well = well.clone().any(|c| c["exitCode"] == 0);
     let long = started.is_some_and(|started| started + 120_000 <= stopped);
     Some((stopped, !(well || long), created))
+}
+
+/// Since when a task is not wanted any more.
+fn ended_at(task: &Value) -> Option<u64> {
+    millis(task, "stoppingAt").or(millis(task, "stoppedAt"))
 }
 
 /// Containers that an invocation started for a worker.
