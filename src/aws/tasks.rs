@@ -56,7 +56,8 @@ impl ReadCloud {
         let of_ours = described.values().filter(|task| is_of(scalers, task));
         let (wanted, unwanted): (Vec<_>, Vec<_>) =
             of_ours.partition(|task| task.desired_status() != Some("STOPPED"));
-        let (ended, leaving): (Vec<_>, Vec<_>) = unwanted.into_iter().partition(has_ended);
+        let (ended, leaving): (Vec<_>, Vec<_>) =
+            unwanted.into_iter().partition(|task| has_ended(task));
         Ok(ClusterTasks {
             alive: wanted.into_iter().filter_map(read_task).chain(unknown).collect(),
             leaving: leaving.into_iter().filter_map(read_task).collect(),
@@ -212,7 +213,7 @@ fn tag<'a>(task: &'a EcsTask, key: &str) -> Option<&'a str> {
 }
 
 /// Whether a task has come to its end; one that is only on its way there may have no exit codes yet.
-fn has_ended(task: &&EcsTask) -> bool {
+fn has_ended(task: &EcsTask) -> bool {
     task.last_status() == Some("STOPPED")
 }
 

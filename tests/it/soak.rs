@@ -66,10 +66,9 @@ impl Driver {
         self.processes += 1;
         let world = self.world.seen_by(self.processes);
         let config = &self.scenario.config;
-        let config = if self.scenario.discovers {
-            Kept::new(Source::parse(&config.to_string()))
-        } else {
-            Kept::fixed(Config::from_value(config).unwrap())
+        let config = match &self.scenario.discovers {
+            Some(config) => Kept::new(Source::parse(&config.to_string())),
+            None => Kept::fixed(Config::from_value(config).unwrap()),
         };
         let scaler = Scaler {
             name: ScalerName::parse("scaler").unwrap(),
@@ -83,7 +82,7 @@ impl Driver {
 
     /// One invocation; the process, when it is still there afterwards.
     async fn invoke(&self, mut process: Process, tick: Timestamp) -> Option<Process> {
-        if !self.scenario.discovers {
+        if self.scenario.discovers.is_none() {
             let config = self.scenario.config_at(self.now());
             process.scaler.config = Kept::fixed(Config::from_value(config).unwrap());
         }

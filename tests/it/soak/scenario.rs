@@ -56,8 +56,10 @@ pub(crate) struct Scenario {
     pub(crate) kinds: BTreeMap<String, &'static str>,
     /// Whether the function is frozen between its invocations.
     pub(crate) freezes: bool,
-    /// Whether some workers are known by the tags of their queues only.
-    pub(crate) discovers: bool,
+    /// The configuration where some workers are described by the tags of their queues only.
+    pub(crate) discovers: Option<Value>,
+    /// Whether all workers do what `docs/workers.md` asks of them.
+    pub(crate) all_work_well: bool,
     /// Milliseconds between two ticks of an invocation.
     pub(crate) polls: Option<u64>,
 }
@@ -125,20 +127,27 @@ impl Scenario {
         let from = rng.u64(0..2 * calm_at);
         let broken_at = (from, calm_at.min(from + 5 * MINUTE));
         let must_drain = 1000 < per_hour;
+        let plain = Self::plain(config, deliveries, calm_at);
+        Self { broken, must_drain, lambda_timeout, deploys, broken_at, schedule, ..plain }
+    }
+
+    /// Nothing but workers and ticks.
+    fn plain(config: Value, deliveries: Vec<Delivery>, calm_at: u64) -> Self {
         Self {
+            broken: config.clone(),
             config,
-            broken,
             deliveries,
             calm_at,
-            must_drain,
-            lambda_timeout,
-            deploys,
-            broken_at,
-            schedule,
+            must_drain: true,
+            lambda_timeout: Duration::from_mins(1),
+            deploys: Vec::new(),
+            broken_at: (0, 0),
+            schedule: BTreeMap::new(),
             ground: None,
             kinds: BTreeMap::new(),
             freezes: false,
-            discovers: false,
+            discovers: None,
+            all_work_well: true,
             polls: None,
         }
     }

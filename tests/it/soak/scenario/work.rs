@@ -1,7 +1,6 @@
 //! Seeds of workers that work for hours: of every kind, by every rule, a few things going wrong.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
@@ -54,6 +53,9 @@ const KINDS: [Kind; 18] = [
     ("exits at once", Habit::ExitsAtOnce, SECONDS),
 ];
 
+/// So many of them, the first ones, do what `docs/workers.md` asks of them, more or less.
+const WELL: usize = 11;
+
 /// `maxContainers` where it is not written.
 const UNWRITTEN: u64 = 100;
 
@@ -96,15 +98,13 @@ impl Scenario {
             config["pollEvery"] = json!(format!("{}s", every / 1000));
         }
         let discovers = rng.u8(0..4) == 0;
-        if discovers {
-            tag_all_but_one(world, &mut config);
-        }
         let per_hour = 10_000;
         config["maxTasksPerTick"] = json!(1000);
         config["maxTasksPerHour"] = json!(per_hour);
         if rng.u8(0..4) == 0 {
             config["registration"] = json!("off");
         }
+        let discovers = discovers.then(|| tag_all_but_one(world, &config));
         let mut state = world.state();
         state.watch.shared = Some(Shared { per_tick: 1000, per_hour, max_event_age: 5 * MINUTE });
         state.watch.waiting.period = period;
@@ -112,26 +112,15 @@ impl Scenario {
         let sky = pick(rng, &[Sky::Calm, Sky::Troubled]);
         state.weather = Some(any_weather(rng, ends, sky));
         drop(state);
+        let is_well = |kind: &&str| KINDS[..WELL].iter().any(|(name, ..)| name == kind);
+        let all_work_well = kinds.values().all(is_well);
         // Who waits for what goes wrong is not compared with who waits for nothing.
         for kind in kinds.values_mut().filter(|_| sky == Sky::Troubled) {
             *kind = TROUBLED;
         }
-        Self {
-            broken: config.clone(),
-            config,
-            deliveries: deliveries(rng, (ends, period.max(MINUTE)), sky),
-            calm_at: ends,
-            must_drain: true,
-            lambda_timeout: Duration::from_mins(1),
-            deploys: Vec::new(),
-            broken_at: (0, 0),
-            schedule: BTreeMap::new(),
-            ground: None,
-            kinds,
-            freezes: rng.bool(),
-            discovers,
-            polls,
-        }
+        let deliveries = deliveries(rng, (ends, period.max(MINUTE)), sky);
+        let plain = Self::plain(config, deliveries, ends);
+        Self { kinds, freezes: rng.bool(), discovers, all_work_well, polls, ..plain }
     }
 }
 
@@ -154,7 +143,8 @@ const TAGS: [(&str, &str); 14] = [
 ];
 
 /// All workers but the first are described by the tags of their queues, where tags can say it all.
-fn tag_all_but_one(world: &World, config: &mut Value) {
+fn tag_all_but_one(world: &World, config: &Value) -> Value {
+    let mut config = config.clone();
     let all = config["workers"].as_array().unwrap().clone();
     let can_be_told = |worker: &&Value| {
         let untold = ["steps", "minContainers", "idleAfter", "progressBrake"];
@@ -175,6 +165,7 @@ fn tag_all_but_one(world: &World, config: &mut Value) {
     }
     config["workers"] = written.into_iter().map(|(_, worker)| worker.clone()).collect();
     config["discover"] = json!({"tag": "ecs-queue-scaler"});
+    config
 }
 
 /// A family of which every third has a sidecar that is not essential.
@@ -208,6 +199,20 @@ fn any_weather(rng: &mut Rng, ends: u64, sky: Sky) -> Weather {
     weather
 }
 
+fn any_jobs(rng: &mut Rng, (kind, habit, lasts): Kind, ends: u64) -> Jobs {
+    Jobs {
+        lasts,
+        visibility: lasts.1 + 60_000,
+        redrive: Some(10),
+        startup: pick(rng, &[(10_000, 20_000), (20_000, 50_000)]),
+        habit,
+        hanging: if kind.contains("one in twenty hangs") { 50 } else { 0 },
+        crashing: if kind.contains("crashes") { 200 } else { 0 },
+        groups: if kind.starts_with("FIFO") { rng.u64(1..8) } else { 0 },
+        closed_until: if kind == "closed loop" { ends } else { 0 },
+    }
+}
+
 fn any_worker(
     rng: &mut Rng,
     world: &World,
@@ -219,22 +224,11 @@ fn any_worker(
     let is_told = !kind.contains("not told");
     let queue = if is_fifo { format!("{name}.fifo") } else { name.to_owned() };
     drop(world.queue(&queue));
-    let groups = if is_fifo { rng.u64(1..8) } else { 0 };
+    let jobs = any_jobs(rng, (kind, habit, lasts), ends);
     let max = match (is_fifo, is_told) {
-        (true, true) => groups,
+        (true, true) => jobs.groups,
         (true, false) => UNWRITTEN,
         (false, _) => rng.u64(5..60),
-    };
-    let jobs = Jobs {
-        lasts,
-        visibility: lasts.1 + 60_000,
-        redrive: Some(10),
-        startup: pick(rng, &[(10_000, 20_000), (20_000, 50_000)]),
-        habit,
-        hanging: if kind.contains("one in twenty hangs") { 50 } else { 0 },
-        crashing: if kind.contains("crashes") { 200 } else { 0 },
-        groups,
-        closed_until: if kind == "closed loop" { ends } else { 0 },
     };
     life.worker(name, jobs);
     arrive(rng, (life, name), (&jobs, max.min(60)), ends);
@@ -264,10 +258,7 @@ fn any_worker(
     };
     let minimum = if !is_fifo && rng.u8(0..8) == 0 { 2 } else { 0 };
     if minimum != 0 {
-        let hours = pick(rng, &["21", "22", "*/6"]);
-        let window = json!({"cron": format!("10 {hours} * * *"), "for": "1h", "timeZone": "UTC",
-            "containers": minimum});
-        scaling["minContainers"] = json!([window]);
+        scaling["minContainers"] = json!([any_window(rng, minimum)]);
     }
     let stuck_after = pick(rng, &[300, 900]);
     scaling["stuckAfter"] = json!(format!("{stuck_after}s"));
@@ -288,6 +279,12 @@ fn any_worker(
         worker["cluster"] = json!("others");
     }
     worker
+}
+
+fn any_window(rng: &mut Rng, containers: u64) -> Value {
+    let hours = pick(rng, &["21", "22", "*/6"]);
+    let cron = format!("10 {hours} * * *");
+    json!({"cron": cron, "for": "1h", "timeZone": "UTC", "containers": containers})
 }
 
 /// A steady load that the worker can bear, and a burst now and then.

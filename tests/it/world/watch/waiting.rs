@@ -4,33 +4,21 @@
 //! owed more than what is alive and useful, and which launched nothing, must have told a reason, and
 //! each reason that it tells must be true.
 
+mod containers;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use ecs_queue_scaler::report::{Report, WaitsFor, WorkerReport};
 use serde_json::Value;
 
-use super::super::life::{Deeds, Habit, is_worker};
+use self::containers::{BEGUN, Container, Use, ended_at};
+use super::super::life::{Habit, is_worker};
 use super::super::weather::starts_tasks;
 use super::super::{BEGINNING, Call, Fault, State, list, text};
 use super::{Bounds, tick_of};
 
-/// A container that runs and takes nothing is expected to, for so long.
-const PATIENCE: u64 = 15 * 60_000;
-
-/// So many looks tell what a container does.
-const FEWEST_LOOKS: usize = 3;
-
-/// A container that has run for less may not have received yet.
-const BEGUN: u64 = 2 * 60_000;
-
-/// For so long messages have to wait beside it before that is given up.
-const PROVES_IDLE: u64 = 5 * 60_000;
-
 /// For so long a call without an answer may have started tasks that nobody sees, and a minute more.
 const PRESUMED: u64 = 6 * 60_000;
-
-/// From the end of its worker to the end of a task, and a little more.
-const A_MOMENT: u64 = 10_000;
 
 /// For so long the brake may hold a worker back of which all that is known is good: what comes and goes
 /// between two looks is in no count, until the backlog grows by it.
@@ -156,25 +144,6 @@ impl Waiting {
             self.wrong.insert((process, Wrong::Short(text(&call.input, "group").to_owned())));
         }
     }
-}
-
-/// Whether a container takes messages, or can be expected to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Use {
-    Surely,
-    /// It does not, and nobody can know that yet.
-    Doubtful,
-    None,
-}
-
-/// A worker container that had not ended when the tasks were listed.
-#[derive(Clone, Copy, Debug)]
-struct Container {
-    runs: bool,
-    is_of: Use,
-    is_heard: bool,
-    /// When it began to run, or was created.
-    since: u64,
 }
 
 /// A worker of an invocation that has just been reported.
@@ -326,87 +295,6 @@ impl State {
         let target = rule.target(visible + in_flight.min(holds * running));
         let owed = target.saturating_sub(useful).min(visible.saturating_sub(starting));
         (launched(report) < owed).then_some((owed, waits))
-    }
-
-    /// The worker's containers that had not ended when the tasks were listed.
-    fn containers(
-        &self,
-        process: u32,
-        group: &str,
-        (bounds, listed): (Bounds, u64),
-    ) -> Vec<Container> {
-        let is_shown_idle = self.has_shown_idle(process, group, listed);
-        let own = self.tasks.iter().filter(|(_, task)| task["group"] == group);
-        own.flat_map(|(arn, task)| {
-            let there = list(task, "containers").iter().filter(|container| is_worker(container));
-            there.filter_map(|container| {
-                let deeds = self.deeds(arn, container);
-                let ended = deeds.ended.or(ended_at(task));
-                // What ECS does not show yet is presumed to be there.
-                let is_shown =
-                    self.watch.seen.get(arn).is_none_or(|seen| seen.0.max(seen.1) <= listed);
-                if is_shown && ended.is_some_and(|ended| ended + A_MOMENT <= listed) {
-                    return None;
-                }
-                let started = millis(task, "startedAt");
-                let created = millis(task, "createdAt").unwrap_or_default();
-                let since = started.unwrap_or(created);
-                let age = listed.saturating_sub(since);
-                let (doubtful, none) = match started {
-                    Some(_) => {
-                        let seen = self.looks_since(process, since + BEGUN) > FEWEST_LOOKS;
-                        let is_known = seen && PATIENCE <= age && is_shown_idle;
-                        (deeds.hangs, deeds.hangs && is_known)
-                    }
-                    None => (bounds.stuck_after <= age, bounds.stuck_after + ABOUT <= age),
-                };
-                // It may have ended between the list and the description.
-                let doubtful = doubtful || ended.is_some();
-                let is_of = match (doubtful, none) {
-                    (_, true) => Use::None,
-                    (true, false) => Use::Doubtful,
-                    (false, false) => Use::Surely,
-                };
-                let is_heard = self.watch.shown.contains(&(process, arn.clone()));
-                let runs = started.is_some();
-                Some(Container { runs, is_of, is_heard, since })
-            })
-        })
-        .collect()
-    }
-
-    /// Of those that run and take nothing, no more can be known than the messages in flight leave over:
-    /// who holds one, and whether somebody does, is not told.
-    fn doubt(&self, process: u32, worker: &str, containers: &mut [Container]) {
-        let told = self.watch.waiting.told.get(&(process, worker.to_owned()));
-        let in_flight = told.map_or(0, |(_, in_flight)| usize::try_from(*in_flight).unwrap());
-        let running = containers.iter().filter(|container| container.runs).count();
-        let known = running.saturating_sub(in_flight);
-        let hanging = containers.iter_mut().filter(|c| c.runs && c.is_of == Use::None);
-        hanging.skip(known).for_each(|container| container.is_of = Use::Doubtful);
-    }
-
-    fn looks_since(&self, process: u32, since: u64) -> usize {
-        let ticks = self.watch.waiting.ticks.get(&process);
-        ticks.map_or(0, |ticks| ticks.iter().rev().take_while(|at| since <= **at).count())
-    }
-
-    /// Whether messages have waited for long enough to tell a process that a container takes none.
-    fn has_shown_idle(&self, process: u32, group: &str, now: u64) -> bool {
-        let period = self.watch.waiting.period.max(60_000);
-        let worker = group.trim_start_matches("worker:");
-        let oldest = self.life.as_ref().and_then(|life| life.receivable(worker).1);
-        let shown = PROVES_IDLE.max(3 * period) + 2 * period;
-        let waiting = &self.watch.waiting;
-        let born = waiting.ticks.get(&process).and_then(|ticks| ticks.first().copied());
-        let born = born.unwrap_or_default();
-        let held = waiting.all_held.get(&(process, worker.to_owned())).copied().unwrap_or_default();
-        oldest.is_some_and(|oldest| oldest.max(born).max(held) + shown <= now)
-    }
-
-    fn deeds(&self, task: &str, container: &Value) -> Deeds {
-        let life = self.life.as_ref();
-        life.map(|life| life.deeds(task, text(container, "name"))).unwrap_or_default()
     }
 
     /// Whether a reason is true.
@@ -620,11 +508,6 @@ fn end_of(task: &Value, case: &Case<'_>) -> Option<(u64, bool, u64)> {
     let well = well.clone().any(|c| c["exitCode"] == 0);
     let long = started.is_some_and(|started| started + 120_000 <= stopped);
     Some((stopped, !(well || long), created))
-}
-
-/// Since when a task is not wanted any more.
-fn ended_at(task: &Value) -> Option<u64> {
-    millis(task, "stoppingAt").or(millis(task, "stoppedAt"))
 }
 
 /// Containers that an invocation started for a worker.
