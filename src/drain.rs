@@ -31,6 +31,8 @@ pub struct OfNotice<'a> {
     pub scaler: &'a ScalerName,
     /// Whether anything may be changed.
     pub mode: Mode,
+    /// Names it.
+    pub request_id: &'a str,
     /// When it began.
     pub now: Timestamp,
 }

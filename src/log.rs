@@ -26,7 +26,10 @@ where
     let level = level.parse().unwrap_or(LevelFilter::INFO);
     let targets = Targets::new()
         .with_target("ecs_queue_scaler", level)
-        .with_target("lambda_runtime", LevelFilter::ERROR.min(level));
+        .with_target("lambda_runtime", LevelFilter::ERROR.min(level))
+        // It prints the error of every invocation that fails, in Rust's own notation; the report and
+        // `RunError::log` have told it.
+        .with_target("lambda_runtime::layers::panic", LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)

@@ -59,12 +59,24 @@ pub struct Report {
     /// Tasks of ours whose worker is not in the configuration.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unowned: Vec<Unowned>,
+    /// Names the invocation.
+    #[serde(skip)]
+    pub request_id: String,
     /// When the tick began.
     #[serde(skip)]
     pub at: Timestamp,
     /// What of it becomes metrics.
     #[serde(skip)]
     pub wanted: Metrics,
+}
+
+/// The tick and the invocation that a log line is of.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// The tick, as the result names it.
+    pub tick: &'a str,
+    /// The invocation.
+    pub request_id: &'a str,
 }
 
 /// What was measured of a tick.
@@ -316,6 +328,7 @@ impl Report {
             totals,
             draining: Vec::new(),
             unowned: Vec::new(),
+            request_id: String::new(),
             at,
             wanted,
         }
@@ -342,17 +355,21 @@ impl Report {
         for line in self.metrics() {
             tracing::info!(target: VERBATIM, line);
         }
-        self.workers.iter().for_each(WorkerReport::log);
+        let origin = Origin { tick: &self.tick, request_id: &self.request_id };
+        let Origin { tick, request_id } = origin;
+        self.workers.iter().for_each(|worker| worker.log(origin));
         for InstanceReport { cluster, instance, trouble, why, .. } in
             self.instances.iter().flatten()
         {
             let (cluster, instance) = (cluster.as_str(), instance.as_str());
-            tracing::warn!(cluster, instance, trouble, "{why}");
+            tracing::warn!(tick, request_id, cluster, instance, trouble, "{why}");
         }
-        self.draining.iter().for_each(HookReport::log);
+        self.draining.iter().for_each(|hook| hook.log(origin));
         for unowned in &self.unowned {
             let (worker, cluster) = (unowned.worker.as_str(), unowned.cluster.as_str());
             tracing::warn!(
+                tick,
+                request_id,
                 worker.name = worker,
                 cluster,
                 tasks.unowned = unowned.tasks.0,
@@ -361,7 +378,8 @@ impl Report {
         }
         let Totals { workers, launched_tasks, launched_containers, .. } = self.totals;
         tracing::info!(
-            tick = self.tick,
+            tick,
+            request_id,
             scaler.name = self.name.as_str(),
             version = self.version,
             dry_run = self.dry_run,
@@ -419,7 +437,7 @@ impl WorkerReport {
         !self.errors.is_empty()
     }
 
-    fn log(&self) {
+    fn log(&self, Origin { tick, request_id }: Origin<'_>) {
         // What was not read or did not happen has no field: it must not look like zero.
         let Self { depth, alive, .. } = self;
         let why = self.decision.as_ref().map(|decision| decision.why.as_str());
@@ -427,11 +445,17 @@ impl WorkerReport {
         let (errors, warnings) = (joined(&self.errors), joined(&self.warnings));
         let words: Vec<_> = self.waits_for.iter().map(|word| word.word()).collect();
         let waits_for = (!words.is_empty()).then(|| words.join(", "));
+        let failures: Vec<_> = self.failures.iter().map(ToString::to_string).collect();
+        let short = self.placement.iter().flat_map(|placement| &placement.short);
+        let short: Vec<_> = short.map(ToString::to_string).collect();
+        let (failures, short, outcome) = (joined(&failures), joined(&short), word(&self.outcome));
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
+                    tick,
+                    request_id,
                     worker.name = self.worker.as_str(),
-                    outcome = ?self.outcome,
+                    outcome,
                     queue.visible = depth.map(|depth| depth.visible.0),
                     queue.in_flight = depth.map(|depth| depth.in_flight.0),
                     queue.delayed = depth.map(|depth| depth.delayed.0),
@@ -445,9 +469,12 @@ impl WorkerReport {
                     breaker = self.breaker.as_deref(),
                     waits_for = waits_for.as_deref(),
                     plan.reason = why,
+                    placement.short = short.as_deref(),
+                    failures = failures.as_deref(),
                     warnings = warnings.as_deref(),
                     error = errors.as_deref(),
-                    "worker {}: {:?}", self.worker, self.outcome
+                    "worker {}: {outcome}",
+                    self.worker
                 )
             };
         }
@@ -455,10 +482,16 @@ impl WorkerReport {
             _ if self.has_failed() => line!(error),
             Outcome::Partial | Outcome::Deferred => line!(warn),
             _ if self.breaker.is_some() || !self.stuck.is_empty() => line!(warn),
-            _ if self.is_not_served() => line!(warn),
+            _ if !self.warnings.is_empty() => line!(warn),
             _ => line!(info),
         }
     }
+}
+
+/// A word of the result.
+pub(crate) fn word(of: &impl Serialize) -> String {
+    let word = serde_json::to_value(of).unwrap_or_default();
+    word.as_str().unwrap_or_default().to_owned()
 }
 
 impl std::fmt::Display for Failed {

@@ -145,6 +145,20 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// The one of two that an invocation ends with; the other one is logged.
+    fn first(failed: Option<Self>, later: Self, of: &Invocation) -> Self {
+        let Some(failed) = failed else { return later };
+        later.log(&of.request_id);
+        failed
+    }
+
+    /// One line, unless the report has told it.
+    fn log(&self, request_id: &str) {
+        if !matches!(self, Self::Workers(_) | Self::Draining(_) | Self::Kept(_)) {
+            tracing::error!(request_id, error = %self, "the invocation failed");
+        }
+    }
+
     /// What a tick that is done has to complain of.
     fn of(report: &Report) -> Option<Self> {
         let failure = report.failure()?;
@@ -238,7 +252,8 @@ impl Scaler {
         let report = Report::new(of_tick, mode, (acted, troubles), (config.metrics, measured));
         // An event's own workers are not all that there are.
         let unowned = if event.config.is_some() { Vec::new() } else { unowned(&known, &snapshot) };
-        let report = Report { draining, ..report }.with_unowned(unowned);
+        let request_id = of.request_id.clone();
+        let report = Report { draining, request_id, ..report }.with_unowned(unowned);
         Ok((report, config.limits))
     }
 

@@ -12,6 +12,7 @@ use super::steps::{Mark, Reply, Standing, may_stand, reply};
 use crate::aws::{Answered, Aws, Registration};
 use crate::config::Config;
 use crate::event::Mode;
+use crate::report::{Origin, word};
 use crate::snapshot::{CallError, Read, Snapshot};
 use crate::units::{ClusterName, Ec2InstanceId, InstanceArn, ScalerName};
 
@@ -83,18 +84,20 @@ impl HookReport {
     }
 
     /// One line.
-    pub fn log(&self) {
-        let errors = self.failure();
+    pub fn log(&self, Origin { tick, request_id }: Origin<'_>) {
+        let (errors, outcome) = (self.failure(), word(&self.outcome));
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
+                    tick,
+                    request_id,
                     hook.instance = self.instance.as_ref().map(Ec2InstanceId::as_str),
                     hook.group = self.group.as_deref(),
                     hook.name = self.hook.as_deref(),
-                    outcome = ?self.outcome,
+                    outcome,
                     why = self.why.as_deref(),
                     error = errors.as_deref(),
-                    "lifecycle hook: {:?}", self.outcome
+                    "lifecycle hook: {outcome}"
                 )
             };
         }

@@ -10,7 +10,7 @@ use super::{Done, OfNotice, Told};
 use crate::config::Metrics;
 use crate::event::{Mode, Notice, NoticeKind};
 use crate::log::VERBATIM;
-use crate::report::{VERSION, counted, own_line};
+use crate::report::{VERSION, counted, own_line, word};
 use crate::units::{ClusterName, Ec2InstanceId, InstanceArn, ScalerName, TaskArn, WorkerName};
 
 /// The result of an invocation that a notice made.
@@ -44,6 +44,9 @@ pub struct NoticeReport {
     pub hook: Option<ToldHook>,
     /// What somebody has to look at.
     pub errors: Vec<String>,
+    /// Names the invocation.
+    #[serde(skip)]
+    pub request_id: String,
     /// When the invocation began.
     #[serde(skip)]
     pub at: Timestamp,
@@ -202,6 +205,7 @@ impl NoticeReport {
             workers: Vec::new(),
             hook: None,
             errors: Vec::new(),
+            request_id: of.request_id.to_owned(),
             at: of.now,
         }
     }
@@ -233,12 +237,14 @@ impl NoticeReport {
         }
         let instance = self.instance.as_ref().map(Ec2InstanceId::as_str);
         let errors = (!self.errors.is_empty()).then(|| self.errors.join("; "));
+        let outcome = word(&self.outcome);
         let workers: Vec<_> = self.workers.iter().map(|of| of.worker.as_str()).collect();
         let places: Vec<_> =
             self.container_instances.iter().map(|p| p.container_instance.as_str()).collect();
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
+                    request_id = self.request_id,
                     scaler.name = self.name.as_str(),
                     version = self.version,
                     dry_run = self.dry_run,
@@ -248,10 +254,10 @@ impl NoticeReport {
                     notice.workers = workers.join(", "),
                     tasks.there = self.workers.iter().map(|w| w.tasks.len()).sum::<usize>(),
                     tasks.stopped = self.workers.iter().map(|w| w.stopped).sum::<usize>(),
-                    outcome = ?self.outcome,
+                    outcome,
                     why = self.why.as_deref(),
                     error = errors.as_deref(),
-                    "notice done: {:?}", self.outcome
+                    "notice done: {outcome}"
                 )
             };
         }

@@ -38,6 +38,15 @@ pub struct Short {
     pub instances: usize,
 }
 
+impl std::fmt::Display for Short {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { what, name, instances } = self;
+        let name = name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+        let unit = if *instances == 1 { "instance" } else { "instances" };
+        write!(f, "{what}{name} ({instances} {unit})")
+    }
+}
+
 /// What a task takes of an instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

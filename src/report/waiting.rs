@@ -185,8 +185,7 @@ fn of_cause(cause: Cause) -> WaitsFor {
 impl WaitsFor {
     /// The word of the result.
     pub fn word(self) -> String {
-        let word = serde_json::to_value(self).unwrap_or_default();
-        word.as_str().unwrap_or_default().to_owned()
+        super::word(&self)
     }
 }
 

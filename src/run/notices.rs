@@ -26,6 +26,11 @@ impl Scaler {
     /// # Errors
     /// As [`RunError`] says.
     pub async fn run(&self, payload: &Value, of: &Invocation) -> Result<Ran, RunError> {
+        let ran = self.woken(payload, of).await;
+        ran.inspect_err(|error| error.log(&of.request_id))
+    }
+
+    async fn woken(&self, payload: &Value, of: &Invocation) -> Result<Ran, RunError> {
         match Woken::parse(payload, &of.request_id)? {
             Woken::Tick(event) => {
                 let report = Box::pin(self.ticks_of(&event, of, Report::log)).await?;
@@ -43,8 +48,9 @@ impl Scaler {
         }
     }
 
-    fn of_notice<'a>(&'a self, of: &Invocation) -> OfNotice<'a> {
-        OfNotice { scaler: &self.name, mode: self.mode, now: of.now }
+    fn of_notice<'a>(&'a self, of: &'a Invocation) -> OfNotice<'a> {
+        let request_id = &of.request_id;
+        OfNotice { scaler: &self.name, mode: self.mode, request_id, now: of.now }
     }
 
     /// The age of a notice does not matter: what is too late finds nothing to do.

@@ -59,7 +59,7 @@ impl Scaler {
             let turn = self.turn(&event.after(after), &of_look).await;
             let (report, limits) = match turn {
                 Ok(done) => done,
-                Err(error) => return Err(failed.unwrap_or(error)),
+                Err(error) => return Err(RunError::first(failed, error, of)),
             };
             tell(&report);
             failed = failed.or_else(|| RunError::of(&report));

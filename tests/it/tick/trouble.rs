@@ -327,7 +327,7 @@ async fn each_worker_has_one_log_line_and_the_tick_one() {
     assert_eq!(metrics.len(), 4, "three workers that are not quiet, and the tick");
     assert!(metrics.iter().all(|line| line.get("level").is_none()), "EMF is a line of its own");
     let [idle, launched, held, partial, tick] = lines.as_slice() else { panic!("{lines:#?}") };
-    assert_eq!((&idle["level"], &idle["message"]), (&json!("INFO"), &json!("worker a: Idle")));
+    assert_eq!((&idle["level"], &idle["message"]), (&json!("INFO"), &json!("worker a: idle")));
     assert_eq!((&idle["queue.visible"], idle.get("error")), (&json!(0), None));
     assert_eq!((&launched["tasks.launched"], &launched["queue.visible"]), (&json!(2), &json!(2)));
     assert!(launched["plan.reason"].as_str().unwrap().starts_with("2 visible"));
@@ -335,10 +335,47 @@ async fn each_worker_has_one_log_line_and_the_tick_one() {
     assert_eq!((&partial["level"], &partial["containers.deferred"]), (&json!("WARN"), &json!(1)));
     assert_eq!(held.get("queue.visible"), None, "what was not read must not look like zero");
     assert!(held["error"].as_str().unwrap().contains("QueueDoesNotExist"));
-    assert_eq!(
-        (&tick["tick"], &tick["workers.failed"]),
-        (&json!("2026-11-20T21:00:00Z"), &json!(1))
-    );
+    assert_eq!((&partial["outcome"], &held["outcome"]), (&json!("partial"), &json!("held")));
+    assert_eq!(partial["failures"], json!("1 x RESOURCE:CPU"));
+    assert_eq!(tick["workers.failed"], json!(1));
+    for line in &lines {
+        assert_eq!(line["tick"], json!("2026-11-20T21:00:00Z"), "{line}");
+        assert_eq!(line["request_id"], json!("request"), "{line}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_warns_is_logged_as_a_warning() {
+    let (lines, _guard) = captured();
+    let world = world_of(&["a"]);
+    world.queue("a").visible(1).without("RedrivePolicy");
+    let one = json!({"messagesPerContainer": 1});
+    let function = scaler(&world, &config(&[worker("a", &one, &json!({}))]));
+    function.run(&json!({"dryRun": false}), &invocation(&world)).await.unwrap();
+    let text = lines.text();
+    let of_worker = text.lines().find(|line| line.contains("\"worker a: launched\"")).unwrap();
+    let line: Value = serde_json::from_str(of_worker).unwrap();
+    assert_eq!(line["level"], json!("WARN"));
+    assert!(line["warnings"].as_str().unwrap().contains("redrive policy"), "{line}");
+}
+
+/// Lambda keeps the error of an invocation that a schedule woke for nobody.
+#[tokio::test(start_paused = true)]
+async fn an_invocation_that_cannot_begin_is_logged_once_and_in_words() {
+    let (lines, _guard) = captured();
+    let world = world_of(&["a"]);
+    let one = json!({"messagesPerContainer": 1});
+    let function = scaler(&world, &config(&[worker("a", &one, &json!({}))]));
+    let old = json!({"scheduledTime": "2026-11-19T21:00:00Z"});
+    for event in [old, json!({"only": ["nobody"]}), json!({"nonsense": 1})] {
+        let before = lines.text().lines().count();
+        let error = function.run(&event, &invocation(&world)).await.unwrap_err().to_string();
+        let text = lines.text();
+        let [line] = text.lines().skip(before).collect::<Vec<_>>()[..] else { panic!("{text}") };
+        let line: Value = serde_json::from_str(line).unwrap();
+        let told = (&line["level"], &line["request_id"], &line["error"]);
+        assert_eq!(told, (&json!("ERROR"), &json!("request"), &json!(error)));
+    }
 }
 
 /// Secrets in every text of a definition, on every path, at our finest log level.
