@@ -516,7 +516,7 @@ impl State {
         };
         if let Err(refused) = &answer {
             self.watch.refused(now, call, refused);
-            self.watch.waiting.refuse(process, call, (refused.code, now));
+            self.watch.waiting.refused(process, call, (refused, now));
         }
         if operation.ends_with("egisterTaskDefinition") {
             let about = [text(input, "family"), text(input, "taskDefinition")].concat();

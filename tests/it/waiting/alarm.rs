@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{Of, Play};
 use crate::world::Fault;
-use crate::world::life::Jobs;
+use crate::world::life::{Habit, Jobs};
 use crate::world::weather::Fate;
 
 /// A worker of which one message waits, for a quarter of an hour in which something is wrong.
@@ -32,6 +32,9 @@ async fn whatever_keeps_all_containers_from_a_message_sets_it_off() {
     let nothing = || Fault::Placed(0, "Capacity is unavailable at this time");
     let play = with(usual(), |play| play.world.fail("RunTask", 99, nothing())).await;
     assert!(play.told.has_alarmed());
+    let throttled = || Fault::Error(400, "ThrottlingException", "Rate exceeded".to_owned());
+    let play = with(usual(), |play| play.world.fail("RunTask", 99, throttled())).await;
+    assert!(play.told.has_alarmed());
     let at_cap = json!({"messagesPerContainer": 1, "maxContainers": 1, "stuckAfter": "300s"});
     let stuck = |play: &Play| play.life(|life| life.fates.push_back(Fate::Stuck));
     assert!(with(at_cap, stuck).await.told.has_alarmed());
@@ -45,6 +48,16 @@ async fn launches_that_move_nothing_set_it_off() {
     play.minutes(120).await;
     play.is_clean();
     assert!(play.told.has_alarmed());
+    // They end with exit code 0 and take nothing, as on another queue.
+    let jobs = Jobs { habit: Habit::ExitsAtOnce, ..Jobs::default() };
+    let mut play = Of { jobs, ..Of::default() }.play();
+    play.send(1);
+    play.minutes(120).await;
+    play.is_clean();
+    assert!(
+        !play.told.has_alarmed(),
+        "one a minute is started, and `LaunchesHeldBack` tells of it"
+    );
 }
 
 #[tokio::test(start_paused = true)]

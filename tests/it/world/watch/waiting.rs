@@ -14,7 +14,7 @@ use serde_json::Value;
 use self::containers::{BEGUN, Container, Use, ended_at};
 use super::super::life::{Habit, is_worker};
 use super::super::weather::starts_tasks;
-use super::super::{BEGINNING, Call, Fault, State, list, text};
+use super::super::{BEGINNING, Call, Fault, Refused, State, list, text};
 use super::{Bounds, tick_of};
 
 /// For so long a call without an answer may have started tasks that nobody sees, and a minute more.
@@ -113,10 +113,22 @@ impl Waiting {
             _ => "",
         };
         if matches!(fault, Fault::Placed(..)) {
-            self.wrong.insert((process, Wrong::Short(text(&call.input, "group").to_owned())));
+            self.is_short(process, call);
         } else {
             self.refuse(process, call, (code, now));
         }
+    }
+
+    /// A call is refused by AWS's own rules.
+    pub(crate) fn refused(&mut self, process: u32, call: &Call, (refused, now): (&Refused, u64)) {
+        if refused.message.starts_with("No Container Instances were found") {
+            self.is_short(process, call);
+        }
+        self.refuse(process, call, (refused.code, now));
+    }
+
+    fn is_short(&mut self, process: u32, call: &Call) {
+        self.wrong.insert((process, Wrong::Short(text(&call.input, "group").to_owned())));
     }
 
     /// A call is refused, or has no answer where there is no code.
@@ -141,7 +153,7 @@ impl Waiting {
     /// An answer to a start tells of tasks that were not placed.
     pub(super) fn answered(&mut self, process: u32, call: &Call, answer: &Value) {
         if !list(answer, "failures").is_empty() {
-            self.wrong.insert((process, Wrong::Short(text(&call.input, "group").to_owned())));
+            self.is_short(process, call);
         }
     }
 }
@@ -413,7 +425,8 @@ impl State {
     /// Whether the brake goes on to hold back a worker of which all is well.
     fn braked_for_nothing(&mut self, case: &Case<'_>) -> Option<(&'static str, String)> {
         let name = case.report.worker.to_string();
-        let is_braked = case.report.waits_for.contains(&WaitsFor::Progress);
+        // Where something else binds as well, nothing can move and pay.
+        let is_braked = case.report.waits_for == [WaitsFor::Progress];
         let last = self.moved(case);
         let all_moved = last.len() == 4 && last.iter().all(|moved| *moved);
         let is_well = all_moved && self.fits(case) && !self.seems_to_fail(case);

@@ -61,7 +61,7 @@ impl State {
                 if is_shown && ended.is_some_and(|ended| ended + A_MOMENT <= listed) {
                     return None;
                 }
-                let started = millis(task, "startedAt");
+                let started = millis(task, "startedAt").filter(|started| *started <= listed);
                 let created = millis(task, "createdAt").unwrap_or_default();
                 let since = started.unwrap_or(created);
                 let age = listed.saturating_sub(since);
