@@ -312,15 +312,11 @@ impl Cluster {
             call.places = places;
         }
         self.unanswered.retain(|call| is_new(call.over) && !call.places.is_empty());
-        let there: BTreeSet<_> =
-            seen.alive.iter().chain(&seen.leaving).map(|task| &task.arn).collect();
         self.ended.extend(seen.ended.iter().map(|ended| (ended.arn.clone(), ended.clone())));
         self.ended.retain(|_, ended| is_recent(ended, now));
         let Self { unended, ended, .. } = self;
-        unended.retain(|arn, (at, _)| {
-            !ended.contains_key(arn) && (at.is_some_and(is_new) || there.contains(arn))
-        });
-        // Another process may have started them; what becomes of them matters to this one too.
+        unended.retain(|arn, (at, _)| !ended.contains_key(arn) && at.is_some_and(is_new));
+        // Whoever has started them: what becomes of them matters to this process.
         for task in seen.alive.iter().chain(&seen.leaving) {
             unended.entry(task.arn.clone()).or_insert_with(|| (None, task.clone()));
         }
