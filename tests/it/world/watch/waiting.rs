@@ -120,7 +120,12 @@ impl Waiting {
     }
 
     /// A call is refused by AWS's own rules.
-    pub(crate) fn refused(&mut self, process: u32, call: &Call, (refused, now): (&Refused, u64)) {
+    pub(in crate::world) fn refused(
+        &mut self,
+        process: u32,
+        call: &Call,
+        (refused, now): (&Refused, u64),
+    ) {
         if refused.message.starts_with("No Container Instances were found") {
             self.is_short(process, call);
         }
