@@ -81,7 +81,7 @@ impl State {
                     (false, false) => Use::Surely,
                 };
                 let is_heard = self.watch.shown.contains(&(process, arn.clone()));
-                let runs = started.is_some();
+                let runs = started.is_some() && is_shown;
                 Some(Container { runs, is_of, is_heard, since })
             })
         })
