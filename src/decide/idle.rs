@@ -4,6 +4,7 @@
 //! Containers that have run for two minutes beyond what the messages in flight can occupy, at every look
 //! of the last minutes in all of which messages waited, and which have run for all of that time, are idle:
 //! no capacity any more. They still count under every cap. A job of two hours holds its message in flight.
+//! Where there are fewer messages than at the look before, one of them is taken for working.
 //!
 //! Who was idle stays so for an hour, as long as the others can hold all that is in flight, and unless it
 //! was alone when the last message was taken: else each launch beside it, and each time without a
@@ -28,8 +29,8 @@ const FEWEST_LOOKS: usize = 3;
 /// that misses a tick is far below it.
 const TELLS: Duration = Duration::from_hours(1);
 
-/// What is known after a look.
-pub(super) fn look(before: &Idling, look: &Look<'_>) -> Idling {
+/// What is known after a look, by what was known before it and how many messages there were then.
+pub(super) fn look((before, total): (&Idling, Messages), look: &Look<'_>) -> Idling {
     let Some(after) = look.worker.scaling.idle_after else { return Idling::default() };
     if look.depth.visible == Messages::ZERO {
         return before.rested();
@@ -41,12 +42,15 @@ pub(super) fn look(before: &Idling, look: &Look<'_>) -> Idling {
     let known = still_idle(&before, look, tells);
     let since = before.since.unwrap_or(look.now);
     let mut looks = before.looks;
-    looks.push((look.now, surplus(look, BEGUN)));
+    // Where messages went, somebody has taken them.
+    let took = Messages(u64::from(look.depth.total() < total));
+    let in_flight = look.depth.in_flight;
+    looks.push((look.now, surplus(look, (BEGUN, in_flight.max(took)))));
     let old = looks.iter().take_while(|(at, _)| after < age(*at)).count();
     let old = old.min(looks.len().saturating_sub(FEWEST_LOOKS));
     looks.drain(..old);
     // Others may have been without a message at each look.
-    let same = surplus(look, after);
+    let same = surplus(look, (after, in_flight));
     let at_all = looks.iter().map(|(_, surplus)| *surplus).chain([same]).min();
     let is_proved = after <= age(since) && FEWEST_LOOKS <= looks.len();
     let shown = at_all.filter(|_| is_proved).unwrap_or_default();
@@ -63,17 +67,17 @@ fn still_idle(before: &Idling, look: &Look<'_>, tells: Duration) -> Containers {
     else {
         return Containers::ZERO;
     };
-    before.idle.min(running_for(look, ago)).min(surplus(look, Duration::ZERO))
+    let spare = surplus(look, (Duration::ZERO, look.depth.in_flight));
+    before.idle.min(running_for(look, ago)).min(spare)
 }
 
-/// Containers that have run for so long beyond what the messages in flight can occupy.
-fn surplus(look: &Look<'_>, time: Duration) -> Containers {
-    let in_flight = look.depth.in_flight;
-    if look.worker.queue.is_fifo() && in_flight != Messages::ZERO {
+/// Containers that have run for so long beyond what these messages can occupy.
+fn surplus(look: &Look<'_>, (time, held): (Duration, Messages)) -> Containers {
+    if look.worker.queue.is_fifo() && look.depth.in_flight != Messages::ZERO {
         return Containers::ZERO;
     }
     // Each may hold fewer messages than it could.
-    running_for(look, time).minus(in_flight.as_containers())
+    running_for(look, time).minus(held.as_containers())
 }
 
 fn running_for(look: &Look<'_>, time: Duration) -> Containers {

@@ -149,7 +149,8 @@ impl Look<'_> {
             next.totals.insert(0, self.depth.total());
             next.totals.truncate(LOOKS_BACK);
         }
-        next.idling = idle::look(&last.idling, self);
+        let total = last.totals.first().copied().unwrap_or_default();
+        next.idling = idle::look((&last.idling, total), self);
         let moved = self.moved(last, &next.idling);
         next.pause = moved.pause(next.pause);
         // A pause that runs is no longer than one that begins now, and over when messages come.

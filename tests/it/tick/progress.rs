@@ -170,6 +170,24 @@ async fn a_schedule_of_ten_minutes_finds_who_is_idle_too() {
     assert_eq!(idle, [0, 0, 0, 1, 1, 1]);
 }
 
+/// Three looks, five minutes apart, each just after messages have come.
+#[tokio::test(start_paused = true)]
+async fn who_may_have_taken_what_is_gone_is_not_idle() {
+    for (visible, idle) in [([3, 3, 3, 3, 3], 1), ([3, 4, 2, 1, 2], 0)] {
+        let (world, config) = one_each(&json!({"maxContainers": 1}));
+        world.queue("thumbnail").visible(1);
+        let function = scaler(&world, &config);
+        let _ = tick(&function, &world, 0).await;
+        world.all_run();
+        let mut last = 0;
+        for (look, visible) in (1..).zip(visible) {
+            world.queue("thumbnail").visible(visible);
+            last = idle_at(5 * look, &world, &function).await;
+        }
+        assert_eq!(last, idle, "{visible:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn at_the_cap_an_idle_container_is_told_and_nothing_is_started() {
     let (world, config) = one_each(&json!({"maxContainers": 1}));

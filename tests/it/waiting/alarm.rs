@@ -32,9 +32,6 @@ async fn whatever_keeps_all_containers_from_a_message_sets_it_off() {
     let nothing = || Fault::Placed(0, "Capacity is unavailable at this time");
     let play = with(usual(), |play| play.world.fail("RunTask", 99, nothing())).await;
     assert!(play.told.has_alarmed());
-    let throttled = || Fault::Error(400, "ThrottlingException", "Rate exceeded".to_owned());
-    let play = with(usual(), |play| play.world.fail("RunTask", 99, throttled())).await;
-    assert!(play.told.has_alarmed());
     let at_cap = json!({"messagesPerContainer": 1, "maxContainers": 1, "stuckAfter": "300s"});
     let stuck = |play: &Play| play.life(|life| life.fates.push_back(Fate::Stuck));
     assert!(with(at_cap, stuck).await.told.has_alarmed());
