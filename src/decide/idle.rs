@@ -22,8 +22,9 @@ use crate::units::{Containers, Messages, elapsed};
 /// What has begun lately may not have received yet.
 const BEGUN: Duration = Duration::from_mins(2);
 
-/// Fewer looks than these prove nothing, however long ago the first was.
-const FEWEST_LOOKS: usize = 3;
+/// Fewer looks than these prove nothing, however long ago the first was: each may fall on a message that
+/// has just come. A tick a minute has six in five minutes.
+const FEWEST_LOOKS: usize = 5;
 
 /// What was seen longer ago tells nothing of now, unless `idleAfter` is longer. A schedule of ten minutes
 /// that misses a tick is far below it.

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use super::super::number;
 use super::{Delivery, MINUTE, Scenario, pick};
 use crate::tick::{config, definition, worker};
-use crate::world::World;
 use crate::world::life::{Habit, Jobs, Life};
 use crate::world::watch::{Bounds, Rule, Shared};
 use crate::world::weather::{Likely, Weather};
+use crate::world::{State, World};
 
 /// What tells its draws from those of the other family.
 const OWN: u64 = 0x0077_6f72;
@@ -120,8 +120,20 @@ impl Scenario {
         }
         let deliveries = deliveries(rng, (ends, period.max(MINUTE)), sky);
         let plain = Self::plain(config, deliveries, ends);
-        Self { kinds, freezes: rng.bool(), discovers, all_work_well, polls, ..plain }
+        let must_drain = !has_misjudged(&world.state(), kinds.keys());
+        Self { must_drain, kinds, freezes: rng.bool(), discovers, all_work_well, polls, ..plain }
     }
+}
+
+/// Whether a policy counts on more from a one-shot container than the message that it takes: what such a
+/// worker gets is told, and may be too little to be done in time.
+fn has_misjudged<'a>(state: &State, mut workers: impl Iterator<Item = &'a String>) -> bool {
+    workers.any(|name| {
+        let jobs = state.life.as_ref().and_then(|life| life.jobs(name));
+        let rule = state.watch.waiting.rules.get(name).map(|(rule, _)| rule);
+        let is_one_each = matches!(rule, Some(Rule::PerContainer(1)));
+        jobs.is_some_and(|jobs| jobs.habit == Habit::OneShot) && !is_one_each
+    })
 }
 
 /// The tags that describe a worker, and where that is in its document.

@@ -10,7 +10,7 @@ use super::{ABOUT, Bounds, millis};
 const PATIENCE: u64 = 15 * 60_000;
 
 /// So many looks tell what a container does.
-const FEWEST_LOOKS: usize = 3;
+const FEWEST_LOOKS: usize = 5;
 
 /// A container that has run for less may not have received yet.
 pub(super) const BEGUN: u64 = 2 * 60_000;
@@ -109,7 +109,7 @@ impl State {
         let period = self.watch.waiting.period.max(60_000);
         let worker = group.trim_start_matches("worker:");
         let oldest = self.life.as_ref().and_then(|life| life.receivable(worker).1);
-        let shown = PROVES_IDLE.max(3 * period) + 2 * period;
+        let shown = PROVES_IDLE.max(5 * period) + 2 * period;
         let waiting = &self.watch.waiting;
         let born = waiting.ticks.get(&process).and_then(|ticks| ticks.first().copied());
         let born = born.unwrap_or_default();
