@@ -149,8 +149,7 @@ impl Look<'_> {
             next.totals.insert(0, self.depth.total());
             next.totals.truncate(LOOKS_BACK);
         }
-        let total = last.totals.first().copied().unwrap_or_default();
-        next.idling = idle::look((&last.idling, total), self);
+        next.idling = idle::look((&last.idling, last.total()), self);
         let moved = self.moved(last, &next.idling);
         next.pause = moved.pause(next.pause);
         // A pause that runs is no longer than one that begins now, and over when messages come.
@@ -190,16 +189,15 @@ impl Look<'_> {
         let before = last.held.iter().copied().max().unwrap_or_default();
         let stayed = Messages(u64::from(of_tasks.stayed.0));
         let total = self.depth.total();
-        let last_total = last.totals.first().copied().unwrap_or_default();
         let highest = last.totals.iter().copied().max().unwrap_or_default();
-        let went = last_total.minus(total);
+        let went = last.total().minus(total);
         let drop = match stayed {
             // One of a group makes room for the next of the same.
             stayed if self.is_gentle() && stayed != Messages::ZERO => Messages::ZERO,
             stayed => went.minus(stayed),
         };
         Moved {
-            rise: self.worth(total.minus(last_total)),
+            rise: self.worth(total.minus(last.total())),
             higher: total.minus(highest).as_containers(),
             drop: self.worth(drop).max(Credit::of(drop.as_containers().min(of_tasks.done))),
             some_went: went != Messages::ZERO && stayed != Messages::ZERO,

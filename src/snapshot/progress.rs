@@ -99,6 +99,11 @@ pub struct Started {
 const MOST_GLANCES: usize = 60;
 
 impl Progress {
+    /// The queue's messages at the last look; none before the first, and after an empty queue.
+    pub fn total(&self) -> Messages {
+        self.totals.first().copied().unwrap_or_default()
+    }
+
     /// The same after a look at the queue alone. What it means is seen when the tasks are looked at.
     #[must_use]
     pub fn glanced(&self, now: Timestamp, depth: Depth) -> Self {

@@ -60,11 +60,10 @@ pub(super) fn waits_of(state: &State, worker: &str) -> Waits {
     let works_well = [Habit::Loops, Habit::OneShot].contains(&jobs.habit) && jobs.hanging == 0;
     let healthy = works_well && !life.has_poison(worker);
     let best = Launcher::new((jobs, period), (rule.clone(), bounds.max_containers)).run(&sent);
-    // A rule of less than a container a message means what each takes after the first.
-    let fits = jobs.habit != Habit::OneShot || matches!(rule, Rule::PerContainer(1));
-    // Jobs of one-shot containers that are shorter than a look are in no count: `docs/reliability.md`.
-    let is_seen = jobs.habit != Habit::OneShot || period <= jobs.lasts.1;
-    let has_room = part(&best, 95) == 0 && healthy && fits && is_seen && jobs.groups == 0;
+    // Jobs of one-shot containers that are far shorter than a look are in no count.
+    let is_seen = jobs.habit != Habit::OneShot || period <= jobs.lasts.1.max(60_000);
+    let is_right = healthy && rule.suits(&jobs) && is_seen && jobs.groups == 0;
+    let has_room = part(&best, 95) == 0 && is_right;
     let allowed = 2 * period + jobs.startup.1 + LATE;
     let beyond = waits.iter().map(|(_, waited)| waited.saturating_sub(allowed));
     Waits {

@@ -130,9 +130,8 @@ impl Scenario {
 fn has_misjudged<'a>(state: &State, mut workers: impl Iterator<Item = &'a String>) -> bool {
     workers.any(|name| {
         let jobs = state.life.as_ref().and_then(|life| life.jobs(name));
-        let rule = state.watch.waiting.rules.get(name).map(|(rule, _)| rule);
-        let is_one_each = matches!(rule, Some(Rule::PerContainer(1)));
-        jobs.is_some_and(|jobs| jobs.habit == Habit::OneShot) && !is_one_each
+        let (rule, _) = &state.watch.waiting.rules[name];
+        jobs.is_some_and(|jobs| !rule.suits(&jobs))
     })
 }
 

@@ -12,7 +12,7 @@ use ecs_queue_scaler::report::{Report, WaitsFor, WorkerReport};
 use serde_json::Value;
 
 use self::containers::{BEGUN, Container, Use, ended_at};
-use super::super::life::{Habit, is_worker};
+use super::super::life::{Habit, Jobs, is_worker};
 use super::super::weather::starts_tasks;
 use super::super::{BEGINNING, Call, Fault, Refused, State, list, text};
 use super::{Bounds, tick_of};
@@ -52,6 +52,12 @@ impl Rule {
             Self::Tasks(steps, each) => reached(steps) * each,
             Self::Drain(within, each) => (messages * each).div_ceil(*within),
         }
+    }
+
+    /// Whether it asks for as many containers as such a worker needs: a one-shot container takes one
+    /// message, whatever is counted on.
+    pub(crate) fn suits(&self, jobs: &Jobs) -> bool {
+        jobs.habit != Habit::OneShot || matches!(self, Self::PerContainer(1))
     }
 }
 
@@ -446,17 +452,15 @@ impl State {
         (errs_for < lasts).then(|| ("braked for nothing", format!("for {} s", lasts / 1000)))
     }
 
-    /// Whether the policy asks for as many containers as the worker needs: a one-shot container takes
-    /// one message, whatever its policy counts on; of a FIFO queue nobody knows, unless told.
+    /// Whether the policy suits the worker; of a FIFO queue nobody knows, unless told.
     fn fits(&self, case: &Case<'_>) -> bool {
         let name = case.report.worker.as_str();
         let jobs = self.life.as_ref().and_then(|life| life.jobs(name));
         let rule = self.watch.waiting.rules.get(name).map(|(rule, _)| rule);
-        let is_one_each = matches!(rule, Some(Rule::PerContainer(1)));
         let most = case.bounds.max_containers;
         jobs.is_none_or(|jobs| {
-            (jobs.groups == 0 || most <= jobs.groups)
-                && (jobs.habit != Habit::OneShot || is_one_each)
+            let is_told = jobs.groups == 0 || most <= jobs.groups;
+            is_told && rule.is_some_and(|rule| rule.suits(&jobs))
         })
     }
 
