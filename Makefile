@@ -36,7 +36,7 @@ local-stack: $(VENV) ## the whole of template.yaml on a local AWS, with its sche
 	$(VENV)/bin/python tests/local/local_stack.py $(DEBUG_BINARY)
 
 test: $(VENV) $(BUSYBOX) ## run all tests
-	cargo test --locked --all-features
+	cargo test --locked --all-features --package decision --package ecs-queue-scaler
 	cargo test --locked --package tick-bench
 	$(VENV)/bin/python -m pytest -q tests/local examples
 
@@ -85,7 +85,8 @@ check: $(VENV) $(CARGO_DENY) $(SAM) $(CHECKOV) ## format, lints, documentation, 
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --all-features -- --deny warnings
 	$(PYTHON) tests/ablation.py --check
-	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --all-features --no-deps --document-private-items --quiet
+	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --all-features --no-deps --document-private-items \
+		--quiet --package decision --package ecs-queue-scaler
 	$(CARGO_DENY) --locked check --hide-inclusion-graph bans licenses sources
 	./tools/advisories.sh $(CARGO_DENY)
 	$(VENV)/bin/cfn-lint template.yaml examples/*/template.yaml

@@ -16,9 +16,9 @@ pub use self::call::Called;
 use self::call::{Exhausted, Launch, Rest};
 use self::revisions::{Found, Revisions, Superseded};
 use crate::aws::{Aws, StartedTask, TaskFailure};
-use crate::plan::{Action, Call, Group, LaunchPlan, Plan, Revision, Way, WorkerPlan};
-use crate::snapshot::{CallError, ReadError, Snapshot, Task, Unseen};
-use crate::units::{
+use decision::plan::{Action, Call, Group, LaunchPlan, Plan, Revision, Way, WorkerPlan};
+use decision::snapshot::{CallError, ReadError, Snapshot, Task, Unseen};
+use decision::units::{
     ClusterName, Containers, Family, InstanceArn, RevisionArn, TaskArn, Tasks, WorkerName,
 };
 

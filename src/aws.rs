@@ -35,6 +35,7 @@ pub use draining::{Answered, Drained, OnInstance, Registration};
 pub use launch::{RunTaskError, RunTasks, StartTasks, Started, StartedTask, TaskFailure};
 pub use sqs::QueueRead;
 pub use stores::{Object, Parameter};
+pub use tasks::Remembered;
 
 pub use pace::Tally;
 
@@ -43,8 +44,8 @@ use self::pace::{About, Pace, trouble};
 use self::signed::Signed;
 use self::unusable::{Unusable, Usable};
 use self::words::Words;
-use crate::snapshot::CallError;
-use crate::units::Region;
+use decision::snapshot::CallError;
+use decision::units::Region;
 
 /// A handshake inside a Region takes milliseconds.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);

@@ -14,15 +14,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-pub use self::hooks::{HookOutcome, HookReport, Watch, watch};
+pub use self::hooks::{Watch, watch};
 use self::report::{Findings, report};
 pub use self::report::{NoticeReport, OfWorker, Outcome, Place, ToldHook};
 use self::steps::{HookStep, Mark, State, hook_step, stops};
 use crate::aws::{Aws, Drained, OnInstance, ReadCloud, Registration};
-use crate::config::Config;
-use crate::event::{Mode, Notice};
-use crate::snapshot::Read;
-use crate::units::{ClusterName, InstanceArn, ScalerName};
+use decision::config::Config;
+use decision::event::{Mode, Notice};
+use decision::snapshot::Read;
+use decision::units::{ClusterName, InstanceArn, ScalerName};
 
 /// Whose invocation it is, what it may do, and when it began.
 #[derive(Clone, Copy, Debug)]

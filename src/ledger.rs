@@ -15,16 +15,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::act::{Acted, Derived, GroupOutcome};
-use crate::plan::Action;
-use crate::snapshot::{
+use crate::aws::Remembered;
+use decision::plan::Action;
+use decision::snapshot::{
     ClusterTasks, DerivedRevision, Ended, Instance, Memory, Progress, Snapshot, Started, Task,
     Unseen,
 };
-use crate::units::{
+use decision::units::{
     ClusterName, Containers, Family, InstanceArn, Messages, RevisionArn, TaskArn, Tasks,
     WorkerName, elapsed,
 };
-use crate::variant::MOST_CONTAINERS;
+use decision::variant::MOST_CONTAINERS;
 
 /// As long as ECS advises to ask again for what it does not show yet.
 /// Source: ECS API, `RunTask`: "from a couple of seconds up to five minutes".
@@ -99,17 +100,6 @@ struct Seen<'a> {
     worker: &'a WorkerName,
     created: Option<Timestamp>,
     instance: Option<&'a InstanceArn>,
-}
-
-/// What is known of a cluster before it is read.
-#[derive(Clone, Debug, Default)]
-pub struct Remembered {
-    /// Tasks that were alive when they were seen last.
-    pub tasks: Vec<Task>,
-    /// Of these, the ones that ECS need not know yet.
-    pub new: BTreeSet<TaskArn>,
-    /// Whether the ends of our tasks are known.
-    pub knows_ended: bool,
 }
 
 impl Ledger {

@@ -8,27 +8,15 @@
 //!            └─ input, no change ──┘    └─ pure ─┘     └ change ┘
 //! ```
 //!
-//! The modules in the order of the pipeline:
+//! What is pure (event, config, snapshot, plan, decide) is the crate `decision`; this one is the shell
+//! around it. A module uses only those above it:
 
-pub mod run; // the sentence
-
-pub mod event; // what woke us
-pub mod config; // what the operator asked for
-pub mod observe; // reads, through `aws::ReadCloud`
-pub mod snapshot; // the world as read once
-pub mod decide; // (&Config, &Snapshot) -> Plan
-pub mod plan; // what is to be done, and why
-pub mod act; // carries it out, through `aws::WriteCloud`
+pub mod log; // what may be logged
+pub mod aws; // the edge: `ReadCloud`, `WriteCloud`
+pub mod source; // where the configuration comes from, and which one is in force
+pub mod act; // carries a plan out, through `aws::WriteCloud`
 pub mod ledger; // what this process remembers of earlier ticks
+pub mod observe; // reads what a decision needs, through `aws::ReadCloud`
 pub mod report; // what happened
 pub mod drain; // an instance that goes away, and the hook that holds it
-pub mod log; // what of it may be logged
-
-pub mod units; // what they speak in
-pub mod fargate;
-pub mod definition;
-pub mod variant;
-pub mod refusal; // what AWS's words mean
-pub mod redaction; // what of them may be shown
-
-pub mod aws; // the edge
+pub mod run; // the sentence

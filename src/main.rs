@@ -2,8 +2,8 @@
 
 use std::{env, io};
 
+use decision::event::Mode;
 use ecs_queue_scaler::aws::Aws;
-use ecs_queue_scaler::event::Mode;
 use ecs_queue_scaler::log;
 use ecs_queue_scaler::run::{Invocation, Scaler};
 use jiff::Timestamp;

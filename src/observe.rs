@@ -21,14 +21,14 @@ use self::once::Once;
 use self::places::Places;
 use self::renamed::Renamed;
 use crate::aws::{QueueRead, ReadCloud};
-use crate::config::{Config, QueueRef, Worker};
-use crate::decide::{can_owe, foresee};
-use crate::definition::TaskDefinition;
-use crate::event::Tick;
 use crate::ledger::Ledger;
-use crate::refusal::Cause;
-use crate::snapshot::{ClusterTasks, DerivedRevision, Newest, Queue, Read, ReadError, Snapshot};
-use crate::units::{ClusterName, Family, Region, ScalerName, TaskDefinitionRef, WorkerName};
+use decision::config::{Config, QueueRef, Worker};
+use decision::decide::{can_owe, foresee};
+use decision::definition::TaskDefinition;
+use decision::event::Tick;
+use decision::refusal::Cause;
+use decision::snapshot::{ClusterTasks, DerivedRevision, Newest, Queue, Read, ReadError, Snapshot};
+use decision::units::{ClusterName, Family, Region, ScalerName, TaskDefinitionRef, WorkerName};
 
 /// Workers that are read at once: enough to hide the latency of a thousand, few enough connections
 /// for a small function.

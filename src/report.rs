@@ -1,6 +1,7 @@
 //! What happened: the result of the invocation, one log line a worker, and metrics. Nothing of a
 //! task definition is in any of them but the names of revisions.
 
+mod hook;
 mod metrics;
 mod placement;
 mod waiting;
@@ -14,16 +15,17 @@ use serde::Serialize;
 
 use crate::act::Acted;
 use crate::aws::Tally;
-use crate::config::{InForce, Metrics};
-use crate::decide::Unowned;
-use crate::drain::HookReport;
-use crate::event::{Mode, Tick};
 use crate::log::VERBATIM;
-use crate::plan::{Alive, InstanceTrouble};
-use crate::refusal::Cause;
-use crate::snapshot::Depth;
-use crate::units::{Containers, Messages, ScalerName, TaskArn, Tasks, WorkerName, elapsed};
+use crate::source::InForce;
+use decision::config::Metrics;
+use decision::decide::Unowned;
+use decision::event::{Mode, Tick};
+use decision::plan::{Alive, InstanceTrouble};
+use decision::refusal::Cause;
+use decision::snapshot::Depth;
+use decision::units::{Containers, Messages, ScalerName, TaskArn, Tasks, WorkerName, elapsed};
 
+pub use hook::{HookOutcome, HookReport};
 pub(crate) use metrics::{counted, own_line};
 pub use placement::{InstanceReport, NeedsReport, PlacementReport, Short};
 pub use waiting::WaitsFor;

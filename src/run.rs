@@ -14,14 +14,15 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::act::{Acted, act};
 use crate::aws::{Aws, NoRegion, ReadCloud};
-use crate::config::{Config, ConfigError, Kept, Limits, Source, SourceError};
-use crate::decide::{decide, unowned};
 use crate::drain::{Watch, watch};
-use crate::event::{self, Event, EventError, Mode};
 use crate::ledger::Ledger;
 use crate::observe::{OfTick, get_ready, observe};
 use crate::report::{ConfigReport, Measured, Report};
-use crate::units::{ScalerName, WorkerName};
+use crate::source::{Kept, Source, SourceError};
+use decision::config::{Config, ConfigError, Limits};
+use decision::decide::{decide, unowned};
+use decision::event::{self, Event, EventError, Mode};
+use decision::units::{ScalerName, WorkerName};
 
 pub use notices::Ran;
 

@@ -3,20 +3,20 @@
 //! call is made.
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot begin stops")]
 
-use divan::Bencher;
-use ecs_queue_scaler::config::Config;
-use ecs_queue_scaler::decide::decide;
-use ecs_queue_scaler::definition::TaskDefinition;
-use ecs_queue_scaler::event::Tick;
-use ecs_queue_scaler::plan::{Action, Group, Plan};
-use ecs_queue_scaler::snapshot::{
+use decision::config::Config;
+use decision::decide::decide;
+use decision::definition::TaskDefinition;
+use decision::event::Tick;
+use decision::plan::{Action, Group, Plan};
+use decision::snapshot::{
     Capacity, ClusterTasks, ContainerStatus, Depth, Instance, Instances, Queue, Redrive, Resources,
     Snapshot, Task,
 };
-use ecs_queue_scaler::units::{
+use decision::units::{
     ClusterName, CpuUnits, Ec2InstanceId, InstanceArn, MebiBytes, Messages, Region, RevisionArn,
     ScalerName, ServiceName, TaskArn, TaskDefinitionRef, Tasks, WorkerName,
 };
+use divan::Bencher;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use crate::aws::{Aws, RunTaskError, RunTasks, StartTasks, Started, StartedTask, TaskFailure};
-use crate::config::Rung;
-use crate::plan::{Call, ClientToken, LaunchPlan, Pin, Way};
-use crate::refusal::Cause;
-use crate::snapshot::{CallError, Trouble};
-use crate::units::{ClusterName, InstanceArn, RevisionArn, TaskArn, Tasks};
+use decision::config::Rung;
+use decision::plan::{Call, ClientToken, LaunchPlan, Pin, Way};
+use decision::refusal::Cause;
+use decision::snapshot::{CallError, Trouble};
+use decision::units::{ClusterName, InstanceArn, RevisionArn, TaskArn, Tasks};
 
 /// Capacity that met a quota of the account in this tick: asking again would only meet it again.
 #[derive(Default)]

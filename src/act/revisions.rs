@@ -10,10 +10,10 @@ use futures_util::future::{LocalBoxFuture, Shared, join_all};
 use tokio::time::Instant;
 
 use crate::aws::Aws;
-use crate::plan::{Action, Plan, Revision, Search};
-use crate::snapshot::{CallError, DerivedRevision, ReadError, Trouble};
-use crate::units::{Family, RevisionArn};
-use crate::variant::Variant;
+use decision::plan::{Action, Plan, Revision, Search};
+use decision::snapshot::{CallError, DerivedRevision, ReadError, Trouble};
+use decision::units::{Family, RevisionArn};
+use decision::variant::Variant;
 
 /// A tick does not wait longer than this to tidy up: a deregistration takes a second each where
 /// there are many.

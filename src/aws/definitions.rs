@@ -6,10 +6,10 @@ use serde_json::Value;
 use super::pace::{About, Rate};
 use super::wire::{AnswerBody, RequestBody};
 use super::{ReadCloud, WriteCloud};
-use crate::definition::TaskDefinition;
-use crate::snapshot::{CallError, DerivedRevision, Read, ReadError, Trouble};
-use crate::units::{Family, RevisionArn, TaskDefinitionRef};
-use crate::variant::{DIGEST_TAG, Variant};
+use decision::definition::TaskDefinition;
+use decision::snapshot::{CallError, DerivedRevision, Read, ReadError, Trouble};
+use decision::units::{Family, RevisionArn, TaskDefinitionRef};
+use decision::variant::{DIGEST_TAG, Variant};
 
 impl ReadCloud {
     /// A task definition as the operator names it.

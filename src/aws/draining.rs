@@ -14,10 +14,10 @@ use super::signed::{Ask, Request, Service};
 use super::stores::encoded;
 use super::tasks::{MOST_STOPPED_PAGES, is_of, worker_of};
 use super::{ReadCloud, WriteCloud};
-use crate::event::Hook;
-use crate::refusal::Cause;
-use crate::snapshot::{CallError, Read, Trouble};
-use crate::units::{ClusterName, Ec2InstanceId, InstanceArn, ScalerName, TaskArn, WorkerName};
+use decision::event::Hook;
+use decision::refusal::Cause;
+use decision::snapshot::{CallError, Read, Trouble};
+use decision::units::{ClusterName, Ec2InstanceId, InstanceArn, ScalerName, TaskArn, WorkerName};
 
 /// A container instance of any status but INACTIVE.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! `tests/local/test_hosts.py` holds that table to botocore, and the test below this file to the table.
 
 use super::signed::Service;
-use crate::units::Partition;
+use decision::units::Partition;
 
 /// Which of a service's hosts is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use futures_util::future::try_join_all;
 use super::ReadCloud;
 use super::pace::{About, Rate};
 use super::tasks::timestamp;
-use crate::snapshot::{Instance, Read, ReadError, Resources};
-use crate::units::{
+use decision::snapshot::{Instance, Read, ReadError, Resources};
+use decision::units::{
     ClusterName, CpuUnits, Ec2InstanceId, Expression, Gpus, InstanceArn, MebiBytes, ServiceName,
     Tasks,
 };

@@ -17,11 +17,11 @@ use super::WriteCloud;
 use super::pace::{About, GaveUp, Rate, SdkOrTime};
 use super::tasks::timestamp;
 use super::words::Words;
-use crate::config::{self, AwsVpc, Launch, PublicIp, Rung};
-use crate::plan::{CALL_TAG, ClientToken, Marks, NetworkMode, Pin, RunsOn};
-use crate::refusal::Cause;
-use crate::snapshot::{CallError, Trouble};
-use crate::units::{ClusterName, InstanceArn, RevisionArn, TaskArn, Tasks};
+use decision::config::{self, AwsVpc, Launch, PublicIp, Rung};
+use decision::plan::{CALL_TAG, ClientToken, Marks, NetworkMode, Pin, RunsOn};
+use decision::refusal::Cause;
+use decision::snapshot::{CallError, Trouble};
+use decision::units::{ClusterName, InstanceArn, RevisionArn, TaskArn, Tasks};
 
 /// One `RunTask` call.
 #[derive(Clone, Copy, Debug)]

@@ -15,9 +15,9 @@ use tokio::time::{Instant, timeout_at};
 use super::unusable::Unusable;
 use super::words::Words;
 use super::{call_error, chain};
-use crate::refusal::Cause;
-use crate::snapshot::{CallError, Trouble};
-use crate::units::elapsed;
+use decision::refusal::Cause;
+use decision::snapshot::{CallError, Trouble};
+use decision::units::elapsed;
 
 /// One call and two repetitions.
 const ATTEMPTS: u32 = 3;

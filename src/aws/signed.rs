@@ -24,7 +24,7 @@ use aws_types::service_config::ServiceConfigKey;
 use super::answer::{Answer, AtMost, Fault};
 use super::hosts;
 use super::unusable::Usable;
-use crate::config::LARGEST;
+use decision::config::LARGEST;
 
 /// A service that is called without a crate of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

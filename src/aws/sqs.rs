@@ -7,9 +7,9 @@ use aws_sdk_sqs::types::QueueAttributeName;
 
 use super::ReadCloud;
 use super::pace::{About, Rate};
-use crate::config::{QueueRef, Worker};
-use crate::snapshot::{Depth, Queue, Read, ReadError, Redrive};
-use crate::units::Messages;
+use decision::config::{QueueRef, Worker};
+use decision::snapshot::{Depth, Queue, Read, ReadError, Redrive};
+use decision::units::Messages;
 
 /// A queue that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]

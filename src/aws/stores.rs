@@ -8,9 +8,9 @@ use super::ReadCloud;
 use super::answer::Answer;
 use super::pace::{About, Rate};
 use super::signed::{Ask, Request, Service};
-use crate::config::{Discover, TaggedQueue};
-use crate::snapshot::{CallError, Trouble};
-use crate::units::Partition;
+use decision::config::{Discover, TaggedQueue};
+use decision::snapshot::{CallError, Trouble};
+use decision::units::Partition;
 
 /// Queues on a page. Source: Resource Groups Tagging API, `GetResourcesInput.ResourcesPerPage`.
 const PER_PAGE: u32 = 100;

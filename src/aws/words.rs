@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
-use crate::redaction::Secrets;
+use decision::redaction::Secrets;
 
 /// So many different texts are remembered with what was made of them.
 const MOST_TOLD: usize = 1000;

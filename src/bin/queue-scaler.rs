@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ecs_queue_scaler::config::{Config, ConfigError, Problem};
+use decision::config::{Config, ConfigError, Problem};
 
 /// Starts exactly the ECS tasks that your SQS queues need.
 #[derive(Debug, Parser)]

@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use super::steps::HookStep;
 use super::{Done, OfNotice, Told};
-use crate::config::Metrics;
-use crate::event::{Mode, Notice, NoticeKind};
 use crate::log::VERBATIM;
 use crate::report::{VERSION, counted, own_line, word};
-use crate::units::{ClusterName, Ec2InstanceId, InstanceArn, ScalerName, TaskArn, WorkerName};
+use decision::config::Metrics;
+use decision::event::{Mode, Notice, NoticeKind};
+use decision::units::{ClusterName, Ec2InstanceId, InstanceArn, ScalerName, TaskArn, WorkerName};
 
 /// The result of an invocation that a notice made.
 #[must_use = "an unread report is not actionable"]

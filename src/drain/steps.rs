@@ -3,9 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::aws::{OnInstance, Registration};
-use crate::config::{Config, OnDrain, Worker};
-use crate::event::{Hook, Notice, NoticeKind};
-use crate::units::{ScalerName, WorkerName};
+use decision::config::{Config, OnDrain, Worker};
+use decision::event::{Hook, Notice, NoticeKind};
+use decision::units::{ScalerName, WorkerName};
 
 /// What the status of a container instance asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

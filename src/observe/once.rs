@@ -7,7 +7,7 @@ use std::rc::Rc;
 use tokio::sync::OnceCell;
 
 use super::apart;
-use crate::snapshot::Read;
+use decision::snapshot::Read;
 
 /// Answers by what they are about.
 pub(super) struct Once<K, T>(RefCell<BTreeMap<K, Cell<T>>>);

@@ -6,11 +6,11 @@ use futures_util::future::join_all;
 
 use super::once::Once;
 use crate::aws::ReadCloud;
-use crate::config::Worker;
-use crate::decide::expressions;
-use crate::definition::TaskDefinition;
-use crate::snapshot::{Instance, Instances, Read};
-use crate::units::{ClusterName, Expression, InstanceArn, ServiceName};
+use decision::config::Worker;
+use decision::decide::expressions;
+use decision::definition::TaskDefinition;
+use decision::snapshot::{Instance, Instances, Read};
+use decision::units::{ClusterName, Expression, InstanceArn, ServiceName};
 
 /// Reads of the clusters of a tick.
 pub(super) struct Places<'a> {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::Config;
-use crate::snapshot::ClusterTasks;
-use crate::units::WorkerName;
+use decision::config::Config;
+use decision::snapshot::ClusterTasks;
+use decision::units::WorkerName;
 
 /// Today's names by the previous ones.
 pub(super) struct Renamed(BTreeMap<WorkerName, WorkerName>);

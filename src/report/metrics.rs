@@ -12,9 +12,9 @@ use serde_json::{Map, Value, json};
 
 use super::placement::{LOST, NO_DAEMON};
 use super::{Launched, Outcome, Report, VERSION, WorkerReport};
-use crate::config::Metrics;
-use crate::refusal::Cause;
-use crate::units::{Containers, Messages, ScalerName, Tasks};
+use decision::config::Metrics;
+use decision::refusal::Cause;
+use decision::units::{Containers, Messages, ScalerName, Tasks};
 
 /// The namespace of every metric.
 const NAMESPACE: &str = "EcsQueueScaler";

@@ -2,10 +2,9 @@
 
 use serde::Serialize;
 
-use crate::definition::Needs;
-use crate::plan::{InstanceTrouble, Lack, PlacementPlan, Symptom};
-use crate::refusal::Cause;
-use crate::units::{ClusterName, CpuUnits, Ec2InstanceId, Gpus, InstanceArn, MebiBytes, Tasks};
+use decision::definition::Needs;
+use decision::plan::{InstanceTrouble, PlacementPlan, Symptom};
+use decision::units::{ClusterName, CpuUnits, Ec2InstanceId, Gpus, InstanceArn, MebiBytes, Tasks};
 
 /// How the tasks of a worker were placed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -130,47 +129,6 @@ impl From<&InstanceTrouble> for InstanceReport {
                 Symptom::NoDaemon(_, _) => NO_DAEMON,
             },
             why: trouble.to_string(),
-        }
-    }
-}
-
-impl Lack {
-    /// As the result names it.
-    fn word(&self) -> &'static str {
-        match self {
-            Self::Agent => "agent",
-            Self::Refused => "refused",
-            Self::Attribute(_) => "attribute",
-            Self::Constraint => "placementConstraint",
-            Self::Daemon(_) => "daemon",
-            Self::Size => "size",
-            Self::DistinctInstance => "distinctInstance",
-            Self::Cpu => "cpu",
-            Self::Memory => "memory",
-            Self::Gpus => "gpu",
-            Self::Ports => "ports",
-        }
-    }
-
-    /// What it is among all that may be short.
-    pub(super) fn kind(&self) -> Cause {
-        match self {
-            Self::Agent => Cause::Agent,
-            Self::Attribute(_) | Self::Constraint | Self::Daemon(_) | Self::DistinctInstance => {
-                Cause::Placement
-            }
-            Self::Refused | Self::Size | Self::Cpu | Self::Memory | Self::Gpus | Self::Ports => {
-                Cause::NoRoom
-            }
-        }
-    }
-
-    /// Which one, where there may be several.
-    fn name(&self) -> Option<&str> {
-        match self {
-            Self::Attribute(name) => Some(name),
-            Self::Daemon(service) => Some(service.as_str()),
-            _ => None,
         }
     }
 }

@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use super::WorkerReport;
 use crate::act::{Acted, GroupOutcome};
-use crate::plan::{
+use decision::plan::{
     Action, Bound, Decision, Idle, LaunchPlan, PlacementPlan, Target, TaskBound, WorkerPlan,
 };
-use crate::refusal::Cause;
-use crate::snapshot::{CallError, Depth, ReadError, Trouble};
-use crate::units::{Containers, Messages, Tasks};
+use decision::refusal::Cause;
+use decision::snapshot::{CallError, Depth, ReadError, Trouble};
+use decision::units::{Containers, Messages, Tasks};
 
 /// What messages wait for, in one word. In the result it is `waitsFor`; its `Display` is the reason
 /// that a person reads.

@@ -5,13 +5,13 @@ use super::{
 };
 use crate::act::{Acted, GroupOutcome};
 use crate::aws::TaskFailure;
-use crate::event::Mode;
-use crate::plan::{
+use decision::event::Mode;
+use decision::plan::{
     Action, Alive, Decision, Health, Idle, Late, LaunchPlan, PlacementPlan, Target, WorkerPlan,
 };
-use crate::refusal::Cause;
-use crate::snapshot::{ReadError, Redrive};
-use crate::units::{Containers, RevisionArn, Tasks};
+use decision::refusal::Cause;
+use decision::snapshot::{ReadError, Redrive};
+use decision::units::{Containers, RevisionArn, Tasks};
 
 pub(super) fn report(acted: Acted, mode: Mode) -> WorkerReport {
     let waits_for = waiting::waits_for(&acted);
@@ -150,7 +150,7 @@ fn report_placement(report: &mut WorkerReport, placement: Option<&PlacementPlan>
     if placement.is_short() && mode == Mode::Launch {
         report.deferred = report.deferred.plus(placement.containers_without_room);
         report.failures.push(Failed {
-            shortage: placement.short().first().map_or(Cause::NoRoom, |(lack, _)| lack.kind()),
+            shortage: placement.short().first().map_or(Cause::NoRoom, |(lack, _)| lack.cause()),
             reason: "no instance has room".to_owned(),
             detail: Some(placement.why()),
             tasks: placement.without_room,

@@ -7,11 +7,11 @@ use futures_util::FutureExt;
 
 use crate::act::{Acted, act};
 use crate::aws::Aws;
-use crate::config::{Config, Worker};
-use crate::decide::{Displaced, place_again, renew};
 use crate::observe::{read_definitions, with_fresh_instances};
-use crate::plan::{Action, LaunchPlan, Plan, WorkerPlan};
-use crate::snapshot::{ReadError, Snapshot};
+use decision::config::{Config, Worker};
+use decision::decide::{Displaced, place_again, renew};
+use decision::plan::{Action, LaunchPlan, Plan, WorkerPlan};
+use decision::snapshot::{ReadError, Snapshot};
 
 /// All second tries of a tick. A panic in one must not lose what the first ones came to.
 pub(super) async fn try_again(aws: &Aws, of_tick: (&Config, &Snapshot), acted: &mut [Acted]) {

@@ -4,10 +4,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Invocation, RunError, Scaler};
-use crate::config::{Limits, Metrics};
 use crate::drain::{NoticeReport, OfNotice, drain};
-use crate::event::{Notice, Woken};
 use crate::report::Report;
+use decision::config::{Limits, Metrics};
+use decision::event::{Notice, Woken};
 
 /// The result of an invocation.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -11,9 +11,9 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Invocation, RunError, Scaler};
-use crate::config::Limits;
-use crate::event::Event;
 use crate::report::Report;
+use decision::config::Limits;
+use decision::event::Event;
 
 /// A tick is not begun with less than this left for its calls: what it could not do would be told as
 /// trouble, every minute.

@@ -2,8 +2,8 @@
 
 mod hooks;
 
+use decision::event::Mode;
 use ecs_queue_scaler::drain::{NoticeReport, Outcome};
-use ecs_queue_scaler::event::Mode;
 use ecs_queue_scaler::run::{Ran, RunError, Scaler};
 use lambda_runtime::Diagnostic;
 use serde_json::{Value, json};
@@ -327,10 +327,10 @@ async fn a_notice_becomes_metrics_where_they_are_wanted() {
     let mut config = workers();
     config["draining"] = json!({"onDrain": "stopTasks"});
     let report = notice(&world, &config, SPOT).await;
-    let line = report.metrics(ecs_queue_scaler::config::Metrics::Busy).unwrap();
+    let line = report.metrics(decision::config::Metrics::Busy).unwrap();
     let line: Value = serde_json::from_str(&line).unwrap();
     assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Scaler"]]));
     let values = ["Notices", "InstancesDrained", "TasksStopped", "NoticesFailed"];
     assert_eq!(values.map(|name| line[name].as_u64().unwrap()), [1, 1, 2, 0]);
-    assert_eq!(report.metrics(ecs_queue_scaler::config::Metrics::Off), None);
+    assert_eq!(report.metrics(decision::config::Metrics::Off), None);
 }

@@ -1,7 +1,7 @@
 //! Every file in `events/` is understood, or refused, as its name says.
 
-use ecs_queue_scaler::event::{Event, EventError, Hook, Mode, Notice, NoticeKind, Tick, Woken};
-use ecs_queue_scaler::units::WorkerName;
+use decision::event::{Event, EventError, Hook, Mode, Notice, NoticeKind, Tick, Woken};
+use decision::units::WorkerName;
 use serde_json::Value;
 
 /// The document in a file.
@@ -38,7 +38,7 @@ fn a_direct_invocation_may_ask_for_a_plan_of_one_worker() {
 #[test]
 fn a_direct_invocation_may_bring_its_workers() {
     let document = parse("events/workers.json").unwrap().config.unwrap();
-    let config = ecs_queue_scaler::config::Config::from_value(&document).unwrap();
+    let config = decision::config::Config::from_value(&document).unwrap();
     assert_eq!(config.workers.len(), 1);
     assert_eq!(config.refused, []);
 }

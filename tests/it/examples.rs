@@ -2,8 +2,8 @@
 
 use std::{fs, path::Path};
 
-use ecs_queue_scaler::config::{Config, Discover};
-use ecs_queue_scaler::units::Containers;
+use decision::config::{Config, Discover};
+use decision::units::Containers;
 
 /// The `workers.yaml` of each folder, parsed.
 fn configurations() -> Vec<(String, Config)> {

@@ -8,9 +8,9 @@
 
 use std::time::Duration;
 
+use decision::units::Tasks;
 use ecs_queue_scaler::report::Report;
 use ecs_queue_scaler::run::{Invocation, Scaler};
-use ecs_queue_scaler::units::Tasks;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

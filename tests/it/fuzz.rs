@@ -1,7 +1,7 @@
 //! Whatever comes in: no panic, and no call but those that a configuration allows.
 
-use ecs_queue_scaler::config::Config;
-use ecs_queue_scaler::event::Woken;
+use decision::config::Config;
+use decision::event::Woken;
 use proptest::prelude::{
     Just, ProptestConfig, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest,
 };

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use ecs_queue_scaler::config::Config;
+use decision::config::Config;
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ecs_queue_scaler::config::Metrics;
+use decision::config::Metrics;
 use ecs_queue_scaler::report::Report;
 use proptest::prelude::{ProptestConfig, any, prop_assert_eq, proptest};
 use serde_json::{Value, json};

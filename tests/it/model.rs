@@ -6,21 +6,21 @@ mod situations;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use ecs_queue_scaler::act::{Acted, GroupOutcome};
-use ecs_queue_scaler::aws::StartedTask;
-use ecs_queue_scaler::config::Config;
-use ecs_queue_scaler::decide::decide;
-use ecs_queue_scaler::definition::TaskDefinition;
-use ecs_queue_scaler::event::Tick;
-use ecs_queue_scaler::ledger::Ledger;
-use ecs_queue_scaler::plan::{Action, Group, LaunchPlan, Plan, WorkerPlan};
-use ecs_queue_scaler::snapshot::{
+use decision::config::Config;
+use decision::decide::decide;
+use decision::definition::TaskDefinition;
+use decision::event::Tick;
+use decision::plan::{Action, Group, LaunchPlan, Plan, WorkerPlan};
+use decision::snapshot::{
     Capacity, ClusterTasks, ContainerStatus, Depth, Ended, EndedContainer, Queue, Snapshot, Task,
 };
-use ecs_queue_scaler::units::{
+use decision::units::{
     ClusterName, Containers, Messages, Region, RevisionArn, ScalerName, TaskArn, TaskDefinitionRef,
     Tasks, WorkerName,
 };
+use ecs_queue_scaler::act::{Acted, GroupOutcome};
+use ecs_queue_scaler::aws::StartedTask;
+use ecs_queue_scaler::ledger::Ledger;
 use fastrand::Rng;
 use jiff::Timestamp;
 use serde_json::{Value, json};

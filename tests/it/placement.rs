@@ -6,7 +6,7 @@ mod room;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ecs_queue_scaler::config::Config;
+use decision::config::Config;
 use ecs_queue_scaler::report::{Outcome, Report, WorkerReport};
 use ecs_queue_scaler::run::{Invocation, Scaler};
 use serde_json::{Value, json};

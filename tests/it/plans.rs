@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ecs_queue_scaler::config::Config;
-use ecs_queue_scaler::decide::decide;
-use ecs_queue_scaler::definition::TaskDefinition;
-use ecs_queue_scaler::event::Tick;
-use ecs_queue_scaler::fargate::{OperatingSystem, TaskSize};
-use ecs_queue_scaler::plan::{Action, Group, LaunchPlan, Plan, Revision, Way};
-use ecs_queue_scaler::snapshot::{
+use decision::config::Config;
+use decision::decide::decide;
+use decision::definition::TaskDefinition;
+use decision::event::Tick;
+use decision::fargate::{OperatingSystem, TaskSize};
+use decision::plan::{Action, Group, LaunchPlan, Plan, Revision, Way};
+use decision::snapshot::{
     Capacity, ClusterTasks, ContainerStatus, Depth, Queue, ReadError, Snapshot, Task,
 };
-use ecs_queue_scaler::units::{
+use decision::units::{
     ClusterName, Containers, CpuUnits, MebiBytes, Messages, Region, RevisionArn, ScalerName,
     TaskArn, TaskDefinitionRef, Tasks, WorkerName,
 };

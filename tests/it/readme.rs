@@ -1,6 +1,6 @@
 //! What the README shows is what a user gets.
 
-use ecs_queue_scaler::config::Config;
+use decision::config::Config;
 use serde_json::json;
 
 use crate::tick::{config, only_worker, scaler, tick, worker, world_of};

@@ -11,13 +11,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use decision::config::Config;
+use decision::event::Mode;
+use decision::units::ScalerName;
 use ecs_queue_scaler::aws::Aws;
-use ecs_queue_scaler::config::{Config, Kept, Source};
-use ecs_queue_scaler::event::Mode;
 use ecs_queue_scaler::ledger::Ledger;
 use ecs_queue_scaler::report::{Report, WaitsFor};
 use ecs_queue_scaler::run::{Invocation, RunError, Scaler};
-use ecs_queue_scaler::units::ScalerName;
+use ecs_queue_scaler::source::{Kept, Source};
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::runtime::Builder;

@@ -6,8 +6,8 @@ mod requests;
 
 use std::time::Duration;
 
+use decision::event::Mode;
 use ecs_queue_scaler::aws::Aws;
-use ecs_queue_scaler::event::Mode;
 use ecs_queue_scaler::report::{Outcome, Report};
 use ecs_queue_scaler::run::{Invocation, Scaler};
 use jiff::SignedDuration;

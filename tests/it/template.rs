@@ -7,8 +7,8 @@ mod policy;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use decision::event::Mode;
 use ecs_queue_scaler::aws::Aws;
-use ecs_queue_scaler::event::Mode;
 use ecs_queue_scaler::run::Scaler;
 use serde_json::{Value, json};
 

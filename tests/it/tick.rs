@@ -18,13 +18,14 @@ mod waiting;
 
 use std::time::Duration;
 
+use decision::config::Config;
+use decision::event::Mode;
+use decision::units::{Containers, ScalerName, Tasks};
 use ecs_queue_scaler::aws::Aws;
-use ecs_queue_scaler::config::{Config, Kept};
-use ecs_queue_scaler::event::Mode;
 use ecs_queue_scaler::ledger::Ledger;
 use ecs_queue_scaler::report::{Outcome, Report, WorkerReport};
 use ecs_queue_scaler::run::{Invocation, RunError, Scaler};
-use ecs_queue_scaler::units::{Containers, ScalerName, Tasks};
+use ecs_queue_scaler::source::Kept;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 

@@ -8,15 +8,13 @@ use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
-/// The core: stems of files in `src`, each with the folder of its name.
-const PURE: [&str; 7] = ["snapshot", "decide", "plan", "units", "fargate", "variant", "redaction"];
+/// The crates, each with its modules in the order of its `lib.rs`.
+const CRATES: [&str; 2] = ["decision/src", "src"];
 
 /// What the core does not know, and what it does instead.
-const IMPURE: [(&str, &str); 12] = [
+const IMPURE: [(&str, &str); 10] = [
     ("async", "the core waits for nothing"),
     ("await", "the core waits for nothing"),
-    ("tokio", "the core waits for nothing"),
-    ("tracing", "the core returns, the shell logs"),
     ("Instant", "time is a field of the snapshot"),
     ("SystemTime", "time is a field of the snapshot"),
     ("Timestamp::now", "time is a field of the snapshot"),
@@ -87,22 +85,24 @@ fn the_core_is_pure() {
     keeps(
         core_is_pure,
         &[
-            ("src/observe.rs", "async fn observe() { tokio::join!(a, b).await }"),
-            ("src/decide/demand.rs", "/// No HashMap, no async.\nlet age = snapshot.now - env;"),
-            ("src/plan.rs", "use std::collections::BTreeMap;"),
-            ("src/variant/watcher.sh", "async"),
+            ("src/observe.rs", "async fn observe() { join!(a, b).await }"),
+            (
+                "decision/src/decide/demand.rs",
+                "/// No HashMap, no async.\nlet age = snapshot.now - env;",
+            ),
+            ("decision/src/plan.rs", "use std::collections::BTreeMap;"),
+            ("decision/src/variant/watcher.sh", "async"),
         ],
     );
     breaks(
         core_is_pure,
         &[
-            ("src/decide.rs", "pub async fn decide() {}"),
-            ("src/decide/packing.rs", "tracing::debug!(\"packed\");"),
-            ("src/plan.rs", "use std::collections::{BTreeMap, HashMap};"),
-            ("src/snapshot.rs", "let time = jiff::Timestamp::now();"),
-            ("src/variant.rs", "fn since(started: Instant) {}"),
-            ("src/variant/clones.rs", "use std::{env, fmt};"),
-            ("src/units.rs", "let text = std::fs::read_to_string(path);"),
+            ("decision/src/decide.rs", "pub async fn decide() {}"),
+            ("decision/src/plan.rs", "use std::collections::{BTreeMap, HashMap};"),
+            ("decision/src/snapshot.rs", "let time = jiff::Timestamp::now();"),
+            ("decision/src/variant.rs", "fn since(started: Instant) {}"),
+            ("decision/src/variant/clones.rs", "use std::{env, fmt};"),
+            ("decision/src/units.rs", "let text = std::fs::read_to_string(path);"),
         ],
     );
     holds(core_is_pure);
@@ -115,7 +115,7 @@ fn what_outlives_an_invocation_goes_by_the_wall_clock() {
         &[
             ("src/ledger.rs", "at: Timestamp, // no Instant"),
             (
-                "src/config/kept.rs",
+                "src/source/kept.rs",
                 "use tokio::time::Instant;\nlet end = Instant::now() + PATIENCE;",
             ),
             ("src/run.rs", "pub deadline: Instant,"),
@@ -126,7 +126,7 @@ fn what_outlives_an_invocation_goes_by_the_wall_clock() {
         &[
             ("src/ledger.rs", "read: Option<Instant>,"),
             ("src/ledger.rs", "let at = Instant::now();"),
-            ("src/config/kept.rs", "asked: Instant,"),
+            ("src/source/kept.rs", "asked: Instant,"),
             ("src/report.rs", "fn age(asked: Instant) {}"),
         ],
     );
@@ -134,12 +134,50 @@ fn what_outlives_an_invocation_goes_by_the_wall_clock() {
 }
 
 #[test]
-fn the_list_of_pure_files_is_not_stale() {
-    let whole: Vec<String> = PURE.iter().map(|stem| format!("src/{stem}.rs")).collect();
-    let whole: Vec<(&str, &str)> = whole.iter().map(|path| (path.as_str(), "")).collect();
-    assert_eq!(core_is_there(&tree(&whole)), NONE);
-    assert_ne!(core_is_there(&tree(&whole[1..])), NONE);
-    holds(core_is_there);
+fn a_module_uses_only_those_above_it() {
+    let order = ("src/lib.rs", "pub mod aws; // the edge\npub mod act;\npub mod run;");
+    let others = ("decision/src/lib.rs", "pub mod units;\npub mod act;");
+    let of = |path, text| tree(&[order, others, (path, text)]);
+    for (path, text) in [
+        ("src/run.rs", "use crate::act::act;\nuse crate::{act, aws::Aws};"),
+        ("src/act/call.rs", "use crate::aws::Aws; // not crate::run\nuse crate::act::Acted;"),
+        ("src/act.rs", "#[cfg(test)]\nmod tests { use crate::run::Scaler; }"),
+        ("decision/src/act.rs", "use crate::units::Tasks;"),
+    ] {
+        assert_eq!(modules_look_up(&of(path, text)), NONE, "{text}");
+    }
+    for (path, text) in [
+        ("src/act.rs", "use crate::run::Scaler;"),
+        ("src/aws/launch.rs", "fn count(calls: &[crate::act::Call]) {}"),
+        ("src/act/call.rs", "use crate::{\n    aws::{Aws, Read},\n    run::Scaler,\n};"),
+        ("decision/src/units.rs", "use crate::act::act;"),
+        ("src/plan.rs", ""),
+    ] {
+        assert_ne!(modules_look_up(&of(path, text)), NONE, "{text}");
+    }
+    holds(modules_look_up);
+}
+
+#[test]
+fn what_reads_changes_nothing() {
+    let inside = |text: &str| format!("impl ReadCloud {{ fn f() {{ {text} }} }}");
+    keeps(
+        reads_only_read,
+        &[
+            ("src/aws/sqs.rs", &inside("let call = self.sqs.get_queue_url();")),
+            ("src/aws/sqs.rs", &inside("About { operation: \"ListTasks\", rate }")),
+            ("src/aws/sqs.rs", "impl WriteCloud { fn f() { self.ecs.stop_task() } }"),
+        ],
+    );
+    breaks(
+        reads_only_read,
+        &[
+            ("src/aws/sqs.rs", &inside("let call = self.sqs.receive_message();")),
+            ("src/aws/tasks.rs", &inside("self\n    .ecs\n    .stop_task()")),
+            ("src/aws/stores.rs", &inside("About { operation: \"PutParameter\", rate }")),
+        ],
+    );
+    holds(reads_only_read);
 }
 
 #[test]
@@ -151,7 +189,7 @@ fn no_file_is_long() {
         files_are_short,
         &[
             ("src/act.rs", &(lines(MAX_LINES) + &rest + &tests)),
-            ("src/decide/tests.rs", &lines(MAX_LINES + 1)),
+            ("decision/src/decide/tests.rs", &lines(MAX_LINES + 1)),
         ],
     );
     breaks(files_are_short, &[("src/act.rs", &lines(MAX_LINES + 1))]);
@@ -206,7 +244,52 @@ fn every_test_that_the_documents_name_exists() {
     holds(named_tests_exist);
 }
 
+#[test]
+fn below_the_core_there_is_no_sdk_and_no_runtime() {
+    let package = |name: &str, below: &[&str]| {
+        let below: Vec<_> = below.iter().map(|name| format!(" \"{name}\",\n")).collect();
+        format!("[[package]]\nname = \"{name}\"\ndependencies = [\n{}]\n", below.concat())
+    };
+    let of = |packages: [String; 3]| tree(&[("Cargo.lock", &packages.join("\n"))]);
+    let core = || package("decision", &["jiff 0.2.1"]);
+    let jiff = package("jiff", &[]);
+    assert_eq!(core_is_light(&of([core(), jiff, package("tokio", &[])])), NONE);
+    for heavy in ["tokio", "aws-types"] {
+        let packages = [core(), package("jiff", &[heavy]), package(heavy, &[])];
+        assert_ne!(core_is_light(&of(packages)), NONE, "{heavy}");
+    }
+    assert_ne!(core_is_light(&tree(&[])), NONE, "a repository without the core");
+    holds(core_is_light);
+}
+
 // -- the rules: each gives its violations --
+
+/// By `Cargo.lock`, which names what the tests of the core use as well.
+fn core_is_light(tree: &Tree) -> Vec<String> {
+    let lock = tree.0.get("Cargo.lock").map_or("", String::as_str);
+    let unquoted = |line: &str| line.trim().trim_matches([',', '"']).to_owned();
+    let mut below = BTreeMap::<String, Vec<String>>::new();
+    for package in lock.split("[[package]]").skip(1) {
+        let name = package.lines().find_map(|line| line.strip_prefix("name = ")).map(unquoted);
+        let list = package.split("dependencies = [").nth(1).unwrap_or_default();
+        let all =
+            list.lines().map(unquoted).filter_map(|line| Some(line.split(' ').next()?.into()));
+        let all = all.take_while(|name: &String| name != "]");
+        below.entry(name.unwrap_or_default()).or_default().extend(all);
+    }
+    let mut seen = vec!["decision".to_owned()];
+    let mut next = 0;
+    while let Some(name) = seen.get(next) {
+        let new: Vec<_> = below.get(name).into_iter().flatten().cloned().collect();
+        seen.extend(new.into_iter().filter(|name| !seen.contains(name)).collect::<Vec<_>>());
+        next += 1;
+    }
+    if below.get("decision").is_none_or(Vec::is_empty) {
+        return vec!["Cargo.lock: has no package decision with crates below it".into()];
+    }
+    let heavy = |name: &&String| name.starts_with("aws-") || name.starts_with("tokio");
+    seen.iter().filter(heavy).map(|name| format!("Cargo.lock: {name} is below decision")).collect()
+}
 
 /// A name of four words or more in backquotes is a test's.
 fn named_tests_exist(tree: &Tree) -> Vec<String> {
@@ -229,7 +312,7 @@ fn named_tests_exist(tree: &Tree) -> Vec<String> {
 }
 
 fn sdk_stays_at_the_edge(tree: &Tree) -> Vec<String> {
-    let inside = tree.code().filter(|file| file.stem() != "aws");
+    let inside = tree.code().filter(|file| file.stem() != "aws" || file.root() != "src");
     let names = |file: &Code<'_>| {
         file.find_all(|line| SDK.iter().find(|prefix| words(line).any(|w| w.starts_with(**prefix))))
     };
@@ -250,7 +333,7 @@ fn environment_is_read_by_binaries(tree: &Tree) -> Vec<String> {
 fn core_is_pure(tree: &Tree) -> Vec<String> {
     let impure = |line: &str| IMPURE.iter().find(|(name, _)| names(line, name));
     tree.code()
-        .filter(|file| PURE.contains(&file.stem()))
+        .filter(|file| file.root() == "decision/src")
         .flat_map(|file| file.find_all(impure))
         .map(|(place, (name, reason))| format!("{place}: names `{name}`: {reason}"))
         .collect()
@@ -261,18 +344,92 @@ fn memory_has_no_monotonic_time(tree: &Tree) -> Vec<String> {
     let is_fine = |line: &str| line.contains("Instant::now() +") || line.starts_with("use ");
     let time = |line: &str| (names(line, "Instant") && !is_fine(line)).then_some(());
     tree.code()
-        .filter(|file| ["ledger", "config", "report"].contains(&file.stem()))
+        .filter(|file| ["ledger", "source", "report"].contains(&file.stem()))
         .flat_map(|file| file.find_all(time))
         .map(|(place, ())| format!("{place}: names `Instant`, which stands still in the freezer"))
         .collect()
 }
 
-fn core_is_there(tree: &Tree) -> Vec<String> {
-    PURE.iter()
-        .map(|stem| format!("src/{stem}.rs"))
-        .filter(|path| !tree.0.contains_key(path))
-        .map(|path| format!("{path}: is in the list of pure files, and nowhere else"))
-        .collect()
+/// Every module is in its crate's `lib.rs`, and imports only those that stand before it there.
+fn modules_look_up(tree: &Tree) -> Vec<String> {
+    let order_of = |root: &str| -> Vec<&str> {
+        let library = tree.0.get(&format!("{root}/lib.rs")).map_or("", String::as_str);
+        let modules = library.lines().filter_map(|line| line.strip_prefix("pub mod "));
+        modules.filter_map(|line| line.split(';').next()).collect()
+    };
+    let orders = CRATES.map(|root| (root, order_of(root)));
+    let order = |file: &Code<'_>| {
+        orders.iter().find(|(root, _)| file.root() == *root).map(|(_, order)| order.clone())
+    };
+    let mut violations = Vec::new();
+    for file in tree.code().filter(|file| !["lib", "main", "bin"].contains(&file.stem())) {
+        let order = order(&file).unwrap_or_default();
+        let Some(own) = order.iter().position(|module| *module == file.stem()) else {
+            violations.push(format!("{}: is of no module in lib.rs", file.path));
+            continue;
+        };
+        let later = modules_used(&file.text).into_iter();
+        let later = later.filter(|used| order.iter().skip(own + 1).any(|module| module == used));
+        let told = |used| format!("{}: uses {used}, which comes after it in lib.rs", file.path);
+        violations.extend(later.map(told));
+    }
+    violations
+}
+
+/// The modules of its own crate that code names: `a` and `b` of `crate::a` and `crate::{x::y, b}`.
+fn modules_used(code: &str) -> Vec<&str> {
+    let mut used = Vec::new();
+    for (at, path) in code.match_indices("crate::") {
+        let rest = &code[at + path.len()..];
+        let Some(list) = rest.strip_prefix('{') else {
+            used.extend(words(rest).next());
+            continue;
+        };
+        let (mut depth, mut is_first) = (1_usize, true);
+        for (index, character) in list.char_indices() {
+            match character {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 1 => is_first = true,
+                c if is_first && is_word(c) => {
+                    used.extend(words(&list[index..]).next());
+                    is_first = false;
+                }
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+    }
+    used
+}
+
+/// An operation by the beginning of its name, in the API and in the SDK.
+const READS: [&str; 3] = ["Get", "List", "Describe"];
+
+fn reads_only_read(tree: &Tree) -> Vec<String> {
+    let reads = |name: &str| {
+        READS.iter().any(|verb| {
+            name.starts_with(verb) || name.starts_with(&format!("{}_", verb.to_lowercase()))
+        })
+    };
+    let mut violations = Vec::new();
+    for file in tree.code() {
+        for (start, _) in file.text.match_indices("impl ReadCloud") {
+            let block = start..end_of_item(&file.text, start);
+            let source = &tree.0[file.path][block.clone()];
+            let packed: String = file.text[block].split_whitespace().collect();
+            let named = source.split("operation: \"").skip(1);
+            let named = named.filter_map(|rest| rest.split('"').next());
+            let clients = ["self.ecs.", "self.sqs."];
+            let called = clients.iter().flat_map(|client| packed.split(client).skip(1));
+            let called = called.filter_map(|rest| words(rest).next());
+            let changes = named.chain(called).filter(|name| !reads(name));
+            violations.extend(changes.map(|name| format!("{}: {name} is no reading", file.path)));
+        }
+    }
+    violations
 }
 
 fn files_are_short(tree: &Tree) -> Vec<String> {
@@ -301,7 +458,7 @@ fn events_are_tested(tree: &Tree) -> Vec<String> {
     }
     let ours = |path: &str| path != "tests/it/tidy.rs";
     let integration = tree.0.iter().filter(|(path, _)| path.starts_with("tests/") && ours(path));
-    let with_units = tree.0.iter().filter(|(path, _)| path.starts_with("src/"));
+    let with_units = tree.0.iter().filter(|(path, _)| is_of_a_crate(path));
     let units = with_units
         .flat_map(|(_, text)| tests_in(&code_of(text)).into_iter().map(|range| &text[range]));
     let tests: Vec<&str> = integration.map(|(_, text)| text.as_str()).chain(units).collect();
@@ -331,9 +488,11 @@ impl Tree {
     fn repository() -> Self {
         let mut tree = Self(BTreeMap::new());
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        for folder in ["src", "tests", "events", "docs"] {
+        for folder in ["src", "decision", "tests", "events", "docs"] {
             tree.add(root, &root.join(folder));
         }
+        let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap();
+        tree.0.insert("Cargo.lock".to_owned(), lock);
         tree
     }
 
@@ -352,7 +511,7 @@ impl Tree {
     fn code(&self) -> impl Iterator<Item = Code<'_>> {
         self.0
             .iter()
-            .filter(|(path, _)| path.starts_with("src/") && is_rust(path))
+            .filter(|(path, _)| is_of_a_crate(path) && is_rust(path))
             .map(|(path, text)| Code { path, text: without_tests(&code_of(text)) })
     }
 }
@@ -361,11 +520,22 @@ fn is_rust(path: &str) -> bool {
     Path::new(path).extension().is_some_and(|extension| extension == "rs")
 }
 
+fn is_of_a_crate(path: &str) -> bool {
+    CRATES.iter().any(|root| path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/')))
+}
+
 impl Code<'_> {
+    /// `decision/src` of `decision/src/decide/packing.rs`.
+    fn root(&self) -> &'static str {
+        let root = CRATES.into_iter().find(|root| self.path.starts_with(root));
+        root.unwrap_or_else(|| panic!("{} is of no crate", self.path))
+    }
+
     /// `decide` of `src/decide.rs` and of `src/decide/packing.rs`.
     fn stem(&self) -> &str {
-        let inside = self.path.trim_start_matches("src/").trim_end_matches(".rs");
-        inside.split('/').next().unwrap_or(inside)
+        let inside = &self.path[self.root().len() + 1..];
+        let first = inside.split('/').next().unwrap_or(inside);
+        first.trim_end_matches(".rs")
     }
 
     fn lines(&self) -> impl Iterator<Item = (usize, &str)> {

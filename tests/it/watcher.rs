@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-const SCRIPT: &str = include_str!("../../src/variant/watcher.sh");
+const SCRIPT: &str = include_str!("../../decision/src/variant/watcher.sh");
 
 /// All that the script may call; `kill` is ours.
 const APPLETS: [&str; 6] = ["sh", "awk", "sleep", "timeout", "wget", "kill"];

@@ -4,23 +4,23 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::time::Duration;
 
-use ecs_queue_scaler::act::{Acted, GroupOutcome};
-use ecs_queue_scaler::aws::StartedTask;
-use ecs_queue_scaler::config::{Config, Metrics};
-use ecs_queue_scaler::decide::decide;
-use ecs_queue_scaler::definition::TaskDefinition;
-use ecs_queue_scaler::event::{Mode, Tick};
-use ecs_queue_scaler::ledger::Ledger;
-use ecs_queue_scaler::plan::{Action, LaunchPlan, Plan};
-use ecs_queue_scaler::report::{ConfigReport, Measured, Report, WaitsFor, WorkerReport};
-use ecs_queue_scaler::snapshot::{
+use decision::config::{Config, Metrics};
+use decision::decide::decide;
+use decision::definition::TaskDefinition;
+use decision::event::{Mode, Tick};
+use decision::plan::{Action, LaunchPlan, Plan};
+use decision::snapshot::{
     Capacity, ClusterTasks, ContainerStatus, Depth, Ended, EndedContainer, Queue, Redrive,
     Snapshot, Task,
 };
-use ecs_queue_scaler::units::{
+use decision::units::{
     ClusterName, Messages, Region, RevisionArn, ScalerName, TaskArn, TaskDefinitionRef, Tasks,
     WorkerName,
 };
+use ecs_queue_scaler::act::{Acted, GroupOutcome};
+use ecs_queue_scaler::aws::StartedTask;
+use ecs_queue_scaler::ledger::Ledger;
+use ecs_queue_scaler::report::{ConfigReport, Measured, Report, WaitsFor, WorkerReport};
 use fastrand::Rng;
 use jiff::Timestamp;
 use serde_json::json;

@@ -1,11 +1,11 @@
 //! Lifecycle hooks: held by the ticks while tasks of ours run, and completed when they have ended.
 
+use decision::event::Mode;
+use decision::units::ScalerName;
 use ecs_queue_scaler::aws::Aws;
-use ecs_queue_scaler::drain::HookOutcome;
-use ecs_queue_scaler::event::Mode;
+use ecs_queue_scaler::report::HookOutcome;
 use ecs_queue_scaler::report::Report;
 use ecs_queue_scaler::run::{RunError, Scaler};
-use ecs_queue_scaler::units::ScalerName;
 use serde_json::{Value, json};
 use std::time::Duration;
 

@@ -246,7 +246,7 @@ async fn what_is_short_is_told_by_its_kind() {
     world.queue("a").visible(3);
     let report = tick(&scaler(&world, &config(&["a"], &least_tasks())), &world, 0).await;
     let shortage = only_worker(&report).failures[0].shortage;
-    assert_eq!(shortage, ecs_queue_scaler::refusal::Cause::Agent);
+    assert_eq!(shortage, decision::refusal::Cause::Agent);
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,8 +11,8 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use decision::config::Discover;
 use ecs_queue_scaler::aws::Aws;
-use ecs_queue_scaler::config::Discover;
 
 /// A network on which nobody answers.
 #[derive(Clone, Debug, Default)]

@@ -1,9 +1,9 @@
 //! What others send us: answers that are not whole, not AWS's, without an end, or of next year. Nothing
 //! of them is taken for done or for empty, and nothing secret of them is told.
 
+use decision::units::Containers;
 use ecs_queue_scaler::report::{Outcome, Report};
 use ecs_queue_scaler::run::Scaler;
-use ecs_queue_scaler::units::Containers;
 use serde_json::{Map, Value, json};
 
 use super::trouble::captured;

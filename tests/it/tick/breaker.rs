@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use decision::units::Containers;
 use ecs_queue_scaler::report::{Report, WorkerReport};
 use ecs_queue_scaler::run::Scaler;
-use ecs_queue_scaler::units::Containers;
 use serde_json::{Value, json};
 
 use super::{config, definition, only_worker, scaler, tick, worker, world_of, world_with};

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use decision::units::Tasks;
 use ecs_queue_scaler::aws::Aws;
 use ecs_queue_scaler::report::{Outcome, Report};
 use ecs_queue_scaler::run::{Invocation, Scaler};
-use ecs_queue_scaler::units::Tasks;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tokio::time::Instant;

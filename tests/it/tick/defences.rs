@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use decision::refusal::Cause;
+use decision::units::{Containers, Tasks};
 use ecs_queue_scaler::aws::Aws;
-use ecs_queue_scaler::refusal::Cause;
 use ecs_queue_scaler::report::Outcome;
 use ecs_queue_scaler::run::{Invocation, RunError, Scaler};
-use ecs_queue_scaler::units::{Containers, Tasks};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tokio::time::Instant;

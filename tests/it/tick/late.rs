@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use decision::refusal::Cause;
+use decision::units::Tasks;
 use ecs_queue_scaler::aws::Aws;
-use ecs_queue_scaler::refusal::Cause;
 use ecs_queue_scaler::report::{Report, WorkerReport};
 use ecs_queue_scaler::run::{Invocation, Scaler};
-use ecs_queue_scaler::units::Tasks;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 

@@ -1,9 +1,9 @@
 //! Names: however something of AWS is named, it is one and the same; and what is not ours is left alone.
 
-use ecs_queue_scaler::config::Config;
+use decision::config::Config;
+use decision::units::{ScalerName, Tasks};
 use ecs_queue_scaler::report::{Outcome, Report};
 use ecs_queue_scaler::run::Scaler;
-use ecs_queue_scaler::units::{ScalerName, Tasks};
 use serde_json::{Value, json};
 
 use super::trouble::captured;

@@ -1,7 +1,7 @@
 //! Nothing is started twice, and nothing that was started is forgotten.
 
+use decision::units::{Containers, Tasks};
 use ecs_queue_scaler::report::Outcome;
-use ecs_queue_scaler::units::{Containers, Tasks};
 use serde_json::json;
 
 use super::{batches, config, definition, only_worker, scaler, tick, worker, world_of};

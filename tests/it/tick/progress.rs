@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use decision::units::Containers;
 use ecs_queue_scaler::report::{Outcome, Report, WorkerReport};
 use ecs_queue_scaler::run::Scaler;
-use ecs_queue_scaler::units::Containers;
 use serde_json::{Value, json};
 
 use super::{config, only_worker, scaler, tick, worker, world_of};

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use ecs_queue_scaler::refusal::Cause;
+use decision::refusal::Cause;
+use decision::units::{Containers, Tasks};
 use ecs_queue_scaler::report::{Outcome, Report};
-use ecs_queue_scaler::units::{Containers, Tasks};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

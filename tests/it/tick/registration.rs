@@ -1,7 +1,7 @@
 //! Accounts in which nothing may be registered: `registration: off`.
 
+use decision::units::Containers;
 use ecs_queue_scaler::report::Outcome;
-use ecs_queue_scaler::units::Containers;
 use serde_json::{Value, json};
 
 use super::{config, definition, groups, only_worker, scaler, tick, worker, world_of};

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use decision::event::Mode;
+use decision::units::Containers;
 use ecs_queue_scaler::aws::{Aws, NoRegion};
-use ecs_queue_scaler::event::Mode;
 use ecs_queue_scaler::log;
 use ecs_queue_scaler::report::Outcome;
 use ecs_queue_scaler::run::{RunError, Scaler};
-use ecs_queue_scaler::units::Containers;
 use lambda_runtime::Diagnostic;
 use serde_json::{Value, json};
 

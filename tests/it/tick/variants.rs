@@ -1,9 +1,9 @@
 //! Derived definitions are legal whenever their base is, and lose nothing of it.
 
-use ecs_queue_scaler::config::{Completion, Packing, Strategy as PackingStrategy};
-use ecs_queue_scaler::definition::TaskDefinition;
-use ecs_queue_scaler::units::{Containers, CpuUnits, Tasks};
-use ecs_queue_scaler::variant::Recipe;
+use decision::config::{Completion, Packing, Strategy as PackingStrategy};
+use decision::definition::TaskDefinition;
+use decision::units::{Containers, CpuUnits, Tasks};
+use decision::variant::Recipe;
 use proptest::prelude::{
     Just, ProptestConfig, Strategy, any, prop, prop_assert, prop_oneof, proptest,
 };

@@ -228,8 +228,7 @@ async fn stuck_tasks_serve_nobody() {
 #[tokio::test(start_paused = true)]
 async fn a_dry_run_and_a_policy_that_asks_for_nothing_leave_nobody_unserved() {
     let (world, document) = one_worker(5, &json!({}));
-    let function =
-        Scaler { mode: ecs_queue_scaler::event::Mode::DryRun, ..scaler(&world, &document) };
+    let function = Scaler { mode: decision::event::Mode::DryRun, ..scaler(&world, &document) };
     assert!(!not_served(&tick(&function, &world, 0).await));
     let steps = json!({"steps": [{"depth": 10, "containers": 1}]});
     let document = config(&[worker("thumbnail", &steps, &json!({}))]);

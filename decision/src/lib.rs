@@ -1,0 +1,23 @@
+//! Which ECS tasks the SQS queues need: from the configuration and a snapshot of the world to a plan.
+//!
+//! ```text
+//!  event ──► config ──► observe ──────► decide ──────► act ──────► report
+//!            └─ here: what they are ─┘  └─ here ─┘     └─ the shell ─┘
+//! ```
+//!
+//! Nothing in here waits, fails for a reason outside its arguments, or knows the time: no SDK, no
+//! runtime, no clock is among its dependencies.
+//!
+//! A module uses only those above it.
+
+pub mod units; // what the others speak in
+pub mod fargate; // sizes and prices
+pub mod refusal; // what AWS's words mean
+pub mod redaction; // what of them may be shown
+pub mod definition; // a task definition
+pub mod config; // what the operator asked for
+pub mod variant; // a definition with its worker cloned
+pub mod event; // what woke us
+pub mod snapshot; // the world as read once
+pub mod plan; // what is to be done, and why
+pub mod decide; // (&Config, &Snapshot) -> Plan

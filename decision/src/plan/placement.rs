@@ -1,0 +1,237 @@
+//! Where tasks go by our own scheduler.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::ClientToken;
+use crate::definition::Needs;
+use crate::refusal::Cause;
+use crate::units::{
+    ClusterName, Containers, Ec2InstanceId, Expression, InstanceArn, ServiceName, Tasks,
+};
+
+/// By which API a call starts its tasks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// `RunTask`: ECS places them. One token for each rung of the capacity ladder.
+    Run(Vec<ClientToken>),
+    /// `RunTask` of one task on this instance. `StartTask` has no token, so the first task of a
+    /// launch is started by the API that has one: of several deliveries of a tick, one gets its way.
+    Pin(ClientToken, Pin),
+    /// `StartTask`: one task on each of these instances, which are ten at most and all different.
+    Start(Vec<InstanceArn>),
+}
+
+/// The only instance that a task may go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// Which one.
+    pub arn: InstanceArn,
+    /// By what a placement constraint knows it.
+    pub ec2: Ec2InstanceId,
+}
+
+/// How the tasks of a launch were placed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlacementPlan {
+    /// Expressions that must hold for their instances.
+    pub expressions: BTreeSet<Expression>,
+    /// ACTIVE instances of the cluster.
+    pub instances: usize,
+    /// Tasks that are owed.
+    pub asked: Tasks,
+    /// Of these, the ones that no instance takes.
+    pub without_room: Tasks,
+    /// Their worker containers.
+    pub containers_without_room: Containers,
+    /// What one of them needs, of the larger ones.
+    pub needs: Option<Needs>,
+    /// What the instances lack for one more of these, and how many of them.
+    pub lacks: BTreeMap<Lack, usize>,
+}
+
+/// What an instance lacks for a task.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lack {
+    /// Its agent is not connected.
+    Agent,
+    /// ECS refused a task there in this very tick.
+    Refused,
+    /// An attribute, or its value.
+    Attribute(String),
+    /// A constraint does not hold, or need not hold any more after what this tick placed there.
+    Constraint,
+    /// A task of this service does not run there.
+    Daemon(ServiceName),
+    /// It is smaller than the task, even when it is empty.
+    Size,
+    /// A task of the worker is there already, and each must have its own instance.
+    DistinctInstance,
+    /// CPU.
+    Cpu,
+    /// Memory.
+    Memory,
+    /// GPUs.
+    Gpus,
+    /// A port of the host.
+    Ports,
+}
+
+/// A container instance that somebody has to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceTrouble {
+    /// Where.
+    pub cluster: ClusterName,
+    /// Which one.
+    pub arn: InstanceArn,
+    /// Its machine.
+    pub ec2: Ec2InstanceId,
+    /// Whose capacity it is, where it was brought by a capacity provider.
+    pub provider: Option<String>,
+    /// What is wrong with it.
+    pub symptom: Symptom,
+}
+
+/// What is wrong with an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Symptom {
+    /// It may be gone: it is listed, and its agent is silent since then, as far as this process knows.
+    Lost(Timestamp),
+    /// A daemon that is required does not run on it, though it had its time since it joined.
+    NoDaemon(ServiceName, Timestamp),
+}
+
+impl PlacementPlan {
+    /// Whether some tasks have no room.
+    pub fn is_short(&self) -> bool {
+        self.without_room != Tasks::ZERO
+    }
+
+    /// Tasks that have an instance.
+    pub fn fit(&self) -> Tasks {
+        self.asked.minus(self.without_room)
+    }
+
+    /// Why some tasks have no room.
+    pub fn why(&self) -> String {
+        if self.instances == 0 {
+            return "the cluster has no ACTIVE container instance".to_owned();
+        }
+        let short = self.short();
+        let short = short.iter().map(|(lack, instances)| format!("{instances} {lack}"));
+        let short: Vec<_> = short.collect();
+        format!("of {} instances {}", self.instances, short.join(", "))
+    }
+
+    /// What is short, and at how many instances; the most frequent first.
+    pub fn short(&self) -> Vec<(&Lack, usize)> {
+        let mut short: Vec<_> = self.lacks.iter().map(|(lack, count)| (lack, *count)).collect();
+        short.sort_by_key(|(_, instances)| Reverse(*instances));
+        short
+    }
+
+    /// Adds the tasks of a size, of which some have no room. Of two sizes without, the first is told.
+    pub fn add(
+        &mut self,
+        asked: Tasks,
+        (without_room, each): (Tasks, Containers),
+        (needs, lacks): (Needs, BTreeMap<Lack, usize>),
+    ) {
+        self.asked = self.asked.plus(asked);
+        self.without_room = self.without_room.plus(without_room);
+        let containers = without_room.containers(each);
+        self.containers_without_room = self.containers_without_room.plus(containers);
+        if without_room != Tasks::ZERO && self.needs.is_none() {
+            self.needs = Some(needs);
+            self.lacks = lacks;
+        }
+    }
+}
+
+impl fmt::Display for PlacementPlan {
+    /// What is told where some tasks have no room.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} tasks have room; {}", self.fit(), self.asked, self.why())
+    }
+}
+
+impl Lack {
+    /// As the result names it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Refused => "refused",
+            Self::Attribute(_) => "attribute",
+            Self::Constraint => "placementConstraint",
+            Self::Daemon(_) => "daemon",
+            Self::Size => "size",
+            Self::DistinctInstance => "distinctInstance",
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Gpus => "gpu",
+            Self::Ports => "ports",
+        }
+    }
+
+    /// What it is among all that may be short.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::Agent => Cause::Agent,
+            Self::Attribute(_) | Self::Constraint | Self::Daemon(_) | Self::DistinctInstance => {
+                Cause::Placement
+            }
+            Self::Refused | Self::Size | Self::Cpu | Self::Memory | Self::Gpus | Self::Ports => {
+                Cause::NoRoom
+            }
+        }
+    }
+
+    /// Which one, where there may be several.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Attribute(name) => Some(name),
+            Self::Daemon(service) => Some(service.as_str()),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Lack {
+    /// After a number of instances.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Agent => f.write_str("without a connected agent"),
+            Self::Refused => f.write_str("that refused a task just now"),
+            Self::Attribute(name) => write!(f, "without attribute {name} as it must be"),
+            Self::Constraint => f.write_str("outside a placement constraint"),
+            Self::Daemon(service) => write!(f, "without daemon {service}"),
+            Self::Size => f.write_str("too small for the task"),
+            Self::DistinctInstance => f.write_str("with a task of this worker"),
+            Self::Cpu => f.write_str("short of CPU"),
+            Self::Memory => f.write_str("short of memory"),
+            Self::Gpus => f.write_str("short of GPUs"),
+            Self::Ports => f.write_str("with the port taken"),
+        }
+    }
+}
+
+impl fmt::Display for InstanceTrouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cluster, ec2, symptom, .. } = self;
+        match symptom {
+            Symptom::Lost(since) => write!(
+                f,
+                "instance {ec2} of cluster {cluster} may be gone: its agent is not connected since \
+                 {since:.0}; look at it, or deregister it"
+            ),
+            Symptom::NoDaemon(daemon, joined) => write!(
+                f,
+                "instance {ec2} of cluster {cluster} takes no task: daemon {daemon} does not run on \
+                 it, and it joined at {joined:.0}"
+            ),
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The configuration in force: read once, asked after now and then, and kept as a whole while what
+//! is newer cannot be used.
+
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use decision::config::{Config, Discover, Refused, TaggedQueue, document};
+
+use super::{Source, SourceError, Text, Version};
+use crate::aws::ReadCloud;
+
+/// With a good one at hand, no call for a newer one starts later than this.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The configuration of a process, and where it comes from.
+#[derive(Debug)]
+pub struct Kept {
+    source: Result<Source, SourceError>,
+    state: Mutex<State>,
+}
+
+/// What a tick is to go by.
+#[derive(Clone, Debug)]
+pub struct InForce {
+    /// The checked configuration.
+    pub config: Arc<Config>,
+    /// Where it is from, as `SCALER_CONFIG` says it; never the YAML itself.
+    pub source: String,
+    /// Which version it is, where there are several.
+    pub version: Option<String>,
+    /// When its source answered the last time.
+    pub asked: Option<Timestamp>,
+    /// Why what is newer is not used.
+    pub error: Option<String>,
+    /// What its `discover` found.
+    pub discovery: Option<Discovery>,
+}
+
+/// What `discover` found.
+#[derive(Clone, Debug)]
+pub struct Discovery {
+    /// Queues that carry the tag.
+    pub queues: usize,
+    /// When they were asked for with success.
+    pub asked: Option<Timestamp>,
+    /// Why they could not be asked for since.
+    pub error: Option<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct State {
+    good: Option<Good>,
+    /// The version of the source that cannot be used, and why.
+    rejected: Option<(Version, String)>,
+    /// Why the source, or what it newly discovers, could not be read.
+    unread: Option<String>,
+    /// When the source answered the last time.
+    asked: Option<Timestamp>,
+}
+
+/// A configuration that can be used.
+#[derive(Clone, Debug)]
+struct Good {
+    version: Version,
+    /// What the discovered workers are added to.
+    document: Arc<Value>,
+    config: Arc<Config>,
+    /// Whether a worker of the document has a mistake.
+    is_flawed: bool,
+    found: Option<Found>,
+}
+
+/// The queues that were discovered.
+#[derive(Clone, Debug)]
+struct Found {
+    by: Discover,
+    queues: Arc<Vec<TaggedQueue>>,
+    asked: Option<Timestamp>,
+    error: Option<String>,
+}
+
+impl Kept {
+    /// Nothing yet; the first tick reads it.
+    pub fn new(source: Result<Source, SourceError>) -> Self {
+        Self { source, state: Mutex::default() }
+    }
+
+    /// One that never changes, and discovers nothing.
+    pub fn fixed(config: Config) -> Self {
+        let config = Config { discover: None, ..config };
+        let good = Good {
+            version: Version::default(),
+            document: Arc::default(),
+            is_flawed: !config.refused.is_empty(),
+            config: Arc::new(config),
+            found: None,
+        };
+        let state = State { good: Some(good), ..State::default() };
+        Self { source: Ok(Source::Inline(String::new())), state: Mutex::new(state) }
+    }
+
+    /// The configuration for a tick of now. Its source is asked first, where that is due.
+    ///
+    /// # Errors
+    /// When there is none at all. The next tick tries again.
+    pub async fn current(&self, cloud: &ReadCloud, now: Timestamp) -> Result<InForce, SourceError> {
+        let source = self.source.as_ref().map_err(Clone::clone)?;
+        let mut state = self.state().clone();
+        let cloud = match &state.good {
+            Some(_) => &cloud.until(Instant::now() + PATIENCE),
+            None => cloud,
+        };
+        let candidate = state.read(source, (cloud, now)).await?;
+        state.discover(candidate, (cloud, now)).await?;
+        let in_force = state.in_force(source);
+        *self.state() = state;
+        in_force.ok_or_else(|| SourceError::Unread(source.to_string()))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// What is to be in force instead of the good one, when the source has it.
+    async fn read(
+        &mut self,
+        source: &Source,
+        (cloud, now): (&ReadCloud, Timestamp),
+    ) -> Result<Option<Good>, SourceError> {
+        if !self.is_due(source, now) {
+            return Ok(None);
+        }
+        let rejected = self.rejected.as_ref().map(|(version, _)| version);
+        let known = rejected.or(self.good.as_ref().map(|good| &good.version));
+        let text = match (source.read(cloud, known).await, &self.good) {
+            (Err(error), Some(_)) => {
+                self.unread = Some(error.to_string());
+                return Ok(None);
+            }
+            (text, _) => text?,
+        };
+        self.asked = Some(now);
+        self.unread = None;
+        let Some(text) = text else { return Ok(None) };
+        self.rejected = None;
+        let version = text.version.clone();
+        match (Good::parse(text), &self.good) {
+            (_, Some(good)) if good.version == version => Ok(None),
+            (Err(error), Some(_)) => {
+                self.rejected = Some((version, error.to_string()));
+                Ok(None)
+            }
+            (Ok(newer), Some(good)) if newer.is_flawed && !good.is_flawed => {
+                self.rejected = Some((version, mistakes(&newer.config.refused)));
+                Ok(None)
+            }
+            (newer, _) => newer.map(Some),
+        }
+    }
+
+    fn is_due(&self, source: &Source, now: Timestamp) -> bool {
+        let Some(good) = &self.good else { return true };
+        let is_in_trouble = self.unread.is_some() || self.rejected.is_some();
+        source.is_free_to_ask() || is_in_trouble || is_old(self.asked, good.config.refresh, now)
+    }
+
+    /// Finds the queues of what is to be in force, and puts it there.
+    async fn discover(
+        &mut self,
+        newer: Option<Good>,
+        (cloud, now): (&ReadCloud, Timestamp),
+    ) -> Result<(), SourceError> {
+        let is_newer = newer.is_some();
+        let Some(mut next) = newer.or_else(|| self.good.clone()) else { return Ok(()) };
+        let Some(by) = next.config.discover.clone() else {
+            self.good = Some(next);
+            return Ok(());
+        };
+        let before = self.good.as_ref().and_then(|good| good.found.clone());
+        let before = before.filter(|found| found.by == by);
+        let refresh = next.config.refresh;
+        let found = match before {
+            Some(found) if found.error.is_none() && !is_old(found.asked, refresh, now) => found,
+            before => match (cloud.tagged_queues(&by).await, before) {
+                (Ok(queues), _) => {
+                    Found { by, queues: Arc::new(queues), asked: Some(now), error: None }
+                }
+                (Err(error), Some(found)) => Found { error: Some(error.to_string()), ..found },
+                // What discovers in another way is good only with what it discovers.
+                (Err(error), None) if is_newer && self.good.is_some() => {
+                    self.unread = Some(error.to_string());
+                    return Ok(());
+                }
+                (Err(error), None) => Found {
+                    by,
+                    queues: Arc::default(),
+                    asked: None,
+                    error: Some(error.to_string()),
+                },
+            },
+        };
+        let known = next.found.as_ref().map(|found| &found.queues);
+        if known != Some(&found.queues) {
+            next.config = Arc::new(Config::with_discovered(&next.document, &found.queues)?);
+        }
+        next.found = Some(found);
+        self.good = Some(next);
+        Ok(())
+    }
+
+    fn in_force(&self, source: &Source) -> Option<InForce> {
+        let good = self.good.as_ref()?;
+        let name = |version: &Version| match &version.name {
+            Some(name) => format!("version {name}"),
+            None => "what was read before".to_owned(),
+        };
+        let stays = format!("{} stays in force", name(&good.version));
+        let unread = self.unread.as_ref().map(|why| format!("{why}; {stays}"));
+        let rejected = self.rejected.as_ref();
+        let rejected = rejected
+            .map(|(version, why)| format!("{} cannot be used, {stays}: {why}", name(version)));
+        Some(InForce {
+            config: good.config.clone(),
+            source: source.to_string(),
+            version: good.version.name.clone(),
+            asked: self.asked,
+            error: unread.or(rejected),
+            discovery: good.found.as_ref().map(|found| Discovery {
+                queues: found.queues.len(),
+                asked: found.asked,
+                error: found.error.clone(),
+            }),
+        })
+    }
+}
+
+impl Good {
+    fn parse(Text { version, text }: Text) -> Result<Self, SourceError> {
+        let document = document(&text)?;
+        let config = Config::from_value(&document)?;
+        // Only discovery needs it again.
+        let document = if config.discover.is_some() { document } else { Value::Null };
+        Ok(Self {
+            version,
+            document: Arc::new(document),
+            is_flawed: !config.refused.is_empty(),
+            config: Arc::new(config),
+            found: None,
+        })
+    }
+}
+
+/// A time that is not there yet is of a clock that was set back since: nobody knows how old that is.
+fn is_old(asked: Option<Timestamp>, refresh: Duration, now: Timestamp) -> bool {
+    let age = asked.and_then(|asked| Duration::try_from(now.duration_since(asked)).ok());
+    age.is_none_or(|age| refresh <= age)
+}
+
+/// The first mistakes; a document with a thousand broken workers is known by ten of them.
+fn mistakes(refused: &[Refused]) -> String {
+    const TOLD: usize = 10;
+    let all = refused.iter().flat_map(|worker| worker.problems.iter().map(move |p| (worker, p)));
+    let mut told = String::new();
+    for (worker, problem) in all.clone().take(TOLD) {
+        let _ = write!(told, "; worker `{}`: {problem}", worker.worker);
+    }
+    let more: usize = all.skip(TOLD).map(|(_, problem)| problem.count).sum();
+    if 0 < more {
+        let _ = write!(told, "; and {more} more");
+    }
+    told.trim_start_matches("; ").to_owned()
+}
