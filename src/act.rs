@@ -6,98 +6,64 @@
 mod call;
 mod revisions;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 
+use decision::decide::DisplacedTasks;
+use decision::outcome::{Derived, GroupOutcome, WorkerOutcome};
+use decision::plan::{Action, Call, Group, LaunchPlan, Plan, Revision, Way, WorkerPlan};
+use decision::snapshot::ReadError;
+use decision::units::{Containers, RevisionArn, TaskArn, Tasks};
 use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt, stream};
 
 pub use self::call::Called;
 use self::call::{Exhausted, Launch, Rest};
 use self::revisions::{Found, Revisions, Superseded};
-use crate::aws::{Aws, StartedTask, TaskFailure};
-use decision::plan::{Action, Call, Group, LaunchPlan, Plan, Revision, Way, WorkerPlan};
-use decision::snapshot::{CallError, ReadError, Snapshot, Task, Unseen};
-use decision::units::{
-    ClusterName, Containers, Family, InstanceArn, RevisionArn, TaskArn, Tasks, WorkerName,
-};
+use crate::aws::Aws;
 
 /// Workers served at once.
 const AT_ONCE: usize = 64;
 
-/// What was done for one worker.
+/// What came of one worker's plan so far. Of what is open, a second try may make something.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Acted {
+pub struct Attempt {
     /// The plan that was carried out.
     pub plan: WorkerPlan,
     /// What came of each of its groups; empty where nothing was to be launched.
-    pub groups: Vec<GroupOutcome>,
+    pub groups: Vec<GroupAttempt>,
 }
 
-/// What came of the tasks of one size.
+/// What came of the tasks of one size so far.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct GroupOutcome {
-    /// The revision that was run, where there was one to run.
-    pub revision: Option<RevisionArn>,
-    /// Its content, where it is a derived one.
-    pub derived: Option<Derived>,
-    /// Worker containers in each task.
-    pub containers_per_task: Containers,
-    /// Whether the revision was registered now.
-    pub registered: bool,
-    /// Tasks that this tick started.
-    pub started: Vec<StartedTask>,
-    /// Tasks that an earlier delivery of this tick had started.
-    pub adopted: Vec<TaskArn>,
-    /// Tasks that were asked for and are not there.
-    pub missing: Tasks,
-    /// Of these, the ones that another instance may take.
-    pub displaced: Tasks,
-    /// Of the missing, the ones that may be there all the same: the call's answer is missing.
-    pub unanswered: Tasks,
-    /// Where some of these may be.
-    pub unanswered_on: Vec<InstanceArn>,
-    /// Instances that refused a task.
-    pub refused_by: BTreeSet<InstanceArn>,
-    /// Why they are not there, as ECS tells it.
-    pub failures: Vec<TaskFailure>,
-    /// Why tasks were asked for elsewhere.
-    pub moved: Vec<TaskFailure>,
-    /// Calls that were refused as a whole.
-    pub errors: Vec<ReadError>,
-    /// A superseded revision that could not be deregistered: untidy, and no worker's trouble.
-    pub untidy: Option<CallError>,
+pub struct GroupAttempt {
+    /// What is done.
+    pub done: GroupOutcome,
     /// Calls that started nothing because ECS refused their revision, as it does when somebody has
-    /// replaced it since it was read. They are in no other field until they are made again or
-    /// settled.
-    pub stale: Vec<(Call, Called)>,
+    /// replaced it since it was read. They are not in what is done.
+    pub stale: Vec<StaleCall>,
+    /// Tasks that named instances refused, and others may take. In what is done, they are missing.
+    pub displaced: Tasks,
 }
 
-/// What tells a derived revision from another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Derived {
-    /// Its family.
-    pub family: Family,
-    /// What it is derived from.
-    pub base: RevisionArn,
-    /// Of its content.
-    pub digest: String,
+/// A call whose revision ECS refused.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StaleCall {
+    /// What was planned.
+    call: Call,
+    /// What it came to.
+    called: Called,
 }
 
-impl Acted {
-    /// A plan that was not carried out.
-    pub fn not(plan: WorkerPlan) -> Self {
-        Self { plan, groups: Vec::new() }
-    }
-
+impl Attempt {
     /// The plan of the stale calls alone, where there are any.
     pub fn stale_plan(&self) -> Option<LaunchPlan> {
         let Action::Launch(launch) = &self.plan.action else { return None };
         let groups =
-            launch.groups.iter().zip(&self.groups).filter(|(_, out)| !out.stale.is_empty());
+            launch.groups.iter().zip(&self.groups).filter(|(_, group)| !group.stale.is_empty());
         let groups: Vec<_> = groups
-            .map(|(group, outcome)| {
-                let calls = outcome.stale.iter().map(|(call, _)| call.clone()).collect();
+            .map(|(group, attempt)| {
+                let calls = attempt.stale.iter().map(|stale| stale.call.clone()).collect();
                 Group { calls, ..group.clone() }
             })
             .collect();
@@ -106,38 +72,43 @@ impl Acted {
 
     /// Takes over what the stale calls came to when they were made again.
     pub fn replace_stale(&mut self, mut again: Self) {
+        again.settle(None);
         let stale = self.groups.iter_mut().flat_map(|group| std::mem::take(&mut group.stale));
-        let unanswered: Tasks = stale.map(|(_, called)| called.unanswered).sum();
-        for group in &mut again.groups {
+        let unanswered: Tasks = stale.map(|stale| stale.called.unanswered).sum();
+        for GroupAttempt { done, .. } in &mut again.groups {
             // An attempt without an answer may have started what the second try did not get either.
-            group.unanswered = group.unanswered.max(unanswered.min(group.missing));
+            done.unanswered = done.unanswered.max(unanswered.min(done.missing));
         }
         self.groups.extend(again.groups);
     }
 
-    /// What named instances refused, by size: how many tasks, and the revision that they run.
-    pub fn displaced(&self) -> Vec<(Containers, Tasks, RevisionArn)> {
+    /// What named instances refused, the largest tasks first.
+    pub fn displaced(&self) -> Vec<DisplacedTasks> {
         let mut sizes: BTreeMap<Containers, (Tasks, Option<&RevisionArn>)> = BTreeMap::new();
-        for group in &self.groups {
-            let (tasks, revision) = sizes.entry(group.containers_per_task).or_default();
-            *tasks = tasks.plus(group.displaced);
+        for GroupAttempt { done, displaced, .. } in &self.groups {
+            let (tasks, revision) = sizes.entry(done.containers_per_task).or_default();
+            *tasks = tasks.plus(*displaced);
             // A second try has its own revision, and the first one's is not ACTIVE any more.
-            *revision = group.revision.as_ref().or(*revision);
+            *revision = done.revision.as_ref().or(*revision);
         }
-        let there = |(n, (tasks, revision)): (Containers, (Tasks, Option<&RevisionArn>))| {
-            (tasks != Tasks::ZERO).then_some((n, tasks, revision?.clone()))
-        };
-        sizes.into_iter().rev().filter_map(there).collect()
+        let sizes = sizes.into_iter().rev().filter(|(_, (tasks, _))| *tasks != Tasks::ZERO);
+        sizes
+            .filter_map(|(containers_per_task, (tasks, revision))| {
+                Some(DisplacedTasks { containers_per_task, tasks, revision: revision?.clone() })
+            })
+            .collect()
     }
 
     /// Takes over what became of the tasks that were placed anew. Who refused them is told, and is no
     /// failure any more.
-    pub fn replace_displaced(&mut self, again: Self) {
+    pub fn replace_displaced(&mut self, mut again: Self) {
+        again.settle(None);
         let Action::Launch(launch) = &again.plan.action else { return };
         for placed in &launch.groups {
             let mut left = placed.tasks();
-            let same =
-                |group: &&mut GroupOutcome| group.containers_per_task == placed.containers_per_task;
+            let same = |group: &&mut GroupAttempt| {
+                group.done.containers_per_task == placed.containers_per_task
+            };
             for group in self.groups.iter_mut().filter(same) {
                 let moved = group.displaced.min(left);
                 left = left.minus(moved);
@@ -150,49 +121,90 @@ impl Acted {
     /// Tells what kept a second try from being made.
     pub fn tell(&mut self, error: ReadError) {
         if let Some(group) = self.groups.first_mut() {
-            group.errors.push(error);
+            group.done.errors.push(error);
         }
-    }
-
-    /// Where it was to be done, if anywhere.
-    pub fn cluster(&self) -> Option<&ClusterName> {
-        match &self.plan.action {
-            Action::Launch(launch) => Some(&launch.cluster),
-            Action::Idle(_) | Action::Hold(_) | Action::Refuse(_) => None,
-        }
-    }
-
-    /// The tasks that are there by this tick and its repetitions, as they are before ECS shows them,
-    /// and the ones that may be.
-    pub fn tasks(&self, snapshot: &Snapshot) -> (Vec<Task>, Vec<Task>) {
-        let worker = &self.plan.worker;
-        let there = self.groups.iter().flat_map(|group| group.tasks(worker, snapshot));
-        let presumed = self.groups.iter().flat_map(|group| group.presumed(worker, snapshot));
-        (there.collect(), presumed.collect())
     }
 
     /// Leaves the stale calls at what they came to, and tells what kept them from another try.
     pub fn settle(&mut self, hindrance: Option<&ReadError>) {
         let Action::Launch(plan) = &self.plan.action else { return };
         for group in &mut self.groups {
-            group.errors.extend(hindrance.filter(|_| !group.stale.is_empty()).cloned());
-            for (_, called) in std::mem::take(&mut group.stale) {
+            group.done.errors.extend(hindrance.filter(|_| !group.stale.is_empty()).cloned());
+            for StaleCall { called, .. } in std::mem::take(&mut group.stale) {
                 group.add(called, plan);
             }
         }
     }
+
+    /// Leaves everything at what it came to.
+    pub fn close(mut self) -> WorkerOutcome {
+        self.settle(None);
+        let groups = self.groups.into_iter().map(|group| group.done).collect();
+        WorkerOutcome { plan: self.plan, groups }
+    }
+}
+
+impl From<GroupOutcome> for GroupAttempt {
+    /// One of which nothing is open.
+    fn from(done: GroupOutcome) -> Self {
+        Self { done, ..Self::default() }
+    }
+}
+
+impl GroupAttempt {
+    /// So many of its refused tasks are another group's now.
+    fn give(&mut self, moved: Tasks) {
+        self.displaced = self.displaced.minus(moved);
+        let done = &mut self.done;
+        done.missing = done.missing.minus(moved);
+        for _ in 0..moved.0 {
+            let refusal = done.failures.iter().position(|failure| failure.instance.is_some());
+            done.moved.extend(refusal.map(|at| done.failures.remove(at)));
+        }
+    }
+
+    /// Adds a call, or keeps it apart where another revision may make it good.
+    fn add_or_keep(&mut self, call: &Call, called: Called, plan: &LaunchPlan) {
+        if called.is_stale() {
+            self.stale.push(StaleCall { call: call.clone(), called });
+        } else {
+            self.add(called, plan);
+        }
+    }
+
+    /// Adds a call. A task that the snapshot showed already is not what is owed now: ECS repeats
+    /// the answer of a repeated token, and the rest is left to the next tick.
+    fn add(&mut self, mut called: Called, plan: &LaunchPlan) {
+        called.tell_shortage();
+        self.displaced = self.displaced.plus(called.displaced);
+        let Called { tasks, adopted, failures, missing, unanswered, error, .. } = called;
+        let done = &mut self.done;
+        done.refused_by.extend(called.refused_by);
+        let is_known = |arn: &TaskArn| plan.known.contains(arn);
+        let (known, started): (Vec<_>, Vec<_>) =
+            tasks.into_iter().partition(|task| is_known(&task.arn));
+        let adopted: Vec<_> = known.into_iter().map(|task| task.arn).chain(adopted).collect();
+        let not_owed = Tasks::counted(adopted.iter().filter(|task| is_known(task)).count());
+        done.missing = done.missing.plus(missing).plus(not_owed);
+        done.unanswered = done.unanswered.plus(unanswered);
+        done.unanswered_on.extend(called.unanswered_on);
+        done.started.extend(started);
+        done.adopted.extend(adopted);
+        done.failures.extend(failures);
+        done.errors.extend(error.map(ReadError::Call));
+    }
 }
 
 /// Carries out the plan, worker by worker in the plan's order.
-pub async fn act(cloud: &Aws, plan: Plan) -> Vec<Acted> {
+pub async fn act(cloud: &Aws, plan: Plan) -> Vec<Attempt> {
     let mut groups = launch_all(cloud, &plan).await;
     let workers = plan.workers.into_iter().enumerate();
-    let acted = workers
-        .map(|(index, plan)| Acted { plan, groups: groups.remove(&index).unwrap_or_default() });
-    acted.collect()
+    let attempts = workers
+        .map(|(index, plan)| Attempt { plan, groups: groups.remove(&index).unwrap_or_default() });
+    attempts.collect()
 }
 
-async fn launch_all(cloud: &Aws, plan: &Plan) -> BTreeMap<usize, Vec<GroupOutcome>> {
+async fn launch_all(cloud: &Aws, plan: &Plan) -> BTreeMap<usize, Vec<GroupAttempt>> {
     let common =
         &Common { revisions: Revisions::new(cloud, plan), exhausted: Exhausted::default() };
     let launches = plan.order.iter().filter_map(|index| match &plan.workers.get(*index)?.action {
@@ -209,13 +221,14 @@ async fn launch_all(cloud: &Aws, plan: &Plan) -> BTreeMap<usize, Vec<GroupOutcom
         .await;
     let mut untidy = common.revisions.retire(cloud).await;
     for group in outcomes.values_mut().flatten() {
-        group.untidy = group.revision.as_ref().and_then(|revision| untidy.remove(revision));
+        let revision = group.done.revision.as_ref();
+        group.done.untidy = revision.and_then(|revision| untidy.remove(revision));
     }
     outcomes
 }
 
 /// What is known of a worker's launch that panicked: nothing.
-fn panicked(launch: &LaunchPlan) -> Vec<GroupOutcome> {
+fn panicked(launch: &LaunchPlan) -> Vec<GroupAttempt> {
     let groups = launch.groups.iter().map(|group| GroupOutcome {
         revision: Some(match &group.revision {
             Revision::Registered(revision) => revision.clone(),
@@ -228,7 +241,7 @@ fn panicked(launch: &LaunchPlan) -> Vec<GroupOutcome> {
         errors: vec![ReadError::Panic],
         ..GroupOutcome::default()
     });
-    groups.collect()
+    groups.map(GroupAttempt::from).collect()
 }
 
 /// What the workers of a tick share.
@@ -244,9 +257,10 @@ async fn launch<'a>(
     cloud: &'a Aws,
     common: &Common<'a>,
     plan: &'a LaunchPlan,
-) -> Vec<GroupOutcome> {
+) -> Vec<GroupAttempt> {
     let found = join_all(plan.groups.iter().map(|g| common.revisions.of(&g.revision))).await;
-    let mut groups: Vec<_> = plan.groups.iter().zip(found).map(InCharge::new).collect();
+    let groups = plan.groups.iter().zip(found);
+    let mut groups: Vec<_> = groups.map(|(group, found)| InCharge::new(group, found)).collect();
     let exhausted = &common.exhausted;
     let run = async |group: &InCharge<'_>, call: &Call| match &group.found {
         Some(found) => Launch { cloud, plan, revision: &found.revision, exhausted }.run(call).await,
@@ -262,18 +276,18 @@ async fn launch<'a>(
             Way::Start(_) => called.rest_of_taken(),
         };
         group.calls = others;
-        group.outcome.add_or_keep((first, called), plan);
+        group.attempt.add_or_keep(first, called, plan);
     }
     for (index, group) in groups.iter_mut().enumerate() {
         group.leave(&rest, index == 0);
     }
     join_all(groups.iter().map(async |group| {
-        let mut outcome = group.outcome.clone();
+        let mut attempt = group.attempt.clone();
         let called = join_all(group.calls.iter().map(async |call| (call, run(group, call).await)));
-        for called in called.await {
-            outcome.add_or_keep(called, plan);
+        for (call, called) in called.await {
+            attempt.add_or_keep(call, called, plan);
         }
-        outcome
+        attempt
     }))
     .await
 }
@@ -282,11 +296,11 @@ async fn launch<'a>(
 struct InCharge<'a> {
     found: Option<Found>,
     calls: &'a [Call],
-    outcome: GroupOutcome,
+    attempt: GroupAttempt,
 }
 
 impl<'a> InCharge<'a> {
-    fn new((group, found): (&'a Group, Result<Found, ReadError>)) -> Self {
+    fn new(group: &'a Group, found: Result<Found, ReadError>) -> Self {
         let containers_per_task = group.containers_per_task;
         let mut outcome = GroupOutcome { containers_per_task, ..GroupOutcome::default() };
         if let Revision::Derived(variant, _) = &group.revision {
@@ -300,7 +314,7 @@ impl<'a> InCharge<'a> {
             }
             Err(error) => outcome.errors.push(error.clone()),
         }
-        Self { found: found.ok(), calls: &group.calls, outcome }
+        Self { found: found.ok(), calls: &group.calls, attempt: outcome.into() }
     }
 
     /// What the first call of the worker leaves of the others.
@@ -309,98 +323,21 @@ impl<'a> InCharge<'a> {
             Rest::All => return,
             Rest::OtherSizes if !is_first => return,
             Rest::Stale(error) => {
-                let of = |call: &Call| (call.clone(), Called::refused(call, error.clone()));
-                self.outcome.stale.extend(self.calls.iter().map(of));
+                let stale = |call: &Call| {
+                    let called = Called::refused(call, error.clone());
+                    StaleCall { call: call.clone(), called }
+                };
+                self.attempt.stale.extend(self.calls.iter().map(stale));
             }
             Rest::OtherSizes | Rest::Elsewhere | Rest::None => {
                 let not_asked: Tasks = self.calls.iter().map(|call| call.tasks).sum();
-                self.outcome.missing = self.outcome.missing.plus(not_asked);
+                let GroupAttempt { done, displaced, .. } = &mut self.attempt;
+                done.missing = done.missing.plus(not_asked);
                 if *rest == Rest::Elsewhere && self.found.is_some() {
-                    self.outcome.displaced = self.outcome.displaced.plus(not_asked);
+                    *displaced = displaced.plus(not_asked);
                 }
             }
         }
         self.calls = &[];
-    }
-}
-
-impl GroupOutcome {
-    /// The tasks that are there, as they are before ECS shows them.
-    pub fn tasks(&self, worker: &WorkerName, snapshot: &Snapshot) -> Vec<Task> {
-        let Some(unseen) = self.unseen(worker, snapshot) else { return Vec::new() };
-        let started = self.started.iter().map(|task| {
-            let created = task.created.unwrap_or(unseen.created);
-            Unseen { created, ..unseen }.task(task.arn.clone(), task.instance.clone())
-        });
-        let adopted = self.adopted.iter().map(|arn| unseen.task(arn.clone(), None));
-        started.chain(adopted).collect()
-    }
-
-    /// The ARNs of the tasks that are there.
-    pub fn there(&self) -> impl Iterator<Item = &TaskArn> {
-        self.started.iter().map(|task| &task.arn).chain(&self.adopted)
-    }
-
-    /// How many tasks are there.
-    pub fn count(&self) -> Tasks {
-        Tasks::counted(self.there().count())
-    }
-
-    /// The tasks that a call without an answer may have started.
-    fn presumed(&self, worker: &WorkerName, snapshot: &Snapshot) -> Vec<Task> {
-        let Some(unseen) = self.unseen(worker, snapshot) else { return Vec::new() };
-        unseen.presumed(self.unanswered_places()).collect()
-    }
-
-    fn unseen<'a>(&'a self, worker: &'a WorkerName, snapshot: &Snapshot) -> Option<Unseen<'a>> {
-        let (created, tick) = (snapshot.now, snapshot.tick.instant());
-        Some(Unseen { worker, revision: self.revision.as_ref()?, created, tick })
-    }
-
-    /// For each task that may be there, where it may be, if that is known.
-    pub fn unanswered_places(&self) -> Vec<Option<InstanceArn>> {
-        let count = usize::try_from(self.unanswered.0).unwrap_or(usize::MAX);
-        let known = self.unanswered_on.iter().cloned().map(Some);
-        known.chain(std::iter::repeat(None)).take(count).collect()
-    }
-
-    /// So many of its refused tasks are another group's now.
-    fn give(&mut self, moved: Tasks) {
-        self.missing = self.missing.minus(moved);
-        self.displaced = self.displaced.minus(moved);
-        for _ in 0..moved.0 {
-            let refusal = self.failures.iter().position(|failure| failure.instance.is_some());
-            self.moved.extend(refusal.map(|at| self.failures.remove(at)));
-        }
-    }
-
-    /// Adds a call, or keeps it apart where another revision may make it good.
-    fn add_or_keep(&mut self, (call, called): (&Call, Called), plan: &LaunchPlan) {
-        if called.is_stale() {
-            self.stale.push((call.clone(), called));
-        } else {
-            self.add(called, plan);
-        }
-    }
-
-    /// Adds a call. A task that the snapshot showed already is not what is owed now: ECS repeats
-    /// the answer of a repeated token, and the rest is left to the next tick.
-    fn add(&mut self, mut called: Called, plan: &LaunchPlan) {
-        called.tell_shortage();
-        let Called { tasks, adopted, failures, missing, unanswered, error, .. } = called;
-        self.displaced = self.displaced.plus(called.displaced);
-        self.refused_by.extend(called.refused_by);
-        let is_known = |arn: &TaskArn| plan.known.contains(arn);
-        let (known, started): (Vec<_>, Vec<_>) =
-            tasks.into_iter().partition(|task| is_known(&task.arn));
-        let adopted: Vec<_> = known.into_iter().map(|task| task.arn).chain(adopted).collect();
-        let not_owed = Tasks::counted(adopted.iter().filter(|task| is_known(task)).count());
-        self.missing = self.missing.plus(missing).plus(not_owed);
-        self.unanswered = self.unanswered.plus(unanswered);
-        self.unanswered_on.extend(called.unanswered_on);
-        self.started.extend(started);
-        self.adopted.extend(adopted);
-        self.failures.extend(failures);
-        self.errors.extend(error.map(ReadError::Call));
     }
 }

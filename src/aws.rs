@@ -32,10 +32,9 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 pub use draining::{Answered, Drained, OnInstance, Registration};
-pub use launch::{RunTaskError, RunTasks, StartTasks, Started, StartedTask, TaskFailure};
+pub use launch::{RunTaskError, RunTasks, StartTasks, Started};
 pub use sqs::QueueRead;
 pub use stores::{Object, Parameter};
-pub use tasks::Remembered;
 
 pub use pace::Tally;
 

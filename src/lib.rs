@@ -14,9 +14,9 @@
 pub mod log; // what may be logged
 pub mod aws; // the edge: `ReadCloud`, `WriteCloud`
 pub mod source; // where the configuration comes from, and which one is in force
-pub mod act; // carries a plan out, through `aws::WriteCloud`
 pub mod ledger; // what this process remembers of earlier ticks
 pub mod observe; // reads what a decision needs, through `aws::ReadCloud`
+pub mod act; // carries a plan out, through `aws::WriteCloud`
 pub mod report; // what happened
 pub mod drain; // an instance that goes away, and the hook that holds it
 pub mod run; // the sentence

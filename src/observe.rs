@@ -54,7 +54,7 @@ pub async fn observe(
     ledger: &Ledger,
     of_tick: OfTick<'_>,
 ) -> Snapshot {
-    ledger.begin(of_tick.now);
+    ledger.memory().begin(of_tick.now);
     let reads = Reads {
         cloud,
         ledger,
@@ -71,7 +71,8 @@ pub async fn observe(
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
-    let remembered = ledger.derived().into_iter();
+    let memory = ledger.memory();
+    let remembered = memory.derived().into_iter();
     let remembered = remembered.map(|(family, known)| (family, Newest::Remembered(known)));
     let read = reads.derived.into_read().into_iter();
     let read = read.map(|(family, newest)| (family, Newest::Read(newest)));
@@ -79,12 +80,12 @@ pub async fn observe(
         queues: confirmed(alone_with_their_queues(queues, cloud.region()), config),
         tasks: in_words(cloud, reads.tasks.into_read()),
         instances: reads.places.into_read(),
-        disconnected: ledger.disconnected(of_tick.now),
-        refusals: reads.renamed.memories(ledger.refusals(of_tick.now)),
+        disconnected: memory.disconnected(of_tick.now),
+        refusals: reads.renamed.memories(memory.refusals(of_tick.now)),
         definitions: reads.definitions.into_read(),
         derived: remembered.chain(read).collect(),
-        launched: ledger.launched(of_tick.now),
-        memories: reads.renamed.memories(ledger.memories()),
+        launched: memory.launched(of_tick.now),
+        memories: reads.renamed.memories(memory.workers()),
         ..of_tick.unread(cloud)
     }
 }
@@ -158,9 +159,9 @@ impl Reads<'_> {
 
     async fn tasks(&self, cluster: &ClusterName) -> Read<ClusterTasks> {
         let now = self.of_tick.now;
-        let remembered = self.ledger.remembered(cluster, now);
+        let remembered = self.ledger.memory().remembered(cluster, now);
         let tasks = self.cloud.tasks(cluster, &self.scalers, &remembered).await?;
-        Ok(self.renamed.tasks(self.ledger.completed(cluster, tasks, now)))
+        Ok(self.renamed.tasks(self.ledger.memory().completed(cluster, tasks, now)))
     }
 
     async fn definition(&self, name: &TaskDefinitionRef) -> Rc<Read<TaskDefinition>> {
@@ -170,7 +171,7 @@ impl Reads<'_> {
     /// What a launch will need is read while the tasks are; a process that has run what this base
     /// revision gives knows it. What cannot be read here is read when it is needed.
     async fn read_derived(&self, worker: &Worker, (queue, base): (Queue, &TaskDefinition)) {
-        if worker.packing.registered_sizes.is_none() && self.ledger.has_run(&base.arn) {
+        if worker.packing.registered_sizes.is_none() && self.ledger.memory().has_run(&base.arn) {
             return;
         }
         let families = foresee(worker, &self.alone(worker, (queue, base)));

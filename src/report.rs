@@ -13,13 +13,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::act::Acted;
 use crate::aws::Tally;
 use crate::log::VERBATIM;
 use crate::source::InForce;
 use decision::config::Metrics;
 use decision::decide::Unowned;
 use decision::event::{Mode, Tick};
+use decision::outcome::WorkerOutcome;
 use decision::plan::{Alive, InstanceTrouble};
 use decision::refusal::Cause;
 use decision::snapshot::Depth;
@@ -299,11 +299,12 @@ impl Report {
     pub fn new(
         (name, tick, config): (&ScalerName, &Tick, ConfigReport),
         mode: Mode,
-        (acted, troubles): (Vec<Acted>, Option<Vec<InstanceTrouble>>),
+        (outcomes, troubles): (Vec<WorkerOutcome>, Option<Vec<InstanceTrouble>>),
         (wanted, measured): (Metrics, Measured),
     ) -> Self {
         let Measured { at, asked: Tally { calls, throttles }, milliseconds } = measured;
-        let workers: Vec<_> = acted.into_iter().map(|acted| worker::report(acted, mode)).collect();
+        let workers: Vec<_> =
+            outcomes.into_iter().map(|outcome| worker::report(outcome, mode)).collect();
         let launched = || workers.iter().flat_map(|worker| &worker.launched);
         let started = |launched: &Launched| Tasks::counted(launched.tasks.len());
         let totals = Totals {

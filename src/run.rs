@@ -12,7 +12,7 @@ use lambda_runtime::Diagnostic;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use crate::act::{Acted, act};
+use crate::act::act;
 use crate::aws::{Aws, NoRegion, ReadCloud};
 use crate::drain::{Watch, watch};
 use crate::ledger::Ledger;
@@ -22,6 +22,7 @@ use crate::source::{Kept, Source, SourceError};
 use decision::config::{Config, ConfigError, Limits};
 use decision::decide::{decide, unowned};
 use decision::event::{self, Event, EventError, Mode};
+use decision::outcome::WorkerOutcome;
 use decision::units::{ScalerName, WorkerName};
 
 pub use notices::Ran;
@@ -228,15 +229,16 @@ impl Scaler {
         let plan = decide(&config, &snapshot);
         let troubles = plan.troubles.clone();
         let mode = if self.mode == Mode::DryRun { Mode::DryRun } else { event.mode };
-        let acted = match mode {
+        let outcomes = match mode {
             Mode::Launch => {
-                let mut acted = Box::pin(act(aws, plan)).await;
-                Box::pin(again::try_again(aws, (&config, &snapshot), &mut acted)).await;
+                let attempts = Box::pin(act(aws, plan)).await;
+                let tries = again::try_again(aws, &config, &snapshot, attempts);
+                let outcomes = Box::pin(tries).await;
                 let over = of.now.checked_add(started.elapsed()).unwrap_or(of.now);
-                self.ledger.remember(&snapshot, &acted, over);
-                acted
+                self.ledger.memory().remember(&snapshot, &outcomes, over);
+                outcomes
             }
-            Mode::DryRun => plan.workers.into_iter().map(Acted::not).collect(),
+            Mode::DryRun => plan.workers.into_iter().map(WorkerOutcome::not).collect(),
         };
         // Of several looks one is enough, and Auto Scaling is not asked more often.
         let scalers = &config.scalers(&self.name);
@@ -250,7 +252,7 @@ impl Scaler {
             milliseconds: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
         let of_tick = (&self.name, &event.tick, of_config);
-        let report = Report::new(of_tick, mode, (acted, troubles), (config.metrics, measured));
+        let report = Report::new(of_tick, mode, (outcomes, troubles), (config.metrics, measured));
         // An event's own workers are not all that there are.
         let unowned = if event.config.is_some() { Vec::new() } else { unowned(&known, &snapshot) };
         let request_id = of.request_id.clone();

@@ -36,7 +36,7 @@ use crate::snapshot::{Ahead, Depth, Progress, Queue, Read, ReadError, Snapshot};
 use crate::units::{Containers, Family, Messages, TaskArn, Tasks};
 use crate::variant::Recipe;
 
-pub use placement::{Displaced, expressions, place_again};
+pub use placement::{Displaced, DisplacedTasks, expressions, place_again};
 pub use unowned::{Unowned, unowned};
 
 /// Source: ECS API, `RunTaskRequest.count`.

@@ -20,4 +20,6 @@ pub mod variant; // a definition with its worker cloned
 pub mod event; // what woke us
 pub mod snapshot; // the world as read once
 pub mod plan; // what is to be done, and why
+pub mod outcome; // what came of it
+pub mod memory; // what a process knows of earlier ticks
 pub mod decide; // (&Config, &Snapshot) -> Plan

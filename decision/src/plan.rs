@@ -475,6 +475,14 @@ impl ClientToken {
 }
 
 impl WorkerPlan {
+    /// Where it is to be done, if anywhere.
+    pub fn cluster(&self) -> Option<&ClusterName> {
+        match &self.action {
+            Action::Launch(launch) => Some(&launch.cluster),
+            Action::Idle(_) | Action::Hold(_) | Action::Refuse(_) => None,
+        }
+    }
+
     /// A plan of which nothing is known yet.
     pub fn new(worker: &WorkerName) -> Self {
         Self {

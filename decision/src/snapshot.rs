@@ -54,7 +54,7 @@ pub struct Snapshot {
     /// The tasks that this process started within the last hour, by cluster: whatever is read now.
     pub launched: BTreeMap<ClusterName, Tasks>,
     /// What this process knows of earlier ticks.
-    pub memories: BTreeMap<WorkerName, Memory>,
+    pub memories: BTreeMap<WorkerName, WorkerMemory>,
 }
 
 impl Snapshot {
@@ -83,16 +83,11 @@ impl Snapshot {
         }
     }
 
-    /// Adds tasks that were started since it was read.
-    pub fn add_started(
-        &mut self,
-        cluster: Option<&ClusterName>,
-        (tasks, presumed): (Vec<Task>, Vec<Task>),
-    ) {
-        let read = cluster.and_then(|cluster| self.tasks.get_mut(cluster));
+    /// Adds tasks that were started since it was read, and those that may have been.
+    pub fn add_started(&mut self, cluster: &ClusterName, tasks: Vec<Task>, presumed: Vec<Task>) {
         let places = tasks.iter().chain(&presumed).filter_map(|task| task.instance.clone());
         self.placed_on.extend(places);
-        if let Some(Ok(read)) = read {
+        if let Some(Ok(read)) = self.tasks.get_mut(cluster) {
             read.alive.extend(tasks);
             read.presumed.extend(presumed);
         }
@@ -341,7 +336,7 @@ impl Ended {
 
 /// What a warm function knows of a worker's earlier ticks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Memory {
+pub struct WorkerMemory {
     /// Ticks in a row in which it was owed something and got nothing.
     pub waited: u32,
     /// How its queue moves, once it was looked at.

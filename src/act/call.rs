@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-use crate::aws::{Aws, RunTaskError, RunTasks, StartTasks, Started, StartedTask, TaskFailure};
+use crate::aws::{Aws, RunTaskError, RunTasks, StartTasks, Started};
 use decision::config::Rung;
+use decision::outcome::{StartedTask, TaskFailure};
 use decision::plan::{Call, ClientToken, LaunchPlan, Pin, Way};
 use decision::refusal::Cause;
 use decision::snapshot::{CallError, Trouble};

@@ -11,13 +11,13 @@ use aws_sdk_ecs::types::{
     LaunchType, NetworkConfiguration, PlacementConstraint, PlacementStrategy, PropagateTags,
     Tag as EcsTag, Task as EcsTask,
 };
-use jiff::Timestamp;
 
 use super::WriteCloud;
 use super::pace::{About, GaveUp, Rate, SdkOrTime};
 use super::tasks::timestamp;
 use super::words::Words;
 use decision::config::{self, AwsVpc, Launch, PublicIp, Rung};
+use decision::outcome::{StartedTask, TaskFailure};
 use decision::plan::{CALL_TAG, ClientToken, Marks, NetworkMode, Pin, RunsOn};
 use decision::refusal::Cause;
 use decision::snapshot::{CallError, Trouble};
@@ -75,33 +75,6 @@ pub struct Started {
     pub tasks: Vec<StartedTask>,
     /// Why others were not.
     pub failures: Vec<TaskFailure>,
-}
-
-/// A task that was placed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StartedTask {
-    /// Which one.
-    pub arn: TaskArn,
-    /// When, by ECS's clock.
-    pub created: Option<Timestamp>,
-    /// Where, unless on Fargate.
-    pub instance: Option<InstanceArn>,
-}
-
-/// One of `failures[]`. Its reason is an open text.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct TaskFailure {
-    /// Such as `RESOURCE:MEMORY`, `AGENT` or `Capacity is unavailable at this time`.
-    pub reason: String,
-    /// More of it, where ECS tells more.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
-    /// What it means.
-    #[serde(skip)]
-    pub cause: Cause,
-    /// Which instance it is about, where one was asked for.
-    #[serde(skip)]
-    pub instance: Option<InstanceArn>,
 }
 
 /// A `RunTask` call that started nothing now.

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::ReadCloud;
 use super::pace::{About, Rate};
+use decision::memory::Remembered;
 use decision::plan::{CONTAINER_TAG, TICK_TAG};
 use decision::snapshot::{
     Capacity, ClusterTasks, ContainerStatus, Ended, EndedContainer, Read, ReadError, Task,
@@ -24,17 +25,6 @@ const MOST_TASKS_A_DESCRIBE: usize = 100;
 /// Pages of stopped tasks that are read, a hundred each: it is a sample of what became of the last
 /// launches, and others' tasks are in it too.
 pub(super) const MOST_STOPPED_PAGES: usize = 10;
-
-/// What is known of a cluster before it is read.
-#[derive(Clone, Debug, Default)]
-pub struct Remembered {
-    /// Tasks that were alive when they were seen last.
-    pub tasks: Vec<Task>,
-    /// Of these, the ones that ECS need not know yet.
-    pub new: BTreeSet<TaskArn>,
-    /// Whether the ends of our tasks are known.
-    pub knows_ended: bool,
-}
 
 impl ReadCloud {
     /// The tasks of the scaler, by all its names. Beside those that ECS lists, the ones that this process remembers

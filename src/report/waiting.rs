@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::WorkerReport;
-use crate::act::{Acted, GroupOutcome};
+use decision::outcome::{GroupOutcome, WorkerOutcome};
 use decision::plan::{
     Action, Bound, Decision, Idle, LaunchPlan, PlacementPlan, Target, TaskBound, WorkerPlan,
 };
@@ -53,15 +53,15 @@ pub enum WaitsFor {
 
 /// The words for one worker, each once, in the order of the enum; none where nothing waits, or where
 /// all that is owed was started.
-pub(super) fn waits_for(acted: &Acted) -> Vec<WaitsFor> {
-    let WorkerPlan { worker: _, depth, alive: _, health: _, progress: _, action } = &acted.plan;
+pub(super) fn waits_for(outcome: &WorkerOutcome) -> Vec<WaitsFor> {
+    let WorkerPlan { worker: _, depth, alive: _, health: _, progress: _, action } = &outcome.plan;
     let words: BTreeSet<_> = match action {
         Action::Idle(Idle::Empty) | Action::Hold(ReadError::Gone { .. }) => BTreeSet::new(),
         Action::Idle(Idle::Answered(decision)) => of_decision(decision),
         Action::Idle(Idle::Superseded) => of_depth(depth.as_ref(), WaitsFor::Delivery),
         Action::Hold(_) => of_depth(depth.as_ref(), WaitsFor::Read),
         Action::Refuse(_) => of_depth(depth.as_ref(), WaitsFor::Configuration),
-        Action::Launch(plan) => of_launch(plan, &acted.groups),
+        Action::Launch(plan) => of_launch(plan, &outcome.groups),
     };
     words.into_iter().collect()
 }

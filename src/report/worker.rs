@@ -3,9 +3,8 @@
 use super::{
     Counts, DecisionReport, Failed, Launched, Outcome, PlacementReport, WorkerReport, waiting,
 };
-use crate::act::{Acted, GroupOutcome};
-use crate::aws::TaskFailure;
 use decision::event::Mode;
+use decision::outcome::{GroupOutcome, TaskFailure, WorkerOutcome};
 use decision::plan::{
     Action, Alive, Decision, Health, Idle, Late, LaunchPlan, PlacementPlan, Target, WorkerPlan,
 };
@@ -13,9 +12,9 @@ use decision::refusal::Cause;
 use decision::snapshot::{ReadError, Redrive};
 use decision::units::{Containers, RevisionArn, Tasks};
 
-pub(super) fn report(acted: Acted, mode: Mode) -> WorkerReport {
-    let waits_for = waiting::waits_for(&acted);
-    let Acted { plan, groups } = acted;
+pub(super) fn report(outcome: WorkerOutcome, mode: Mode) -> WorkerReport {
+    let waits_for = waiting::waits_for(&outcome);
+    let WorkerOutcome { plan, groups } = outcome;
     let WorkerPlan { worker, depth, alive, health, progress: _, action } = plan;
     let warnings = warnings(&health, alive.as_ref());
     let Health { stuck, breaker, redrive: _, unregistered: _, ahead: _, late } = health;

@@ -10,6 +10,8 @@ use decision::config::Config;
 use decision::decide::decide;
 use decision::definition::TaskDefinition;
 use decision::event::Tick;
+use decision::memory::Memory;
+use decision::outcome::{GroupOutcome, StartedTask, WorkerOutcome};
 use decision::plan::{Action, Group, LaunchPlan, Plan, WorkerPlan};
 use decision::snapshot::{
     Capacity, ClusterTasks, ContainerStatus, Depth, Ended, EndedContainer, Queue, Snapshot, Task,
@@ -18,9 +20,6 @@ use decision::units::{
     ClusterName, Containers, Messages, Region, RevisionArn, ScalerName, TaskArn, TaskDefinitionRef,
     Tasks, WorkerName,
 };
-use ecs_queue_scaler::act::{Acted, GroupOutcome};
-use ecs_queue_scaler::aws::StartedTask;
-use ecs_queue_scaler::ledger::Ledger;
 use fastrand::Rng;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -190,7 +189,7 @@ impl Came {
 struct Run {
     model: Model,
     config: Config,
-    ledger: Ledger,
+    memory: Memory,
     rng: Rng,
     now: u64,
     visible: VecDeque<Message>,
@@ -214,7 +213,7 @@ pub(crate) fn run(model: &Model, minutes: u64) -> Came {
     let mut run = Run {
         model: model.clone(),
         config,
-        ledger: Ledger::default(),
+        memory: Memory::default(),
         rng: Rng::with_seed(model.seed),
         now: 0,
         visible: VecDeque::new(),
@@ -424,7 +423,7 @@ impl Run {
         let snapshot = self.snapshot();
         let Plan { workers, .. } = decide(&self.config, &snapshot);
         let acted: Vec<_> = workers.into_iter().map(|plan| self.act(plan)).collect();
-        self.ledger.remember(&snapshot, &acted, snapshot.now);
+        self.memory.remember(&snapshot, &acted, snapshot.now);
     }
 
     fn snapshot(&mut self) -> Snapshot {
@@ -459,17 +458,17 @@ impl Run {
             queues: [(WorkerName::from("a"), Ok(Queue { depth, ..Queue::default() }))].into(),
             tasks: [(ClusterName::from("jobs"), Ok(tasks))].into(),
             definitions: [(TaskDefinitionRef::from("a"), Ok(definition()))].into(),
-            memories: self.ledger.memories(),
+            memories: self.memory.workers(),
             ..Snapshot::unread(named, at(self.now), Region::from("eu-central-1"))
         }
     }
 
-    fn act(&mut self, plan: WorkerPlan) -> Acted {
+    fn act(&mut self, plan: WorkerPlan) -> WorkerOutcome {
         let launch = match &plan.action {
             Action::Launch(launch) => launch,
             Action::Idle(idle) => {
                 self.came.told.push((self.now, idle.to_string()));
-                return Acted::not(plan);
+                return WorkerOutcome::not(plan);
             }
             other => panic!("{other:?}"),
         };
@@ -486,7 +485,7 @@ impl Run {
         } else {
             outcome.started = (0..tasks.0).map(|_| self.start()).collect();
         }
-        Acted { plan, groups: vec![outcome] }
+        WorkerOutcome { plan, groups: vec![outcome] }
     }
 
     fn start(&mut self) -> StartedTask {

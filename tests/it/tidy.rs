@@ -113,7 +113,7 @@ fn what_outlives_an_invocation_goes_by_the_wall_clock() {
     keeps(
         memory_has_no_monotonic_time,
         &[
-            ("src/ledger.rs", "at: Timestamp, // no Instant"),
+            ("decision/src/memory.rs", "at: Timestamp, // no Instant"),
             (
                 "src/source/kept.rs",
                 "use tokio::time::Instant;\nlet end = Instant::now() + PATIENCE;",

@@ -82,12 +82,23 @@ pub struct Displaced<'a> {
     pub worker: &'a Worker,
     /// The launch that they were of.
     pub launch: &'a LaunchPlan,
-    /// How many of each size, and the revision that they run.
-    pub sizes: Vec<(Containers, Tasks, RevisionArn)>,
+    /// What was refused, by size.
+    pub sizes: Vec<DisplacedTasks>,
     /// Who refused one.
     pub refused: BTreeSet<InstanceArn>,
     /// Whether the launch's first call has started its task: then this delivery has the tick.
     pub has_tick: bool,
+}
+
+/// Tasks of one size that instances refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DisplacedTasks {
+    /// Worker containers in each.
+    pub containers_per_task: Containers,
+    /// How many.
+    pub tasks: Tasks,
+    /// What they run.
+    pub revision: RevisionArn,
 }
 
 /// Places what instances refused on others. What finds no room is left out of the launch.
@@ -104,7 +115,8 @@ pub fn place_again(displaced: &[Displaced<'_>], snapshot: &Snapshot) -> Vec<Read
 
 impl Displaced<'_> {
     fn wanted(&self) -> Vec<(Group, Tasks)> {
-        let wanted = self.sizes.iter().filter_map(|(n, tasks, found)| {
+        let wanted = self.sizes.iter().filter_map(|size| {
+            let DisplacedTasks { containers_per_task: n, tasks, revision: found } = size;
             let group = self.launch.groups.iter().find(|group| group.containers_per_task == *n)?;
             let revision = match &group.revision {
                 Revision::Derived(variant, _) => {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::plan::{Action, Group, TaskBound, WorkerPlan};
-use crate::snapshot::Memory;
+use crate::snapshot::WorkerMemory;
 use crate::units::{Tasks, WorkerName};
 
 /// Tasks that all workers together may start in this tick.
@@ -14,7 +14,10 @@ pub(super) struct Allowance {
 }
 
 /// The places of the workers that are launched: first who waited longest, then who has most to do.
-pub(super) fn order(workers: &[WorkerPlan], memories: &BTreeMap<WorkerName, Memory>) -> Vec<usize> {
+pub(super) fn order(
+    workers: &[WorkerPlan],
+    memories: &BTreeMap<WorkerName, WorkerMemory>,
+) -> Vec<usize> {
     let mut owed: Vec<_> = workers
         .iter()
         .enumerate()

@@ -8,6 +8,8 @@ use decision::config::{Config, Metrics};
 use decision::decide::decide;
 use decision::definition::TaskDefinition;
 use decision::event::{Mode, Tick};
+use decision::memory::Memory;
+use decision::outcome::{GroupOutcome, StartedTask, WorkerOutcome};
 use decision::plan::{Action, LaunchPlan, Plan};
 use decision::snapshot::{
     Capacity, ClusterTasks, ContainerStatus, Depth, Ended, EndedContainer, Queue, Redrive,
@@ -17,9 +19,6 @@ use decision::units::{
     ClusterName, Messages, Region, RevisionArn, ScalerName, TaskArn, TaskDefinitionRef, Tasks,
     WorkerName,
 };
-use ecs_queue_scaler::act::{Acted, GroupOutcome};
-use ecs_queue_scaler::aws::StartedTask;
-use ecs_queue_scaler::ledger::Ledger;
 use ecs_queue_scaler::report::{ConfigReport, Measured, Report, WaitsFor, WorkerReport};
 use fastrand::Rng;
 use jiff::Timestamp;
@@ -99,7 +98,7 @@ pub(super) struct Day {
     most: u64,
     config: Config,
     definition: TaskDefinition,
-    ledger: Ledger,
+    memory: Memory,
     agenda: BinaryHeap<Reverse<(u64, u64)>>,
     events: BTreeMap<u64, Event>,
     next: u64,
@@ -140,7 +139,7 @@ impl Day {
             most,
             config: config(most),
             definition: definition(),
-            ledger: Ledger::default(),
+            memory: Memory::default(),
             agenda: BinaryHeap::new(),
             events: BTreeMap::new(),
             next: 0,
@@ -186,7 +185,7 @@ impl Day {
             let now = minute * MINUTE + self.rng.u64(0..2_000);
             self.pass(now);
             if self.rng.u32(0..1000) < 2 {
-                self.ledger = Ledger::default();
+                self.memory = Memory::default();
             }
             self.tick(minute, now);
         }
@@ -285,7 +284,7 @@ impl Day {
         let snapshot = self.snapshot(minute, now);
         let plan = decide(&self.config, &snapshot);
         let acted = self.act(plan, now);
-        self.ledger.remember(&snapshot, &acted, at(now + 1_000));
+        self.memory.remember(&snapshot, &acted, at(now + 1_000));
         let started: usize = acted[0].groups.iter().map(|group| group.started.len()).sum();
         self.judge((minute, now), u64::try_from(started).unwrap(), acted);
     }
@@ -309,7 +308,7 @@ impl Day {
         }
         let cluster = ClusterName::from("jobs");
         let read = ClusterTasks { alive, ended, ..ClusterTasks::default() };
-        let read = self.ledger.completed(&cluster, read, at(now));
+        let read = self.memory.completed(&cluster, read, at(now));
         let (visible, in_flight) = (self.work.waiting.len(), self.work.in_flight);
         let visible = Messages(u64::try_from(visible).unwrap() + self.work.ghosts);
         let depth = Depth { visible, in_flight: Messages(in_flight), delayed: Messages(0) };
@@ -323,21 +322,21 @@ impl Day {
             queues: [(WorkerName::from("a"), Ok(Queue { depth, redrive }))].into(),
             tasks: [(cluster, Ok(read))].into(),
             definitions: [(TaskDefinitionRef("a".to_owned()), Ok(self.definition.clone()))].into(),
-            launched: self.ledger.launched(at(now)),
-            memories: self.ledger.memories(),
+            launched: self.memory.launched(at(now)),
+            memories: self.memory.workers(),
             ..Snapshot::unread(named, at(now), Region::from("eu-central-1"))
         }
     }
 
     /// All that is planned is there.
-    fn act(&mut self, plan: Plan, now: u64) -> Vec<Acted> {
+    fn act(&mut self, plan: Plan, now: u64) -> Vec<WorkerOutcome> {
         let mut acted = Vec::new();
         for worker in plan.workers {
             let groups = match &worker.action {
                 Action::Launch(launch) => self.launch(launch, now),
                 Action::Idle(_) | Action::Hold(_) | Action::Refuse(_) => Vec::new(),
             };
-            acted.push(Acted { plan: worker, groups });
+            acted.push(WorkerOutcome { plan: worker, groups });
         }
         acted
     }
@@ -380,7 +379,7 @@ impl Day {
     }
 
     /// The other half of the referee, for what can be wrong here.
-    fn judge(&mut self, (minute, now): (u64, u64), started: u64, acted: Vec<Acted>) {
+    fn judge(&mut self, (minute, now): (u64, u64), started: u64, acted: Vec<WorkerOutcome>) {
         let before = self.containers.len() - usize::try_from(started).unwrap();
         let there: Vec<_> = self.containers[self.oldest..before].iter().collect();
         let is_useful = |c: &&&Container| match c.started {
@@ -480,7 +479,7 @@ fn is_fruitless(there: &[&Container], now: u64) -> bool {
     last.len() <= 2 * last.iter().filter(|(_, fruitless)| *fruitless).count()
 }
 
-fn report(minute: u64, acted: Vec<Acted>) -> WorkerReport {
+fn report(minute: u64, acted: Vec<WorkerOutcome>) -> WorkerReport {
     let (name, tick) = (ScalerName::parse("scaler").unwrap(), Tick::Request(minute.to_string()));
     let of_tick = (&name, &tick, ConfigReport::of_event());
     let measured = (Metrics::Off, Measured::default());

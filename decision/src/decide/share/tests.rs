@@ -52,8 +52,8 @@ fn owed(name: usize, tasks: u32, messages: u64) -> WorkerPlan {
     }
 }
 
-fn waited(name: usize, ticks: u32) -> (WorkerName, Memory) {
-    (WorkerName(name.to_string()), Memory { waited: ticks, progress: None })
+fn waited(name: usize, ticks: u32) -> (WorkerName, WorkerMemory) {
+    (WorkerName(name.to_string()), WorkerMemory { waited: ticks, progress: None })
 }
 
 #[test]
