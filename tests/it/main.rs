@@ -27,6 +27,8 @@ mod instances;
 #[cfg(test)]
 mod keda;
 #[cfg(test)]
+mod links;
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod model;

@@ -12,7 +12,7 @@ mod progress;
 mod refusals;
 mod registration;
 mod trips;
-mod trouble;
+pub(crate) mod trouble;
 mod variants;
 mod waiting;
 

@@ -61,6 +61,7 @@ def allowed_actions(template: dict[str, Any]) -> set[str]:
 
 
 def documented_metrics() -> dict[str, str]:
-    """Units by metric, as the tables of docs/operations.md have them."""
-    page = (ROOT / "docs" / "operations.md").read_text()
-    return dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", page, re.MULTILINE))
+    """Units by metric, as the tables of docs/result.md have them."""
+    page = (ROOT / "docs" / "result.md").read_text()
+    metrics = page.split("\n## Metrics\n")[1]
+    return dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", metrics, re.MULTILINE))

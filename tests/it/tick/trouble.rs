@@ -279,7 +279,7 @@ async fn what_keeps_a_tick_from_beginning_changes_nothing() {
 
 /// A sink for log lines.
 #[derive(Clone, Default)]
-pub(super) struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -292,7 +292,7 @@ impl Write for Lines {
 }
 
 /// Log lines of what is done while the guard lives.
-pub(super) fn captured() -> (Lines, tracing::subscriber::DefaultGuard) {
+pub(crate) fn captured() -> (Lines, tracing::subscriber::DefaultGuard) {
     let lines = Lines::default();
     let sink = lines.clone();
     let subscriber = log::subscriber("TRACE", move || sink.clone());
@@ -300,7 +300,7 @@ pub(super) fn captured() -> (Lines, tracing::subscriber::DefaultGuard) {
 }
 
 impl Lines {
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
