@@ -15,7 +15,6 @@ use std::rc::Rc;
 
 use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt, stream};
-use jiff::Timestamp;
 
 use self::once::Once;
 use self::places::Places;
@@ -25,41 +24,29 @@ use crate::ledger::Ledger;
 use decision::config::{Config, QueueRef, Worker};
 use decision::decide::{can_owe, foresee};
 use decision::definition::TaskDefinition;
-use decision::event::Tick;
 use decision::refusal::Cause;
-use decision::snapshot::{ClusterTasks, DerivedRevision, Newest, Queue, Read, ReadError, Snapshot};
+use decision::snapshot::{
+    ClusterTasks, DerivedRevision, Newest, Queue, Read, ReadError, Snapshot, TickContext,
+};
 use decision::units::{ClusterName, Family, Region, ScalerName, TaskDefinitionRef, WorkerName};
 
 /// Workers that are read at once: enough to hide the latency of a thousand, few enough connections
 /// for a small function.
 const AT_ONCE: usize = 64;
 
-/// Whose tick it is and which one.
-#[derive(Clone, Copy, Debug)]
-pub struct OfTick<'a> {
-    /// Whose.
-    pub scaler: &'a ScalerName,
-    /// Which one.
-    pub tick: &'a Tick,
-    /// Which delivery of it.
-    pub delivery: &'a str,
-    /// When it began.
-    pub now: Timestamp,
-}
-
 /// Reads the world for one tick, and adds what this process remembers of earlier ones.
 pub async fn observe(
     cloud: &ReadCloud,
     config: &Config,
     ledger: &Ledger,
-    of_tick: OfTick<'_>,
+    context: TickContext<'_>,
 ) -> Snapshot {
-    ledger.memory().begin(of_tick.now);
+    ledger.memory().begin(context.now);
     let reads = Reads {
         cloud,
         ledger,
-        of_tick,
-        scalers: config.scalers(of_tick.scaler),
+        context,
+        scalers: config.scalers(context.scaler),
         renamed: Renamed::of(config),
         tasks: Once::default(),
         definitions: Once::default(),
@@ -80,13 +67,13 @@ pub async fn observe(
         queues: confirmed(alone_with_their_queues(queues, cloud.region()), config),
         tasks: in_words(cloud, reads.tasks.into_read()),
         instances: reads.places.into_read(),
-        disconnected: memory.disconnected(of_tick.now),
-        refusals: reads.renamed.memories(memory.refusals(of_tick.now)),
+        disconnected: memory.disconnected(context.now),
+        refusals: reads.renamed.memories(memory.refusals(context.now)),
         definitions: reads.definitions.into_read(),
         derived: remembered.chain(read).collect(),
-        launched: memory.launched(of_tick.now),
+        launched: memory.launched(context.now),
         memories: reads.renamed.memories(memory.workers()),
-        ..of_tick.unread(cloud)
+        ..Snapshot::unread(context, cloud.region().clone())
     }
 }
 
@@ -97,14 +84,6 @@ fn in_words(
 ) -> BTreeMap<ClusterName, Read<ClusterTasks>> {
     let told = |read: ClusterTasks| ClusterTasks { ended: cloud.in_words(read.ended), ..read };
     tasks.into_iter().map(|(cluster, read)| (cluster, read.map(told))).collect()
-}
-
-impl OfTick<'_> {
-    fn unread(self, cloud: &ReadCloud) -> Snapshot {
-        let Self { scaler, tick, delivery, now } = self;
-        let named = (scaler.clone(), tick.clone(), delivery.to_owned());
-        Snapshot::unread(named, now, cloud.region().clone())
-    }
 }
 
 /// What can be done before the first tick: the queues' URLs are found, which a tick of a warm function
@@ -126,7 +105,7 @@ pub async fn get_ready(cloud: &ReadCloud, workers: &[Worker]) {
 struct Reads<'a> {
     cloud: &'a ReadCloud,
     ledger: &'a Ledger,
-    of_tick: OfTick<'a>,
+    context: TickContext<'a>,
     scalers: Vec<ScalerName>,
     renamed: Renamed,
     tasks: Once<ClusterName, ClusterTasks>,
@@ -139,11 +118,11 @@ impl Reads<'_> {
     async fn of(&self, worker: &Worker) -> Read<QueueRead> {
         self.cloud.serves(worker)?;
         let read = apart(self.cloud.queue(&worker.queue)).await?;
-        if can_owe(worker, &read.queue.depth, self.of_tick.now) {
+        if can_owe(worker, &read.queue.depth, self.context.now) {
             let definitions = async {
                 let base = self.definition(&worker.task_definition).await;
                 if let Ok(base) = &*base {
-                    let derived = self.read_derived(worker, (read.queue, base));
+                    let derived = self.read_derived(worker, read.queue, base);
                     futures_util::join!(derived, self.places.read_matching(worker, base));
                 }
             };
@@ -158,7 +137,7 @@ impl Reads<'_> {
     }
 
     async fn tasks(&self, cluster: &ClusterName) -> Read<ClusterTasks> {
-        let now = self.of_tick.now;
+        let now = self.context.now;
         let remembered = self.ledger.memory().remembered(cluster, now);
         let tasks = self.cloud.tasks(cluster, &self.scalers, &remembered).await?;
         Ok(self.renamed.tasks(self.ledger.memory().completed(cluster, tasks, now)))
@@ -170,11 +149,11 @@ impl Reads<'_> {
 
     /// What a launch will need is read while the tasks are; a process that has run what this base
     /// revision gives knows it. What cannot be read here is read when it is needed.
-    async fn read_derived(&self, worker: &Worker, (queue, base): (Queue, &TaskDefinition)) {
+    async fn read_derived(&self, worker: &Worker, queue: Queue, base: &TaskDefinition) {
         if worker.packing.registered_sizes.is_none() && self.ledger.memory().has_run(&base.arn) {
             return;
         }
-        let families = foresee(worker, &self.alone(worker, (queue, base)));
+        let families = foresee(worker, &self.alone(worker, queue, base));
         join_all(families.iter().map(async |family| {
             self.derived.read(family, async || self.cloud.newest_revision(family).await).await;
         }))
@@ -182,12 +161,12 @@ impl Reads<'_> {
     }
 
     /// A worker in a world of its own, in which nothing of it is alive.
-    fn alone(&self, worker: &Worker, (queue, base): (Queue, &TaskDefinition)) -> Snapshot {
+    fn alone(&self, worker: &Worker, queue: Queue, base: &TaskDefinition) -> Snapshot {
         Snapshot {
             queues: [(worker.name.clone(), Ok(queue))].into(),
             tasks: [(worker.cluster.clone(), Ok(ClusterTasks::default()))].into(),
             definitions: [(worker.task_definition.clone(), Ok(base.clone()))].into(),
-            ..self.of_tick.unread(self.cloud)
+            ..Snapshot::unread(self.context, self.cloud.region().clone())
         }
     }
 }

@@ -72,6 +72,33 @@ pub struct Report {
     pub wanted: Metrics,
 }
 
+/// All that a tick came to.
+#[derive(Clone, Debug)]
+pub struct TickOutcome {
+    /// `SCALER_NAME`
+    pub name: ScalerName,
+    /// What names the tick.
+    pub tick: Tick,
+    /// What names the invocation.
+    pub request_id: String,
+    /// What it went by.
+    pub config: ConfigReport,
+    /// Whether anything was to be changed.
+    pub mode: Mode,
+    /// What came of each worker's plan.
+    pub workers: Vec<WorkerOutcome>,
+    /// Container instances that somebody has to look at; `None` where our own scheduler was not asked.
+    pub troubles: Option<Vec<InstanceTrouble>>,
+    /// What was done about instances that a lifecycle hook holds.
+    pub draining: Vec<HookReport>,
+    /// Tasks of ours whose worker is not in the configuration.
+    pub unowned: Vec<Unowned>,
+    /// What becomes metrics.
+    pub wanted: Metrics,
+    /// When it was, how long it took, and what it asked.
+    pub measured: Measured,
+}
+
 /// The tick and the invocation that a log line is of.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin<'a> {
@@ -289,22 +316,13 @@ fn are_none(tasks: &Tasks) -> bool {
 }
 
 impl Report {
-    /// The same with tasks of ours that nobody owns.
-    pub fn with_unowned(mut self, unowned: Vec<Unowned>) -> Self {
-        self.totals.unowned_tasks = unowned.iter().map(|unowned| unowned.tasks).sum();
-        Self { unowned, ..self }
-    }
-
     /// Puts together what happened.
-    pub fn new(
-        (name, tick, config): (&ScalerName, &Tick, ConfigReport),
-        mode: Mode,
-        (outcomes, troubles): (Vec<WorkerOutcome>, Option<Vec<InstanceTrouble>>),
-        (wanted, measured): (Metrics, Measured),
-    ) -> Self {
+    pub fn new(outcome: TickOutcome) -> Self {
+        let TickOutcome { name, tick, request_id, config, mode, wanted, measured, .. } = outcome;
+        let TickOutcome { workers, troubles, draining, unowned, .. } = outcome;
         let Measured { at, asked: Tally { calls, throttles }, milliseconds } = measured;
         let workers: Vec<_> =
-            outcomes.into_iter().map(|outcome| worker::report(outcome, mode)).collect();
+            workers.into_iter().map(|outcome| worker::report(outcome, mode)).collect();
         let launched = || workers.iter().flat_map(|worker| &worker.launched);
         let started = |launched: &Launched| Tasks::counted(launched.tasks.len());
         let totals = Totals {
@@ -317,21 +335,21 @@ impl Report {
             api_calls: calls.values().sum(),
             calls,
             throttles,
-            unowned_tasks: Tasks::ZERO,
+            unowned_tasks: unowned.iter().map(|unowned| unowned.tasks).sum(),
             milliseconds,
         };
         Self {
             tick: tick.to_string(),
-            name: name.clone(),
+            name,
             version: VERSION,
             dry_run: mode == Mode::DryRun,
             config,
             workers,
             instances: troubles.map(|troubles| troubles.iter().map(InstanceReport::from).collect()),
             totals,
-            draining: Vec::new(),
-            unowned: Vec::new(),
-            request_id: String::new(),
+            draining,
+            unowned,
+            request_id,
             at,
             wanted,
         }

@@ -16,13 +16,14 @@ use crate::act::act;
 use crate::aws::{Aws, NoRegion, ReadCloud};
 use crate::drain::{Watch, watch};
 use crate::ledger::Ledger;
-use crate::observe::{OfTick, get_ready, observe};
-use crate::report::{ConfigReport, Measured, Report};
+use crate::observe::{get_ready, observe};
+use crate::report::{ConfigReport, Measured, Report, TickOutcome};
 use crate::source::{Kept, Source, SourceError};
 use decision::config::{Config, ConfigError, Limits};
 use decision::decide::{decide, unowned};
 use decision::event::{self, Event, EventError, Mode};
 use decision::outcome::WorkerOutcome;
+use decision::snapshot::TickContext;
 use decision::units::{ScalerName, WorkerName};
 
 pub use notices::Ran;
@@ -214,7 +215,7 @@ impl Scaler {
         let started = Instant::now();
         let aws = self.aws.as_ref().map_err(Clone::clone)?;
         let aws = &aws.for_tick(of.now, of.no_call_after(Limits::default().deadline_margin));
-        let (config, of_config) = self.config_of(event, (&aws.read, of.now)).await?;
+        let (config, config_report) = self.config_of(event, &aws.read, of.now).await?;
         let known = config.names();
         let config = only(config, &event.only)?;
         if of.is_first {
@@ -224,8 +225,8 @@ impl Scaler {
         let aws = &aws.until(of.no_call_after(config.limits.deadline_margin));
 
         let delivery = &format!("{} {}", of.request_id, of.now);
-        let of_tick = OfTick { scaler: &self.name, tick: &event.tick, delivery, now: of.now };
-        let snapshot = Box::pin(observe(&aws.read, &config, &self.ledger, of_tick)).await;
+        let context = TickContext { scaler: &self.name, tick: &event.tick, delivery, now: of.now };
+        let snapshot = Box::pin(observe(&aws.read, &config, &self.ledger, context)).await;
         let plan = decide(&config, &snapshot);
         let troubles = plan.troubles.clone();
         let mode = if self.mode == Mode::DryRun { Mode::DryRun } else { event.mode };
@@ -251,12 +252,21 @@ impl Scaler {
             asked: aws.tally(),
             milliseconds: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
-        let of_tick = (&self.name, &event.tick, of_config);
-        let report = Report::new(of_tick, mode, (outcomes, troubles), (config.metrics, measured));
         // An event's own workers are not all that there are.
         let unowned = if event.config.is_some() { Vec::new() } else { unowned(&known, &snapshot) };
-        let request_id = of.request_id.clone();
-        let report = Report { draining, request_id, ..report }.with_unowned(unowned);
+        let report = Report::new(TickOutcome {
+            name: self.name.clone(),
+            tick: event.tick.clone(),
+            request_id: of.request_id.clone(),
+            config: config_report,
+            mode,
+            workers: outcomes,
+            troubles,
+            draining,
+            unowned,
+            wanted: config.metrics,
+            measured,
+        });
         Ok((report, config.limits))
     }
 
@@ -264,14 +274,15 @@ impl Scaler {
     async fn config_of(
         &self,
         event: &Event,
-        (cloud, now): (&ReadCloud, Timestamp),
+        cloud: &ReadCloud,
+        now: Timestamp,
     ) -> Result<(Config, ConfigReport), RunError> {
         if let Some(document) = &event.config {
             return Ok((Config::from_value(document)?, ConfigReport::of_event()));
         }
         let in_force = self.config.current(cloud, now).await?;
-        let of_config = ConfigReport::new(&in_force, now);
-        Ok((Arc::unwrap_or_clone(in_force.config), of_config))
+        let report = ConfigReport::new(&in_force, now);
+        Ok((Arc::unwrap_or_clone(in_force.config), report))
     }
 }
 

@@ -148,7 +148,7 @@ impl Source {
             }
             Self::Object { bucket, key } => {
                 let unless = known.map(|version| version.exact.as_str());
-                let Some(object) = cloud.object((bucket, key), unless).await? else {
+                let Some(object) = cloud.object(bucket, key, unless).await? else {
                     return Ok(None);
                 };
                 let name = object.etag.trim_matches('"').to_owned();

@@ -10,7 +10,7 @@ use decision::event::Tick;
 use decision::plan::{Action, Group, Plan};
 use decision::snapshot::{
     Capacity, ClusterTasks, ContainerStatus, Depth, Instance, Instances, Queue, Redrive, Resources,
-    Snapshot, Task,
+    Snapshot, Task, TickContext,
 };
 use decision::units::{
     ClusterName, CpuUnits, Ec2InstanceId, InstanceArn, MebiBytes, Messages, Region, RevisionArn,
@@ -162,15 +162,15 @@ fn snapshot(workers: u32) -> Snapshot {
     let queue = Queue { depth, redrive: Redrive::Bounded };
     let tasks = ClusterTasks { alive: (0..workers).map(task).collect(), ..ClusterTasks::default() };
     let definition = |index| TaskDefinition::parse(&document(&name(index)), &json!([])).unwrap();
-    let scaler = ScalerName::parse("ecs-queue-scaler").unwrap();
-    let named = (scaler, Tick::Scheduled(now), "request".to_owned());
+    let (scaler, tick) = (&ScalerName::parse("ecs-queue-scaler").unwrap(), &Tick::Scheduled(now));
+    let context = TickContext { scaler, tick, delivery: "request", now };
     Snapshot {
         queues: (0..workers).map(|index| (WorkerName(name(index)), Ok(queue))).collect(),
         tasks: [(ClusterName("jobs".to_owned()), Ok(tasks))].into(),
         definitions: (0..workers)
             .map(|index| (TaskDefinitionRef(name(index)), Ok(definition(index))))
             .collect(),
-        ..Snapshot::unread(named, now, Region::from("eu-central-1"))
+        ..Snapshot::unread(context, Region::from("eu-central-1"))
     }
 }
 

@@ -46,7 +46,7 @@ const MOST_TASKS_A_CALL: u32 = 10;
 /// than they are owed, once more for those who get less.
 pub fn decide(config: &Config, snapshot: &Snapshot) -> Plan {
     let decide =
-        |worker: &Worker, allowance| apart(worker, || decide_worker((worker, allowance), snapshot));
+        |worker: &Worker, allowance| apart(worker, || decide_worker(worker, allowance, snapshot));
     let served = config.workers.iter().map(|worker| decide(worker, None));
     let mut workers: Vec<_> = served.collect();
     let order = share::order(&workers, &snapshot.memories);
@@ -56,7 +56,7 @@ pub fn decide(config: &Config, snapshot: &Snapshot) -> Plan {
             *plan = decide(worker, Some(Allowance { tasks, bound }));
         }
     }
-    placement::place_all((config, snapshot), &mut workers, &order);
+    placement::place_all(config, snapshot, &mut workers, &order);
     let refused = config.refused.iter().map(|refused| WorkerPlan {
         action: Action::Refuse(Refusal::Config(refused.problems.clone())),
         ..WorkerPlan::new(&refused.worker)
@@ -102,15 +102,17 @@ pub fn can_owe(worker: &Worker, depth: &Depth, now: Timestamp) -> bool {
     visible.plus(delayed) != Messages::ZERO || minimum() != Containers::ZERO
 }
 
-fn decide_worker(asked: (&Worker, Option<Allowance>), snapshot: &Snapshot) -> WorkerPlan {
-    let mut plan = WorkerPlan::new(&asked.0.name);
-    plan.action = decide_action(asked, snapshot, &mut plan).unwrap_or_else(|trouble| trouble);
+fn decide_worker(worker: &Worker, allowance: Option<Allowance>, snapshot: &Snapshot) -> WorkerPlan {
+    let mut plan = WorkerPlan::new(&worker.name);
+    plan.action =
+        decide_action(worker, allowance, snapshot, &mut plan).unwrap_or_else(|trouble| trouble);
     plan
 }
 
 /// What is to be done, or what keeps it from being done. On the way the plan learns what was read.
 fn decide_action(
-    (worker, allowance): (&Worker, Option<Allowance>),
+    worker: &Worker,
+    allowance: Option<Allowance>,
     snapshot: &Snapshot,
     plan: &mut WorkerPlan,
 ) -> Result<Action, Action> {
@@ -128,7 +130,7 @@ fn decide_action(
     let definition = read(&snapshot.definitions, name, "DescribeTaskDefinition")?;
     let recipe = Recipe::new(definition, worker.container.as_deref(), &worker.packing)
         .map_err(Refusal::Definition)?;
-    let own = OwnTasks::of(worker, recipe.container(), (tasks, snapshot.now));
+    let own = OwnTasks::of(worker, recipe.container(), tasks, snapshot.now);
     let alive = own.count();
     plan.alive = Some(alive);
     plan.health.stuck = own.stuck();
@@ -141,7 +143,7 @@ fn decide_action(
     }
     let (sizes, unregistered) = Sizes::of(worker, &recipe, snapshot)?;
     plan.health.unregistered = unregistered;
-    let need = demand::need(worker, &depth, (&alive, sizes.most));
+    let need = demand::need(worker, &depth, &alive, sizes.most);
     let breaker = plan.health.breaker.as_ref();
     let per_task = sizes.most;
     let look = Look { worker, now: snapshot.now, depth, need, per_task, own: &own, breaker };
@@ -209,7 +211,7 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
     let Facts { worker, queue, alive, recipe, sizes, .. } = facts;
     let (packing, per_task) = (&worker.packing, sizes.most);
     let minimum = worker.scaling.min_containers.at(facts.snapshot.now);
-    let mut decision = demand::decide(worker, (queue.depth, minimum), *alive, per_task);
+    let mut decision = demand::decide(worker, queue.depth, minimum, *alive, per_task);
     restrain(&mut decision, facts);
     if decision.launch == Containers::ZERO {
         return Ok(Action::Idle(Idle::Answered(Box::new(decision))));
@@ -226,7 +228,7 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
     let groups = packed
         .groups
         .iter()
-        .map(|&(n, tasks)| make_group(facts, (n, tasks), &mut numbered))
+        .map(|&(n, tasks)| make_group(facts, n, tasks, &mut numbered))
         .collect::<Result<Vec<_>, _>>()?;
     let deferred = (packed.deferred != Containers::ZERO).then_some(Deferred {
         containers: packed.deferred,
@@ -288,7 +290,7 @@ fn renew_launch(
         if derived && worker.packing.registered_sizes.is_some() {
             return None;
         }
-        if placement::needs(worker, (&recipe, n)).ok()? != group.needs {
+        if placement::needs(worker, &recipe, n).ok()? != group.needs {
             return None;
         }
         let nothing_known = &BTreeMap::new();
@@ -304,7 +306,7 @@ pub fn foresee(worker: &Worker, alone: &Snapshot) -> Vec<Family> {
         let derived = listed.iter().filter(|size| Containers(1) < **size);
         return derived.map(|size| worker.task_definition.family().variant(*size)).collect();
     }
-    let plan = apart(worker, || decide_worker((worker, None), alone));
+    let plan = apart(worker, || decide_worker(worker, None, alone));
     let Action::Launch(launch) = plan.action else { return Vec::new() };
     let families = launch.groups.into_iter().filter_map(|group| match group.revision {
         Revision::Registered(_) => None,
@@ -388,20 +390,21 @@ fn hourly_price(facts: &Facts<'_>, packed: &Packed) -> Option<(MicroDollars, &'s
 
 fn make_group(
     facts: &Facts<'_>,
-    (containers_per_task, tasks): (Containers, Tasks),
+    containers_per_task: Containers,
+    tasks: Tasks,
     numbered: &mut impl Iterator<Item = usize>,
 ) -> Result<Group, Refusal> {
     let (snapshot, worker) = (facts.snapshot, facts.worker);
     let known = &snapshot.derived;
-    let revision = facts.sizes.revision((&facts.recipe, known), containers_per_task)?;
-    let named = (&snapshot.scaler, &worker.name, &snapshot.tick);
+    let revision = facts.sizes.revision(&facts.recipe, containers_per_task, known)?;
+    let tick = snapshot.worker_tick(&worker.name);
     let calls = batches(tasks).zip(numbered).map(|(tasks, number)| {
         let rungs = 0..facts.rungs.len();
-        let tokens = rungs.map(|rung| ClientToken::new(named, number, rung)).collect();
+        let tokens = rungs.map(|rung| ClientToken::new(tick, number, rung)).collect();
         Call { number, tasks, way: Way::Run(tokens) }
     });
     let calls = calls.collect();
-    let needs = placement::needs(worker, (&facts.recipe, containers_per_task))?;
+    let needs = placement::needs(worker, &facts.recipe, containers_per_task)?;
     Ok(Group { revision, containers_per_task, needs, calls })
 }
 

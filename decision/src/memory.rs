@@ -97,6 +97,14 @@ struct Seen<'a> {
     instance: Option<&'a InstanceArn>,
 }
 
+/// Whose launch it was, in which tick, and when that was over.
+#[derive(Clone, Copy)]
+struct Launching<'a> {
+    worker: &'a WorkerName,
+    snapshot: &'a Snapshot,
+    over: Timestamp,
+}
+
 /// What is known of a cluster before it is read.
 #[derive(Clone, Debug, Default)]
 pub struct Remembered {
@@ -214,7 +222,7 @@ impl Memory {
         for (cluster, tasks) in &snapshot.tasks {
             if let Ok(tasks) = tasks {
                 let cluster = self.clusters.entry(cluster.clone()).or_default();
-                cluster.learn(tasks, (snapshot.now, over));
+                cluster.learn(tasks, snapshot.now, over);
             }
         }
         self.remember_disconnected(snapshot);
@@ -301,7 +309,7 @@ impl Cluster {
     }
 
     /// Takes over what was seen, and forgets what ECS must know by now and does not.
-    fn learn(&mut self, seen: &ClusterTasks, (now, over): (Timestamp, Timestamp)) {
+    fn learn(&mut self, seen: &ClusterTasks, now: Timestamp, over: Timestamp) {
         let is_new = |at| is_within(NEW, at, now);
         for (places, call) in self.open(seen).into_iter().zip(&mut self.unanswered) {
             call.places = places;
@@ -362,10 +370,11 @@ impl Memory {
     fn remember_worker(&mut self, snapshot: &Snapshot, outcome: &WorkerOutcome, over: Timestamp) {
         let WorkerOutcome { plan, groups } = outcome;
         let mut started = false;
+        let launching = Launching { worker: &plan.worker, snapshot, over };
         if let Action::Launch(launch) = &plan.action {
             let cluster = self.clusters.entry(launch.cluster.clone()).or_default();
             for group in groups {
-                started |= cluster.remember(&plan.worker, group, (snapshot, over));
+                started |= cluster.remember(group, launching);
             }
         }
         for group in groups {
@@ -407,12 +416,8 @@ fn after(mut progress: Progress, outcome: &WorkerOutcome, now: Timestamp) -> Pro
 
 impl Cluster {
     /// Remembers a group of tasks, and says whether any of them were started.
-    fn remember(
-        &mut self,
-        worker: &WorkerName,
-        group: &GroupOutcome,
-        (snapshot, over): (&Snapshot, Timestamp),
-    ) -> bool {
+    fn remember(&mut self, group: &GroupOutcome, launching: Launching<'_>) -> bool {
+        let Launching { worker, snapshot, over } = launching;
         let (began, tick) = (snapshot.now, snapshot.tick.instant());
         let Some(revision) = &group.revision else { return false };
         for task in group.tasks(worker, snapshot) {

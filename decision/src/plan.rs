@@ -10,16 +10,15 @@ use sha2::{Digest, Sha256};
 
 use crate::config::{Floor, Launch, Policy, Problem, Rung};
 use crate::definition::{Needs, Tag};
-use crate::event::Tick;
 use crate::fargate::MicroDollars;
 use crate::refusal::Cause;
-use crate::snapshot::{Depth, Progress, ReadError, Redrive};
+use crate::snapshot::{Depth, Progress, ReadError, Redrive, WorkerTick};
 use crate::units::{
     ClusterName, Containers, Family, Messages, RevisionArn, ScalerName, TaskArn, Tasks, WorkerName,
 };
 use crate::variant::{Obstacle, Variant};
 
-pub use placement::{InstanceTrouble, Lack, Pin, PlacementPlan, Symptom, Way};
+pub use placement::{InstanceTrouble, Lack, Pin, PlacementPlan, SizePlaced, Symptom, Way};
 
 /// What a tick is going to do.
 #[must_use = "a plan does nothing until it is carried out"]
@@ -462,8 +461,8 @@ pub struct ClientToken(String);
 
 impl ClientToken {
     /// The token of a worker's `call`th call of a tick, on one rung of the ladder.
-    pub fn new(marks: (&ScalerName, &WorkerName, &Tick), call: usize, rung: usize) -> Self {
-        let (scaler, worker, tick) = marks;
+    pub fn new(of: WorkerTick<'_>, call: usize, rung: usize) -> Self {
+        let WorkerTick { scaler, worker, tick } = of;
         let name = format!("{scaler}\n{worker}\n{tick}\n{call}\n{rung}");
         Self(hex::encode(Sha256::digest(name)))
     }

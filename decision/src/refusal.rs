@@ -94,20 +94,20 @@ struct Row {
 impl Cause {
     /// What the error of a call means.
     pub fn of_error(code: &str, message: &str) -> Self {
-        Self::of((Place::Error, code), message)
+        Self::of(Place::Error, code, message)
     }
 
     /// What an entry of `failures[]` means.
     pub fn of_failure(reason: &str, detail: Option<&str>) -> Self {
-        Self::of((Place::Failure, ""), &format!("{reason} {}", detail.unwrap_or_default()))
+        Self::of(Place::Failure, "", &format!("{reason} {}", detail.unwrap_or_default()))
     }
 
     /// What the stop of a task means, by its `stopCode` and its reason.
     pub fn of_stop(code: &str, reason: &str) -> Self {
-        Self::of((Place::Stop, code), reason)
+        Self::of(Place::Stop, code, reason)
     }
 
-    fn of((place, code): (Place, &str), text: &str) -> Self {
+    fn of(place: Place, code: &str, text: &str) -> Self {
         let (code, text) = (bare(code), text.to_lowercase());
         // Some reasons repeat their code.
         let text = text.strip_prefix("taskfailedtostart: ").unwrap_or(&text);

@@ -57,17 +57,43 @@ pub struct Snapshot {
     pub memories: BTreeMap<WorkerName, WorkerMemory>,
 }
 
+/// Which tick it is, whose, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct TickContext<'a> {
+    /// `SCALER_NAME`
+    pub scaler: &'a ScalerName,
+    /// What names the tick.
+    pub tick: &'a Tick,
+    /// Which delivery of it.
+    pub delivery: &'a str,
+    /// When it began.
+    pub now: Timestamp,
+}
+
+/// A worker's part of a tick, which every call is named after.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkerTick<'a> {
+    /// `SCALER_NAME`
+    pub scaler: &'a ScalerName,
+    /// The worker.
+    pub worker: &'a WorkerName,
+    /// What names the tick.
+    pub tick: &'a Tick,
+}
+
 impl Snapshot {
+    /// A worker's part of this tick.
+    pub fn worker_tick<'a>(&'a self, worker: &'a WorkerName) -> WorkerTick<'a> {
+        WorkerTick { scaler: &self.scaler, worker, tick: &self.tick }
+    }
+
     /// A world of which nothing was read yet.
-    pub fn unread(
-        (scaler, tick, delivery): (ScalerName, Tick, String),
-        now: Timestamp,
-        region: Region,
-    ) -> Self {
+    pub fn unread(context: TickContext<'_>, region: Region) -> Self {
+        let TickContext { scaler, tick, delivery, now } = context;
         Self {
-            scaler,
-            tick,
-            delivery,
+            scaler: scaler.clone(),
+            tick: tick.clone(),
+            delivery: delivery.to_owned(),
             now,
             region,
             queues: BTreeMap::new(),

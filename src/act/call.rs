@@ -120,7 +120,7 @@ impl Launch<'_> {
     pub(super) async fn run(&self, call: &Call) -> Called {
         match &call.way {
             Way::Run(tokens) => self.run_down(call, tokens).await,
-            Way::Pin(token, pin) => self.run_pinned(call, (token, pin)).await,
+            Way::Pin(token, pin) => self.run_pinned(call, token, pin).await,
             Way::Start(on) => self.start(call, on).await,
         }
     }
@@ -135,7 +135,7 @@ impl Launch<'_> {
                 called.not_asked();
                 continue;
             }
-            let run = RunTasks { count: called.missing, ..self.request((token, rung)) };
+            let run = RunTasks { count: called.missing, ..self.request(token, rung) };
             let answer = cloud.write.run_tasks(run).await;
             let answer = answer.map_err(|error| advised(error, rung));
             exhausted.learn(plan, rung, &answer);
@@ -151,7 +151,7 @@ impl Launch<'_> {
         called
     }
 
-    fn request<'b>(&'b self, (token, rung): (&'b ClientToken, &'b Rung)) -> RunTasks<'b> {
+    fn request<'b>(&'b self, token: &'b ClientToken, rung: &'b Rung) -> RunTasks<'b> {
         let Self { plan, revision, .. } = *self;
         RunTasks {
             cluster: &plan.cluster,
@@ -167,10 +167,10 @@ impl Launch<'_> {
         }
     }
 
-    async fn run_pinned(&self, call: &Call, (token, pin): (&ClientToken, &Pin)) -> Called {
+    async fn run_pinned(&self, call: &Call, token: &ClientToken, pin: &Pin) -> Called {
         let mut called = Called { missing: call.tasks, ..Called::default() };
         if let Some(rung) = self.plan.launch.rungs.first() {
-            let run = RunTasks { pin: Some((pin, call.number)), ..self.request((token, rung)) };
+            let run = RunTasks { pin: Some((pin, call.number)), ..self.request(token, rung) };
             let _ = called.add(self.cloud.write.run_tasks(run).await);
         }
         called.tell_of_one(&pin.arn);

@@ -105,7 +105,7 @@ impl WriteCloud {
                 self.take_afterwards(about, self.defaults.rates(&run)).await;
             }
         }
-        let started = started(about, (answer.tasks(), answer.failures()), &self.pace.words);
+        let started = started(about, answer.tasks(), answer.failures(), &self.pace.words);
         started.map_err(RunTaskError::Call)
     }
 
@@ -127,7 +127,7 @@ impl WriteCloud {
         let call = start_request(&self.ecs, start);
         let answer = self.pace.call(about, async || call.clone().send().await).await;
         let answer = answer.map_err(|error| error.told(about))?;
-        started(about, (answer.tasks(), answer.failures()), &self.pace.words)
+        started(about, answer.tasks(), answer.failures(), &self.pace.words)
     }
 }
 
@@ -175,7 +175,8 @@ impl Defaults {
 /// What was placed and what was not. An answer that names neither may be the rest of another.
 fn started(
     about: About<'_>,
-    (tasks, failures): (&[EcsTask], &[EcsFailure]),
+    tasks: &[EcsTask],
+    failures: &[EcsFailure],
     words: &Words,
 ) -> Result<Started, CallError> {
     if tasks.is_empty() && failures.is_empty() {

@@ -186,7 +186,9 @@ impl Default for Turns {
 impl Turns {
     /// Those of a tick that begins now.
     fn after(&self, now: Timestamp) -> Self {
-        let left = |last: &OfRate| self.began.map_or(usize::MAX, |began| last.left(began, now));
+        let left = |last: &OfRate| {
+            self.began.map_or(usize::MAX, |(began, monotonic)| last.left(began, monotonic, now))
+        };
         let of_rates = self.of_rates.iter().map(|last| OfRate::new(last.rate, left(last)));
         Self { of_rates: of_rates.collect(), began: Some((now, Instant::now())) }
     }
@@ -206,7 +208,7 @@ impl OfRate {
     }
 
     /// What is left by now, after a tick that began then by both clocks.
-    fn left(&self, (began, monotonic): (Timestamp, Instant), now: Timestamp) -> usize {
+    fn left(&self, began: Timestamp, monotonic: Instant, now: Timestamp) -> usize {
         let taken = *self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let into_tick = taken.unwrap_or(monotonic).saturating_duration_since(monotonic);
         // A clock that was set back gives no turn.

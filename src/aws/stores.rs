@@ -65,7 +65,8 @@ impl ReadCloud {
     /// With what to do where it is not there, is elsewhere, is too large or may not be read.
     pub async fn object(
         &self,
-        (bucket, key): (&str, &str),
+        bucket: &str,
+        key: &str,
         unless: Option<&str>,
     ) -> Result<Option<Object>, CallError> {
         let subject = &format!("s3://{bucket}/{key}");

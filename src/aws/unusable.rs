@@ -132,12 +132,12 @@ fn check(operation: &str, response: &HttpResponse) -> Result<(), Unusable> {
             let what = format!("a redirection to {}", host(header("location")));
             Err(Unusable::Foreign { status, what })
         }
-        200..300 => check_members(operation, (status, body)),
+        200..300 => check_members(operation, status, body),
         _ => Ok(()),
     }
 }
 
-fn check_members(operation: &str, (status, body): (u16, &[u8])) -> Result<(), Unusable> {
+fn check_members(operation: &str, status: u16, body: &[u8]) -> Result<(), Unusable> {
     if operation == "GetObject" {
         return Ok(());
     }

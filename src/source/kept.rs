@@ -115,8 +115,8 @@ impl Kept {
             Some(_) => &cloud.until(Instant::now() + PATIENCE),
             None => cloud,
         };
-        let candidate = state.read(source, (cloud, now)).await?;
-        state.discover(candidate, (cloud, now)).await?;
+        let candidate = state.read(source, cloud, now).await?;
+        state.discover(candidate, cloud, now).await?;
         let in_force = state.in_force(source);
         *self.state() = state;
         in_force.ok_or_else(|| SourceError::Unread(source.to_string()))
@@ -132,7 +132,8 @@ impl State {
     async fn read(
         &mut self,
         source: &Source,
-        (cloud, now): (&ReadCloud, Timestamp),
+        cloud: &ReadCloud,
+        now: Timestamp,
     ) -> Result<Option<Good>, SourceError> {
         if !self.is_due(source, now) {
             return Ok(None);
@@ -175,7 +176,8 @@ impl State {
     async fn discover(
         &mut self,
         newer: Option<Good>,
-        (cloud, now): (&ReadCloud, Timestamp),
+        cloud: &ReadCloud,
+        now: Timestamp,
     ) -> Result<(), SourceError> {
         let is_newer = newer.is_some();
         let Some(mut next) = newer.or_else(|| self.good.clone()) else { return Ok(()) };

@@ -15,6 +15,7 @@ use decision::outcome::{GroupOutcome, StartedTask, WorkerOutcome};
 use decision::plan::{Action, Group, LaunchPlan, Plan, WorkerPlan};
 use decision::snapshot::{
     Capacity, ClusterTasks, ContainerStatus, Depth, Ended, EndedContainer, Queue, Snapshot, Task,
+    TickContext,
 };
 use decision::units::{
     ClusterName, Containers, Messages, Region, RevisionArn, ScalerName, TaskArn, TaskDefinitionRef,
@@ -452,14 +453,15 @@ impl Run {
             ended: self.ended.clone(),
             ..ClusterTasks::default()
         };
-        let (tick, delivery) = (Tick::Request(self.now.to_string()), self.now.to_string());
-        let named = (ScalerName::parse("scaler").unwrap(), tick, delivery);
+        let (scaler, delivery) = (&ScalerName::parse("scaler").unwrap(), &self.now.to_string());
+        let tick = &Tick::Request(delivery.clone());
+        let context = TickContext { scaler, tick, delivery, now: at(self.now) };
         Snapshot {
             queues: [(WorkerName::from("a"), Ok(Queue { depth, ..Queue::default() }))].into(),
             tasks: [(ClusterName::from("jobs"), Ok(tasks))].into(),
             definitions: [(TaskDefinitionRef::from("a"), Ok(definition()))].into(),
             memories: self.memory.workers(),
-            ..Snapshot::unread(named, at(self.now), Region::from("eu-central-1"))
+            ..Snapshot::unread(context, Region::from("eu-central-1"))
         }
     }
 

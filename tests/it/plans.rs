@@ -9,7 +9,7 @@ use decision::event::Tick;
 use decision::fargate::{OperatingSystem, TaskSize};
 use decision::plan::{Action, Group, LaunchPlan, Plan, Revision, Way};
 use decision::snapshot::{
-    Capacity, ClusterTasks, ContainerStatus, Depth, Queue, ReadError, Snapshot, Task,
+    Capacity, ClusterTasks, ContainerStatus, Depth, Queue, ReadError, Snapshot, Task, TickContext,
 };
 use decision::units::{
     ClusterName, Containers, CpuUnits, MebiBytes, Messages, Region, RevisionArn, ScalerName,
@@ -119,8 +119,10 @@ prop_compose! {
             let numbered = alive.iter().enumerate();
             numbered.map(|(i, n)| task(worker, (i, *n), ContainerStatus::Running)).collect::<Vec<_>>()
         });
-        let (tick, delivery) = (Tick::Request("tick".to_owned()), "request".to_owned());
-        let named = (ScalerName::parse("scaler").unwrap(), tick, delivery);
+        let (scaler, tick) =
+            (&ScalerName::parse("scaler").unwrap(), &Tick::Request("tick".to_owned()));
+        let now = Timestamp::UNIX_EPOCH;
+        let context = TickContext { scaler, tick, delivery: "request", now };
         Snapshot {
             queues: ["one", "two"]
                 .into_iter()
@@ -131,7 +133,7 @@ prop_compose! {
                 Ok(ClusterTasks { alive: tasks.collect(), ..ClusterTasks::default() }),
             )]),
             definitions: BTreeMap::from([(TaskDefinitionRef::from("a"), Ok(definition()))]),
-            ..Snapshot::unread(named, Timestamp::UNIX_EPOCH, Region::from("us-east-1"))
+            ..Snapshot::unread(context, Region::from("us-east-1"))
         }
     }
 }

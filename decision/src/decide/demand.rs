@@ -18,7 +18,8 @@ pub(super) fn counted(scaling: &Scaling, depth: Depth) -> Depth {
 pub(super) fn need(
     worker: &Worker,
     depth: &Depth,
-    (alive, per_task): (&Alive, Containers),
+    alive: &Alive,
+    per_task: Containers,
 ) -> Containers {
     let scaling = &worker.scaling;
     match target(&scaling.policy, backlog(scaling, depth, alive)) {
@@ -60,9 +61,11 @@ fn each(worker: &Worker, per_task: Containers) -> Containers {
 ///
 /// In-flight messages count only as far as somebody can be holding them: those of a crashed
 /// worker come back as visible ones.
+#[expect(clippy::too_many_arguments, reason = "each is a number of the sum")]
 pub(super) fn decide(
     worker: &Worker,
-    (depth, minimum): (Depth, Floor),
+    depth: Depth,
+    minimum: Floor,
     alive: Alive,
     per_task: Containers,
 ) -> Decision {

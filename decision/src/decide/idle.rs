@@ -31,7 +31,7 @@ const FEWEST_LOOKS: usize = 5;
 const TELLS: Duration = Duration::from_hours(1);
 
 /// What is known after a look, by what was known before it and how many messages there were then.
-pub(super) fn look((before, total): (&Idling, Messages), look: &Look<'_>) -> Idling {
+pub(super) fn look(before: &Idling, messages_before: Messages, look: &Look<'_>) -> Idling {
     let Some(after) = look.worker.scaling.idle_after else { return Idling::default() };
     if look.depth.visible == Messages::ZERO {
         return before.rested();
@@ -44,14 +44,14 @@ pub(super) fn look((before, total): (&Idling, Messages), look: &Look<'_>) -> Idl
     let since = before.since.unwrap_or(look.now);
     let mut looks = before.looks;
     // Where messages went, somebody has taken them.
-    let took = Messages(u64::from(look.depth.total() < total));
+    let took = Messages(u64::from(look.depth.total() < messages_before));
     let in_flight = look.depth.in_flight;
-    looks.push((look.now, surplus(look, (BEGUN, in_flight.max(took)))));
+    looks.push((look.now, surplus(look, BEGUN, in_flight.max(took))));
     let old = looks.iter().take_while(|(at, _)| after < age(*at)).count();
     let old = old.min(looks.len().saturating_sub(FEWEST_LOOKS));
     looks.drain(..old);
     // Others may have been without a message at each look.
-    let same = surplus(look, (after, in_flight));
+    let same = surplus(look, after, in_flight);
     let at_all = looks.iter().map(|(_, surplus)| *surplus).chain([same]).min();
     let is_proved = after <= age(since) && FEWEST_LOOKS <= looks.len();
     let shown = at_all.filter(|_| is_proved).unwrap_or_default();
@@ -68,12 +68,12 @@ fn still_idle(before: &Idling, look: &Look<'_>, tells: Duration) -> Containers {
     else {
         return Containers::ZERO;
     };
-    let spare = surplus(look, (Duration::ZERO, look.depth.in_flight));
+    let spare = surplus(look, Duration::ZERO, look.depth.in_flight);
     before.idle.min(running_for(look, ago)).min(spare)
 }
 
 /// Containers that have run for so long beyond what these messages can occupy.
-fn surplus(look: &Look<'_>, (time, held): (Duration, Messages)) -> Containers {
+fn surplus(look: &Look<'_>, time: Duration, held: Messages) -> Containers {
     if look.worker.queue.is_fifo() && look.depth.in_flight != Messages::ZERO {
         return Containers::ZERO;
     }

@@ -76,18 +76,17 @@ impl<'a> OwnTasks<'a> {
     pub(super) fn of(
         worker: &Worker,
         container: &str,
-        (tasks, now): (&'a ClusterTasks, Timestamp),
+        tasks: &'a ClusterTasks,
+        now: Timestamp,
     ) -> Self {
         let after = worker.scaling.stuck_after;
         let alive = tasks.alive.iter().filter(|task| task.worker == worker.name);
-        let alive = alive.map(|task| OwnTask::new(task, container, (after, now)));
+        let alive = alive.map(|task| OwnTask::new(task, container, after, now));
         let presumed = tasks.presumed.iter().filter(|task| task.worker == worker.name);
-        let presumed = presumed.map(|task| OwnTask {
-            is_presumed: true,
-            ..OwnTask::new(task, container, (after, now))
-        });
+        let presumed = presumed
+            .map(|task| OwnTask { is_presumed: true, ..OwnTask::new(task, container, after, now) });
         let leaving = tasks.leaving.iter().filter(|task| task.worker == worker.name);
-        let leaving = leaving.map(|task| OwnTask::new(task, container, (after, now)));
+        let leaving = leaving.map(|task| OwnTask::new(task, container, after, now));
         let ended = tasks.ended.iter().filter(|task| task.worker == worker.name);
         Self {
             alive: alive.chain(presumed).collect(),
@@ -156,7 +155,7 @@ impl<'a> OwnTasks<'a> {
 }
 
 impl<'a> OwnTask<'a> {
-    fn new(task: &'a Task, container: &str, (after, now): (Duration, Timestamp)) -> Self {
+    fn new(task: &'a Task, container: &str, after: Duration, now: Timestamp) -> Self {
         let containers = task.revision.family().worker_containers();
         let names = clone_names(task.container.as_deref().unwrap_or(container), containers);
         let known = task.containers.iter().filter(|(name, _)| names.contains(name));

@@ -16,7 +16,7 @@ use crate::config::{Config, Placement, Worker};
 use crate::definition::{Needs, Tag, TaskDefinition, View};
 use crate::plan::{
     Action, DELIVERY_TAG, Group, Lack, LaunchPlan, PLAN_TAG, PlacementPlan, Refusal, Revision,
-    Search, WorkerPlan,
+    Search, SizePlaced, WorkerPlan,
 };
 use crate::snapshot::{Instance, Instances, Read, ReadError, Snapshot};
 use crate::units::{
@@ -50,7 +50,8 @@ type Barred = BTreeMap<usize, Lack>;
 
 /// Gives every task of our own scheduler its instance, in the order in which workers are served.
 pub(super) fn place_all(
-    (config, snapshot): (&Config, &Snapshot),
+    config: &Config,
+    snapshot: &Snapshot,
     workers: &mut [WorkerPlan],
     order: &[usize],
 ) {
@@ -66,9 +67,9 @@ pub(super) fn place_all(
             continue;
         };
         let ask = Ask { worker, placement, snapshot, refused: &nobody };
-        let wanted = launch.groups.iter().map(|group| (group.clone(), group.tasks()));
-        let wanted = wanted.collect();
-        match ask.place(&mut filling, (launch, wanted), Charge::ToTake) {
+        let groups = launch.groups.iter().map(|group| (group.clone(), group.tasks()));
+        let wanted = Wanted { launch, groups: groups.collect(), charge: Charge::ToTake };
+        match ask.place(&mut filling, wanted) {
             Ok(placed) => plan.action = Action::Launch(Box::new(placed)),
             Err(error) => plan.action = Action::Hold(error),
         }
@@ -108,14 +109,14 @@ pub fn place_again(displaced: &[Displaced<'_>], snapshot: &Snapshot) -> Vec<Read
         let Displaced { worker, launch, refused, .. } = displaced;
         let Some(placement) = &worker.launch.placement else { return Ok((*launch).clone()) };
         let ask = Ask { worker, placement, snapshot, refused };
-        ask.place(&mut filling, (launch, displaced.wanted()), displaced.charge())
+        ask.place(&mut filling, displaced.wanted())
     });
     placed.collect()
 }
 
 impl Displaced<'_> {
-    fn wanted(&self) -> Vec<(Group, Tasks)> {
-        let wanted = self.sizes.iter().filter_map(|size| {
+    fn wanted(&self) -> Wanted<'_> {
+        let groups = self.sizes.iter().filter_map(|size| {
             let DisplacedTasks { containers_per_task: n, tasks, revision: found } = size;
             let group = self.launch.groups.iter().find(|group| group.containers_per_task == *n)?;
             let revision = match &group.revision {
@@ -126,7 +127,7 @@ impl Displaced<'_> {
             };
             Some((Group { revision, ..group.clone() }, *tasks))
         });
-        wanted.collect()
+        Wanted { launch: self.launch, groups: groups.collect(), charge: self.charge() }
     }
 
     fn charge(&self) -> Charge {
@@ -158,7 +159,8 @@ pub(super) fn plan(worker: &Worker, recipe: &Recipe<'_>) -> Result<Option<Placem
 /// What of the base stands in the way.
 pub(super) fn needs(
     worker: &Worker,
-    (recipe, n): (&Recipe<'_>, Containers),
+    recipe: &Recipe<'_>,
+    n: Containers,
 ) -> Result<Option<Needs>, Refusal> {
     if worker.launch.placement.is_none() {
         return Ok(None);
@@ -190,6 +192,14 @@ enum Charge {
     Taken(usize),
 }
 
+/// The tasks of a launch that are to be placed.
+struct Wanted<'a> {
+    launch: &'a LaunchPlan,
+    /// Of each group, how many.
+    groups: Vec<(Group, Tasks)>,
+    charge: Charge,
+}
+
 /// What a worker asks for, whatever the size of its tasks.
 struct Ask<'a> {
     worker: &'a Worker,
@@ -201,23 +211,14 @@ struct Ask<'a> {
 
 impl<'a> Ask<'a> {
     /// A panic is a fault of ours, and its worker's trouble only.
-    fn place(
-        &self,
-        filling: &mut Filling<'a>,
-        asked: (&LaunchPlan, Vec<(Group, Tasks)>),
-        charge: Charge,
-    ) -> Read<LaunchPlan> {
-        let place = || self.place_groups(filling, asked, charge);
+    fn place(&self, filling: &mut Filling<'a>, wanted: Wanted<'_>) -> Read<LaunchPlan> {
+        let place = || self.place_groups(filling, wanted);
         catch_unwind(AssertUnwindSafe(place)).unwrap_or(Err(ReadError::Panic))
     }
 
     /// The same launch of these tasks, each with its instance. What finds no room is left out and told.
-    fn place_groups(
-        &self,
-        filling: &mut Filling<'a>,
-        (launch, wanted): (&LaunchPlan, Vec<(Group, Tasks)>),
-        charge: Charge,
-    ) -> Read<LaunchPlan> {
+    fn place_groups(&self, filling: &mut Filling<'a>, wanted: Wanted<'_>) -> Read<LaunchPlan> {
+        let Wanted { launch, groups: wanted, charge } = wanted;
         let Self { worker, snapshot, .. } = self;
         let instances = super::read(&snapshot.instances, &worker.cluster, LIST)?;
         let expressions = launch.placement.as_ref().map(|placement| placement.expressions.clone());
@@ -238,10 +239,11 @@ impl<'a> Ask<'a> {
         let mut groups = Vec::new();
         for (group, asked) in wanted {
             let needs = group.needs.clone().unwrap_or_default();
-            let fit = self.fit((&needs, barred), volatile);
+            let fit = self.fit(&needs, barred, volatile);
             let Placed { on, lacks } = rooms.place(&fit, asked);
-            let rest = asked.minus(Tasks::counted(on.len()));
-            placement.add(asked, (rest, group.containers_per_task), (needs, lacks));
+            let without_room = asked.minus(Tasks::counted(on.len()));
+            let containers_per_task = group.containers_per_task;
+            placement.add(SizePlaced { asked, without_room, containers_per_task, needs, lacks });
             let on: Vec<_> = on.iter().filter_map(|index| instances.active.get(*index)).collect();
             groups.push(Group { calls: numbering.calls(self, &on), ..group });
         }
@@ -254,7 +256,7 @@ impl<'a> Ask<'a> {
         Ok(LaunchPlan { groups, marks, placement: Some(placement), ..launch.clone() })
     }
 
-    fn fit<'b>(&'b self, (needs, barred): (&'b Needs, &'b Barred), volatile: bool) -> Fit<'b> {
+    fn fit<'b>(&'b self, needs: &'b Needs, barred: &'b Barred, volatile: bool) -> Fit<'b> {
         Fit {
             worker: &self.worker.name,
             rule: self.placement.rule,

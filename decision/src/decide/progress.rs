@@ -135,7 +135,7 @@ impl Look<'_> {
         let mut last = before.clone();
         for (now, depth) in std::mem::take(&mut last.glances) {
             let own = &self.own.as_of(now);
-            let need = demand::need(self.worker, &depth, (&own.count(), self.per_task));
+            let need = demand::need(self.worker, &depth, &own.count(), self.per_task);
             last = Look { now, depth, need, own, ..*self }.alone_after(&last);
         }
         self.alone_after(&last)
@@ -149,7 +149,7 @@ impl Look<'_> {
             next.totals.insert(0, self.depth.total());
             next.totals.truncate(LOOKS_BACK);
         }
-        next.idling = idle::look((&last.idling, last.total()), self);
+        next.idling = idle::look(&last.idling, last.total(), self);
         let moved = self.moved(last, &next.idling);
         next.pause = moved.pause(next.pause);
         // A pause that runs is no longer than one that begins now, and over when messages come.
@@ -271,7 +271,7 @@ impl Look<'_> {
         for own in alive {
             let vouched = own.running.min(occupied);
             occupied = occupied.minus(vouched);
-            changes.add_alive(own, (before.get(own.arn), vouched));
+            changes.add_alive(own, before.get(own.arn), vouched);
         }
         // What they did is seen when they have ended.
         for own in &self.own.leaving {
@@ -312,7 +312,7 @@ impl Moved {
 }
 
 impl Changes {
-    fn add_alive(&mut self, own: &OwnTask<'_>, (seen, vouched): (Option<&TaskSeen>, Containers)) {
+    fn add_alive(&mut self, own: &OwnTask<'_>, seen: Option<&TaskSeen>, vouched: Containers) {
         if seen.is_none() {
             self.strange = self.strange.plus(own.containers);
         }

@@ -69,8 +69,9 @@ impl Sizes {
     /// What of the base stands in the way.
     pub(super) fn revision(
         &self,
-        (recipe, known): (&Recipe<'_>, &BTreeMap<Family, Newest>),
+        recipe: &Recipe<'_>,
         n: Containers,
+        known: &BTreeMap<Family, Newest>,
     ) -> Result<Revision, Refusal> {
         match self.registered.as_ref().and_then(|registered| registered.get(&n)) {
             Some(found) => Ok(Revision::Registered(found.clone())),

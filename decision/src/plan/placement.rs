@@ -104,6 +104,21 @@ pub enum Symptom {
     NoDaemon(ServiceName, Timestamp),
 }
 
+/// What came of placing the tasks of one size.
+#[derive(Clone, Debug)]
+pub struct SizePlaced {
+    /// Tasks that were to be placed.
+    pub asked: Tasks,
+    /// Of these, the ones that no instance has room for.
+    pub without_room: Tasks,
+    /// Worker containers in each.
+    pub containers_per_task: Containers,
+    /// What one of them asks for.
+    pub needs: Needs,
+    /// At how many instances what is short for one more.
+    pub lacks: BTreeMap<Lack, usize>,
+}
+
 impl PlacementPlan {
     /// Whether some tasks have no room.
     pub fn is_short(&self) -> bool {
@@ -134,15 +149,11 @@ impl PlacementPlan {
     }
 
     /// Adds the tasks of a size, of which some have no room. Of two sizes without, the first is told.
-    pub fn add(
-        &mut self,
-        asked: Tasks,
-        (without_room, each): (Tasks, Containers),
-        (needs, lacks): (Needs, BTreeMap<Lack, usize>),
-    ) {
+    pub fn add(&mut self, placed: SizePlaced) {
+        let SizePlaced { asked, without_room, containers_per_task, needs, lacks } = placed;
         self.asked = self.asked.plus(asked);
         self.without_room = self.without_room.plus(without_room);
-        let containers = without_room.containers(each);
+        let containers = without_room.containers(containers_per_task);
         self.containers_without_room = self.containers_without_room.plus(containers);
         if without_room != Tasks::ZERO && self.needs.is_none() {
             self.needs = Some(needs);

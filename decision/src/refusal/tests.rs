@@ -21,7 +21,7 @@ fn every_row_is_reached_by_its_own_code_and_words() {
             let code = if row.code.is_empty() { "ACodeOfNextYear" } else { row.code };
             let first = ROWS.iter().position(|row| row.fits(place, code, &text.to_lowercase()));
             assert_eq!(first, Some(index), "{row:?} of {text}");
-            assert_eq!(Cause::of((place, code), text), row.cause);
+            assert_eq!(Cause::of(place, code, text), row.cause);
         }
     }
 }

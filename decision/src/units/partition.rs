@@ -14,25 +14,27 @@ pub struct Partition {
 }
 
 const fn partition(
-    (prefix, name): (&'static str, &'static str),
-    (suffix, dual_stack_suffix): (&'static str, &'static str),
+    prefix: &'static str,
+    name: &'static str,
+    suffix: &'static str,
+    dual_stack_suffix: &'static str,
 ) -> Partition {
     Partition { prefix, name, suffix, dual_stack_suffix }
 }
 
 /// Source: botocore `data/partitions.json`; `tests/local/test_hosts.py` holds the hosts to it.
 const PARTITIONS: [Partition; 8] = [
-    partition(("cn-", "aws-cn"), ("amazonaws.com.cn", "api.amazonwebservices.com.cn")),
-    partition(("us-gov-", "aws-us-gov"), ("amazonaws.com", "api.aws")),
-    partition(("eusc-", "aws-eusc"), ("amazonaws.eu", "api.amazonwebservices.eu")),
-    partition(("us-iso-", "aws-iso"), ("c2s.ic.gov", "api.aws.ic.gov")),
-    partition(("us-isob-", "aws-iso-b"), ("sc2s.sgov.gov", "api.aws.scloud")),
-    partition(("eu-isoe-", "aws-iso-e"), ("cloud.adc-e.uk", "api.cloud-aws.adc-e.uk")),
-    partition(("us-isof-", "aws-iso-f"), ("csp.hci.ic.gov", "api.aws.hci.ic.gov")),
+    partition("cn-", "aws-cn", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+    partition("us-gov-", "aws-us-gov", "amazonaws.com", "api.aws"),
+    partition("eusc-", "aws-eusc", "amazonaws.eu", "api.amazonwebservices.eu"),
+    partition("us-iso-", "aws-iso", "c2s.ic.gov", "api.aws.ic.gov"),
+    partition("us-isob-", "aws-iso-b", "sc2s.sgov.gov", "api.aws.scloud"),
+    partition("eu-isoe-", "aws-iso-e", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
+    partition("us-isof-", "aws-iso-f", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
     AWS,
 ];
 
-const AWS: Partition = partition(("", "aws"), ("amazonaws.com", "api.aws"));
+const AWS: Partition = partition("", "aws", "amazonaws.com", "api.aws");
 
 impl Partition {
     /// The one that a Region is in.

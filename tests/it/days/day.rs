@@ -13,13 +13,15 @@ use decision::outcome::{GroupOutcome, StartedTask, WorkerOutcome};
 use decision::plan::{Action, LaunchPlan, Plan};
 use decision::snapshot::{
     Capacity, ClusterTasks, ContainerStatus, Depth, Ended, EndedContainer, Queue, Redrive,
-    Snapshot, Task,
+    Snapshot, Task, TickContext,
 };
 use decision::units::{
     ClusterName, Messages, Region, RevisionArn, ScalerName, TaskArn, TaskDefinitionRef, Tasks,
     WorkerName,
 };
-use ecs_queue_scaler::report::{ConfigReport, Measured, Report, WaitsFor, WorkerReport};
+use ecs_queue_scaler::report::{
+    ConfigReport, Measured, Report, TickOutcome, WaitsFor, WorkerReport,
+};
 use fastrand::Rng;
 use jiff::Timestamp;
 use serde_json::json;
@@ -316,15 +318,17 @@ impl Day {
             Some(_) => Redrive::Bounded,
             None => Redrive::Endless,
         };
-        let tick = Tick::Scheduled(at(minute * MINUTE));
-        let named = (ScalerName::parse("scaler").unwrap(), tick, format!("request {minute}"));
+        let (scaler, tick) =
+            (&ScalerName::parse("scaler").unwrap(), &Tick::Scheduled(at(minute * MINUTE)));
+        let delivery = &format!("request {minute}");
+        let context = TickContext { scaler, tick, delivery, now: at(now) };
         Snapshot {
             queues: [(WorkerName::from("a"), Ok(Queue { depth, redrive }))].into(),
             tasks: [(cluster, Ok(read))].into(),
             definitions: [(TaskDefinitionRef("a".to_owned()), Ok(self.definition.clone()))].into(),
             launched: self.memory.launched(at(now)),
             memories: self.memory.workers(),
-            ..Snapshot::unread(named, at(now), Region::from("eu-central-1"))
+            ..Snapshot::unread(context, Region::from("eu-central-1"))
         }
     }
 
@@ -480,10 +484,19 @@ fn is_fruitless(there: &[&Container], now: u64) -> bool {
 }
 
 fn report(minute: u64, acted: Vec<WorkerOutcome>) -> WorkerReport {
-    let (name, tick) = (ScalerName::parse("scaler").unwrap(), Tick::Request(minute.to_string()));
-    let of_tick = (&name, &tick, ConfigReport::of_event());
-    let measured = (Metrics::Off, Measured::default());
-    let mut report = Report::new(of_tick, Mode::Launch, (acted, None), measured);
+    let mut report = Report::new(TickOutcome {
+        name: ScalerName::parse("scaler").unwrap(),
+        tick: Tick::Request(minute.to_string()),
+        request_id: String::new(),
+        config: ConfigReport::of_event(),
+        mode: Mode::Launch,
+        workers: acted,
+        troubles: None,
+        draining: Vec::new(),
+        unowned: Vec::new(),
+        wanted: Metrics::Off,
+        measured: Measured::default(),
+    });
     report.workers.remove(0)
 }
 

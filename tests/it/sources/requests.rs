@@ -53,8 +53,8 @@ async fn sent(change: impl Fn(&mut aws_types::sdk_config::Builder)) -> String {
     let cloud = Aws::new(&config.build()).unwrap().read;
     let by = Discover { tag: "scaler".to_owned(), value: None };
     assert!(cloud.parameter("/scaler").await.is_err());
-    assert!(cloud.object(("a-bucket", "a/b c"), None).await.is_err());
-    assert!(cloud.object(("a.bucket", "key"), None).await.is_err());
+    assert!(cloud.object("a-bucket", "a/b c", None).await.is_err());
+    assert!(cloud.object("a.bucket", "key", None).await.is_err());
     assert!(cloud.tagged_queues(&by).await.is_err());
     let lines = network.0.lock().unwrap().join("\n");
     // The day of the signature.

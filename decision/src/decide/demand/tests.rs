@@ -54,7 +54,7 @@ fn per_container(messages: u64) -> Worker {
 /// With the minimum of a worker that has no windows.
 fn decide(worker: &Worker, depth: Depth, alive: Alive, per_task: Containers) -> Decision {
     let minimum = worker.scaling.min_containers.at(Timestamp::UNIX_EPOCH);
-    super::decide(worker, (depth, minimum), alive, per_task)
+    super::decide(worker, depth, minimum, alive, per_task)
 }
 
 fn depth(visible: u64, in_flight: u64) -> Depth {
@@ -189,7 +189,7 @@ fn the_sum_can_be_read_and_checked() {
         decide(&many, depth(50, 0), alive(1, 0), Containers(9)),
         decide(&greedy, depth(5, 20), alive(2, 3), Containers(9)),
         decide(&warm, depth(0, 0), alive(0, 0), Containers(9)),
-        super::decide(&office, (depth(2, 0), in_the_office), alive(1, 0), Containers(9)),
+        super::decide(&office, depth(2, 0), in_the_office, alive(1, 0), Containers(9)),
         decide(&office, depth(0, 0), alive(0, 0), Containers(9)),
     ];
     let sums: Vec<_> = cases.iter().map(ToString::to_string).collect();

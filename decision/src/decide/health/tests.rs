@@ -73,12 +73,12 @@ fn worker() -> Worker {
 
 fn breaker(alive: &[Task], ended: &[Ended], now: i64) -> Option<Tripped> {
     let tasks = tasks(alive, ended);
-    tripped(&OwnTasks::of(&worker(), "worker", (&tasks, at(now))), at(now))
+    tripped(&OwnTasks::of(&worker(), "worker", &tasks, at(now)), at(now))
 }
 
 fn is_stuck(task: &Task, now: i64) -> bool {
     let tasks = tasks(std::slice::from_ref(task), &[]);
-    !OwnTasks::of(&worker(), "worker", (&tasks, at(now))).stuck().is_empty()
+    !OwnTasks::of(&worker(), "worker", &tasks, at(now)).stuck().is_empty()
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn under_a_name_that_nobody_knows_a_task_counts_by_its_status() {
     };
     let counted = |task: Task| {
         let tasks = tasks(&[task], &[]);
-        let alive = OwnTasks::of(&worker(), "worker", (&tasks, at(9999))).count();
+        let alive = OwnTasks::of(&worker(), "worker", &tasks, at(9999)).count();
         (alive.containers.0, alive.running.0, alive.stuck.0)
     };
     assert_eq!(counted(called("app", running(0))), (1, 1, 0));

@@ -2,7 +2,7 @@
 
 use super::{Ask, Charge};
 use crate::plan::{Call, ClientToken, Pin, Way};
-use crate::snapshot::{Instance, Snapshot};
+use crate::snapshot::Instance;
 use crate::units::{InstanceArn, Tasks};
 
 /// Source: ECS API, `StartTaskRequest.containerInstances`.
@@ -15,9 +15,9 @@ impl Numbering {
     /// The next calls, for one task on each of these instances.
     pub(super) fn calls(&mut self, ask: &Ask<'_>, on: &[&Instance]) -> Vec<Call> {
         let (first, on) = match (self.0, on.split_first()) {
-            (Charge::ToTake, Some((first, on))) => (Some(pin(ask, first, (0, 0))), on),
+            (Charge::ToTake, Some((first, on))) => (Some(pin(ask, first, 0, 0)), on),
             (Charge::ToTakeAgain(number), Some((first, on))) => {
-                (Some(pin(ask, first, (number, 1))), on)
+                (Some(pin(ask, first, number, 1)), on)
             }
             (_, _) => (None, on),
         };
@@ -38,9 +38,8 @@ impl Numbering {
 }
 
 /// The call that takes the tick: another delivery has the same token, and is told.
-fn pin(ask: &Ask<'_>, instance: &Instance, (number, round): (usize, usize)) -> Call {
-    let Snapshot { scaler, tick, .. } = ask.snapshot;
-    let token = ClientToken::new((scaler, &ask.worker.name, tick), 0, round);
+fn pin(ask: &Ask<'_>, instance: &Instance, number: usize, round: usize) -> Call {
+    let token = ClientToken::new(ask.snapshot.worker_tick(&ask.worker.name), 0, round);
     let (arn, ec2) = (instance.arn.clone(), instance.ec2.clone());
     Call { number, tasks: Tasks(1), way: Way::Pin(token, Pin { arn, ec2 }) }
 }

@@ -27,7 +27,7 @@ pub(super) struct Fit<'a> {
 
 impl Fit<'_> {
     /// What keeps an instance from another task of this size, of what does not change in a tick.
-    fn bars(&self, (index, room): (usize, &Room<'_>)) -> Option<Lack> {
+    fn bars(&self, index: usize, room: &Room<'_>) -> Option<Lack> {
         let missing = |Attribute { name, value }: &&Attribute| {
             let found = room.instance.attributes.get(name);
             found.is_none_or(|found| value.is_some() && found != value)
@@ -166,7 +166,7 @@ impl<'a> Rooms<'a> {
             let zone = if spreads { room.instance.zone() } else { "" };
             let (tasks, candidates) = zones.entry(zone).or_default();
             *tasks = tasks.plus(counted(room));
-            let bars = fit.bars((index, room)).or_else(|| room.is_outdated(fit));
+            let bars = fit.bars(index, room).or_else(|| room.is_outdated(fit));
             match bars.or_else(|| fit.lacks(room)) {
                 Some(lack) => add_one(&mut lacks, lack),
                 None => candidates.push(Reverse((fit.rank(room), index))),

@@ -84,9 +84,9 @@ fn look_at(
     tasks: &ClusterTasks,
     owed: u32,
 ) -> (Progress, Containers) {
-    let own = &OwnTasks::of(worker, "w", (tasks, at(minute)));
+    let own = &OwnTasks::of(worker, "w", tasks, at(minute));
     let per_task = Containers(1);
-    let need = demand::need(worker, &depth, (&own.count(), per_task));
+    let need = demand::need(worker, &depth, &own.count(), per_task);
     let look = Look { worker, now: at(minute), depth, need, per_task, own, breaker: None };
     let progress = look.after(before);
     let (allowed, _) = allowed(&progress, Containers(owed), &look);
