@@ -22,6 +22,7 @@ use crate::source::{Kept, Source, SourceError};
 use decision::config::{Config, ConfigError, Limits};
 use decision::decide::{decide, unowned};
 use decision::event::{self, Event, EventError, Mode};
+use decision::limits;
 use decision::outcome::WorkerOutcome;
 use decision::snapshot::TickContext;
 use decision::units::{ScalerName, WorkerName};
@@ -59,9 +60,6 @@ pub struct Invocation {
 /// What an invocation has where Lambda does not tell: the template's timeout.
 const UNTOLD_TIME: Duration = Duration::from_mins(1);
 
-/// No function may run longer. Source: Lambda quotas, "Function timeout".
-const MOST_TIME: Duration = Duration::from_mins(15);
-
 /// No call that prepares starts later; Lambda gives ten seconds.
 /// Source: Lambda developer guide, "Lambda execution environment lifecycle".
 const PREPARATION: Duration = Duration::from_secs(2);
@@ -71,7 +69,8 @@ impl Invocation {
     /// on, as of a local runtime, tells nothing.
     pub fn new(request_id: &str, now: Timestamp, deadline: u64) -> Self {
         let now_ms = u64::try_from(now.as_millisecond()).unwrap_or_default();
-        let left = Duration::from_millis(deadline.saturating_sub(now_ms)).min(MOST_TIME);
+        let left =
+            Duration::from_millis(deadline.saturating_sub(now_ms)).min(limits::FUNCTION_TIMEOUT);
         let left = if left.is_zero() { UNTOLD_TIME } else { left };
         let deadline = Instant::now() + left;
         Self { request_id: request_id.to_owned(), now, deadline, is_first: true }

@@ -28,19 +28,16 @@ use crate::config::{Breaker, Config, Launch, Limits, ProgressBrake, Rung, Strate
 use crate::definition::{Tag, TaskDefinition};
 use crate::fargate::{MicroDollars, PriceList};
 use crate::plan::{
-    Action, Alive, Bound, CONTAINER_TAG, Call, ClientToken, Decision, Deferred, Eager, Group, Idle,
-    LaunchPlan, LeftOut, Marks, NetworkMode, PLAN_TAG, Plan, Refusal, Revision, RunsOn, TICK_TAG,
-    TaskBound, WORKER_TAG, Way, WorkerPlan,
+    Action, Alive, Bound, Call, ClientToken, Decision, Deferred, Eager, Group, Idle, LaunchPlan,
+    LeftOut, Marks, NetworkMode, Plan, Refusal, Revision, RunsOn, TaskBound, Way, WorkerPlan,
 };
 use crate::snapshot::{Ahead, Depth, Progress, Queue, Read, ReadError, Snapshot};
 use crate::units::{Containers, Family, Messages, TaskArn, Tasks};
 use crate::variant::Recipe;
+use crate::{limits, tags};
 
 pub use placement::{Displaced, DisplacedTasks, expressions, place_again};
 pub use unowned::{Unowned, unowned};
-
-/// Source: ECS API, `RunTaskRequest.count`.
-const MOST_TASKS_A_CALL: u32 = 10;
 
 /// Decides for every worker on its own; then, where the bounds of all workers together leave less
 /// than they are owed, once more for those who get less.
@@ -410,8 +407,9 @@ fn make_group(
 
 /// Tasks in tens and a rest.
 fn batches(tasks: Tasks) -> impl Iterator<Item = Tasks> {
-    let full = (0..tasks.0 / MOST_TASKS_A_CALL).map(|_| Tasks(MOST_TASKS_A_CALL));
-    let rest = tasks.0 % MOST_TASKS_A_CALL;
+    let most = limits::TASKS_PER_RUN_TASK;
+    let full = (0..tasks.0 / most.0).map(move |_| most);
+    let rest = tasks.0 % most.0;
     full.chain((0 < rest).then_some(Tasks(rest)))
 }
 
@@ -422,9 +420,9 @@ fn marks(facts: &Facts<'_>, groups: &[Group]) -> Marks {
         scaler: snapshot.scaler.clone(),
         group: format!("worker:{}", worker.name),
         tags: vec![
-            tag(WORKER_TAG, worker.name.to_string()),
-            tag(TICK_TAG, snapshot.tick.to_string()),
-            tag(CONTAINER_TAG, recipe.container().to_owned()),
+            tag(tags::WORKER, worker.name.to_string()),
+            tag(tags::TICK, snapshot.tick.to_string()),
+            tag(tags::CONTAINER, recipe.container().to_owned()),
             plan_tag(groups),
         ],
     }
@@ -433,7 +431,7 @@ fn marks(facts: &Facts<'_>, groups: &[Group]) -> Marks {
 fn plan_tag(groups: &[Group]) -> Tag {
     let size = |group: &Group| format!("{}x{}", group.tasks(), group.containers_per_task);
     let sizes: Vec<_> = groups.iter().map(size).collect();
-    Tag { key: PLAN_TAG.to_owned(), value: sizes.join(" + ") }
+    Tag { key: tags::PLAN.to_owned(), value: sizes.join(" + ") }
 }
 
 #[cfg(test)]

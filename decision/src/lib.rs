@@ -11,6 +11,8 @@
 //! A module uses only those above it.
 
 pub mod units; // what the others speak in
+pub mod limits; // AWS's numbers
+pub mod tags; // what we mark tasks and definitions with
 pub mod fargate; // sizes and prices
 pub mod refusal; // what AWS's words mean
 pub mod redaction; // what of them may be shown

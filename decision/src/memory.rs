@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::limits;
 use crate::outcome::{Derived, GroupOutcome, WorkerOutcome};
 use crate::plan::Action;
 use crate::snapshot::{
@@ -23,20 +24,11 @@ use crate::units::{
     ClusterName, Containers, Family, InstanceArn, Messages, RevisionArn, TaskArn, Tasks,
     WorkerName, elapsed,
 };
-use crate::variant::MOST_CONTAINERS;
-
-/// As long as ECS advises to ask again for what it does not show yet.
-/// Source: ECS API, `RunTask`: "from a couple of seconds up to five minutes".
-const NEW: Duration = Duration::from_mins(5);
 
 /// What ended since the last tick shows among the tasks that were alive then. A tick that was missed
 /// or failed in between leaves a gap. Two ticks of a minute may come 119 seconds apart.
 /// Source: EventBridge Scheduler user guide, "Schedule types": a precision of 60 seconds.
 const WITHOUT_GAP: Duration = Duration::from_secs(90);
-
-/// As long as what ended tells something about what is started next. ECS does not keep it longer.
-/// Source: ECS developer guide, "Stopped tasks error messages".
-const REMEMBERED: Duration = Duration::from_hours(1);
 
 /// An instance that refused a task is the last choice for so long: what it is short of may be nothing
 /// that ECS tells, such as network interfaces.
@@ -136,7 +128,7 @@ impl Memory {
     /// What is known of a cluster before it is read.
     pub fn remembered(&self, cluster: &ClusterName, now: Timestamp) -> Remembered {
         let Some(cluster) = self.clusters.get(cluster) else { return Remembered::default() };
-        let is_new = |at: Timestamp| is_within(NEW, at, now);
+        let is_new = |at: Timestamp| is_within(limits::LISTS_LAG, at, now);
         let new = cluster.unended.iter().filter(|(_, (at, _))| at.is_some_and(is_new));
         let knows = |at| is_within(WITHOUT_GAP, at, now);
         Remembered {
@@ -162,7 +154,7 @@ impl Memory {
         };
         let news = cluster.news(&read, now);
         let calls = cluster.unanswered.iter().zip(cluster.open(&read));
-        let calls = calls.filter(|(call, _)| is_within(NEW, call.over, now));
+        let calls = calls.filter(|(call, _)| is_within(limits::LISTS_LAG, call.over, now));
         let presumed: Vec<_> = calls.flat_map(|(call, places)| call.tasks(places)).collect();
         let remembered = cluster.ended.iter().map(|(arn, ended)| (arn.clone(), ended.clone()));
         let read_now = read.ended.iter().map(|ended| (ended.arn.clone(), ended.clone()));
@@ -176,12 +168,19 @@ impl Memory {
         self.workers.clone()
     }
 
-    /// The tasks that this process started within the last hour, by cluster.
+    /// The tasks that this process started within the last hour, by cluster. Those of a call without an
+    /// answer are among them until ECS must show them and does not.
     pub fn launched(&self, now: Timestamp) -> BTreeMap<ClusterName, Tasks> {
         let mut launched = BTreeMap::<_, Tasks>::new();
-        for (_, cluster, tasks) in self.launches.iter().filter(|(at, ..)| is_in_hour(*at, now)) {
+        let known = self.launches.iter().filter(|(at, ..)| is_in_hour(*at, now));
+        let known = known.map(|(_, cluster, tasks)| (cluster, *tasks));
+        let open = self.clusters.iter().flat_map(|(name, cluster)| {
+            let calls = cluster.unanswered.iter().filter(|call| is_in_hour(call.began, now));
+            calls.map(move |call| (name, Tasks::counted(call.places.len())))
+        });
+        for (cluster, tasks) in known.chain(open) {
             let sum = launched.entry(cluster.clone()).or_default();
-            *sum = sum.plus(*tasks);
+            *sum = sum.plus(tasks);
         }
         launched
     }
@@ -213,7 +212,7 @@ impl Memory {
     /// Whether something that was derived from this base revision was run.
     pub fn has_run(&self, base: &RevisionArn) -> bool {
         let family = base.family();
-        let mut sizes = (2..=MOST_CONTAINERS.0).map(|n| family.variant(Containers(n)));
+        let mut sizes = (2..=limits::CONTAINERS_PER_TASK.0).map(|n| family.variant(Containers(n)));
         sizes.any(|family| self.derived.get(&family).is_some_and(|(from, _)| from == base))
     }
 
@@ -221,8 +220,9 @@ impl Memory {
     pub fn remember(&mut self, snapshot: &Snapshot, outcomes: &[WorkerOutcome], over: Timestamp) {
         for (cluster, tasks) in &snapshot.tasks {
             if let Ok(tasks) = tasks {
-                let cluster = self.clusters.entry(cluster.clone()).or_default();
-                cluster.learn(tasks, snapshot.now, over);
+                let of = self.clusters.entry(cluster.clone()).or_default();
+                let shown = of.learn(tasks, snapshot.now, over).into_iter();
+                self.launches.extend(shown.map(|(at, tasks)| (at, cluster.clone(), tasks)));
             }
         }
         self.remember_disconnected(snapshot);
@@ -238,7 +238,7 @@ fn is_recent(ended: &Ended, now: Timestamp) -> bool {
 }
 
 fn is_in_hour(at: Timestamp, now: Timestamp) -> bool {
-    is_within(REMEMBERED, at, now)
+    is_within(limits::STOPPED_TASKS_KEPT, at, now)
 }
 
 fn is_within(time: Duration, at: Timestamp, now: Timestamp) -> bool {
@@ -268,7 +268,8 @@ impl Unanswered {
 impl Cluster {
     /// What ended lately and is not known yet. A process that has just begun knows nothing.
     fn news(&self, read: &ClusterTasks, now: Timestamp) -> BTreeSet<TaskArn> {
-        let lately = read.ended.iter().filter(|ended| is_within(NEW, ended.stopped, now));
+        let lately =
+            read.ended.iter().filter(|ended| is_within(limits::LISTS_LAG, ended.stopped, now));
         let unknown = lately.filter(|ended| !self.ended.contains_key(&ended.arn));
         unknown.map(|ended| ended.arn.clone()).collect()
     }
@@ -308,12 +309,21 @@ impl Cluster {
         calls.collect()
     }
 
-    /// Takes over what was seen, and forgets what ECS must know by now and does not.
-    fn learn(&mut self, seen: &ClusterTasks, now: Timestamp, over: Timestamp) {
-        let is_new = |at| is_within(NEW, at, now);
-        for (places, call) in self.open(seen).into_iter().zip(&mut self.unanswered) {
-            call.places = places;
-        }
+    /// Takes over what was seen, and forgets what ECS must know by now and does not. It gives the tasks
+    /// of calls without an answer that have shown, and when those calls were made.
+    fn learn(
+        &mut self,
+        seen: &ClusterTasks,
+        now: Timestamp,
+        over: Timestamp,
+    ) -> Vec<(Timestamp, Tasks)> {
+        let is_new = |at| is_within(limits::LISTS_LAG, at, now);
+        let open = self.open(seen);
+        let shown = open.into_iter().zip(&mut self.unanswered).map(|(places, call)| {
+            let before = std::mem::replace(&mut call.places, places);
+            (call.began, Tasks::counted(before.len()).minus(Tasks::counted(call.places.len())))
+        });
+        let shown = shown.collect();
         self.unanswered.retain(|call| is_new(call.over) && !call.places.is_empty());
         self.ended.extend(seen.ended.iter().map(|ended| (ended.arn.clone(), ended.clone())));
         self.ended.retain(|_, ended| is_recent(ended, now));
@@ -324,6 +334,7 @@ impl Cluster {
             unended.entry(task.arn.clone()).or_insert_with(|| (None, task.clone()));
         }
         self.read = Some(over);
+        shown
     }
 }
 
@@ -361,7 +372,7 @@ impl Memory {
     fn remember_launch(&mut self, now: Timestamp, outcome: &WorkerOutcome) {
         self.launches.retain(|(at, ..)| is_in_hour(*at, now));
         let Some(cluster) = outcome.cluster() else { return };
-        let tasks = outcome.groups.iter().map(|group| group.count().plus(group.unanswered)).sum();
+        let tasks = outcome.groups.iter().map(GroupOutcome::count).sum();
         if tasks != Tasks::ZERO {
             self.launches.push((now, cluster.clone(), tasks));
         }

@@ -352,27 +352,6 @@ pub enum RunsOn {
     Anything,
 }
 
-/// The tag that names the tick which started a task.
-pub const TICK_TAG: &str = "ecs-queue-scaler:tick";
-
-/// The tag that names all that the tick started for the worker, such as `7x4 + 1x2`. A repeated
-/// token with another plan is a conflict, whichever call it is.
-pub const PLAN_TAG: &str = "ecs-queue-scaler:plan";
-
-/// The tag that names the delivery of a tick, where our own scheduler places: what another delivery
-/// asks for is another request, whatever it has planned.
-pub const DELIVERY_TAG: &str = "ecs-queue-scaler:delivery";
-
-/// The tag that names the place of a call among the worker's calls of a tick, where our own scheduler
-/// places.
-pub const CALL_TAG: &str = "ecs-queue-scaler:call";
-
-/// The tag that names the worker container of a task: a later revision may call it something else.
-pub const CONTAINER_TAG: &str = "ecs-queue-scaler:container";
-
-/// The tag that names the worker of a task.
-pub const WORKER_TAG: &str = "ecs-queue-scaler:worker";
-
 /// What a task carries so that we know it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marks {

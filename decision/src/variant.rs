@@ -13,26 +13,12 @@ use sha2::{Digest, Sha256};
 use crate::config::{Completion, Packing};
 use crate::definition::{Container, Tag, TaskDefinition};
 use crate::units::{Containers, CpuUnits, Family, RevisionArn};
+use crate::{limits, tags};
 
 pub use obstacle::Obstacle;
 
 /// The container that ends a task with its last worker.
 const WATCHER_SCRIPT: &str = include_str!("variant/watcher.sh");
-
-/// Tells a derived revision's content; equal digests mean equal definitions.
-pub const DIGEST_TAG: &str = "ecs-queue-scaler:digest";
-
-/// Tells which revision of the base was derived from.
-pub const BASE_REVISION_TAG: &str = "ecs-queue-scaler:base-revision";
-
-/// Source: ECS service quotas, "Containers per task definition"; it cannot be raised.
-pub const MOST_CONTAINERS: Containers = Containers(10);
-
-/// Source: ECS service quotas, "Task definition size".
-const LARGEST_DEFINITION: usize = 64 * 1024;
-
-/// Source: ECS API, `RegisterTaskDefinitionRequest.tags`.
-const MOST_TAGS: usize = 50;
 
 /// What `DescribeTaskDefinition` tells and `RegisterTaskDefinition` does not take.
 /// Source: ECS API, the members of `TaskDefinition` that `RegisterTaskDefinitionRequest` lacks.
@@ -122,7 +108,7 @@ impl<'a> Recipe<'a> {
         if let Err(obstacle) = self.check_clonable() {
             return (Containers(1), Some(obstacle));
         }
-        let room = MOST_CONTAINERS.minus(self.others()).0;
+        let room = limits::CONTAINERS_PER_TASK.minus(self.others()).0;
         let fits = |n: &u32| self.size(Containers(*n)).is_ok();
         match (2..=room).take_while(fits).last() {
             Some(most) => (Containers(most), None),
@@ -146,7 +132,7 @@ impl<'a> Recipe<'a> {
     /// What of the base stands in the way, by name.
     pub fn variant(&self, n: Containers) -> Result<Variant, Obstacle> {
         self.check_clonable()?;
-        if MOST_CONTAINERS < n.plus(self.others()) {
+        if limits::CONTAINERS_PER_TASK < n.plus(self.others()) {
             return Err(self.no_room());
         }
         let family = self.base.arn.family().variant(n);
@@ -168,12 +154,12 @@ impl<'a> Recipe<'a> {
     /// Adds the tags, the last of which is the digest of all the rest.
     fn sign(&self, family: Family, mut document: Map<String, Value>) -> Result<Variant, Obstacle> {
         let tag = |key: &str, value: &str| Tag { key: key.to_owned(), value: value.to_owned() };
-        let is_ours = |tag: &Tag| [DIGEST_TAG, BASE_REVISION_TAG].contains(&tag.key.as_str());
+        let is_ours = |tag: &Tag| [tags::DIGEST, tags::BASE_REVISION].contains(&tag.key.as_str());
         let mut tags: Vec<_> = self.base.tags.iter().filter(|t| !is_ours(t)).cloned().collect();
         let revision = self.base.arn.family_and_revision();
         let revision = revision.rsplit(':').next().unwrap_or_default();
-        tags.push(tag(BASE_REVISION_TAG, revision));
-        if MOST_TAGS <= tags.len() {
+        tags.push(tag(tags::BASE_REVISION, revision));
+        if limits::TAGS <= tags.len() {
             return Err(Obstacle::TooManyTags { tags: self.base.tags.len() });
         }
         document.insert("tags".to_owned(), json!(tags));
@@ -181,10 +167,10 @@ impl<'a> Recipe<'a> {
         // Equal for equal documents: objects are kept in the order of their keys.
         let unsigned = document.to_string();
         let digest = hex::encode(Sha256::digest(&unsigned));
-        let signature = json!(tag(DIGEST_TAG, &digest));
+        let signature = json!(tag(tags::DIGEST, &digest));
         let bytes = unsigned.len().saturating_add(signature.to_string().len()).saturating_add(1);
-        if LARGEST_DEFINITION < bytes {
-            return Err(Obstacle::TooLarge { bytes, most: LARGEST_DEFINITION });
+        if limits::DEFINITION_BYTES < bytes {
+            return Err(Obstacle::TooLarge { bytes, most: limits::DEFINITION_BYTES });
         }
         if let Some(Value::Array(tags)) = document.get_mut("tags") {
             tags.push(signature);

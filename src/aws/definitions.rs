@@ -8,8 +8,9 @@ use super::wire::{AnswerBody, RequestBody};
 use super::{ReadCloud, WriteCloud};
 use decision::definition::TaskDefinition;
 use decision::snapshot::{CallError, DerivedRevision, Read, ReadError, Trouble};
+use decision::tags;
 use decision::units::{Family, RevisionArn, TaskDefinitionRef};
-use decision::variant::{DIGEST_TAG, Variant};
+use decision::variant::Variant;
 
 impl ReadCloud {
     /// A task definition as the operator names it.
@@ -52,7 +53,7 @@ impl ReadCloud {
     async fn derived(&self, name: &str) -> Read<Option<DerivedRevision>> {
         let found = self.describe_definition(name, Tags::Needed).await?;
         Ok(found.filter(TaskDefinition::is_active).map(|newest| DerivedRevision {
-            digest: newest.tag(DIGEST_TAG).map(str::to_owned),
+            digest: newest.tag(tags::DIGEST).map(str::to_owned),
             arn: newest.arn,
         }))
     }

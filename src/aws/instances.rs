@@ -11,14 +11,12 @@ use futures_util::future::try_join_all;
 use super::ReadCloud;
 use super::pace::{About, Rate};
 use super::tasks::timestamp;
+use decision::limits;
 use decision::snapshot::{Instance, Read, ReadError, Resources};
 use decision::units::{
     ClusterName, CpuUnits, Ec2InstanceId, Expression, Gpus, InstanceArn, MebiBytes, ServiceName,
     Tasks,
 };
-
-/// Source: ECS API, `DescribeContainerInstancesRequest.containerInstances`.
-const MOST_INSTANCES_A_DESCRIBE: usize = 100;
 
 impl ReadCloud {
     /// The ACTIVE container instances of a cluster, in the order of their ARNs.
@@ -104,7 +102,7 @@ impl ReadCloud {
         cluster: &ClusterName,
         arns: &[InstanceArn],
     ) -> Read<Vec<EcsInstance>> {
-        let hundreds = arns.chunks(MOST_INSTANCES_A_DESCRIBE);
+        let hundreds = arns.chunks(limits::INSTANCES_PER_DESCRIBE);
         let described = hundreds.map(|arns| self.describe_hundred(cluster, arns));
         Ok(try_join_all(described).await?.into_iter().flatten().collect())
     }

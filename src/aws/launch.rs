@@ -18,9 +18,10 @@ use super::tasks::timestamp;
 use super::words::Words;
 use decision::config::{self, AwsVpc, Launch, PublicIp, Rung};
 use decision::outcome::{StartedTask, TaskFailure};
-use decision::plan::{CALL_TAG, ClientToken, Marks, NetworkMode, Pin, RunsOn};
+use decision::plan::{ClientToken, Marks, NetworkMode, Pin, RunsOn};
 use decision::refusal::Cause;
 use decision::snapshot::{CallError, Trouble};
+use decision::tags;
 use decision::units::{ClusterName, InstanceArn, RevisionArn, TaskArn, Tasks};
 
 /// One `RunTask` call.
@@ -280,7 +281,7 @@ fn start_request(ecs: &aws_sdk_ecs::Client, start: StartTasks<'_>) -> StartTaskF
 }
 
 fn tags(marks: &Marks, call: Option<usize>) -> Vec<EcsTag> {
-    let call = call.map(|call| EcsTag::builder().key(CALL_TAG).value(call.to_string()).build());
+    let call = call.map(|call| EcsTag::builder().key(tags::CALL).value(call.to_string()).build());
     let marks = marks.tags.iter().map(|t| EcsTag::builder().key(&t.key).value(&t.value).build());
     marks.chain(call).collect()
 }

@@ -11,16 +11,13 @@ use jiff::Timestamp;
 use super::ReadCloud;
 use super::pace::{About, Rate};
 use decision::memory::Remembered;
-use decision::plan::{CONTAINER_TAG, TICK_TAG};
 use decision::snapshot::{
     Capacity, ClusterTasks, ContainerStatus, Ended, EndedContainer, Read, ReadError, Task,
 };
 use decision::units::{
     ClusterName, InstanceArn, RevisionArn, ScalerName, ServiceName, TaskArn, WorkerName,
 };
-
-/// Source: ECS API, `DescribeTasksRequest.tasks`.
-const MOST_TASKS_A_DESCRIBE: usize = 100;
+use decision::{limits, tags};
 
 /// Pages of stopped tasks that are read, a hundred each: it is a sample of what became of the last
 /// launches, and others' tasks are in it too.
@@ -139,7 +136,7 @@ impl ReadCloud {
         let listed: BTreeSet<_> = listed.into_iter().collect();
         let asked: BTreeSet<_> = listed.iter().cloned().chain(others).collect();
         let asked: Vec<_> = asked.into_iter().collect();
-        let hundreds = asked.chunks(MOST_TASKS_A_DESCRIBE);
+        let hundreds = asked.chunks(limits::TASKS_PER_DESCRIBE);
         let described = try_join_all(hundreds.map(|arns| self.describe(cluster, arns))).await?;
         let described: BTreeMap<_, _> = described.into_iter().flatten().collect();
         match listed.iter().filter(|arn| !described.contains_key(*arn)).count() {
@@ -193,8 +190,8 @@ fn read_task(task: &EcsTask) -> Option<Task> {
         containers: containers.collect(),
         created: task.created_at().and_then(timestamp),
         started: task.started_at().and_then(timestamp),
-        tick: tag(task, TICK_TAG).and_then(|tick| tick.parse().ok()),
-        container: tag(task, CONTAINER_TAG).map(str::to_owned),
+        tick: tag(task, tags::TICK).and_then(|tick| tick.parse().ok()),
+        container: tag(task, tags::CONTAINER).map(str::to_owned),
         instance: task.container_instance_arn().map(InstanceArn::from),
         capacity: capacity(task),
         provisioning: task.last_status() == Some("PROVISIONING"),
@@ -235,8 +232,8 @@ fn read_ended(task: &EcsTask) -> Option<Ended> {
         code: task.stop_code().map(|code| code.as_str().to_owned()).unwrap_or_default(),
         reason: task.stopped_reason().unwrap_or_default().to_owned(),
         containers: containers.collect(),
-        tick: tag(task, TICK_TAG).and_then(|tick| tick.parse().ok()),
-        container: tag(task, CONTAINER_TAG).map(str::to_owned),
+        tick: tag(task, tags::TICK).and_then(|tick| tick.parse().ok()),
+        container: tag(task, tags::CONTAINER).map(str::to_owned),
         capacity: capacity(task),
     })
 }

@@ -15,10 +15,11 @@ use self::rooms::{Fit, Placed, Rooms};
 use crate::config::{Config, Placement, Worker};
 use crate::definition::{Needs, Tag, TaskDefinition, View};
 use crate::plan::{
-    Action, DELIVERY_TAG, Group, Lack, LaunchPlan, PLAN_TAG, PlacementPlan, Refusal, Revision,
-    Search, SizePlaced, WorkerPlan,
+    Action, Group, Lack, LaunchPlan, PlacementPlan, Refusal, Revision, Search, SizePlaced,
+    WorkerPlan,
 };
 use crate::snapshot::{Instance, Instances, Read, ReadError, Snapshot};
+use crate::tags;
 use crate::units::{
     ClusterName, Containers, Expression, InstanceArn, RevisionArn, ServiceName, Tasks,
 };
@@ -249,8 +250,8 @@ impl<'a> Ask<'a> {
         }
         groups.retain(|group| !group.calls.is_empty());
         let mut marks = launch.marks.clone();
-        marks.tags.retain(|tag| ![PLAN_TAG, DELIVERY_TAG].contains(&tag.key.as_str()));
-        let (key, value) = (DELIVERY_TAG.to_owned(), snapshot.delivery.clone());
+        marks.tags.retain(|tag| ![tags::PLAN, tags::DELIVERY].contains(&tag.key.as_str()));
+        let (key, value) = (tags::DELIVERY.to_owned(), snapshot.delivery.clone());
         marks.tags.push(super::plan_tag(&groups));
         marks.tags.push(Tag { key, value });
         Ok(LaunchPlan { groups, marks, placement: Some(placement), ..launch.clone() })

@@ -1,9 +1,10 @@
 //! What stands in the way of running or cloning a worker, each thing by its name. Pure.
 
-use super::{MOST_CONTAINERS, Recipe};
+use super::Recipe;
 use crate::config::Completion;
 use crate::definition::Container;
 use crate::fargate::{OperatingSystem, TaskSize};
+use crate::limits;
 use crate::units::{Containers, CpuUnits, RevisionArn};
 
 /// Why a base definition cannot be used as configured.
@@ -207,7 +208,7 @@ impl Recipe<'_> {
     }
 
     fn check_names(&self) -> Result<(), Obstacle> {
-        let mut needed = self.names(MOST_CONTAINERS).split_off(1);
+        let mut needed = self.names(limits::CONTAINERS_PER_TASK).split_off(1);
         if self.completion == Completion::All {
             needed.push(self.watcher_name());
         }

@@ -3,10 +3,8 @@
 use super::{Obstacle, Recipe};
 use crate::definition::Container;
 use crate::fargate::{MicroDollars, PriceList, TaskSize};
+use crate::limits;
 use crate::units::{Containers, CpuUnits, MebiBytes};
-
-/// Task-level CPU on EC2: 192 vCPU. Source: ECS API, `RegisterTaskDefinitionRequest.cpu`.
-const LARGEST_EC2_CPU: CpuUnits = CpuUnits(196_608);
 
 /// The task-level CPU and memory of a definition, as far as it sets them: EC2 needs neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +29,7 @@ impl Recipe<'_> {
         let needed = TaskSize { cpu: cpu.unwrap_or_default(), memory: memory.unwrap_or_default() };
         let too_large = || Obstacle::NoSize { containers: n, needed, largest: self.max_task_cpu };
         if !view.is_fargate() {
-            let fits = needed.cpu <= LARGEST_EC2_CPU;
+            let fits = needed.cpu <= limits::EC2_CPU;
             return if fits { Ok(Size { cpu, memory }) } else { Err(too_large()) };
         }
         // The ceiling is for what is made larger here; the base is the operator's own choice.

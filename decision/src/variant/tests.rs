@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::config::Strategy;
 use crate::fargate::TaskSize;
+use crate::tags;
 use crate::units::{MebiBytes, Tasks};
 
 const ARN: &str = "arn:aws:ecs:eu-central-1:123456789012:task-definition/thumbnail:7";
@@ -61,7 +62,7 @@ fn render(base: &TaskDefinition, completion: Completion, n: u32) -> Result<Value
 
 fn digest_of(document: &Value) -> &str {
     let tags = document["tags"].as_array().unwrap();
-    tags.iter().find(|tag| tag["key"] == DIGEST_TAG).unwrap()["value"].as_str().unwrap()
+    tags.iter().find(|tag| tag["key"] == tags::DIGEST).unwrap()["value"].as_str().unwrap()
 }
 
 #[test]

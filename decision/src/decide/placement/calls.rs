@@ -1,12 +1,10 @@
 //! The calls for tasks that have their instances: the first takes the tick. Pure.
 
 use super::{Ask, Charge};
+use crate::limits;
 use crate::plan::{Call, ClientToken, Pin, Way};
 use crate::snapshot::Instance;
 use crate::units::{InstanceArn, Tasks};
-
-/// Source: ECS API, `StartTaskRequest.containerInstances`.
-const MOST_INSTANCES_A_CALL: usize = 10;
 
 /// The calls of a launch, of which the first takes the tick.
 pub(super) struct Numbering(pub(super) Charge);
@@ -50,7 +48,7 @@ fn dealt(on: &[&Instance]) -> Vec<Vec<InstanceArn>> {
     let mut arns: Vec<_> = on.iter().map(|instance| instance.arn.clone()).collect();
     arns.sort_unstable();
     let most_on_one = arns.chunk_by(|a, b| a == b).map(<[_]>::len).max().unwrap_or_default();
-    let calls = arns.len().div_ceil(MOST_INSTANCES_A_CALL).max(most_on_one);
+    let calls = arns.len().div_ceil(limits::INSTANCES_PER_START_TASK).max(most_on_one);
     let mut dealt = vec![Vec::new(); calls];
     for (arn, turn) in arns.into_iter().zip((0..calls).cycle()) {
         if let Some(call) = dealt.get_mut(turn) {
@@ -92,7 +90,9 @@ mod tests {
             assert_eq!(told, tasks);
             for call in &dealt {
                 let unlike: std::collections::BTreeSet<_> = call.iter().collect();
-                assert!(call.len() <= MOST_INSTANCES_A_CALL && unlike.len() == call.len());
+                assert!(
+                    call.len() <= limits::INSTANCES_PER_START_TASK && unlike.len() == call.len()
+                );
             }
         }
     }

@@ -1,0 +1,47 @@
+//! AWS's numbers, each once and with its source.
+
+use std::time::Duration;
+
+use crate::units::{Containers, CpuUnits, Tasks};
+
+/// Containers of a task definition; it cannot be raised.
+/// Source: ECS service quotas, "Containers per task definition".
+pub const CONTAINERS_PER_TASK: Containers = Containers(10);
+
+/// Tasks that one `RunTask` starts. Source: ECS API, `RunTaskRequest.count`.
+pub const TASKS_PER_RUN_TASK: Tasks = Tasks(10);
+
+/// Container instances that one `StartTask` names.
+/// Source: ECS API, `StartTaskRequest.containerInstances`.
+pub const INSTANCES_PER_START_TASK: usize = 10;
+
+/// Bytes of a task definition. Source: ECS service quotas, "Task definition size".
+pub const DEFINITION_BYTES: usize = 64 * 1024;
+
+/// Tags of a task definition. Source: ECS API, `RegisterTaskDefinitionRequest.tags`.
+pub const TAGS: usize = 50;
+
+/// Characters in the name of a family, and of a container.
+/// Source: ECS API, `RegisterTaskDefinitionRequest.family`, `ContainerDefinition.name`.
+pub const NAME_CHARACTERS: usize = 255;
+
+/// Task-level CPU on EC2: 192 vCPU. Source: ECS API, `RegisterTaskDefinitionRequest.cpu`.
+pub const EC2_CPU: CpuUnits = CpuUnits(196_608);
+
+/// Tasks that one `DescribeTasks` names. Source: ECS API, `DescribeTasksRequest.tasks`.
+pub const TASKS_PER_DESCRIBE: usize = 100;
+
+/// Container instances that one `DescribeContainerInstances` names.
+/// Source: ECS API, `DescribeContainerInstancesRequest.containerInstances`.
+pub const INSTANCES_PER_DESCRIBE: usize = 100;
+
+/// For so long ECS's lists may not show a task that was started.
+/// Source: ECS API, `RunTask`: "from a couple of seconds up to five minutes".
+pub const LISTS_LAG: Duration = Duration::from_mins(5);
+
+/// For so long ECS shows a task that has stopped.
+/// Source: ECS developer guide, "Stopped tasks error messages".
+pub const STOPPED_TASKS_KEPT: Duration = Duration::from_hours(1);
+
+/// No function may run longer. Source: Lambda quotas, "Function timeout".
+pub const FUNCTION_TIMEOUT: Duration = Duration::from_mins(15);

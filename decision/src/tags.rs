@@ -1,0 +1,27 @@
+//! Our tags: what a task, a definition and an instance carry so that any process knows them again.
+
+/// On a task: the tick that started it.
+pub const TICK: &str = "ecs-queue-scaler:tick";
+
+/// On a task: all that the tick started for the worker, such as `7x4 + 1x2`. A repeated token with
+/// another plan is a conflict, whichever call it is.
+pub const PLAN: &str = "ecs-queue-scaler:plan";
+
+/// On a task: the delivery of the tick, where our own scheduler places. What another delivery asks for
+/// is another request, whatever it has planned.
+pub const DELIVERY: &str = "ecs-queue-scaler:delivery";
+
+/// On a task: the number of the call among the worker's calls of a tick, where our own scheduler places.
+pub const CALL: &str = "ecs-queue-scaler:call";
+
+/// On a task: the name of its worker container. A later revision may call it something else.
+pub const CONTAINER: &str = "ecs-queue-scaler:container";
+
+/// On a task: its worker.
+pub const WORKER: &str = "ecs-queue-scaler:worker";
+
+/// On a derived revision: its content. Equal digests mean equal definitions.
+pub const DIGEST: &str = "ecs-queue-scaler:digest";
+
+/// On a derived revision: the revision of the base that it is derived from.
+pub const BASE_REVISION: &str = "ecs-queue-scaler:base-revision";
