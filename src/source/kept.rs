@@ -90,20 +90,6 @@ impl Kept {
         Self { source, state: Mutex::default() }
     }
 
-    /// One that never changes, and discovers nothing.
-    pub fn fixed(config: Config) -> Self {
-        let config = Config { discover: None, ..config };
-        let good = Good {
-            version: Version::default(),
-            document: Arc::default(),
-            is_flawed: !config.refused.is_empty(),
-            config: Arc::new(config),
-            found: None,
-        };
-        let state = State { good: Some(good), ..State::default() };
-        Self { source: Ok(Source::Inline(String::new())), state: Mutex::new(state) }
-    }
-
     /// The configuration for a tick of now. Its source is asked first, where that is due.
     ///
     /// # Errors

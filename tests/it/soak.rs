@@ -11,11 +11,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use decision::config::Config;
 use decision::event::Mode;
-use decision::units::ScalerName;
 use ecs_queue_scaler::aws::Aws;
-use ecs_queue_scaler::ledger::Ledger;
 use ecs_queue_scaler::report::{Report, WaitsFor};
 use ecs_queue_scaler::run::{Invocation, RunError, Scaler};
 use ecs_queue_scaler::source::{Kept, Source};
@@ -66,18 +63,9 @@ impl Driver {
     fn process(&mut self) -> Process {
         self.processes += 1;
         let world = self.world.seen_by(self.processes);
-        let config = &self.scenario.config;
-        let config = match &self.scenario.discovers {
-            Some(config) => Kept::new(Source::parse(&config.to_string())),
-            None => Kept::fixed(Config::from_value(config).unwrap()),
-        };
-        let scaler = Scaler {
-            name: ScalerName::parse("scaler").unwrap(),
-            aws: Aws::new(&world.sdk_config()),
-            config,
-            mode: Mode::Launch,
-            ledger: Ledger::default(),
-        };
+        let config = self.scenario.discovers.as_ref().unwrap_or(&self.scenario.config);
+        let scaler = Scaler::new("scaler", &config.to_string(), Mode::Launch).unwrap();
+        let scaler = Scaler { aws: Aws::new(&world.sdk_config()), ..scaler };
         Process { number: self.processes, scaler }
     }
 
@@ -85,7 +73,7 @@ impl Driver {
     async fn invoke(&self, mut process: Process, tick: Timestamp) -> Option<Process> {
         if self.scenario.discovers.is_none() {
             let config = self.scenario.config_at(self.now());
-            process.scaler.config = Kept::fixed(Config::from_value(config).unwrap());
+            process.scaler.config = Kept::new(Source::parse(&config.to_string()));
         }
         let time = self.scenario.lambda_timeout;
         let deadline = (self.world.now() + time).as_millisecond();

@@ -18,14 +18,11 @@ mod waiting;
 
 use std::time::Duration;
 
-use decision::config::Config;
 use decision::event::Mode;
 use decision::units::{Containers, ScalerName, Tasks};
 use ecs_queue_scaler::aws::Aws;
-use ecs_queue_scaler::ledger::Ledger;
 use ecs_queue_scaler::report::{Outcome, Report, WorkerReport};
 use ecs_queue_scaler::run::{Invocation, RunError, Scaler};
-use ecs_queue_scaler::source::Kept;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -73,13 +70,8 @@ pub(crate) fn world_with(names: &[&str], definition: fn(&str) -> Value) -> World
 
 /// A function that was just started: it remembers nothing.
 pub(crate) fn scaler(world: &World, config: &Value) -> Scaler {
-    Scaler {
-        name: ScalerName::parse("scaler").unwrap(),
-        aws: Aws::new(&world.sdk_config()),
-        config: Kept::fixed(Config::from_value(config).unwrap()),
-        mode: Mode::Launch,
-        ledger: Ledger::default(),
-    }
+    let scaler = Scaler::new("scaler", &config.to_string(), Mode::Launch).unwrap();
+    Scaler { aws: Aws::new(&world.sdk_config()), ..scaler }
 }
 
 /// An invocation of now, with a minute to its end.
