@@ -260,11 +260,11 @@ async fn launch<'a>(
 ) -> Vec<GroupAttempt> {
     let found = join_all(plan.groups.iter().map(|g| common.revisions.of(&g.revision))).await;
     let groups = plan.groups.iter().zip(found);
-    let mut groups: Vec<_> = groups.map(|(group, found)| InCharge::new(group, found)).collect();
+    let mut groups: Vec<_> = groups.map(|(group, found)| OpenGroup::new(group, found)).collect();
     let exhausted = &common.exhausted;
-    let run = async |group: &InCharge<'_>, call: &Call| match &group.found {
+    let run = async |group: &OpenGroup<'_>, call: &Call| match &group.found {
         Some(found) => Launch { cloud, plan, revision: &found.revision, exhausted }.run(call).await,
-        None => Called { missing: call.tasks, out_of_charge: true, ..Called::default() },
+        None => Called { missing: call.tasks, lost_tick: true, ..Called::default() },
     };
     let mut rest = Rest::All;
     if let Some(group) = groups.first_mut()
@@ -293,13 +293,13 @@ async fn launch<'a>(
 }
 
 /// A group whose calls are under way.
-struct InCharge<'a> {
+struct OpenGroup<'a> {
     found: Option<Found>,
     calls: &'a [Call],
     attempt: GroupAttempt,
 }
 
-impl<'a> InCharge<'a> {
+impl<'a> OpenGroup<'a> {
     fn new(group: &'a Group, found: Result<Found, ReadError>) -> Self {
         let containers_per_task = group.containers_per_task;
         let mut outcome = GroupOutcome { containers_per_task, ..GroupOutcome::default() };

@@ -20,7 +20,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use self::own::OwnTasks;
-use self::packing::{Packed, Room};
+use self::packing::{Budget, Packed};
 use self::progress::Look;
 use self::share::Allowance;
 use self::sizes::Sizes;
@@ -219,8 +219,8 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
         Some(Allowance { tasks, bound }) if tasks < packing.max_tasks => (tasks, bound),
         _ => (packing.max_tasks, TaskBound::MaxTasks),
     };
-    let room = Room { per_task, tasks };
-    let packed = pack(facts, &decision, room);
+    let budget = Budget { per_task, tasks };
+    let packed = pack(facts, &decision, budget);
     let mut numbered = 0..;
     let groups = packed
         .groups
@@ -351,22 +351,22 @@ fn restrain(decision: &mut Decision, facts: &Facts<'_>) {
     }
 }
 
-fn pack(facts: &Facts<'_>, decision: &Decision, room: Room) -> Packed {
+fn pack(facts: &Facts<'_>, decision: &Decision, budget: Budget) -> Packed {
     let list = price_list(facts);
     let price = |n| facts.recipe.hourly_price(n, list).unwrap_or_default();
     let launch = decision.launch;
     let strategy = facts.worker.packing.strategy;
-    let (room, strategy) = match decision.launch_tasks {
-        Some(tasks) => (Room { tasks: tasks.min(room.tasks), ..room }, Strategy::Spread),
-        None => (room, strategy),
+    let (budget, strategy) = match decision.launch_tasks {
+        Some(tasks) => (Budget { tasks: tasks.min(budget.tasks), ..budget }, Strategy::Spread),
+        None => (budget, strategy),
     };
     match (facts.sizes.only(), strategy) {
-        (None, Strategy::Spread) => packing::spread(launch, room),
-        (None, Strategy::Dense) => packing::dense(launch, room),
-        (None, Strategy::Cheapest) => packing::cheapest(launch, room, price),
-        (Some(sizes), Strategy::Spread) => packing::spread_of(launch, room, &sizes),
-        (Some(sizes), Strategy::Dense) => packing::dense_of(launch, room, &sizes),
-        (Some(sizes), Strategy::Cheapest) => packing::cheapest_of(launch, room, &sizes, price),
+        (None, Strategy::Spread) => packing::spread(launch, budget),
+        (None, Strategy::Dense) => packing::dense(launch, budget),
+        (None, Strategy::Cheapest) => packing::cheapest(launch, budget, price),
+        (Some(sizes), Strategy::Spread) => packing::spread_of(launch, budget, &sizes),
+        (Some(sizes), Strategy::Dense) => packing::dense_of(launch, budget, &sizes),
+        (Some(sizes), Strategy::Cheapest) => packing::cheapest_of(launch, budget, &sizes, price),
     }
 }
 

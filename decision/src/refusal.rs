@@ -60,7 +60,7 @@ pub enum Cause {
 
 /// Where AWS says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Channel {
     /// The error of a call: nothing of it was done, but for [`Cause::ServerFault`].
     Error,
     /// An entry of `failures[]`, beside what was done.
@@ -83,7 +83,7 @@ enum Says {
 /// it means, and who says so.
 #[derive(Clone, Copy, Debug)]
 struct Row {
-    places: &'static [Place],
+    channels: &'static [Channel],
     code: &'static str,
     says: Says,
     cause: Cause,
@@ -94,24 +94,24 @@ struct Row {
 impl Cause {
     /// What the error of a call means.
     pub fn of_error(code: &str, message: &str) -> Self {
-        Self::of(Place::Error, code, message)
+        Self::of(Channel::Error, code, message)
     }
 
     /// What an entry of `failures[]` means.
     pub fn of_failure(reason: &str, detail: Option<&str>) -> Self {
-        Self::of(Place::Failure, "", &format!("{reason} {}", detail.unwrap_or_default()))
+        Self::of(Channel::Failure, "", &format!("{reason} {}", detail.unwrap_or_default()))
     }
 
     /// What the stop of a task means, by its `stopCode` and its reason.
     pub fn of_stop(code: &str, reason: &str) -> Self {
-        Self::of(Place::Stop, code, reason)
+        Self::of(Channel::Stop, code, reason)
     }
 
-    fn of(place: Place, code: &str, text: &str) -> Self {
+    fn of(channel: Channel, code: &str, text: &str) -> Self {
         let (code, text) = (bare(code), text.to_lowercase());
         // Some reasons repeat their code.
         let text = text.strip_prefix("taskfailedtostart: ").unwrap_or(&text);
-        let row = ROWS.iter().find(|row| row.fits(place, code, text));
+        let row = ROWS.iter().find(|row| row.fits(channel, code, text));
         row.map_or(Self::Other, |row| row.cause)
     }
 
@@ -175,13 +175,13 @@ fn bare(code: &str) -> &str {
 }
 
 impl Row {
-    fn fits(&self, place: Place, code: &str, text: &str) -> bool {
+    fn fits(&self, channel: Channel, code: &str, text: &str) -> bool {
         let says = match self.says {
             Says::Anything => true,
             Says::Begins(words) => text.starts_with(words),
             Says::Has(any) => any.iter().any(|words| text.contains(words)),
         };
-        says && self.places.contains(&place) && (self.code.is_empty() || self.code == code)
+        says && self.channels.contains(&channel) && (self.code.is_empty() || self.code == code)
     }
 }
 

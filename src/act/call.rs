@@ -77,7 +77,7 @@ pub(super) enum Rest {
     Elsewhere,
     /// Its revision was refused.
     Stale(CallError),
-    /// Another delivery of the tick is in charge, or may become so.
+    /// Another delivery has the tick, or may get it.
     None,
 }
 
@@ -97,7 +97,7 @@ pub struct Called {
     pub(super) unanswered_on: Vec<InstanceArn>,
     /// Another delivery of the tick has made this call with another plan, or could: it was not
     /// made here.
-    pub(super) out_of_charge: bool,
+    pub(super) lost_tick: bool,
     pub(super) error: Option<CallError>,
 }
 
@@ -224,7 +224,7 @@ impl Called {
     /// Whether ECS refused the revision and nothing is known to be there. An earlier attempt may have
     /// started it all the same: its token tells, whatever revision the call is made with again.
     pub(super) fn is_stale(&self) -> bool {
-        let nothing = self.tasks.is_empty() && self.adopted.is_empty() && !self.out_of_charge;
+        let nothing = self.tasks.is_empty() && self.adopted.is_empty() && !self.lost_tick;
         nothing && self.error.as_ref().is_some_and(|error| error.cause().may_be_stale())
     }
 
@@ -240,7 +240,7 @@ impl Called {
     pub(super) fn rest(&self) -> Rest {
         if let (true, Some(error)) = (self.is_stale(), &self.error) {
             Rest::Stale(error.clone())
-        } else if self.out_of_charge {
+        } else if self.lost_tick {
             Rest::None
         } else if !self.tasks.is_empty() {
             Rest::All
@@ -265,7 +265,7 @@ impl Called {
             Err(RunTaskError::Conflict(tasks)) => {
                 self.missing = self.missing.minus(Tasks::counted(tasks.len()));
                 self.adopted.extend(tasks);
-                self.out_of_charge = true;
+                self.lost_tick = true;
                 // An earlier delivery went down this ladder; how far, ECS does not tell.
                 Next::End
             }
@@ -305,7 +305,7 @@ impl Called {
         let silent = asked.iter().filter(|arn| !(took(arn) || refused.contains(*arn)));
         let silent: Vec<_> = silent.cloned().collect();
         let nameless = self.failures.iter().filter(|failure| failure.instance.is_none()).count();
-        if self.error.is_none() && !self.out_of_charge {
+        if self.error.is_none() && !self.lost_tick {
             let told = Tasks::counted(refused.len()).plus(Tasks::counted(nameless));
             self.displaced = self.missing.min(told);
             self.unanswered = self.missing.minus(self.displaced);

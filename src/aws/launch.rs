@@ -98,7 +98,7 @@ impl WriteCloud {
         let rates = self.defaults.rates(&run);
         let call = request(&self.ecs, run);
         let send = async || call.clone().send().await;
-        let answer = self.pace.call_in_turns(about, &rates, send).await;
+        let answer = self.pace.call_with_permits(about, &rates, send).await;
         let answer = answer.map_err(|error| refused(about, error))?;
         if *run.rung == Rung::ClusterDefault {
             self.defaults.learn(run.cluster, answer.tasks());
@@ -112,8 +112,8 @@ impl WriteCloud {
 
     /// What was taken before anybody knew from where is deducted, so that the next call waits for it.
     async fn take_afterwards(&self, about: About<'_>, rates: Vec<(Rate, usize)>) {
-        for (rate, turns) in rates {
-            drop(self.pace.turn(About { rate, ..about }, turns).await);
+        for (rate, permits) in rates {
+            drop(self.pace.wait_for(About { rate, ..about }, permits).await);
         }
     }
 

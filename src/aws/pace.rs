@@ -1,4 +1,4 @@
-//! When a call may go out: in its turn under the rate of its API, again after trouble that passes,
+//! When a call may go out: with a permit under the rate of its API, again after a failure that passes,
 //! and never when the tick's time is up. The only retry layer: the SDK's own is turned off, because
 //! it knows neither the rates nor the deadline.
 
@@ -32,7 +32,7 @@ const BACKOFF: Duration = Duration::from_millis(400);
 /// thousand are far more than clocks differ by.
 const SHARE: f64 = 0.998;
 
-/// How often a rate's turns are handed out, where it has as many.
+/// How often a rate's permits are handed out, where it has as many.
 const STEPS_A_SECOND: u32 = 4;
 
 /// The rates that AWS documents for an account and Region, each shared by several APIs. Others
@@ -87,7 +87,7 @@ impl Rate {
         }
     }
 
-    /// With so many turns at once, where that is less than the burst.
+    /// With so many permits at once, where that is less than the burst.
     fn limiter(self, left: usize) -> Option<RateLimiter> {
         let (burst, per_second) = self.burst_and_per_second()?;
         // What changes something goes out one less at once: what we take first may reach AWS later
@@ -103,15 +103,15 @@ impl Rate {
         Some(limiter.build())
     }
 
-    /// The turns that come in this time.
-    fn turns_in(self, time: Duration) -> usize {
+    /// The permits that come in this time.
+    fn permits_in(self, time: Duration) -> usize {
         let (_, per_second) = self.burst_and_per_second().unwrap_or_default();
-        let turns = time.mul_f64(f64::from(per_second) * SHARE).as_secs();
-        usize::try_from(turns).unwrap_or(usize::MAX)
+        let permits = time.mul_f64(f64::from(per_second) * SHARE).as_secs();
+        usize::try_from(permits).unwrap_or(usize::MAX)
     }
 }
 
-/// What a call is, for its messages and for its turn.
+/// What a call is, for its messages and for its permit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct About<'a> {
     /// The API's name of the call.
@@ -139,26 +139,26 @@ impl About<'_> {
 /// The rates of one process, and the time and the tally of one tick.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pace {
-    turns: Arc<Turns>,
+    permits: Arc<Permits>,
     /// Those of the newest tick of the process.
-    newest: Arc<Mutex<Arc<Turns>>>,
+    newest: Arc<Mutex<Arc<Permits>>>,
     tally: Arc<Mutex<Tally>>,
     no_call_after: Option<Instant>,
     /// What of AWS's own words may be shown.
     pub(super) words: Words,
 }
 
-/// The turns of one tick. The limiters go by the monotonic clock, which stands still while the process is
+/// The permits of one tick. The limiters go by the monotonic clock, which stands still while the process is
 /// frozen: each tick has its own, with what the last one has left and what has come since by the wall
 /// clock.
 #[derive(Debug)]
-struct Turns {
+struct Permits {
     of_rates: Vec<OfRate>,
     /// When the tick began, by both clocks; none before the first one.
     began: Option<(Timestamp, Instant)>,
 }
 
-/// The turns of one rate; none where it has no bound.
+/// The permits of one rate; none where it has no bound.
 #[derive(Debug)]
 struct OfRate {
     rate: Rate,
@@ -176,14 +176,14 @@ pub struct Tally {
     pub throttles: u64,
 }
 
-impl Default for Turns {
+impl Default for Permits {
     fn default() -> Self {
         let of_rates = Rate::ALL.into_iter().map(|rate| OfRate::new(rate, usize::MAX));
         Self { of_rates: of_rates.collect(), began: None }
     }
 }
 
-impl Turns {
+impl Permits {
     /// Those of a tick that begins now.
     fn after(&self, now: Timestamp) -> Self {
         let left = |last: &OfRate| {
@@ -193,11 +193,11 @@ impl Turns {
         Self { of_rates: of_rates.collect(), began: Some((now, Instant::now())) }
     }
 
-    /// Waits for so many turns.
-    async fn take(&self, rate: Rate, turns: usize) {
+    /// Waits for so many permits.
+    async fn take(&self, rate: Rate, permits: usize) {
         let Some(of_rate) = self.of_rates.iter().find(|of| of.rate == rate) else { return };
         let Some(limiter) = &of_rate.limiter else { return };
-        limiter.acquire(turns.min(limiter.max())).await;
+        limiter.acquire(permits.min(limiter.max())).await;
         *of_rate.taken.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 }
@@ -211,9 +211,9 @@ impl OfRate {
     fn left(&self, began: Timestamp, monotonic: Instant, now: Timestamp) -> usize {
         let taken = *self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let into_tick = taken.unwrap_or(monotonic).saturating_duration_since(monotonic);
-        // A clock that was set back gives no turn.
+        // A clock that was set back gives no permit.
         let since = elapsed(began.saturating_add(into_tick).unwrap_or(began), now);
-        let came = self.rate.turns_in(since);
+        let came = self.rate.permits_in(since);
         self.limiter.as_ref().map_or(0, RateLimiter::balance).saturating_add(came)
     }
 }
@@ -223,9 +223,9 @@ impl Pace {
     pub(super) fn of_tick(&self, now: Timestamp) -> Self {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         *newest = Arc::new(newest.after(now));
-        let (turns, newest) = (newest.clone(), self.newest.clone());
+        let (permits, newest) = (newest.clone(), self.newest.clone());
         Self {
-            turns,
+            permits,
             newest,
             tally: Arc::default(),
             no_call_after: None,
@@ -244,19 +244,19 @@ impl Pace {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for so many turns.
+    /// Waits for so many permits.
     ///
     /// # Errors
     /// When the time is up before they come.
-    pub(super) async fn turn(&self, about: About<'_>, turns: usize) -> Result<(), CallError> {
+    pub(super) async fn wait_for(&self, about: About<'_>, permits: usize) -> Result<(), CallError> {
         if self.no_call_after.is_some_and(|end| end <= Instant::now()) {
             return Err(out_of_time(about));
         }
-        let turns = self.turns.take(about.rate, turns);
+        let permits = self.permits.take(about.rate, permits);
         if let Some(end) = self.no_call_after {
-            return timeout_at(end, turns).await.map_err(|_| out_of_time(about));
+            return timeout_at(end, permits).await.map_err(|_| out_of_time(about));
         }
-        turns.await;
+        permits.await;
         Ok(())
     }
 
@@ -266,8 +266,8 @@ impl Pace {
         *calls = calls.saturating_add(1);
     }
 
-    /// Sends a call in its turn, and again after trouble that may have passed by then: throttling,
-    /// and no usable answer where repeating the call does no harm.
+    /// Sends a call when there is a permit, and again after a failure that may have passed by then:
+    /// throttling, and no usable answer where repeating the call does no harm.
     ///
     /// # Errors
     /// What went wrong the last time.
@@ -279,7 +279,7 @@ impl Pace {
     where
         E: Error + ProvideErrorMetadata + 'static,
     {
-        self.call_in_turns(about, &[], send).await
+        self.call_with_permits(about, &[], send).await
     }
 
     /// Sends a call for page after page, at most so many, and gives what is on them.
@@ -316,7 +316,7 @@ impl Pace {
     ///
     /// # Errors
     /// What went wrong the last time.
-    pub(super) async fn call_in_turns<T, E>(
+    pub(super) async fn call_with_permits<T, E>(
         &self,
         about: About<'_>,
         others: &[(Rate, usize)],
@@ -328,8 +328,8 @@ impl Pace {
         let mut attempt = 1;
         let mut unanswered = false;
         loop {
-            for (rate, turns) in others.iter().copied().chain([(about.rate, 1)]) {
-                if let Err(error) = self.turn(About { rate, ..about }, turns).await {
+            for (rate, permits) in others.iter().copied().chain([(about.rate, 1)]) {
+                if let Err(error) = self.wait_for(About { rate, ..about }, permits).await {
                     return Err(self.gave_up(SdkOrTime::Time(error), unanswered));
                 }
             }

@@ -8,7 +8,7 @@ use crate::units::{Containers, Tasks};
 
 /// What a tick may start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Room {
+pub(super) struct Budget {
     /// The most containers a task may have, at least one.
     pub(super) per_task: Containers,
     /// The most tasks.
@@ -20,7 +20,7 @@ pub(super) struct Room {
 pub(super) struct Packed {
     /// Containers a task and how many such tasks, the larger first.
     pub(super) groups: Vec<(Containers, Tasks)>,
-    /// What the room did not hold.
+    /// What the budget did not hold.
     pub(super) deferred: Containers,
 }
 
@@ -34,24 +34,24 @@ impl Packed {
     }
 }
 
-impl Room {
+impl Budget {
     fn containers(self) -> Containers {
         self.tasks.containers(self.per_task)
     }
 }
 
 /// As few containers a task as the number of tasks allows: all tasks equal, or one apart.
-pub(super) fn spread(launch: Containers, room: Room) -> Packed {
-    let held = launch.min(room.containers()).0;
-    let tasks = held.min(room.tasks.0).max(1);
+pub(super) fn spread(launch: Containers, budget: Budget) -> Packed {
+    let held = launch.min(budget.containers()).0;
+    let tasks = held.min(budget.tasks.0).max(1);
     let (each, over) = (held / tasks, held % tasks);
     Packed::new(launch, [(each + 1, over), (each, tasks - over)])
 }
 
 /// As many containers a task as are allowed, and one task with the rest.
-pub(super) fn dense(launch: Containers, room: Room) -> Packed {
-    let held = launch.min(room.containers()).0;
-    let each = room.per_task.0.max(1);
+pub(super) fn dense(launch: Containers, budget: Budget) -> Packed {
+    let held = launch.min(budget.containers()).0;
+    let each = budget.per_task.0.max(1);
     Packed::new(launch, [(each, held / each), (held % each, 1)])
 }
 
@@ -59,49 +59,49 @@ pub(super) fn dense(launch: Containers, room: Room) -> Packed {
 /// sizes is looked at.
 pub(super) fn cheapest(
     launch: Containers,
-    room: Room,
+    budget: Budget,
     price: impl Fn(Containers) -> MicroDollars,
 ) -> Packed {
-    let sizes: Vec<_> = (1..=room.per_task.0).map(Containers).collect();
-    cheapest_of(launch, room, &sizes, price)
+    let sizes: Vec<_> = (1..=budget.per_task.0).map(Containers).collect();
+    cheapest_of(launch, budget, &sizes, price)
 }
 
 /// As [`cheapest`], of these sizes.
 pub(super) fn cheapest_of(
     launch: Containers,
-    room: Room,
+    budget: Budget,
     sizes: &[Containers],
     price: impl Fn(Containers) -> MicroDollars,
 ) -> Packed {
     let prices: BTreeMap<_, _> = sizes.iter().map(|n| (n.0, price(*n))).collect();
     let price = |(n, tasks): &(u32, u32)| prices.get(n).copied().unwrap_or_default().times(*tasks);
-    of_sizes(launch, room, sizes, |mix| {
+    of_sizes(launch, budget, sizes, |mix| {
         let [large, small] = mix;
         (price(large).plus(price(small)), large.1.div_ceil(10) + small.1.div_ceil(10), tasks(mix))
     })
 }
 
 /// As few containers a task as these sizes and the number of tasks allow.
-pub(super) fn spread_of(launch: Containers, room: Room, sizes: &[Containers]) -> Packed {
+pub(super) fn spread_of(launch: Containers, budget: Budget, sizes: &[Containers]) -> Packed {
     let largest = |mix: &Mix| mix.iter().filter(|(_, tasks)| 0 < *tasks).map(|(n, _)| *n).max();
-    of_sizes(launch, room, sizes, |mix| (largest(mix), Reverse(tasks(mix))))
+    of_sizes(launch, budget, sizes, |mix| (largest(mix), Reverse(tasks(mix))))
 }
 
 /// As many containers a task as these sizes allow.
-pub(super) fn dense_of(launch: Containers, room: Room, sizes: &[Containers]) -> Packed {
-    of_sizes(launch, room, sizes, |mix| (tasks(mix), Reverse(mix.map(|(n, _)| n))))
+pub(super) fn dense_of(launch: Containers, budget: Budget, sizes: &[Containers]) -> Packed {
+    of_sizes(launch, budget, sizes, |mix| (tasks(mix), Reverse(mix.map(|(n, _)| n))))
 }
 
 /// The mix of two of these sizes that holds as much as the tasks allow, and of those the one that
 /// costs least.
 fn of_sizes<C: Ord>(
     launch: Containers,
-    room: Room,
+    budget: Budget,
     sizes: &[Containers],
     cost: impl Fn(&Mix) -> C,
 ) -> Packed {
-    let most = launch.min(room.containers()).0;
-    let best = |held| mixes(held, room.tasks.0, sizes).min_by_key(|mix| (cost(mix), *mix));
+    let most = launch.min(budget.containers()).0;
+    let best = |held| mixes(held, budget.tasks.0, sizes).min_by_key(|mix| (cost(mix), *mix));
     Packed::new(launch, (0..=most).rev().find_map(best).unwrap_or_default())
 }
 

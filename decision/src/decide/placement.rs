@@ -69,7 +69,7 @@ pub(super) fn place_all(
         };
         let ask = Ask { worker, placement, snapshot, refused: &nobody };
         let groups = launch.groups.iter().map(|group| (group.clone(), group.tasks()));
-        let wanted = Wanted { launch, groups: groups.collect(), charge: Charge::ToTake };
+        let wanted = Wanted { launch, groups: groups.collect(), claim: Claim::ToTake };
         match ask.place(&mut filling, wanted) {
             Ok(placed) => plan.action = Action::Launch(Box::new(placed)),
             Err(error) => plan.action = Action::Hold(error),
@@ -128,14 +128,14 @@ impl Displaced<'_> {
             };
             Some((Group { revision, ..group.clone() }, *tasks))
         });
-        Wanted { launch: self.launch, groups: groups.collect(), charge: self.charge() }
+        Wanted { launch: self.launch, groups: groups.collect(), claim: self.claim() }
     }
 
-    fn charge(&self) -> Charge {
+    fn claim(&self) -> Claim {
         let calls = self.launch.groups.iter().flat_map(|group| &group.calls);
         let last = calls.map(|call| call.number).max().unwrap_or_default();
         let next = last.saturating_add(1);
-        if self.has_tick { Charge::Taken(next) } else { Charge::ToTakeAgain(next) }
+        if self.has_tick { Claim::Taken(next) } else { Claim::ToTakeAgain(next) }
     }
 }
 
@@ -184,7 +184,7 @@ pub fn expressions(worker: &Worker, definition: &TaskDefinition) -> BTreeSet<Exp
 
 /// Whether this delivery has the tick already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Charge {
+enum Claim {
     /// The first call of the launch takes it.
     ToTake,
     /// The first call placed nothing: another one takes it.
@@ -198,7 +198,7 @@ struct Wanted<'a> {
     launch: &'a LaunchPlan,
     /// Of each group, how many.
     groups: Vec<(Group, Tasks)>,
-    charge: Charge,
+    claim: Claim,
 }
 
 /// What a worker asks for, whatever the size of its tasks.
@@ -219,7 +219,7 @@ impl<'a> Ask<'a> {
 
     /// The same launch of these tasks, each with its instance. What finds no room is left out and told.
     fn place_groups(&self, filling: &mut Filling<'a>, wanted: Wanted<'_>) -> Read<LaunchPlan> {
-        let Wanted { launch, groups: wanted, charge } = wanted;
+        let Wanted { launch, groups: wanted, claim } = wanted;
         let Self { worker, snapshot, .. } = self;
         let instances = super::read(&snapshot.instances, &worker.cluster, LIST)?;
         let expressions = launch.placement.as_ref().map(|placement| placement.expressions.clone());
@@ -233,7 +233,7 @@ impl<'a> Ask<'a> {
         let demands = (require_daemons, attributes, expressions.clone(), self.refused);
         let barred = barred.entry(demands).or_insert_with(|| self.barred(instances, &expressions));
         let barred = barred.as_ref().map_err(Clone::clone)?;
-        let mut numbering = Numbering(charge);
+        let mut numbering = Numbering(claim);
         let active = instances.active.len();
         let mut placement =
             PlacementPlan { expressions, instances: active, ..PlacementPlan::default() };

@@ -1,15 +1,15 @@
 //! The table itself. The first row that fits counts, so that what is special stands before what is
 //! general; a row that no text can reach fails the tests.
 
-use super::Place::{self, Error, Failure, Stop};
+use super::Channel::{self, Error, Failure, Stop};
 use super::Says::{Anything, Begins, Has};
 use super::{Cause, Row, Says};
 
-const ERROR: &[Place] = &[Error];
-const STOP: &[Place] = &[Stop];
+const ERROR: &[Channel] = &[Error];
+const STOP: &[Channel] = &[Stop];
 /// Told at once or after the task was accepted.
-const LATE: &[Place] = &[Failure, Stop];
-const ANYWHERE: &[Place] = &[Error, Failure, Stop];
+const LATE: &[Channel] = &[Failure, Stop];
+const ANYWHERE: &[Channel] = &[Error, Failure, Stop];
 
 /// Errors that every API of AWS may give.
 const COMMON: &str = "ECS API reference, \"Common Errors\"; SQS API reference, \"Common Errors\"";
@@ -27,13 +27,13 @@ const REPORTED: &str = "as users report it";
 
 #[expect(clippy::too_many_arguments, reason = "the columns of the table")]
 const fn row(
-    places: &'static [Place],
+    channels: &'static [Channel],
     code: &'static str,
     says: Says,
     cause: Cause,
     source: &'static str,
 ) -> Row {
-    Row { places, code, says, cause, source }
+    Row { channels, code, says, cause, source }
 }
 
 #[rustfmt::skip]

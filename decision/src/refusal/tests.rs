@@ -15,13 +15,15 @@ impl Row {
 #[test]
 fn every_row_is_reached_by_its_own_code_and_words() {
     for (index, row) in ROWS.iter().enumerate() {
-        for (text, place) in
-            row.samples().iter().flat_map(|text| row.places.iter().map(move |place| (text, *place)))
+        for (text, channel) in row
+            .samples()
+            .iter()
+            .flat_map(|text| row.channels.iter().map(move |channel| (text, *channel)))
         {
             let code = if row.code.is_empty() { "ACodeOfNextYear" } else { row.code };
-            let first = ROWS.iter().position(|row| row.fits(place, code, &text.to_lowercase()));
+            let first = ROWS.iter().position(|row| row.fits(channel, code, &text.to_lowercase()));
             assert_eq!(first, Some(index), "{row:?} of {text}");
-            assert_eq!(Cause::of(place, code, text), row.cause);
+            assert_eq!(Cause::of(channel, code, text), row.cause);
         }
     }
 }
@@ -33,7 +35,7 @@ fn every_row_is_in_lower_case_and_says_where_it_is_from() {
             let told = text.trim_start_matches("Sorry: ");
             assert_eq!(told, told.to_lowercase(), "it is compared with texts in lower case");
         }
-        assert!(!row.source.is_empty() && !row.places.is_empty(), "{row:?}");
+        assert!(!row.source.is_empty() && !row.channels.is_empty(), "{row:?}");
     }
 }
 

@@ -2,8 +2,8 @@ use proptest::prelude::{prop, prop_assert, prop_assert_eq, proptest};
 
 use super::*;
 
-fn room(per_task: u32, tasks: u32) -> Room {
-    Room { per_task: Containers(per_task), tasks: Tasks(tasks) }
+fn budget(per_task: u32, tasks: u32) -> Budget {
+    Budget { per_task: Containers(per_task), tasks: Tasks(tasks) }
 }
 
 fn packed(groups: &[(u32, u32)], deferred: u32) -> Packed {
@@ -13,45 +13,45 @@ fn packed(groups: &[(u32, u32)], deferred: u32) -> Packed {
 
 #[test]
 fn spread_uses_as_few_containers_a_task_as_the_tasks_allow() {
-    assert_eq!(spread(Containers(7), room(9, 10)), packed(&[(1, 7)], 0));
-    assert_eq!(spread(Containers(30), room(9, 10)), packed(&[(3, 10)], 0));
-    assert_eq!(spread(Containers(25), room(9, 10)), packed(&[(3, 5), (2, 5)], 0));
-    assert_eq!(spread(Containers(100), room(4, 10)), packed(&[(4, 10)], 60));
-    assert_eq!(spread(Containers(0), room(4, 10)), packed(&[], 0));
+    assert_eq!(spread(Containers(7), budget(9, 10)), packed(&[(1, 7)], 0));
+    assert_eq!(spread(Containers(30), budget(9, 10)), packed(&[(3, 10)], 0));
+    assert_eq!(spread(Containers(25), budget(9, 10)), packed(&[(3, 5), (2, 5)], 0));
+    assert_eq!(spread(Containers(100), budget(4, 10)), packed(&[(4, 10)], 60));
+    assert_eq!(spread(Containers(0), budget(4, 10)), packed(&[], 0));
 }
 
 #[test]
 fn dense_uses_as_many_containers_a_task_as_are_allowed() {
-    assert_eq!(dense(Containers(30), room(4, 10)), packed(&[(4, 7), (2, 1)], 0));
-    assert_eq!(dense(Containers(8), room(4, 10)), packed(&[(4, 2)], 0));
-    assert_eq!(dense(Containers(3), room(4, 10)), packed(&[(3, 1)], 0));
-    assert_eq!(dense(Containers(100), room(4, 10)), packed(&[(4, 10)], 60));
+    assert_eq!(dense(Containers(30), budget(4, 10)), packed(&[(4, 7), (2, 1)], 0));
+    assert_eq!(dense(Containers(8), budget(4, 10)), packed(&[(4, 2)], 0));
+    assert_eq!(dense(Containers(3), budget(4, 10)), packed(&[(3, 1)], 0));
+    assert_eq!(dense(Containers(100), budget(4, 10)), packed(&[(4, 10)], 60));
 }
 
 /// 0.6 vCPU and 1.2 GB round up well in threes: 2 vCPU and 4 GB.
 #[test]
 fn cheapest_finds_the_sizes_that_round_well() {
     let price = |n: Containers| MicroDollars([90, 90, 99, 180, 185, 198, 360, 360, 360][index(n)]);
-    assert_eq!(cheapest(Containers(30), room(9, 20), price), packed(&[(6, 5)], 0));
-    assert_eq!(cheapest(Containers(31), room(9, 20), price), packed(&[(5, 2), (3, 7)], 0));
-    assert_eq!(cheapest(Containers(3), room(9, 20), price), packed(&[(3, 1)], 0));
+    assert_eq!(cheapest(Containers(30), budget(9, 20), price), packed(&[(6, 5)], 0));
+    assert_eq!(cheapest(Containers(31), budget(9, 20), price), packed(&[(5, 2), (3, 7)], 0));
+    assert_eq!(cheapest(Containers(3), budget(9, 20), price), packed(&[(3, 1)], 0));
 }
 
 #[test]
 fn equal_prices_are_decided_by_the_fewest_calls() {
     let linear = |n: Containers| MicroDollars(u64::from(n.0));
-    assert_eq!(cheapest(Containers(21), room(2, 30), linear), packed(&[(2, 10), (1, 1)], 0));
+    assert_eq!(cheapest(Containers(21), budget(2, 30), linear), packed(&[(2, 10), (1, 1)], 0));
 }
 
 /// Fives and ones: a rest of four would need four tasks.
 #[test]
 fn a_few_sizes_hold_what_they_can_and_leave_the_rest() {
     let sizes = [Containers(1), Containers(5)];
-    assert_eq!(dense_of(Containers(12), room(5, 10), &sizes), packed(&[(5, 2), (1, 2)], 0));
-    assert_eq!(dense_of(Containers(49), room(5, 10), &sizes), packed(&[(5, 9), (1, 1)], 3));
-    assert_eq!(spread_of(Containers(9), room(5, 10), &sizes), packed(&[(1, 9)], 0));
-    assert_eq!(spread_of(Containers(12), room(5, 10), &sizes), packed(&[(5, 1), (1, 7)], 0));
-    assert_eq!(spread_of(Containers(3), room(5, 0), &sizes), packed(&[], 3));
+    assert_eq!(dense_of(Containers(12), budget(5, 10), &sizes), packed(&[(5, 2), (1, 2)], 0));
+    assert_eq!(dense_of(Containers(49), budget(5, 10), &sizes), packed(&[(5, 9), (1, 1)], 3));
+    assert_eq!(spread_of(Containers(9), budget(5, 10), &sizes), packed(&[(1, 9)], 0));
+    assert_eq!(spread_of(Containers(12), budget(5, 10), &sizes), packed(&[(5, 1), (1, 7)], 0));
+    assert_eq!(spread_of(Containers(3), budget(5, 0), &sizes), packed(&[], 3));
 }
 
 fn index(n: Containers) -> usize {
@@ -75,15 +75,15 @@ proptest! {
         prices in prop::collection::vec(1_u64..1000, 10),
     ) {
         let price = |n: Containers| MicroDollars(prices[index(n)]);
-        let (launch, room) = (Containers(launch), room(per_task, tasks));
-        for packed in [spread(launch, room), dense(launch, room), cheapest(launch, room, price)] {
+        let (launch, budget) = (Containers(launch), budget(per_task, tasks));
+        for packed in [spread(launch, budget), dense(launch, budget), cheapest(launch, budget, price)] {
             prop_assert_eq!(packed.containers().plus(packed.deferred), launch);
             let all_tasks: Tasks = packed.groups.iter().map(|(_, tasks)| *tasks).sum();
-            prop_assert!(all_tasks <= room.tasks);
+            prop_assert!(all_tasks <= budget.tasks);
             prop_assert!(packed.groups.len() <= 2);
             prop_assert!(packed.groups.iter().all(|(n, _)| (1..=per_task).contains(&n.0)));
             prop_assert!(
-                packed.deferred == Containers(0) || packed.containers() == room.containers());
+                packed.deferred == Containers(0) || packed.containers() == budget.containers());
         }
     }
 
@@ -94,7 +94,7 @@ proptest! {
     ) {
         let price = |n: Containers| MicroDollars(prices[index(n)]);
         let sizes: Vec<_> = [1].into_iter().chain(others).map(Containers).collect();
-        let (launch, room) = (Containers(launch), room(sizes.last().unwrap().0, tasks));
+        let (launch, budget) = (Containers(launch), budget(sizes.last().unwrap().0, tasks));
         let mut most = 0;
         for a in &sizes {
             for b in &sizes {
@@ -105,9 +105,9 @@ proptest! {
             }
         }
         for packed in [
-            spread_of(launch, room, &sizes),
-            dense_of(launch, room, &sizes),
-            cheapest_of(launch, room, &sizes, price),
+            spread_of(launch, budget, &sizes),
+            dense_of(launch, budget, &sizes),
+            cheapest_of(launch, budget, &sizes, price),
         ] {
             prop_assert_eq!(packed.containers(), Containers(most));
             prop_assert_eq!(packed.containers().plus(packed.deferred), launch);
@@ -123,8 +123,8 @@ proptest! {
         prices in prop::collection::vec(1_u64..1000, 10),
     ) {
         let price = |n: Containers| MicroDollars(prices[index(n)]);
-        let room = room(per_task, tasks);
-        let held = Containers(launch).min(room.containers()).0;
+        let budget = budget(per_task, tasks);
+        let held = Containers(launch).min(budget.containers()).0;
         let mut best = u64::MAX;
         for a in 1..=per_task {
             for b in 1..=per_task {
@@ -138,6 +138,6 @@ proptest! {
                 }
             }
         }
-        prop_assert_eq!(cheapest(Containers(launch), room, price).cost(price), best);
+        prop_assert_eq!(cheapest(Containers(launch), budget, price).cost(price), best);
     }
 }

@@ -1,27 +1,27 @@
 //! The calls for tasks that have their instances: the first takes the tick. Pure.
 
-use super::{Ask, Charge};
+use super::{Ask, Claim};
 use crate::limits;
 use crate::plan::{Call, ClientToken, Pin, Way};
 use crate::snapshot::Instance;
 use crate::units::{InstanceArn, Tasks};
 
 /// The calls of a launch, of which the first takes the tick.
-pub(super) struct Numbering(pub(super) Charge);
+pub(super) struct Numbering(pub(super) Claim);
 
 impl Numbering {
     /// The next calls, for one task on each of these instances.
     pub(super) fn calls(&mut self, ask: &Ask<'_>, on: &[&Instance]) -> Vec<Call> {
         let (first, on) = match (self.0, on.split_first()) {
-            (Charge::ToTake, Some((first, on))) => (Some(pin(ask, first, 0, 0)), on),
-            (Charge::ToTakeAgain(number), Some((first, on))) => {
+            (Claim::ToTake, Some((first, on))) => (Some(pin(ask, first, 0, 0)), on),
+            (Claim::ToTakeAgain(number), Some((first, on))) => {
                 (Some(pin(ask, first, number, 1)), on)
             }
             (_, _) => (None, on),
         };
         let mut next = match (&first, self.0) {
             (Some(first), _) => first.number.saturating_add(1),
-            (None, Charge::Taken(next)) => next,
+            (None, Claim::Taken(next)) => next,
             (None, _) => return Vec::new(),
         };
         let mut calls: Vec<_> = first.into_iter().collect();
@@ -30,7 +30,7 @@ impl Numbering {
             calls.push(Call { number: next, tasks, way: Way::Start(on) });
             next = next.saturating_add(1);
         }
-        self.0 = Charge::Taken(next);
+        self.0 = Claim::Taken(next);
         calls
     }
 }
@@ -50,8 +50,8 @@ fn dealt(on: &[&Instance]) -> Vec<Vec<InstanceArn>> {
     let most_on_one = arns.chunk_by(|a, b| a == b).map(<[_]>::len).max().unwrap_or_default();
     let calls = arns.len().div_ceil(limits::INSTANCES_PER_START_TASK).max(most_on_one);
     let mut dealt = vec![Vec::new(); calls];
-    for (arn, turn) in arns.into_iter().zip((0..calls).cycle()) {
-        if let Some(call) = dealt.get_mut(turn) {
+    for (arn, call) in arns.into_iter().zip((0..calls).cycle()) {
+        if let Some(call) = dealt.get_mut(call) {
             call.push(arn);
         }
     }

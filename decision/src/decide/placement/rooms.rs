@@ -134,10 +134,10 @@ impl<'a> Rooms<'a> {
     /// Places up to so many tasks, one after the other.
     pub(super) fn place(&mut self, fit: &Fit<'_>, tasks: Tasks) -> Placed {
         let (mut zones, mut lacks) = self.candidates(fit);
-        let mut turns: BTreeSet<_> = zones.iter().map(|(zone, (n, _))| (*n, *zone)).collect();
+        let mut next: BTreeSet<_> = zones.iter().map(|(zone, (n, _))| (*n, *zone)).collect();
         let mut on = Vec::new();
         while Tasks::counted(on.len()) < tasks
-            && let Some((count, zone)) = turns.pop_first()
+            && let Some((count, zone)) = next.pop_first()
         {
             let Some((_, candidates)) = zones.get_mut(zone) else { continue };
             let Some(Reverse((_, index))) = candidates.pop() else { continue };
@@ -148,7 +148,7 @@ impl<'a> Rooms<'a> {
                 Some(lack) => add_one(&mut lacks, lack),
                 None => candidates.push(Reverse((fit.rank(room), index))),
             }
-            turns.insert((count.plus(Tasks(1)), zone));
+            next.insert((count.plus(Tasks(1)), zone));
         }
         Placed { on, lacks }
     }
