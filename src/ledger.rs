@@ -18,18 +18,14 @@ use crate::act::{Acted, Derived, GroupOutcome};
 use crate::aws::Remembered;
 use decision::plan::Action;
 use decision::snapshot::{
-    ClusterTasks, DerivedRevision, Ended, Instance, Memory, Progress, Snapshot, Started, Task,
-    Unseen,
+    CLOCKS_DIFFER, ClusterTasks, DerivedRevision, Ended, Instance, LISTS_LAG, Memory, Progress,
+    Snapshot, Started, Task, Unseen,
 };
 use decision::units::{
     ClusterName, Containers, Family, InstanceArn, Messages, RevisionArn, TaskArn, Tasks,
     WorkerName, elapsed,
 };
 use decision::variant::MOST_CONTAINERS;
-
-/// As long as ECS advises to ask again for what it does not show yet.
-/// Source: ECS API, `RunTask`: "from a couple of seconds up to five minutes".
-const NEW: Duration = Duration::from_mins(5);
 
 /// What ended since the last tick shows among the tasks that were alive then. A tick that was missed
 /// or failed in between leaves a gap. Two ticks of a minute may come 119 seconds apart.
@@ -46,9 +42,6 @@ const REFUSED: Duration = Duration::from_mins(3);
 
 /// A longer time without a look tells nothing of an agent: it loses its connection now and then.
 const LOOKED_AT: Duration = Duration::from_mins(5);
-
-/// Clocks may differ by this.
-const CLOCKS_DIFFER: Duration = Duration::from_mins(1);
 
 /// The memory of a process.
 #[derive(Debug, Default)]
@@ -117,7 +110,7 @@ impl Ledger {
     pub fn remembered(&self, cluster: &ClusterName, now: Timestamp) -> Remembered {
         let kept = self.kept();
         let Some(cluster) = kept.clusters.get(cluster) else { return Remembered::default() };
-        let is_new = |at: Timestamp| is_within(NEW, at, now);
+        let is_new = |at: Timestamp| is_within(LISTS_LAG, at, now);
         let new = cluster.unended.iter().filter(|(_, (at, _))| at.is_some_and(is_new));
         let knows = |at| is_within(WITHOUT_GAP, at, now);
         Remembered {
@@ -144,7 +137,7 @@ impl Ledger {
         };
         let news = cluster.news(&read, now);
         let calls = cluster.unanswered.iter().zip(cluster.open(&read));
-        let calls = calls.filter(|(call, _)| is_within(NEW, call.over, now));
+        let calls = calls.filter(|(call, _)| is_within(LISTS_LAG, call.over, now));
         let presumed: Vec<_> = calls.flat_map(|(call, places)| call.tasks(places)).collect();
         let remembered = cluster.ended.iter().map(|(arn, ended)| (arn.clone(), ended.clone()));
         let read_now = read.ended.iter().map(|ended| (ended.arn.clone(), ended.clone()));
@@ -255,7 +248,7 @@ impl Unanswered {
 impl Cluster {
     /// What ended lately and is not known yet. A process that has just begun knows nothing.
     fn news(&self, read: &ClusterTasks, now: Timestamp) -> BTreeSet<TaskArn> {
-        let lately = read.ended.iter().filter(|ended| is_within(NEW, ended.stopped, now));
+        let lately = read.ended.iter().filter(|ended| is_within(LISTS_LAG, ended.stopped, now));
         let unknown = lately.filter(|ended| !self.ended.contains_key(&ended.arn));
         unknown.map(|ended| ended.arn.clone()).collect()
     }
@@ -297,7 +290,7 @@ impl Cluster {
 
     /// Takes over what was seen, and forgets what ECS must know by now and does not.
     fn learn(&mut self, seen: &ClusterTasks, (now, over): (Timestamp, Timestamp)) {
-        let is_new = |at| is_within(NEW, at, now);
+        let is_new = |at| is_within(LISTS_LAG, at, now);
         for (places, call) in self.open(seen).into_iter().zip(&mut self.unanswered) {
             call.places = places;
         }

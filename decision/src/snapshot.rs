@@ -2,11 +2,13 @@
 //!
 //! What could not be read is in it as an error in its place. It never looks like zero.
 
+mod draining;
 mod instances;
 mod progress;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -19,8 +21,17 @@ use crate::units::{
     TaskDefinitionRef, Tasks, WorkerName,
 };
 
+pub use draining::{Held, Mark, Registration, Sought, Standing, TaskThere, Untaggable};
 pub use instances::{Instance, Instances, Resources};
 pub use progress::{Ahead, Idling, Progress, Started, TaskSeen};
+
+/// For so long ECS's lists may not show what it has done already.
+/// Source: ECS API, `RunTask`, on eventual consistency: to ask again "from a couple of seconds up to
+/// five minutes".
+pub const LISTS_LAG: Duration = Duration::from_mins(5);
+
+/// The clocks of two machines differ by less, and a tick does all that it does in this time.
+pub const CLOCKS_DIFFER: Duration = Duration::from_mins(1);
 
 /// All that a decision may depend on beside the configuration.
 #[derive(Clone, Debug)]
@@ -47,6 +58,9 @@ pub struct Snapshot {
     pub refusals: BTreeMap<WorkerName, BTreeSet<InstanceArn>>,
     /// Instances on which a task was placed, or may have been, since the tasks were read.
     pub placed_on: BTreeSet<InstanceArn>,
+    /// The draining instances that lifecycle hooks of ours hold, by cluster; empty where the
+    /// configuration names no hook, or a tick does not answer them.
+    pub held: BTreeMap<ClusterName, Read<Vec<Held>>>,
     /// The base definitions that could matter.
     pub definitions: BTreeMap<TaskDefinitionRef, Read<TaskDefinition>>,
     /// The derived families of which something is known.
@@ -76,6 +90,7 @@ impl Snapshot {
             disconnected: BTreeMap::new(),
             refusals: BTreeMap::new(),
             placed_on: BTreeSet::new(),
+            held: BTreeMap::new(),
             definitions: BTreeMap::new(),
             derived: BTreeMap::new(),
             launched: BTreeMap::new(),

@@ -103,7 +103,7 @@ async fn carry_out(
     });
     let (workers, acted): (Vec<_>, Vec<_>) = again.unzip();
     let order = (0..workers.len()).collect();
-    let plan = Plan { workers, order, troubles: None };
+    let plan = Plan { workers, order, troubles: None, hooks: Vec::new() };
     for (acted, mut again) in acted.into_iter().zip(act(aws, plan).await) {
         again.settle(None);
         replace(acted, again);
