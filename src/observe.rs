@@ -2,9 +2,10 @@
 //!
 //! Each worker goes its own way: its queue; then, if it can be owed something, its cluster's tasks
 //! (listed, described) and beside them its base definition and the derived revisions that it will
-//! need. What workers share is read once, for whoever comes first. A read that fails stays in its
-//! place.
+//! need. What workers share is read once, for whoever comes first. The instances that lifecycle hooks
+//! hold are read beside all this. A read that fails stays in its place.
 
+mod draining;
 mod once;
 mod places;
 mod renamed;
@@ -17,6 +18,7 @@ use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
 
+pub use self::draining::{NoticeContext, look, seek};
 use self::once::Once;
 use self::places::Places;
 use self::renamed::Renamed;
@@ -45,6 +47,8 @@ pub struct OfTick<'a> {
     pub delivery: &'a str,
     /// When it began.
     pub now: Timestamp,
+    /// Whether it answers lifecycle hooks: of an invocation's several looks one is enough.
+    pub answers_hooks: bool,
 }
 
 /// Reads the world for one tick, and adds what this process remembers of earlier ones.
@@ -69,8 +73,9 @@ pub async fn observe(
     let queues = stream::iter(&config.workers)
         .map(async |worker| (worker.name.clone(), reads.of(worker).await))
         .buffer_unordered(AT_ONCE)
-        .collect()
-        .await;
+        .collect();
+    let held = Box::pin(draining::held(&reads, config));
+    let (queues, held) = futures_util::join!(queues, held);
     let remembered = ledger.derived().into_iter();
     let remembered = remembered.map(|(family, known)| (family, Newest::Remembered(known)));
     let read = reads.derived.into_read().into_iter();
@@ -80,6 +85,7 @@ pub async fn observe(
         tasks: in_words(cloud, reads.tasks.into_read()),
         instances: reads.places.into_read(),
         disconnected: ledger.disconnected(of_tick.now),
+        held,
         refusals: reads.renamed.memories(ledger.refusals(of_tick.now)),
         definitions: reads.definitions.into_read(),
         derived: remembered.chain(read).collect(),
@@ -100,7 +106,7 @@ fn in_words(
 
 impl OfTick<'_> {
     fn unread(self, cloud: &ReadCloud) -> Snapshot {
-        let Self { scaler, tick, delivery, now } = self;
+        let Self { scaler, tick, delivery, now, answers_hooks: _ } = self;
         let named = (scaler.clone(), tick.clone(), delivery.to_owned());
         Snapshot::unread(named, now, cloud.region().clone())
     }
@@ -152,8 +158,8 @@ impl Reads<'_> {
         Ok(read)
     }
 
-    async fn read_tasks(&self, cluster: &ClusterName) {
-        self.tasks.read(cluster, async || Box::pin(self.tasks(cluster)).await).await;
+    async fn read_tasks(&self, cluster: &ClusterName) -> Rc<Read<ClusterTasks>> {
+        self.tasks.read(cluster, async || Box::pin(self.tasks(cluster)).await).await
     }
 
     async fn tasks(&self, cluster: &ClusterName) -> Read<ClusterTasks> {

@@ -7,17 +7,17 @@ mod polls;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::join;
 use jiff::Timestamp;
 use lambda_runtime::Diagnostic;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use crate::act::{Acted, act};
+use crate::act::{Acted, HookActed, act, answer};
 use crate::aws::{Aws, NoRegion, ReadCloud};
-use crate::drain::{Watch, watch};
 use crate::ledger::Ledger;
 use crate::observe::{OfTick, get_ready, observe};
-use crate::report::{ConfigReport, Measured, Report};
+use crate::report::{ConfigReport, HookReport, Measured, Report};
 use crate::source::{Kept, Source, SourceError};
 use decision::config::{Config, ConfigError, Limits};
 use decision::decide::{decide, unowned};
@@ -223,26 +223,32 @@ impl Scaler {
         let aws = &aws.until(of.no_call_after(config.limits.deadline_margin));
 
         let delivery = &format!("{} {}", of.request_id, of.now);
-        let of_tick = OfTick { scaler: &self.name, tick: &event.tick, delivery, now: of.now };
-        let snapshot = Box::pin(observe(&aws.read, &config, &self.ledger, of_tick)).await;
-        let plan = decide(&config, &snapshot);
-        let troubles = plan.troubles.clone();
-        let mode = if self.mode == Mode::DryRun { Mode::DryRun } else { event.mode };
-        let acted = match mode {
-            Mode::Launch => {
-                let mut acted = Box::pin(act(aws, plan)).await;
-                Box::pin(again::try_again(aws, (&config, &snapshot), &mut acted)).await;
-                let over = of.now.checked_add(started.elapsed()).unwrap_or(of.now);
-                self.ledger.remember(&snapshot, &acted, over);
-                acted
-            }
-            Mode::DryRun => plan.workers.into_iter().map(Acted::not).collect(),
-        };
         // Of several looks one is enough, and Auto Scaling is not asked more often.
-        let scalers = &config.scalers(&self.name);
-        let of_hooks = Watch { scaler: &self.name, scalers, mode, snapshot: &snapshot };
-        let draining =
-            if of.is_first { Box::pin(watch(aws, &config, of_hooks)).await } else { Vec::new() };
+        let answers_hooks = of.is_first;
+        let (scaler, tick) = (&self.name, &event.tick);
+        let of_tick = OfTick { scaler, tick, delivery, now: of.now, answers_hooks };
+        let snapshot = Box::pin(observe(&aws.read, &config, &self.ledger, of_tick)).await;
+        let mut plan = decide(&config, &snapshot);
+        let troubles = plan.troubles.take();
+        let hooks = std::mem::take(&mut plan.hooks);
+        let mode = if self.mode == Mode::DryRun { Mode::DryRun } else { event.mode };
+        let (acted, answered) = match mode {
+            Mode::Launch => {
+                let launched = async {
+                    let mut acted = Box::pin(act(aws, plan)).await;
+                    Box::pin(again::try_again(aws, (&config, &snapshot), &mut acted)).await;
+                    let over = of.now.checked_add(started.elapsed()).unwrap_or(of.now);
+                    self.ledger.remember(&snapshot, &acted, over);
+                    acted
+                };
+                join!(launched, Box::pin(answer(aws, hooks)))
+            }
+            Mode::DryRun => (
+                plan.workers.into_iter().map(Acted::not).collect(),
+                hooks.into_iter().map(HookActed::not).collect(),
+            ),
+        };
+        let draining = answered.into_iter().map(HookReport::of).collect();
 
         let measured = Measured {
             at: of.now,

@@ -66,7 +66,7 @@ pub fn decide(config: &Config, snapshot: &Snapshot) -> Plan {
     workers.extend(refused);
     let troubles = catch_unwind(AssertUnwindSafe(|| placement::troubles(config, snapshot)));
     let hooks = catch_unwind(AssertUnwindSafe(|| draining::hooks(snapshot)));
-    let hooks = hooks.unwrap_or_else(|_| draining::no_hooks(snapshot));
+    let hooks = hooks.unwrap_or_else(|_| draining::unread_hooks(snapshot));
     Plan { workers, troubles: troubles.unwrap_or_default(), order, hooks }
 }
 

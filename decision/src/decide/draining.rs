@@ -16,7 +16,7 @@ use crate::snapshot::{
     CLOCKS_DIFFER, ClusterTasks, Held, LISTS_LAG, Mark, ReadError, Snapshot, Sought, Standing,
     Task, TaskThere,
 };
-use crate::units::{InstanceArn, ScalerName, WorkerName, elapsed};
+use crate::units::{ScalerName, WorkerName, elapsed};
 
 /// What a notice's first look leads to.
 pub fn drain(config: &Config, notice: &Notice, sought: &Sought) -> DrainPlan {
@@ -127,7 +127,7 @@ pub(super) fn hooks(snapshot: &Snapshot) -> Vec<HookPlan> {
 }
 
 /// What the hooks are told when we are wrong ourselves.
-pub(super) fn no_hooks(snapshot: &Snapshot) -> Vec<HookPlan> {
+pub(super) fn unread_hooks(snapshot: &Snapshot) -> Vec<HookPlan> {
     let clusters = snapshot.held.keys().cloned();
     clusters.map(|cluster| HookPlan::Unread { cluster, error: ReadError::Panic }).collect()
 }
@@ -135,7 +135,8 @@ pub(super) fn no_hooks(snapshot: &Snapshot) -> Vec<HookPlan> {
 /// What the tasks of a cluster say of an instance that a hook holds: enough to hold it, or nothing.
 /// Before it is let go it is asked for itself: a task that is wanted stopped is in no list of a tick,
 /// and needs its time all the same.
-pub fn still_needed(tasks: &ClusterTasks, instance: &InstanceArn, mark: &Mark) -> Option<Because> {
+pub fn still_needed(tasks: &ClusterTasks, held: &Held) -> Option<Because> {
+    let Held { arn: instance, mark, .. } = held;
     let there = tasks.alive.iter().filter(|task| task.instance.as_ref() == Some(instance));
     let is_perhaps_here = |task: &Task| task.instance.as_ref().is_none_or(|at| at == instance);
     let mut presumed = tasks.presumed.iter().filter(|task| is_perhaps_here(task));
@@ -157,7 +158,7 @@ fn may_stand(created: Option<Timestamp>, mark: &Mark) -> bool {
 /// An instance is let go only when nothing of ours can be there. A failed read holds: it never means
 /// that nothing runs there.
 fn reply(held: &Held, tasks: Option<&ClusterTasks>, now: Timestamp) -> Reply {
-    if let Some(because) = tasks.and_then(|tasks| still_needed(tasks, &held.arn, &held.mark)) {
+    if let Some(because) = tasks.and_then(|tasks| still_needed(tasks, held)) {
         return Reply::Hold(because);
     }
     let lag = held.mark.since.is_some_and(|since| elapsed(since, now) < LISTS_LAG);

@@ -72,6 +72,16 @@ pub struct Held {
     pub tasks: Option<Read<Vec<TaskThere>>>,
 }
 
+impl Held {
+    /// A draining instance, where a hook of this deployment holds it. What stands there is not known
+    /// yet.
+    pub fn of(registration: Registration, scaler: &ScalerName) -> Option<Self> {
+        let mark = Mark::of(&registration, scaler)?;
+        let Registration { arn, ec2, status: _, tags: _ } = registration;
+        Some(Self { arn, ec2, mark, tasks: None })
+    }
+}
+
 /// What the tags of a container instance say to the ticks. Each deployment has its own, as each may
 /// have a hook of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
