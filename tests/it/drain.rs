@@ -1,6 +1,7 @@
 //! Instances that are about to go away, and the lifecycle hooks that hold them.
 
 mod hooks;
+mod trips;
 
 use decision::event::Mode;
 use ecs_queue_scaler::report::{NoticeOutcome, NoticeReport};
