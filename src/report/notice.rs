@@ -148,8 +148,8 @@ impl NoticeReport {
             outcome: if errors.is_empty() { outcome } else { NoticeOutcome::Failed },
             why,
             container_instances: leaving,
-            workers: stopped.by_worker(context.mode),
-            hook: claim.as_ref().map(|claim| drained.told_claim(claim, context.mode)),
+            workers: stopped.by_worker(),
+            hook: claim.as_ref().map(|claim| drained.told_claim(claim)),
             errors,
             ..Self::empty(context)
         }
@@ -216,13 +216,13 @@ impl DrainActed {
         not_yet.into_iter().chain(drained).chain(marked).chain(untaggable).collect()
     }
 
-    fn told_claim(&self, claim: &Claim, mode: Mode) -> ClaimReport {
+    fn told_claim(&self, claim: &Claim) -> ClaimReport {
         let is_marked = |calls: &DrainCalls| matches!(calls.marked, Some(Ok(())));
         let (hook, why) = match claim {
             Claim::NotOurs { hook, why } => (hook, Some(why.to_string())),
             Claim::Ours { hook, .. } if self.calls.values().any(is_marked) => (hook, None),
             Claim::Ours { hook, tags: Ok(_) }
-                if mode == Mode::DryRun && self.there().next().is_some() =>
+                if self.calls.is_empty() && self.there().next().is_some() =>
             {
                 (hook, Some("a dry run marks nothing; otherwise the ticks would answer it".into()))
             }
@@ -247,7 +247,7 @@ impl StopActed {
         }
     }
 
-    fn by_worker(&self, mode: Mode) -> Vec<StandingReport> {
+    fn by_worker(&self) -> Vec<StandingReport> {
         let mut workers = BTreeMap::new();
         let tasks = self.plan.instances.iter().filter_map(|emptying| emptying.tasks.as_ref().ok());
         for task in tasks.flatten() {
@@ -258,13 +258,16 @@ impl StopActed {
                 would_stop: 0,
             });
             told.tasks.push(task.arn.clone());
-            told.stopped += usize::from(matches!(self.calls.get(&task.arn), Some(Ok(()))));
-            let would_stop = mode == Mode::DryRun && task.step == TaskStep::Stop;
-            told.would_stop += usize::from(would_stop);
+            match (task.step, self.calls.get(&task.arn)) {
+                (TaskStep::Stop, None) => told.would_stop += 1,
+                (TaskStep::Stop, Some(Ok(()))) => told.stopped += 1,
+                (TaskStep::Stop, Some(Err(_))) | (TaskStep::Leave, _) => {}
+            }
         }
         workers.into_values().collect()
     }
 }
+
 impl NoticeReport {
     /// Of a try of Auto Scaling's.
     pub fn of_test(context: NoticeContext<'_>) -> Self {
