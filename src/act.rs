@@ -4,6 +4,7 @@
 //! what it placed, never by what it was asked for.
 
 mod call;
+mod draining;
 mod revisions;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 
 pub use self::call::Called;
 use self::call::{Exhausted, Launch, Rest};
+pub use self::draining::{DrainActed, DrainCalls, HookActed, StopActed, answer, drain, stop};
 use self::revisions::{Found, Revisions, Superseded};
 use crate::aws::Aws;
 

@@ -31,7 +31,7 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-pub use draining::{Answered, Drained, OnInstance, Registration};
+pub use draining::{Answered, Drained};
 pub use launch::{RunTaskError, RunTasks, StartTasks, Started};
 pub use sqs::QueueRead;
 pub use stores::{Object, Parameter};

@@ -2,9 +2,10 @@
 //!
 //! Each worker goes its own way: its queue; then, if it can be owed something, its cluster's tasks
 //! (listed, described) and beside them its base definition and the derived revisions that it will
-//! need. What workers share is read once, for whoever comes first. A read that fails stays in its
-//! place.
+//! need. What workers share is read once, for whoever comes first. The instances that lifecycle hooks
+//! hold are read beside all this. A read that fails stays in its place.
 
+mod draining;
 mod once;
 mod places;
 mod renamed;
@@ -16,6 +17,7 @@ use std::rc::Rc;
 use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt, stream};
 
+pub use self::draining::{NoticeContext, look, seek};
 use self::once::Once;
 use self::places::Places;
 use self::renamed::Renamed;
@@ -56,8 +58,9 @@ pub async fn observe(
     let queues = stream::iter(&config.workers)
         .map(async |worker| (worker.name.clone(), reads.of(worker).await))
         .buffer_unordered(AT_ONCE)
-        .collect()
-        .await;
+        .collect();
+    let held = Box::pin(draining::held(&reads, config));
+    let (queues, held) = futures_util::join!(queues, held);
     let memory = ledger.memory();
     let remembered = memory.derived().into_iter();
     let remembered = remembered.map(|(family, known)| (family, Newest::Remembered(known)));
@@ -68,6 +71,7 @@ pub async fn observe(
         tasks: in_words(cloud, reads.tasks.into_read()),
         instances: reads.places.into_read(),
         disconnected: memory.disconnected(context.now),
+        held,
         refusals: reads.renamed.memories(memory.refusals(context.now)),
         definitions: reads.definitions.into_read(),
         derived: remembered.chain(read).collect(),
@@ -132,8 +136,8 @@ impl Reads<'_> {
         Ok(read)
     }
 
-    async fn read_tasks(&self, cluster: &ClusterName) {
-        self.tasks.read(cluster, async || Box::pin(self.tasks(cluster)).await).await;
+    async fn read_tasks(&self, cluster: &ClusterName) -> Rc<Read<ClusterTasks>> {
+        self.tasks.read(cluster, async || Box::pin(self.tasks(cluster)).await).await
     }
 
     async fn tasks(&self, cluster: &ClusterName) -> Read<ClusterTasks> {

@@ -3,6 +3,7 @@
 
 mod hook;
 mod metrics;
+mod notice;
 mod placement;
 mod waiting;
 mod worker;
@@ -26,7 +27,7 @@ use decision::snapshot::Depth;
 use decision::units::{Containers, Messages, ScalerName, TaskArn, Tasks, WorkerName, elapsed};
 
 pub use hook::{HookOutcome, HookReport};
-pub(crate) use metrics::{counted, own_line};
+pub use notice::{ClaimReport, LeavingReport, NoticeOutcome, NoticeReport, StandingReport};
 pub use placement::{InstanceReport, NeedsReport, PlacementReport, Short};
 pub use waiting::WaitsFor;
 

@@ -7,17 +7,17 @@ mod polls;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::join;
 use jiff::Timestamp;
 use lambda_runtime::Diagnostic;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use crate::act::act;
+use crate::act::{HookActed, act, answer};
 use crate::aws::{Aws, NoRegion, ReadCloud};
-use crate::drain::{Watch, watch};
 use crate::ledger::Ledger;
 use crate::observe::{get_ready, observe};
-use crate::report::{ConfigReport, Measured, Report, TickOutcome};
+use crate::report::{ConfigReport, HookReport, Measured, Report, TickOutcome};
 use crate::source::{Kept, Source, SourceError};
 use decision::config::{Config, ConfigError, Limits};
 use decision::decide::{decide, unowned};
@@ -224,27 +224,36 @@ impl Scaler {
         let aws = &aws.until(of.no_call_after(config.limits.deadline_margin));
 
         let delivery = &format!("{} {}", of.request_id, of.now);
-        let context = TickContext { scaler: &self.name, tick: &event.tick, delivery, now: of.now };
-        let snapshot = Box::pin(observe(&aws.read, &config, &self.ledger, context)).await;
-        let plan = decide(&config, &snapshot);
-        let troubles = plan.troubles.clone();
-        let mode = if self.mode == Mode::DryRun { Mode::DryRun } else { event.mode };
-        let outcomes = match mode {
-            Mode::Launch => {
-                let attempts = Box::pin(act(aws, plan)).await;
-                let tries = again::try_again(aws, &config, &snapshot, attempts);
-                let outcomes = Box::pin(tries).await;
-                let over = of.now.checked_add(started.elapsed()).unwrap_or(of.now);
-                self.ledger.memory().remember(&snapshot, &outcomes, over);
-                outcomes
-            }
-            Mode::DryRun => plan.workers.into_iter().map(WorkerOutcome::not).collect(),
+        let context = TickContext {
+            scaler: &self.name,
+            tick: &event.tick,
+            delivery,
+            now: of.now,
+            // Of several looks one is enough, and Auto Scaling is not asked more often.
+            answers_hooks: of.is_first,
         };
-        // Of several looks one is enough, and Auto Scaling is not asked more often.
-        let scalers = &config.scalers(&self.name);
-        let of_hooks = Watch { scaler: &self.name, scalers, mode, snapshot: &snapshot };
-        let draining =
-            if of.is_first { Box::pin(watch(aws, &config, of_hooks)).await } else { Vec::new() };
+        let snapshot = Box::pin(observe(&aws.read, &config, &self.ledger, context)).await;
+        let mut plan = decide(&config, &snapshot);
+        let troubles = plan.troubles.take();
+        let hooks = std::mem::take(&mut plan.hooks);
+        let mode = if self.mode == Mode::DryRun { Mode::DryRun } else { event.mode };
+        let (workers, answered) = match mode {
+            Mode::Launch => {
+                let launched = async {
+                    let attempts = Box::pin(act(aws, plan)).await;
+                    let tries = again::try_again(aws, &config, &snapshot, attempts);
+                    let outcomes = Box::pin(tries).await;
+                    let over = of.now.checked_add(started.elapsed()).unwrap_or(of.now);
+                    self.ledger.memory().remember(&snapshot, &outcomes, over);
+                    outcomes
+                };
+                join!(launched, Box::pin(answer(aws, hooks)))
+            }
+            Mode::DryRun => (
+                plan.workers.into_iter().map(WorkerOutcome::not).collect(),
+                hooks.into_iter().map(HookActed::not).collect(),
+            ),
+        };
 
         let measured = Measured {
             at: of.now,
@@ -259,9 +268,9 @@ impl Scaler {
             request_id: of.request_id.clone(),
             config: config_report,
             mode,
-            workers: outcomes,
+            workers,
             troubles,
-            draining,
+            draining: answered.into_iter().map(HookReport::of).collect(),
             unowned,
             wanted: config.metrics,
             measured,

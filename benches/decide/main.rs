@@ -163,7 +163,7 @@ fn snapshot(workers: u32) -> Snapshot {
     let tasks = ClusterTasks { alive: (0..workers).map(task).collect(), ..ClusterTasks::default() };
     let definition = |index| TaskDefinition::parse(&document(&name(index)), &json!([])).unwrap();
     let (scaler, tick) = (&ScalerName::parse("ecs-queue-scaler").unwrap(), &Tick::Scheduled(now));
-    let context = TickContext { scaler, tick, delivery: "request", now };
+    let context = TickContext { scaler, tick, delivery: "request", now, answers_hooks: false };
     Snapshot {
         queues: (0..workers).map(|index| (WorkerName(name(index)), Ok(queue))).collect(),
         tasks: [(ClusterName("jobs".to_owned()), Ok(tasks))].into(),

@@ -2,6 +2,7 @@
 //! network, no randomness, no log, no failure. What is wrong is part of the plan.
 
 mod demand;
+mod draining;
 mod health;
 mod idle;
 mod late;
@@ -36,6 +37,7 @@ use crate::units::{Containers, Family, Messages, TaskArn, Tasks};
 use crate::variant::Recipe;
 use crate::{limits, tags};
 
+pub use draining::{drain, still_needed, stop};
 pub use placement::{Displaced, DisplacedTasks, expressions, place_again};
 pub use unowned::{Unowned, unowned};
 
@@ -60,7 +62,9 @@ pub fn decide(config: &Config, snapshot: &Snapshot) -> Plan {
     });
     workers.extend(refused);
     let troubles = catch_unwind(AssertUnwindSafe(|| placement::troubles(config, snapshot)));
-    Plan { workers, troubles: troubles.unwrap_or_default(), order }
+    let hooks = catch_unwind(AssertUnwindSafe(|| draining::hooks(snapshot)));
+    let hooks = hooks.unwrap_or_else(|_| draining::unread_hooks(snapshot));
+    Plan { workers, troubles: troubles.unwrap_or_default(), order, hooks }
 }
 
 /// A panic is a fault of ours, and its worker's trouble only.

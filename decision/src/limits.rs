@@ -1,4 +1,4 @@
-//! AWS's numbers, each once and with its source.
+//! AWS's numbers, each once and with its source, and what two clocks may differ by.
 
 use std::time::Duration;
 
@@ -38,6 +38,9 @@ pub const INSTANCES_PER_DESCRIBE: usize = 100;
 /// For so long ECS's lists may not show a task that was started.
 /// Source: ECS API, `RunTask`: "from a couple of seconds up to five minutes".
 pub const LISTS_LAG: Duration = Duration::from_mins(5);
+
+/// The clocks of two machines differ by less, and a tick does all that it does in this time.
+pub const CLOCKS_DIFFER: Duration = Duration::from_mins(1);
 
 /// For so long ECS shows a task that has stopped.
 /// Source: ECS developer guide, "Stopped tasks error messages".

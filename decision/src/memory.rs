@@ -37,9 +37,6 @@ const REFUSED: Duration = Duration::from_mins(3);
 /// A longer time without a look tells nothing of an agent: it loses its connection now and then.
 const LOOKED_AT: Duration = Duration::from_mins(5);
 
-/// Clocks may differ by this.
-const CLOCKS_DIFFER: Duration = Duration::from_mins(1);
-
 /// The memory of a process.
 #[derive(Debug, Default)]
 pub struct Memory {
@@ -254,7 +251,7 @@ impl Unanswered {
 
     /// The place of the call's tasks, of those that are open, that a task can have.
     fn place_of(&self, task: &Seen<'_>, open: &[Option<InstanceArn>]) -> Option<usize> {
-        let since = self.began.checked_sub(CLOCKS_DIFFER).unwrap_or(self.began);
+        let since = self.began.checked_sub(limits::CLOCKS_DIFFER).unwrap_or(self.began);
         let can_be =
             *task.worker == self.worker && task.created.is_some_and(|created| since <= created);
         let fits = |place: &Option<InstanceArn>| match (place, task.instance) {

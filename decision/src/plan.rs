@@ -1,5 +1,6 @@
 //! What a tick is going to do, and why. Data; its `Display` is in `sentences.rs`. Pure.
 
+mod draining;
 mod placement;
 mod sentences;
 
@@ -18,6 +19,10 @@ use crate::units::{
 };
 use crate::variant::{Obstacle, Variant};
 
+pub use draining::{
+    Because, Claim, DrainPlan, DrainStep, Emptying, HookAnswer, HookPlan, Leaving, NotOurs, Reply,
+    StopPlan, TaskPlan, TaskStep,
+};
 pub use placement::{InstanceTrouble, Lack, Pin, PlacementPlan, SizePlaced, Symptom, Way};
 
 /// What a tick is going to do.
@@ -30,6 +35,8 @@ pub struct Plan {
     pub troubles: Option<Vec<InstanceTrouble>>,
     /// The places of the workers that are launched, in the order in which they are served.
     pub order: Vec<usize>,
+    /// What the lifecycle hooks are told that hold draining instances.
+    pub hooks: Vec<HookPlan>,
 }
 
 /// What a tick is going to do for one worker.

@@ -2,6 +2,7 @@
 //!
 //! What could not be read is in it as an error in its place. It never looks like zero.
 
+mod draining;
 mod instances;
 mod progress;
 
@@ -19,6 +20,7 @@ use crate::units::{
     TaskDefinitionRef, Tasks, WorkerName,
 };
 
+pub use draining::{Held, Mark, Registration, Sought, Standing, TaskThere, Untaggable};
 pub use instances::{Instance, Instances, Resources};
 pub use progress::{Ahead, Idling, Progress, Started, TaskSeen};
 
@@ -47,6 +49,9 @@ pub struct Snapshot {
     pub refusals: BTreeMap<WorkerName, BTreeSet<InstanceArn>>,
     /// Instances on which a task was placed, or may have been, since the tasks were read.
     pub placed_on: BTreeSet<InstanceArn>,
+    /// The draining instances that lifecycle hooks of ours hold, by cluster; empty where the
+    /// configuration names no hook, or a tick does not answer them.
+    pub held: BTreeMap<ClusterName, Read<Vec<Held>>>,
     /// The base definitions that could matter.
     pub definitions: BTreeMap<TaskDefinitionRef, Read<TaskDefinition>>,
     /// The derived families of which something is known.
@@ -68,6 +73,8 @@ pub struct TickContext<'a> {
     pub delivery: &'a str,
     /// When it began.
     pub now: Timestamp,
+    /// Whether it answers lifecycle hooks: of an invocation's several ticks one does.
+    pub answers_hooks: bool,
 }
 
 /// A worker's part of a tick, which every call is named after.
@@ -89,7 +96,7 @@ impl Snapshot {
 
     /// A world of which nothing was read yet.
     pub fn unread(context: TickContext<'_>, region: Region) -> Self {
-        let TickContext { scaler, tick, delivery, now } = context;
+        let TickContext { scaler, tick, delivery, now, answers_hooks: _ } = context;
         Self {
             scaler: scaler.clone(),
             tick: tick.clone(),
@@ -102,6 +109,7 @@ impl Snapshot {
             disconnected: BTreeMap::new(),
             refusals: BTreeMap::new(),
             placed_on: BTreeSet::new(),
+            held: BTreeMap::new(),
             definitions: BTreeMap::new(),
             derived: BTreeMap::new(),
             launched: BTreeMap::new(),

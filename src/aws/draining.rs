@@ -1,8 +1,6 @@
 //! What it takes to let an instance go: to find it, to drain it, to mark it, to stop what stands on
 //! it, and to answer the lifecycle hook that holds it.
 
-use std::collections::BTreeMap;
-
 use aws_sdk_ecs::types::{
     ContainerInstance as EcsInstance, ContainerInstanceStatus, DesiredStatus, Tag as EcsTag,
     Task as EcsTask,
@@ -14,35 +12,11 @@ use super::signed::{Ask, Request, Service};
 use super::stores::encoded;
 use super::tasks::{MOST_STOPPED_PAGES, is_of, worker_of};
 use super::{ReadCloud, WriteCloud};
+use decision::definition::Tag;
 use decision::event::Hook;
 use decision::refusal::Cause;
-use decision::snapshot::{CallError, Read, Trouble};
-use decision::units::{ClusterName, Ec2InstanceId, InstanceArn, ScalerName, TaskArn, WorkerName};
-
-/// A container instance of any status but INACTIVE.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Registration {
-    /// Which one.
-    pub arn: InstanceArn,
-    /// Its machine.
-    pub ec2: Ec2InstanceId,
-    /// `ACTIVE`, `DRAINING`, `REGISTERING`, `DEREGISTERING` or `REGISTRATION_FAILED`.
-    /// Source: ECS API, `ContainerInstance.status`.
-    pub status: String,
-    /// Value by key.
-    pub tags: BTreeMap<String, String>,
-}
-
-/// A task of ours that has not come to its end.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct OnInstance {
-    /// Whose it is.
-    pub worker: WorkerName,
-    /// Which one.
-    pub arn: TaskArn,
-    /// Whether ECS wants it stopped already: its containers are on their way out.
-    pub is_stopping: bool,
-}
+use decision::snapshot::{CallError, Read, Registration, TaskThere, Trouble};
+use decision::units::{ClusterName, Ec2InstanceId, InstanceArn, ScalerName, TaskArn};
 
 /// What became of a wish to drain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +34,15 @@ pub enum Answered {
     Done,
     /// It holds nothing: its time was over, or it was completed before. In Auto Scaling's words.
     Over(String),
+}
+
+/// A call about a lifecycle hook that holds an instance.
+struct LifecycleCall<'a> {
+    operation: &'static str,
+    hook: &'a Hook,
+    instance: &'a Ec2InstanceId,
+    /// `LifecycleActionResult`
+    result: Option<&'static str>,
 }
 
 impl ReadCloud {
@@ -112,7 +95,7 @@ impl ReadCloud {
         cluster: &ClusterName,
         scalers: &[ScalerName],
         instance: &InstanceArn,
-    ) -> Read<Vec<OnInstance>> {
+    ) -> Read<Vec<TaskThere>> {
         let list = |status, most| async move {
             let call = self.ecs.list_tasks().cluster(cluster.as_str());
             let call = call.container_instance(instance.as_str()).desired_status(status);
@@ -123,7 +106,7 @@ impl ReadCloud {
         let (running, stopped) = try_join(Box::pin(running), Box::pin(stopped)).await?;
         let described = self.describe_all(cluster, running, stopped.into_iter()).await?;
         let ours = described.values().filter(|task| is_of(scalers, task));
-        let mut tasks: Vec<_> = ours.filter_map(on_instance).collect();
+        let mut tasks: Vec<_> = ours.filter_map(task_there).collect();
         tasks.sort();
         Ok(tasks)
     }
@@ -188,14 +171,11 @@ impl WriteCloud {
     ///
     /// # Errors
     /// When ECS refuses.
-    pub async fn tag(
-        &self,
-        instance: &InstanceArn,
-        tags: &[(String, String)],
-    ) -> Result<(), CallError> {
+    pub async fn tag(&self, instance: &InstanceArn, tags: &[Tag]) -> Result<(), CallError> {
         let (operation, rate) = ("TagResource", Rate::TagChange);
         let about = About { operation, subject: instance.as_str(), rate };
-        let tags = tags.iter().map(|(key, value)| EcsTag::builder().key(key).value(value).build());
+        let tags =
+            tags.iter().map(|Tag { key, value }| EcsTag::builder().key(key).value(value).build());
         let call = self.ecs.tag_resource().resource_arn(instance.as_str());
         let call = call.set_tags(Some(tags.collect()));
         let answer = self.pace.call(about, async || call.clone().send().await).await;
@@ -211,7 +191,8 @@ impl WriteCloud {
         hook: &Hook,
         instance: &Ec2InstanceId,
     ) -> Result<Answered, CallError> {
-        self.lifecycle("RecordLifecycleActionHeartbeat", (hook, instance), &[]).await
+        let operation = "RecordLifecycleActionHeartbeat";
+        self.lifecycle(LifecycleCall { operation, hook, instance, result: None }).await
     }
 
     /// Lets the instance go.
@@ -223,16 +204,12 @@ impl WriteCloud {
         hook: &Hook,
         instance: &Ec2InstanceId,
     ) -> Result<Answered, CallError> {
-        let result = [("LifecycleActionResult", "CONTINUE")];
-        self.lifecycle("CompleteLifecycleAction", (hook, instance), &result).await
+        let (operation, result) = ("CompleteLifecycleAction", Some("CONTINUE"));
+        self.lifecycle(LifecycleCall { operation, hook, instance, result }).await
     }
 
-    async fn lifecycle(
-        &self,
-        operation: &'static str,
-        (hook, instance): (&Hook, &Ec2InstanceId),
-        more: &[(&str, &str)],
-    ) -> Result<Answered, CallError> {
+    async fn lifecycle(&self, call: LifecycleCall<'_>) -> Result<Answered, CallError> {
+        let LifecycleCall { operation, hook, instance, result } = call;
         let subject = &format!("{instance} in {}", hook.group);
         let about = About { operation, subject, rate: Rate::Free };
         let own = [
@@ -242,7 +219,9 @@ impl WriteCloud {
             ("LifecycleHookName", hook.name.as_str()),
             ("InstanceId", instance.as_str()),
         ];
-        let fields = own.iter().chain(more).map(|(key, value)| format!("{key}={}", encoded(value)));
+        let result = result.map(|result| ("LifecycleActionResult", result));
+        let fields = own.into_iter().chain(result);
+        let fields = fields.map(|(key, value)| format!("{key}={}", encoded(value)));
         let ask = Ask::Form(fields.collect::<Vec<_>>().join("&"));
         let (service, path) = (Service::AutoScaling, "/".to_owned());
         let call = self.signed.call(&Request { service, operation, path, ask });
@@ -275,11 +254,11 @@ fn registration(instance: &EcsInstance) -> Option<Registration> {
     })
 }
 
-fn on_instance(task: &EcsTask) -> Option<OnInstance> {
+fn task_there(task: &EcsTask) -> Option<TaskThere> {
     if task.last_status() == Some("STOPPED") {
         return None;
     }
-    Some(OnInstance {
+    Some(TaskThere {
         worker: worker_of(task)?,
         arn: TaskArn::from(task.task_arn()?),
         is_stopping: task.desired_status() == Some("STOPPED"),

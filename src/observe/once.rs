@@ -27,6 +27,11 @@ impl<K: Ord + Clone, T: Clone> Once<K, T> {
         cell.get_or_init(async || Rc::new(apart(read()).await)).await.clone()
     }
 
+    /// Whether somebody reads it, or has read it.
+    pub(super) fn is_begun(&self, key: &K) -> bool {
+        self.0.borrow().contains_key(key)
+    }
+
     /// All answers.
     pub(super) fn into_read(self) -> BTreeMap<K, Read<T>> {
         let cells = self.0.into_inner().into_iter();

@@ -3,6 +3,10 @@
 use serde::Serialize;
 
 use super::{Origin, word};
+use crate::act::HookActed;
+use crate::aws::Answered;
+use decision::plan::{Because, HookAnswer, HookPlan, Reply};
+use decision::snapshot::{CallError, ReadError};
 use decision::units::{ClusterName, Ec2InstanceId, InstanceArn};
 
 /// What a tick did about an instance that a hook holds.
@@ -50,6 +54,62 @@ pub enum HookOutcome {
 }
 
 impl HookReport {
+    /// What came of a tick's plan for a hook.
+    pub fn of(acted: HookActed) -> Self {
+        let HookActed { plan, answered, settled } = acted;
+        match plan {
+            HookPlan::Unread { cluster, error } => Self::unread(cluster, &error),
+            HookPlan::Answer(answer) => Self::told(answer, answered, settled),
+        }
+    }
+
+    fn unread(cluster: ClusterName, error: &ReadError) -> Self {
+        Self {
+            cluster,
+            instance: None,
+            container_instance: None,
+            group: None,
+            hook: None,
+            outcome: HookOutcome::Failed,
+            why: None,
+            errors: vec![error.to_string()],
+        }
+    }
+
+    fn told(
+        answer: HookAnswer,
+        answered: Option<Result<Answered, ReadError>>,
+        settled: Option<Result<(), CallError>>,
+    ) -> Self {
+        let HookAnswer { cluster, instance, ec2, hook, reply, settled: _ } = answer;
+        let mut errors = Vec::new();
+        if let Reply::Hold(Because::NotRead(error)) = &reply {
+            errors.push(error.to_string());
+        }
+        let planned = || Some(reply.to_string());
+        let (outcome, why) = match (answered, &reply) {
+            (None, _) => (HookOutcome::Planned, planned()),
+            (Some(Ok(Answered::Over(words))), _) => (HookOutcome::Over, Some(words)),
+            (Some(Ok(Answered::Done)), Reply::Hold(_)) => (HookOutcome::Held, planned()),
+            (Some(Ok(Answered::Done)), Reply::LetGo) => (HookOutcome::Completed, None),
+            (Some(Err(error)), _) => {
+                errors.push(error.to_string());
+                (HookOutcome::Failed, planned())
+            }
+        };
+        errors.extend(settled.and_then(Result::err).map(|error| error.to_string()));
+        Self {
+            cluster,
+            instance: Some(ec2),
+            container_instance: Some(instance),
+            group: Some(hook.group),
+            hook: Some(hook.name),
+            outcome: if errors.is_empty() { outcome } else { HookOutcome::Failed },
+            why,
+            errors,
+        }
+    }
+
     /// What somebody has to look at.
     pub fn failure(&self) -> Option<String> {
         let Self { cluster, instance, .. } = self;

@@ -186,7 +186,7 @@ impl Line {
 }
 
 /// A line of counts that belongs to no tick and no worker.
-pub(crate) fn own_line(scaler: &ScalerName, at: Timestamp, counts: &[(&str, u64)]) -> String {
+pub(super) fn own_line(scaler: &ScalerName, at: Timestamp, counts: &[(&str, u64)]) -> String {
     let metrics = counts.iter().map(|(name, count)| ((*name).to_owned(), Unit::Count, *count));
     let dimensions = vec![("Scaler", dimension(scaler.as_str()))];
     Line { dimensions, metrics: metrics.collect() }.rendered(&Of {
@@ -203,6 +203,6 @@ fn dimension(text: &str) -> String {
     if value.is_empty() { "?".to_owned() } else { value }
 }
 
-pub(crate) fn counted(things: usize) -> u64 {
+pub(super) fn counted(things: usize) -> u64 {
     u64::try_from(things).unwrap_or(u64::MAX)
 }

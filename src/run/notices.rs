@@ -4,10 +4,14 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Invocation, RunError, Scaler};
-use crate::drain::{NoticeReport, OfNotice, drain};
-use crate::report::Report;
-use decision::config::{Limits, Metrics};
-use decision::event::{Notice, Woken};
+use crate::act::{DrainActed, StopActed};
+use crate::aws::Aws;
+use crate::observe::NoticeContext;
+use crate::report::{NoticeReport, Report};
+use crate::{act, observe};
+use decision::config::{Config, Limits, Metrics};
+use decision::decide;
+use decision::event::{Mode, Notice, Woken};
 
 /// The result of an invocation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -41,16 +45,16 @@ impl Scaler {
                 Ok(Ran::Notice(Box::new(report)))
             }
             Woken::Test => {
-                let report = NoticeReport::of_test(self.of_notice(of));
+                let report = NoticeReport::of_test(self.context(of));
                 report.log(Metrics::Off);
                 Ok(Ran::Notice(Box::new(report)))
             }
         }
     }
 
-    fn of_notice<'a>(&'a self, of: &'a Invocation) -> OfNotice<'a> {
+    fn context<'a>(&'a self, of: &'a Invocation) -> NoticeContext<'a> {
         let request_id = &of.request_id;
-        OfNotice { scaler: &self.name, mode: self.mode, request_id, now: of.now }
+        NoticeContext { scaler: &self.name, mode: self.mode, request_id, now: of.now }
     }
 
     /// The age of a notice does not matter: what is too late finds nothing to do.
@@ -60,11 +64,36 @@ impl Scaler {
         let in_force = self.config.current(&aws.read, of.now).await?;
         let config = &*in_force.config;
         let aws = &aws.until(of.no_call_after(config.limits.deadline_margin));
-        let report = Box::pin(drain(aws, config, notice, self.of_notice(of))).await;
+        let report = Box::pin(let_go(aws, config, notice, self.context(of))).await;
         report.log(config.metrics);
         match report.failure() {
             Some(failure) => Err(RunError::Draining(failure)),
             None => Ok(report),
         }
     }
+}
+
+/// The sentence, twice: the instance is drained first and looked at then, so that what is placed in
+/// between is seen.
+async fn let_go(
+    aws: &Aws,
+    config: &Config,
+    notice: &Notice,
+    context: NoticeContext<'_>,
+) -> NoticeReport {
+    let sought = observe::seek(&aws.read, config, notice, context).await;
+    let plan = decide::drain(config, notice, &sought);
+    let drained = match context.mode {
+        Mode::Launch => act::drain(aws, plan).await,
+        Mode::DryRun => DrainActed::not(plan),
+    };
+
+    let scalers = config.scalers(context.scaler);
+    let standing = observe::look(&aws.read, &scalers, drained.there()).await;
+    let plan = decide::stop(config, notice, context.scaler, standing);
+    let stopped = match context.mode {
+        Mode::Launch => act::stop(aws, plan).await,
+        Mode::DryRun => StopActed::not(plan),
+    };
+    NoticeReport::new(notice, context, &drained, &stopped)
 }

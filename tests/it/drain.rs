@@ -1,9 +1,10 @@
 //! Instances that are about to go away, and the lifecycle hooks that hold them.
 
 mod hooks;
+mod trips;
 
 use decision::event::Mode;
-use ecs_queue_scaler::drain::{NoticeReport, Outcome};
+use ecs_queue_scaler::report::{NoticeOutcome, NoticeReport};
 use ecs_queue_scaler::run::{Ran, RunError, Scaler};
 use lambda_runtime::Diagnostic;
 use serde_json::{Value, json};
@@ -61,7 +62,7 @@ pub(crate) async fn all_that_a_termination_takes() -> World {
     let _ = notice(&world, &config, TERMINATE).await;
     let _ = tick(&scaler(&world, &config), &world, 1).await;
     world.all_stop();
-    let _ = tick(&scaler(&world, &config), &world, 2).await;
+    let _ = tick(&scaler(&world, &config), &world, 6).await;
     world
 }
 
@@ -116,7 +117,10 @@ async fn an_instance_that_goes_is_drained_first_and_then_looked_at() {
         let (world, arn) = world_with_tasks().await;
         let report = notice(&world, &workers(), file).await;
         assert_eq!(json!(report)["event"], event);
-        assert_eq!((report.outcome, status(&world, &arn).as_str()), (Outcome::Drained, "DRAINING"));
+        assert_eq!(
+            (report.outcome, status(&world, &arn).as_str()),
+            (NoticeOutcome::Drained, "DRAINING")
+        );
         assert_eq!(of_workers(&report), [("a", 2, 0), ("b", 1, 0)]);
         assert_eq!(world.changes(), 1, "and nothing else is changed");
         let calls = [
@@ -168,7 +172,7 @@ async fn what_is_in_none_of_our_clusters_is_ignored_with_a_reason() {
     let mut event = payload(SPOT);
     event["detail"]["instance-id"] = json!("i-0aaaaaaaaaaaaaaaa");
     let report = try_notice(&scaler(&world, &workers()), &world, &event).await.unwrap();
-    assert_eq!(report.outcome, Outcome::Ignored);
+    assert_eq!(report.outcome, NoticeOutcome::Ignored);
     let why = "i-0aaaaaaaaaaaaaaaa is no container instance of the cluster `jobs`, or not any more";
     assert_eq!(report.why.as_deref(), Some(why));
 
@@ -176,7 +180,7 @@ async fn what_is_in_none_of_our_clusters_is_ignored_with_a_reason() {
     let mut config = workers();
     config["workers"][1]["cluster"] = json!("others");
     let report = notice(&world, &config, SPOT).await;
-    assert_eq!(report.outcome, Outcome::Ignored);
+    assert_eq!(report.outcome, NoticeOutcome::Ignored);
     assert!(report.why.unwrap().contains("of the clusters `jobs`, `others`, or not any more"));
     assert_eq!(world.changes(), 0);
 }
@@ -187,15 +191,15 @@ async fn a_repeated_notice_and_one_that_comes_late_do_no_harm() {
     let mut config = workers();
     config["draining"] = json!({"onDrain": "stopTasks"});
     let first = notice(&world, &config, SPOT).await;
-    assert_eq!((first.outcome, world.changes()), (Outcome::Drained, 3));
+    assert_eq!((first.outcome, world.changes()), (NoticeOutcome::Drained, 3));
     let again = notice(&world, &config, SPOT).await;
-    assert_eq!((again.outcome, world.changes()), (Outcome::AlreadyDraining, 3));
+    assert_eq!((again.outcome, world.changes()), (NoticeOutcome::AlreadyDraining, 3));
     assert_eq!(of_workers(&again), [("b", 1, 0)]);
     world.vanish(&arn);
     let mut late = payload(SPOT);
     late["time"] = json!("2026-11-19T21:00:00Z");
     let late = try_notice(&scaler(&world, &config), &world, &late).await.unwrap();
-    assert_eq!((late.outcome, world.changes()), (Outcome::Ignored, 3));
+    assert_eq!((late.outcome, world.changes()), (NoticeOutcome::Ignored, 3));
 }
 
 /// Its agent has lost its memory: the machine is there twice, and the old one may be ACTIVE.
@@ -220,7 +224,7 @@ async fn an_instance_that_cannot_be_drained_is_told_by_its_status() {
     let (world, arn) = world_with_tasks().await;
     world.change_instance(&arn, json!({"status": "DEREGISTERING"}));
     let report = notice(&world, &workers(), SPOT).await;
-    assert_eq!(report.outcome, Outcome::Ignored);
+    assert_eq!(report.outcome, NoticeOutcome::Ignored);
     let why = report.container_instances[0].why.as_deref();
     assert_eq!(why, Some("it is DEREGISTERING, and takes no tasks"));
     world.change_instance(&arn, json!({"status": "REGISTERING"}));
@@ -235,7 +239,7 @@ async fn an_instance_that_vanishes_while_it_is_drained_is_no_error() {
     let gone = json!({"containerInstances": [], "failures": [{"arn": arn, "reason": "INACTIVE"}]});
     world.fail("UpdateContainerInstancesState", 1, Fault::Answer(gone));
     let report = notice(&world, &workers(), SPOT).await;
-    assert_eq!(report.outcome, Outcome::Ignored);
+    assert_eq!(report.outcome, NoticeOutcome::Ignored);
     assert_eq!(report.container_instances[0].why.as_deref(), Some("it is gone (INACTIVE)"));
     assert_eq!(world.count("ListTasks"), 0);
 }
@@ -305,11 +309,28 @@ async fn a_dry_run_tells_what_it_would_drain_and_changes_nothing() {
     let (world, arn) = world_with_tasks().await;
     let mut config = workers();
     config["draining"] = json!({"onDrain": "stopTasks", "lifecycleHook": "drain-workers"});
-    let dry = Scaler { mode: Mode::DryRun, ..scaler(&world, &config) };
-    let report = try_notice(&dry, &world, &payload(TERMINATE)).await.unwrap();
-    assert_eq!((report.outcome, report.dry_run), (Outcome::Planned, true));
+    let dry = || Scaler { mode: Mode::DryRun, ..scaler(&world, &config) };
+    let report = try_notice(&dry(), &world, &payload(TERMINATE)).await.unwrap();
+    assert_eq!((report.outcome, report.dry_run), (NoticeOutcome::Planned, true));
     assert_eq!(of_workers(&report), [("a", 2, 0), ("b", 1, 0)]);
+    let would_stop: Vec<_> = report.workers.iter().map(|of| of.would_stop).collect();
+    assert_eq!(would_stop, [2, 0]);
+    let hook = report.hook.unwrap();
+    assert!(!hook.watched && hook.why.unwrap().contains("otherwise the ticks would answer it"));
     assert_eq!((status(&world, &arn).as_str(), world.changes()), ("ACTIVE", 0));
+    let reads = [
+        "ListContainerInstances",
+        "DescribeContainerInstances",
+        "ListTasks",
+        "ListTasks",
+        "DescribeTasks",
+    ];
+    assert_eq!(operations(&world), reads, "it looks twice, as it does when it acts in between");
+
+    let _ = notice(&world, &config, TERMINATE).await;
+    let report = try_notice(&dry(), &world, &payload(TERMINATE)).await.unwrap();
+    assert_eq!(report.outcome, NoticeOutcome::AlreadyDraining);
+    assert_eq!(of_workers(&report), [("b", 1, 0)], "the others were stopped");
 }
 
 #[tokio::test(start_paused = true)]
@@ -317,7 +338,7 @@ async fn a_test_of_auto_scaling_is_ignored() {
     let (world, _) = world_with_tasks().await;
     let test = json!({"Event": "autoscaling:TEST_NOTIFICATION", "Service": "AWS Auto Scaling"});
     let report = try_notice(&scaler(&world, &workers()), &world, &test).await.unwrap();
-    assert_eq!((report.outcome, report.instance), (Outcome::Ignored, None));
+    assert_eq!((report.outcome, report.instance), (NoticeOutcome::Ignored, None));
     assert_eq!(operations(&world), [""; 0]);
 }
 

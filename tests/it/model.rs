@@ -455,7 +455,8 @@ impl Run {
         };
         let (scaler, delivery) = (&ScalerName::parse("scaler").unwrap(), &self.now.to_string());
         let tick = &Tick::Request(delivery.clone());
-        let context = TickContext { scaler, tick, delivery, now: at(self.now) };
+        let context =
+            TickContext { scaler, tick, delivery, now: at(self.now), answers_hooks: false };
         Snapshot {
             queues: [(WorkerName::from("a"), Ok(Queue { depth, ..Queue::default() }))].into(),
             tasks: [(ClusterName::from("jobs"), Ok(tasks))].into(),

@@ -248,7 +248,7 @@ fn every_metric_is_listed_and_there_is_no_other() {
     assert_eq!(named_metrics(r#"("Ticks", 1), ("Scaler", s)"#), listed_metrics(sample));
 
     let sources =
-        [include_str!("../../src/report/metrics.rs"), include_str!("../../src/drain/report.rs")];
+        [include_str!("../../src/report/metrics.rs"), include_str!("../../src/report/notice.rs")];
     let named: BTreeSet<_> = sources.into_iter().flat_map(named_metrics).collect();
     let (by_shortage, listed): (BTreeSet<_>, BTreeSet<_>) = listed_metrics(RESULT)
         .into_iter()
@@ -317,7 +317,7 @@ fn every_field_of_a_result_is_told() {
         include_str!("../../src/report.rs"),
         include_str!("../../src/report/placement.rs"),
         include_str!("../../src/report/waiting.rs"),
-        include_str!("../../src/drain/report.rs"),
+        include_str!("../../src/report/notice.rs"),
         include_str!("../../src/report/hook.rs"),
         include_str!("../../decision/src/event/notice.rs"),
         include_str!("../../decision/src/plan.rs"),

@@ -205,6 +205,7 @@ fn no_parameter_is_a_tuple() {
             ("src/act.rs", "fn run<T>(asked: &(T, usize)) {}"),
         ],
     );
+    holds(parameters_are_named);
 }
 
 #[test]

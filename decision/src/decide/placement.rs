@@ -69,7 +69,7 @@ pub(super) fn place_all(
         };
         let ask = Ask { worker, placement, snapshot, refused: &nobody };
         let groups = launch.groups.iter().map(|group| (group.clone(), group.tasks()));
-        let wanted = Wanted { launch, groups: groups.collect(), claim: Claim::ToTake };
+        let wanted = Wanted { launch, groups: groups.collect(), claim: TickClaim::ToTake };
         match ask.place(&mut filling, wanted) {
             Ok(placed) => plan.action = Action::Launch(Box::new(placed)),
             Err(error) => plan.action = Action::Hold(error),
@@ -131,11 +131,11 @@ impl Displaced<'_> {
         Wanted { launch: self.launch, groups: groups.collect(), claim: self.claim() }
     }
 
-    fn claim(&self) -> Claim {
+    fn claim(&self) -> TickClaim {
         let calls = self.launch.groups.iter().flat_map(|group| &group.calls);
         let last = calls.map(|call| call.number).max().unwrap_or_default();
         let next = last.saturating_add(1);
-        if self.has_tick { Claim::Taken(next) } else { Claim::ToTakeAgain(next) }
+        if self.has_tick { TickClaim::Taken(next) } else { TickClaim::ToTakeAgain(next) }
     }
 }
 
@@ -184,7 +184,7 @@ pub fn expressions(worker: &Worker, definition: &TaskDefinition) -> BTreeSet<Exp
 
 /// Whether this delivery has the tick already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Claim {
+enum TickClaim {
     /// The first call of the launch takes it.
     ToTake,
     /// The first call placed nothing: another one takes it.
@@ -198,7 +198,7 @@ struct Wanted<'a> {
     launch: &'a LaunchPlan,
     /// Of each group, how many.
     groups: Vec<(Group, Tasks)>,
-    claim: Claim,
+    claim: TickClaim,
 }
 
 /// What a worker asks for, whatever the size of its tasks.

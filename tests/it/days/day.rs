@@ -321,7 +321,7 @@ impl Day {
         let (scaler, tick) =
             (&ScalerName::parse("scaler").unwrap(), &Tick::Scheduled(at(minute * MINUTE)));
         let delivery = &format!("request {minute}");
-        let context = TickContext { scaler, tick, delivery, now: at(now) };
+        let context = TickContext { scaler, tick, delivery, now: at(now), answers_hooks: false };
         Snapshot {
             queues: [(WorkerName::from("a"), Ok(Queue { depth, redrive }))].into(),
             tasks: [(cluster, Ok(read))].into(),

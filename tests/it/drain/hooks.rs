@@ -18,7 +18,7 @@ const HEARTBEAT: &str = "RecordLifecycleActionHeartbeat";
 const COMPLETE: &str = "CompleteLifecycleAction";
 
 /// The configuration of whoever has a hook of that name.
-fn with_hook(name: &str) -> Value {
+pub(super) fn with_hook(name: &str) -> Value {
     let mut config = workers();
     config["draining"] = json!({"lifecycleHook": name});
     config
@@ -53,7 +53,7 @@ async fn cold_tick(world: &World, minute: u64) -> Report {
     tick(&scaler(world, &ours()), world, minute).await
 }
 
-fn outcomes(report: &Report) -> Vec<HookOutcome> {
+pub(super) fn outcomes(report: &Report) -> Vec<HookOutcome> {
     report.draining.iter().map(|hook| hook.outcome).collect()
 }
 
@@ -66,20 +66,20 @@ async fn ticks_hold_the_hook_while_tasks_run_and_complete_it_when_they_have_ende
     let (world, arn) = held_world().await;
     let drained = notice(&world, &ours(), TERMINATE).await;
     assert!(drained.hook.unwrap().watched);
-    for minute in 1..=3 {
+    for minute in 1..=5 {
         let report = cold_tick(&world, minute).await;
         assert_eq!(outcomes(&report), [HookOutcome::Held]);
         assert_eq!(why(&report), "3 tasks of ours have not ended");
         assert_eq!(u64::from(only_hook(&world).heartbeats), minute);
     }
     world.all_stop();
-    let last = cold_tick(&world, 4).await;
+    let last = cold_tick(&world, 6).await;
     assert_eq!(outcomes(&last), [HookOutcome::Completed]);
     assert_eq!(only_hook(&world).result.as_deref(), Some("CONTINUE"));
     assert_eq!(status(&world, &arn), "DRAINING", "until Auto Scaling terminates it");
 
     world.take_calls();
-    assert_eq!(outcomes(&cold_tick(&world, 5).await), []);
+    assert_eq!(outcomes(&cold_tick(&world, 7).await), []);
     assert_eq!(world.count(HEARTBEAT) + world.count(COMPLETE), 0, "it is asked once");
 }
 
@@ -110,15 +110,18 @@ async fn a_task_that_is_on_its_way_out_holds_its_instance() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_instance_without_tasks_is_held_for_a_minute_as_lists_lag() {
+async fn an_instance_without_tasks_is_held_for_five_minutes_as_lists_lag() {
     let (world, _) = held_world().await;
     world.all_stop();
     world.reach(Duration::from_secs(30)).await;
     let _ = notice(&world, &ours(), TERMINATE).await;
-    let first = cold_tick(&world, 1).await;
-    assert_eq!(outcomes(&first), [HookOutcome::Held]);
-    assert_eq!(why(&first), "it drains for less than a minute");
-    assert_eq!(outcomes(&cold_tick(&world, 2).await), [HookOutcome::Completed]);
+    for minute in 1..=5 {
+        let report = cold_tick(&world, minute).await;
+        assert_eq!(outcomes(&report), [HookOutcome::Held]);
+        let told = "it has been draining for less than five minutes, and ECS's lists may lag";
+        assert_eq!(why(&report), told);
+    }
+    assert_eq!(outcomes(&cold_tick(&world, 6).await), [HookOutcome::Completed]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -143,9 +146,9 @@ async fn what_cannot_be_read_never_means_that_nothing_runs_there() {
     for operation in ["ListTasks", "DescribeTasks"] {
         let (world, _) = held_world().await;
         let _ = notice(&world, &ours(), TERMINATE).await;
-        world.reach(Duration::from_mins(2)).await;
+        world.reach(Duration::from_mins(6)).await;
         world.fail(operation, 1, denied());
-        let event = json!({"scheduledTime": "2026-11-20T21:02:00Z"});
+        let event = json!({"scheduledTime": "2026-11-20T21:06:00Z"});
         let error = scaler(&world, &ours()).run(&event, &invocation(&world)).await.unwrap_err();
         assert!(matches!(error, RunError::Draining(_)), "{error:?}");
         assert!(error.to_string().contains(INSTANCE), "{error}");
@@ -183,7 +186,7 @@ async fn a_lost_answer_of_a_completion_is_a_completion() {
     let _ = notice(&world, &ours(), TERMINATE).await;
     world.all_stop();
     world.fail(COMPLETE, 1, Fault::LostAnswer);
-    let report = cold_tick(&world, 2).await;
+    let report = cold_tick(&world, 6).await;
     assert_eq!((outcomes(&report), report.failure()), (vec![HookOutcome::Over], None));
     assert_eq!(only_hook(&world).result.as_deref(), Some("CONTINUE"));
 }
@@ -210,7 +213,7 @@ async fn a_crash_between_draining_and_marking_is_made_good_by_the_events_repetit
             let report = tick(&scaler(&third, &ours()), &third, 1).await;
             assert_eq!(outcomes(&report), [HookOutcome::Held], "call {call}");
             world.all_stop();
-            let report = tick(&scaler(&third, &ours()), &third, 2).await;
+            let report = tick(&scaler(&third, &ours()), &third, 6).await;
             assert_eq!(outcomes(&report), [HookOutcome::Completed], "call {call}");
         }
     }
@@ -260,8 +263,8 @@ async fn two_deployments_hold_their_own_hooks_on_one_instance() {
     event["detail"]["LifecycleHookName"] = json!("theirs");
     let theirs = with_hook("theirs");
     let _ = other(&theirs).run(&event, &invocation(&world)).await.unwrap();
-    assert_eq!(outcomes(&cold_tick(&world, 2).await), [HookOutcome::Held]);
-    assert_eq!(outcomes(&tick(&other(&theirs), &world, 2).await), [HookOutcome::Completed]);
+    assert_eq!(outcomes(&cold_tick(&world, 6).await), [HookOutcome::Held]);
+    assert_eq!(outcomes(&tick(&other(&theirs), &world, 6).await), [HookOutcome::Completed]);
     let results: Vec<_> = world.hooks().into_iter().map(|hook| hook.result.is_some()).collect();
     assert_eq!(results, [false, true]);
 }
@@ -271,9 +274,20 @@ async fn a_dry_tick_says_how_it_would_answer() {
     let (world, _) = held_world().await;
     let _ = notice(&world, &ours(), TERMINATE).await;
     let dry = Scaler { mode: Mode::DryRun, ..scaler(&world, &ours()) };
+    world.take_calls();
+    let changes = world.changes();
     let report = tick(&dry, &world, 1).await;
     assert_eq!(outcomes(&report), [HookOutcome::Planned]);
-    assert_eq!(only_hook(&world).heartbeats, 0);
+    assert_eq!(why(&report), "3 tasks of ours have not ended");
+    assert_eq!(world.count("ListTasks"), 2, "it looks as another tick does");
+    world.all_stop();
+    let report = tick(&dry, &world, 6).await;
+    assert_eq!(outcomes(&report), [HookOutcome::Planned]);
+    assert_eq!(why(&report), "no task of ours is there any more");
+    assert_eq!((world.changes(), only_hook(&world).heartbeats), (changes, 0));
+    world.fail("ListTasks", 1, denied());
+    let report = tick(&dry, &world, 7).await;
+    assert_eq!(outcomes(&report), [HookOutcome::Failed]);
 }
 
 /// Of an invocation's many looks one is enough.
@@ -296,12 +310,12 @@ async fn a_hook_is_not_completed_where_a_list_is_missing() {
         let (world, _) = held_world().await;
         let _ = notice(&world, &ours(), TERMINATE).await;
         world.fail(operation, 99, Fault::Answer(json!({})));
-        for minute in 2..=4 {
+        for minute in 6..=8 {
             let _ = cold_tick(&world, minute).await;
         }
         assert_eq!(only_hook(&world).result, None, "{operation}");
         world.forget_faults();
-        assert_eq!(why(&cold_tick(&world, 5).await), "3 tasks of ours have not ended");
+        assert_eq!(why(&cold_tick(&world, 9).await), "3 tasks of ours have not ended");
     }
 }
 
@@ -313,8 +327,8 @@ async fn a_page_in_the_place_of_auto_scaling_completes_nothing() {
     world.all_stop();
     let page = Fault::Foreign(200, ("content-type", "text/html"), "<html>Log in</html>");
     world.fail(COMPLETE, 1, page);
-    let report = cold_tick(&world, 4).await;
+    let report = cold_tick(&world, 6).await;
     assert!(report.draining[0].errors[0].contains("HTTP 200 with a page"), "{report:?}");
     assert_eq!(only_hook(&world).result, None);
-    assert_eq!(outcomes(&cold_tick(&world, 5).await), [HookOutcome::Completed]);
+    assert_eq!(outcomes(&cold_tick(&world, 7).await), [HookOutcome::Completed]);
 }

@@ -1,27 +1,27 @@
 //! The calls for tasks that have their instances: the first takes the tick. Pure.
 
-use super::{Ask, Claim};
+use super::{Ask, TickClaim};
 use crate::limits;
 use crate::plan::{Call, ClientToken, Pin, Way};
 use crate::snapshot::Instance;
 use crate::units::{InstanceArn, Tasks};
 
 /// The calls of a launch, of which the first takes the tick.
-pub(super) struct Numbering(pub(super) Claim);
+pub(super) struct Numbering(pub(super) TickClaim);
 
 impl Numbering {
     /// The next calls, for one task on each of these instances.
     pub(super) fn calls(&mut self, ask: &Ask<'_>, on: &[&Instance]) -> Vec<Call> {
         let (first, on) = match (self.0, on.split_first()) {
-            (Claim::ToTake, Some((first, on))) => (Some(pin(ask, first, 0, 0)), on),
-            (Claim::ToTakeAgain(number), Some((first, on))) => {
+            (TickClaim::ToTake, Some((first, on))) => (Some(pin(ask, first, 0, 0)), on),
+            (TickClaim::ToTakeAgain(number), Some((first, on))) => {
                 (Some(pin(ask, first, number, 1)), on)
             }
             (_, _) => (None, on),
         };
         let mut next = match (&first, self.0) {
             (Some(first), _) => first.number.saturating_add(1),
-            (None, Claim::Taken(next)) => next,
+            (None, TickClaim::Taken(next)) => next,
             (None, _) => return Vec::new(),
         };
         let mut calls: Vec<_> = first.into_iter().collect();
@@ -30,7 +30,7 @@ impl Numbering {
             calls.push(Call { number: next, tasks, way: Way::Start(on) });
             next = next.saturating_add(1);
         }
-        self.0 = Claim::Taken(next);
+        self.0 = TickClaim::Taken(next);
         calls
     }
 }
