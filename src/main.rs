@@ -5,7 +5,7 @@ use std::{env, io};
 use decision::event::Mode;
 use ecs_queue_scaler::aws::Aws;
 use ecs_queue_scaler::log;
-use ecs_queue_scaler::run::{Invocation, Scaler};
+use ecs_queue_scaler::run::{Invocation, Ran, Scaler};
 use jiff::Timestamp;
 use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
 use serde_json::Value;
@@ -27,7 +27,8 @@ async fn main() -> Result<(), Error> {
     scaler.prepare(now()).await;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
         let Context { request_id, deadline, .. } = &event.context;
-        scaler.run(&event.payload, &Invocation::new(request_id, now(), *deadline)).await
+        let invocation = Invocation::new(request_id, now(), *deadline);
+        scaler.run(&event.payload, &invocation, Ran::log).await
     }))
     .await
 }

@@ -3,6 +3,7 @@
 mod again;
 mod notices;
 mod polls;
+mod ran;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,17 +18,17 @@ use crate::act::{HookActed, act, answer};
 use crate::aws::{Aws, NoRegion, ReadCloud};
 use crate::ledger::Ledger;
 use crate::observe::{get_ready, observe};
-use crate::report::{ConfigReport, HookReport, Measured, Report, TickOutcome};
+use crate::report::{ConfigReport, HookReport, Measured, NoticeReport, Report, TickOutcome};
 use crate::source::{Kept, Source, SourceError};
 use decision::config::{Config, ConfigError, Limits};
 use decision::decide::{decide, unowned};
-use decision::event::{self, Event, EventError, Mode};
+use decision::event::{self, Event, EventError, Mode, Woken};
 use decision::limits;
 use decision::outcome::WorkerOutcome;
 use decision::snapshot::TickContext;
 use decision::units::{ScalerName, WorkerName};
 
-pub use notices::Ran;
+pub use ran::Ran;
 
 /// One deployment of the scaler, for the life of its process.
 #[derive(Debug)]
@@ -135,40 +136,25 @@ pub enum RunError {
     /// The environment names no Region.
     #[error(transparent)]
     NoRegion(#[from] NoRegion),
-    /// The tick is done, and somebody has to look at a worker.
-    #[error("{0}")]
-    Workers(String),
-    /// An instance goes away, or a hook holds it, and not all could be done.
-    #[error("{0}")]
-    Draining(String),
-    /// The tick is done by a configuration that somebody has to look at.
-    #[error("{0}")]
-    Kept(String),
+    /// All was tried, and somebody has to look: at a worker, at the configuration, or at an instance that
+    /// goes away.
+    #[error("{}", .0.failure().unwrap_or_default())]
+    Done(Box<Ran>),
 }
 
 impl RunError {
     /// The one of two that an invocation ends with; the other one is logged.
-    fn first(failed: Option<Self>, later: Self, of: &Invocation) -> Self {
+    fn first(failed: Option<Ran>, later: Self, invocation: &Invocation) -> Self {
         let Some(failed) = failed else { return later };
-        later.log(&of.request_id);
-        failed
+        later.log(&invocation.request_id);
+        Self::Done(Box::new(failed))
     }
 
-    /// One line, unless the report has told it.
+    /// One line, unless the report has said it.
     fn log(&self, request_id: &str) {
-        if !matches!(self, Self::Workers(_) | Self::Draining(_) | Self::Kept(_)) {
+        if !matches!(self, Self::Done(_)) {
             tracing::error!(request_id, error = %self, "the invocation failed");
         }
-    }
-
-    /// What a tick that is done has to complain of.
-    fn of(report: &Report) -> Option<Self> {
-        let failure = report.failure()?;
-        Some(match report.totals.failed_workers {
-            0 if report.config.failure().is_some() => Self::Kept(failure),
-            0 => Self::Draining(failure),
-            _ => Self::Workers(failure),
-        })
     }
 }
 
@@ -200,37 +186,65 @@ impl Scaler {
         }
     }
 
-    /// One tick, and what happened to each worker.
+    /// The one way in: whatever the event asks for. What each tick came to goes to `tell` (the function's
+    /// is [`Ran::log`]). All is tried before it fails, if something failed, so that Lambda's error metric
+    /// sees it.
     ///
     /// # Errors
-    /// When the tick could not begin.
-    pub async fn tick(&self, payload: &Value, of: &Invocation) -> Result<Report, RunError> {
-        let event = Event::parse(payload, &of.request_id)?;
-        self.turn(&event, of).await.map(|(report, _)| report)
+    /// As [`RunError`] says.
+    pub async fn run(
+        &self,
+        payload: &Value,
+        invocation: &Invocation,
+        tell: impl Fn(&Ran),
+    ) -> Result<Ran, RunError> {
+        let ran = self.woken(payload, invocation, tell).await;
+        ran.inspect_err(|error| error.log(&invocation.request_id))
+    }
+
+    async fn woken(
+        &self,
+        payload: &Value,
+        invocation: &Invocation,
+        tell: impl Fn(&Ran),
+    ) -> Result<Ran, RunError> {
+        let report = match Woken::parse(payload, &invocation.request_id)? {
+            Woken::Tick(event) => return Box::pin(self.ticks(&event, invocation, tell)).await,
+            Woken::Notice(notice) => Box::pin(self.notice(&notice, invocation)).await?,
+            Woken::Test => NoticeReport::of_test(self.context(invocation)),
+        };
+        let ran = Ran::Notice(Box::new(report));
+        tell(&ran);
+        ran.checked()
     }
 
     /// The sentence.
-    async fn turn(&self, event: &Event, of: &Invocation) -> Result<(Report, Limits), RunError> {
+    async fn tick(
+        &self,
+        event: &Event,
+        invocation: &Invocation,
+    ) -> Result<(Report, Limits), RunError> {
         let started = Instant::now();
         let aws = self.aws.as_ref().map_err(Clone::clone)?;
-        let aws = &aws.for_tick(of.now, of.no_call_after(Limits::default().deadline_margin));
-        let (config, config_report) = self.config_of(event, &aws.read, of.now).await?;
+        let aws = &aws
+            .for_tick(invocation.now, invocation.no_call_after(Limits::default().deadline_margin));
+        let (config, config_report) = self.config_of(event, &aws.read, invocation.now).await?;
         let known = config.names();
         let config = only(config, &event.only)?;
-        if of.is_first {
-            refuse_if_late(event, &config, of.now)?;
-            refuse_if_early(event, of.now)?;
+        if invocation.is_first {
+            refuse_if_late(event, &config, invocation.now)?;
+            refuse_if_early(event, invocation.now)?;
         }
-        let aws = &aws.until(of.no_call_after(config.limits.deadline_margin));
+        let aws = &aws.until(invocation.no_call_after(config.limits.deadline_margin));
 
-        let delivery = &format!("{} {}", of.request_id, of.now);
+        let delivery = &format!("{} {}", invocation.request_id, invocation.now);
         let context = TickContext {
             scaler: &self.name,
             tick: &event.tick,
             delivery,
-            now: of.now,
+            now: invocation.now,
             // Of several looks one is enough, and Auto Scaling is not asked more often.
-            answers_hooks: of.is_first,
+            answers_hooks: invocation.is_first,
         };
         let snapshot = Box::pin(observe(&aws.read, &config, &self.ledger, context)).await;
         let mut plan = decide(&config, &snapshot);
@@ -243,7 +257,8 @@ impl Scaler {
                     let attempts = Box::pin(act(aws, plan)).await;
                     let tries = again::try_again(aws, &config, &snapshot, attempts);
                     let outcomes = Box::pin(tries).await;
-                    let over = of.now.checked_add(started.elapsed()).unwrap_or(of.now);
+                    let over =
+                        invocation.now.checked_add(started.elapsed()).unwrap_or(invocation.now);
                     self.ledger.memory().remember(&snapshot, &outcomes, over);
                     outcomes
                 };
@@ -256,7 +271,7 @@ impl Scaler {
         };
 
         let measured = Measured {
-            at: of.now,
+            at: invocation.now,
             asked: aws.tally(),
             milliseconds: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
@@ -265,7 +280,7 @@ impl Scaler {
         let report = Report::new(TickOutcome {
             name: self.name.clone(),
             tick: event.tick.clone(),
-            request_id: of.request_id.clone(),
+            request_id: invocation.request_id.clone(),
             config: config_report,
             mode,
             workers,
@@ -343,13 +358,12 @@ impl From<RunError> for Diagnostic {
     fn from(error: RunError) -> Self {
         let error_type = match &error {
             RunError::Event(_) => "EventError",
-            RunError::Source(_) | RunError::Config(_) | RunError::Kept(_) => "ConfigError",
+            RunError::Source(_) | RunError::Config(_) => "ConfigError",
             RunError::UnknownWorker { .. } => "UnknownWorker",
             RunError::TooOld { .. } => "EventTooOld",
             RunError::Early { .. } => "EventTooEarly",
             RunError::NoRegion(_) => "NoRegion",
-            RunError::Workers(_) => "WorkersFailed",
-            RunError::Draining(_) => "DrainingFailed",
+            RunError::Done(ran) => ran.error_type(),
         };
         Self { error_type: error_type.to_owned(), error_message: error.to_string() }
     }

@@ -54,6 +54,9 @@ pub struct NoticeReport {
     /// When the invocation began.
     #[serde(skip)]
     pub at: Timestamp,
+    /// Whether it becomes metrics.
+    #[serde(skip)]
+    pub wanted: Metrics,
 }
 
 /// What came of a notice. The later ones outweigh the earlier.
@@ -291,6 +294,7 @@ impl NoticeReport {
             errors: Vec::new(),
             request_id: request_id.to_owned(),
             at: now,
+            wanted: Metrics::Off,
         }
     }
 
@@ -301,7 +305,7 @@ impl NoticeReport {
     }
 
     /// The line that CloudWatch makes metrics of, where they are wanted.
-    pub fn metrics(&self, wanted: Metrics) -> Option<String> {
+    pub fn metrics(&self) -> Option<String> {
         let drained = self.container_instances.iter();
         let drained = drained.filter(|leaving| leaving.outcome == NoticeOutcome::Drained).count();
         let stopped: usize = self.workers.iter().map(|worker| worker.stopped).sum();
@@ -311,12 +315,12 @@ impl NoticeReport {
             ("TasksStopped", counted(stopped)),
             ("NoticesFailed", u64::from(self.outcome == NoticeOutcome::Failed)),
         ];
-        (wanted != Metrics::Off).then(|| own_line(&self.name, self.at, &counts))
+        (self.wanted != Metrics::Off).then(|| own_line(&self.name, self.at, &counts))
     }
 
     /// One line, and the metrics in a line of their own.
-    pub fn log(&self, wanted: Metrics) {
-        if let Some(line) = self.metrics(wanted) {
+    pub fn log(&self) {
+        if let Some(line) = self.metrics() {
             tracing::info!(target: VERBATIM, line);
         }
         let instance = self.instance.as_ref().map(Ec2InstanceId::as_str);

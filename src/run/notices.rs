@@ -1,75 +1,35 @@
-//! An invocation is a tick, several ticks, or the notice of an instance that goes away.
-
-use serde::Serialize;
-use serde_json::Value;
+//! An invocation that the notice of an instance that goes away has made.
 
 use super::{Invocation, RunError, Scaler};
 use crate::act::{DrainActed, StopActed};
 use crate::aws::Aws;
 use crate::observe::NoticeContext;
-use crate::report::{NoticeReport, Report};
+use crate::report::NoticeReport;
 use crate::{act, observe};
-use decision::config::{Config, Limits, Metrics};
+use decision::config::{Config, Limits};
 use decision::decide;
-use decision::event::{Mode, Notice, Woken};
-
-/// The result of an invocation.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Ran {
-    /// What the last tick did.
-    Tick(Box<Report>),
-    /// What was done about an instance that goes away.
-    Notice(Box<NoticeReport>),
-}
+use decision::event::{Mode, Notice};
 
 impl Scaler {
-    /// Whatever the event asks for. It fails after all was tried, if something failed, so that
-    /// Lambda's error metric sees it.
-    ///
-    /// # Errors
-    /// As [`RunError`] says.
-    pub async fn run(&self, payload: &Value, of: &Invocation) -> Result<Ran, RunError> {
-        let ran = self.woken(payload, of).await;
-        ran.inspect_err(|error| error.log(&of.request_id))
-    }
-
-    async fn woken(&self, payload: &Value, of: &Invocation) -> Result<Ran, RunError> {
-        match Woken::parse(payload, &of.request_id)? {
-            Woken::Tick(event) => {
-                let report = Box::pin(self.ticks_of(&event, of, Report::log)).await?;
-                Ok(Ran::Tick(Box::new(report)))
-            }
-            Woken::Notice(notice) => {
-                let report = Box::pin(self.notice(&notice, of)).await?;
-                Ok(Ran::Notice(Box::new(report)))
-            }
-            Woken::Test => {
-                let report = NoticeReport::of_test(self.context(of));
-                report.log(Metrics::Off);
-                Ok(Ran::Notice(Box::new(report)))
-            }
-        }
-    }
-
-    fn context<'a>(&'a self, of: &'a Invocation) -> NoticeContext<'a> {
-        let request_id = &of.request_id;
-        NoticeContext { scaler: &self.name, mode: self.mode, request_id, now: of.now }
+    pub(super) fn context<'a>(&'a self, invocation: &'a Invocation) -> NoticeContext<'a> {
+        let Invocation { request_id, now, .. } = invocation;
+        NoticeContext { scaler: &self.name, mode: self.mode, request_id, now: *now }
     }
 
     /// The age of a notice does not matter: what is too late finds nothing to do.
-    async fn notice(&self, notice: &Notice, of: &Invocation) -> Result<NoticeReport, RunError> {
+    pub(super) async fn notice(
+        &self,
+        notice: &Notice,
+        invocation: &Invocation,
+    ) -> Result<NoticeReport, RunError> {
         let aws = self.aws.as_ref().map_err(Clone::clone)?;
-        let aws = &aws.for_tick(of.now, of.no_call_after(Limits::default().deadline_margin));
-        let in_force = self.config.current(&aws.read, of.now).await?;
+        let margin = Limits::default().deadline_margin;
+        let aws = &aws.for_tick(invocation.now, invocation.no_call_after(margin));
+        let in_force = self.config.current(&aws.read, invocation.now).await?;
         let config = &*in_force.config;
-        let aws = &aws.until(of.no_call_after(config.limits.deadline_margin));
-        let report = Box::pin(let_go(aws, config, notice, self.context(of))).await;
-        report.log(config.metrics);
-        match report.failure() {
-            Some(failure) => Err(RunError::Draining(failure)),
-            None => Ok(report),
-        }
+        let aws = &aws.until(invocation.no_call_after(config.limits.deadline_margin));
+        let report = Box::pin(let_go(aws, config, notice, self.context(invocation))).await;
+        Ok(NoticeReport { wanted: config.metrics, ..report })
     }
 }
 

@@ -7,11 +7,9 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Invocation, RunError, Scaler};
-use crate::report::Report;
+use super::{Invocation, Ran, RunError, Scaler};
 use decision::config::Limits;
 use decision::event::Event;
 
@@ -20,52 +18,35 @@ use decision::event::Event;
 const WHOLE_TICK: Duration = Duration::from_secs(5);
 
 impl Scaler {
-    /// One tick, or as many as `pollEvery` asks for. All workers are served first; then the
-    /// invocation fails if one of them failed in any tick, so that Lambda's error metric sees it. The
+    /// One tick, or as many as `pollEvery` asks for, each of which goes to `tell`. All workers are served
+    /// first; then the invocation fails if one of them failed in any tick, with that tick's report. The
     /// result is the last tick's.
     ///
     /// # Errors
     /// As [`RunError`] says: that of the first tick that failed.
-    pub async fn ticks(&self, payload: &Value, of: &Invocation) -> Result<Report, RunError> {
-        self.ticks_told(payload, of, Report::log).await
-    }
-
-    /// The same, with each tick's report told to somebody else than the log.
-    ///
-    /// # Errors
-    /// As [`Self::ticks`].
-    pub async fn ticks_told(
-        &self,
-        payload: &Value,
-        of: &Invocation,
-        tell: impl Fn(&Report),
-    ) -> Result<Report, RunError> {
-        let event = Event::parse(payload, &of.request_id)?;
-        self.ticks_of(&event, of, tell).await
-    }
-
-    pub(super) async fn ticks_of(
+    pub(super) async fn ticks(
         &self,
         event: &Event,
-        of: &Invocation,
-        tell: impl Fn(&Report),
-    ) -> Result<Report, RunError> {
+        invocation: &Invocation,
+        tell: impl Fn(&Ran),
+    ) -> Result<Ran, RunError> {
         let began = Instant::now();
-        let mut failed = None;
+        let mut failed: Option<Ran> = None;
         let mut after = Duration::ZERO;
         loop {
             let passed = began.elapsed();
-            let of_look = if after.is_zero() { of.clone() } else { of.after(passed) };
-            let turn = self.turn(&event.after(after), &of_look).await;
-            let (report, limits) = match turn {
+            let first = after.is_zero().then(|| invocation.clone());
+            let this = first.unwrap_or_else(|| invocation.after(passed));
+            let (report, limits) = match self.tick(&event.after(after), &this).await {
                 Ok(done) => done,
-                Err(error) => return Err(RunError::first(failed, error, of)),
+                Err(error) => return Err(RunError::first(failed, error, invocation)),
             };
-            tell(&report);
-            failed = failed.or_else(|| RunError::of(&report));
-            let last = (of.deadline - began).saturating_sub(limits.deadline_margin);
+            let ran = Ran::Tick(Box::new(report));
+            tell(&ran);
+            let last = (invocation.deadline - began).saturating_sub(limits.deadline_margin);
             let next = next(&limits, began.elapsed(), last).filter(|_| event.is_plain_schedules());
-            let Some(next) = next else { return failed.map_or(Ok(report), Err) };
+            let Some(next) = next else { return failed.unwrap_or(ran).checked() };
+            failed = failed.or(Some(ran).filter(|ran| ran.failure().is_some()));
             after = next;
             sleep_until(began + after).await;
         }

@@ -8,7 +8,7 @@ use ecs_queue_scaler::run::Scaler;
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
-use crate::tick::{config, definition, invocation, scaler, worker, world_of};
+use crate::tick::{config, definition, invocation, scaler, ticked, worker, world_of};
 use crate::world::life::is_worker;
 use crate::world::{Executed, Fault, World};
 
@@ -29,7 +29,7 @@ async fn deliver(function: &Scaler, world: &World, minute: u64) -> Option<Report
     let event = json!({"scheduledTime": format!("2026-11-20T21:{minute:02}:00Z")});
     let of = invocation(world);
     tokio::select! {
-        report = function.tick(&event, &of) => Some(report.unwrap()),
+        report = ticked(function, &event, &of) => Some(report),
         () = world.crashed() => None,
     }
 }

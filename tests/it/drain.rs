@@ -71,7 +71,7 @@ async fn try_notice(
     world: &World,
     payload: &Value,
 ) -> Result<NoticeReport, RunError> {
-    match function.run(payload, &invocation(world)).await? {
+    match function.run(payload, &invocation(world), |_| ()).await? {
         Ran::Notice(report) => Ok(*report),
         other @ Ran::Tick(_) => panic!("{other:?}"),
     }
@@ -348,10 +348,12 @@ async fn a_notice_becomes_metrics_where_they_are_wanted() {
     let mut config = workers();
     config["draining"] = json!({"onDrain": "stopTasks"});
     let report = notice(&world, &config, SPOT).await;
-    let line = report.metrics(decision::config::Metrics::Busy).unwrap();
+    let line = report.metrics().unwrap();
     let line: Value = serde_json::from_str(&line).unwrap();
     assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Scaler"]]));
     let values = ["Notices", "InstancesDrained", "TasksStopped", "NoticesFailed"];
     assert_eq!(values.map(|name| line[name].as_u64().unwrap()), [1, 1, 2, 0]);
-    assert_eq!(report.metrics(decision::config::Metrics::Off), None);
+    config["metrics"] = json!("off");
+    let (world, _) = world_with_tasks().await;
+    assert_eq!(notice(&world, &config, SPOT).await.metrics(), None);
 }

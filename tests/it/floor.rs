@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::soak::say;
-use crate::tick::{config, scaler, tick, worker, world_of};
+use crate::tick::{config, scaler, tick, ticked, worker, world_of};
 use crate::world::World;
 use crate::world::buckets::Buckets;
 
@@ -61,7 +61,7 @@ async fn in_one_invocation(burst: Burst) -> Launched {
     let deadline = u64::try_from(deadline.as_millisecond()).unwrap();
     let invocation = Invocation::new("request", world.now(), deadline);
     let function: Scaler = scaler(&world, &config);
-    let report = function.tick(&json!({"dryRun": false}), &invocation).await.unwrap();
+    let report = ticked(&function, &json!({"dryRun": false}), &invocation).await;
     let took = began.elapsed();
     assert_eq!(report.totals.launched_tasks, Tasks(burst.tasks()));
     Launched { took, refused: world.state().watch.throttled }

@@ -159,7 +159,7 @@ fn requests(payload: &Value) -> Vec<Call> {
         world.queue("alpha").visible(3);
         let function = scaler(&world, &good());
         let of = invocation(&world);
-        let told = function.run(payload, &of).await;
+        let told = function.run(payload, &of, |_| ()).await;
         let calls = world.take_calls();
         let begins = Woken::parse(payload, "request").is_ok();
         assert!(begins || (told.is_err() && calls.is_empty()), "{payload}");

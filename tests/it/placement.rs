@@ -11,7 +11,7 @@ use ecs_queue_scaler::report::{Outcome, Report, WorkerReport};
 use ecs_queue_scaler::run::{Invocation, Scaler};
 use serde_json::{Value, json};
 
-use crate::tick::{only_worker, scaler, tick, worker, world_with};
+use crate::tick::{only_worker, scaler, tick, ticked, worker, world_with};
 use crate::world::World;
 
 /// A task of 512 units and 1024 MiB, of a worker container that has it all.
@@ -57,7 +57,7 @@ fn instances(world: &World, rooms: &[u64]) -> Vec<String> {
 async fn deliver(function: &Scaler, world: &World, (minute, request): (u64, &str)) -> Report {
     world.reach(Duration::from_secs(60 * minute)).await;
     let event = json!({"scheduledTime": format!("2026-11-20T21:{minute:02}:00Z")});
-    function.tick(&event, &Invocation::new(request, world.now(), 0)).await.unwrap()
+    ticked(function, &event, &Invocation::new(request, world.now(), 0)).await
 }
 
 /// Tasks that ECS does not want stopped, by instance.

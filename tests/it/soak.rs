@@ -14,7 +14,7 @@ use std::time::Duration;
 use decision::event::Mode;
 use ecs_queue_scaler::aws::Aws;
 use ecs_queue_scaler::report::{Report, WaitsFor};
-use ecs_queue_scaler::run::{Invocation, RunError, Scaler};
+use ecs_queue_scaler::run::{Invocation, Ran, RunError, Scaler};
 use ecs_queue_scaler::source::{Kept, Source};
 use jiff::Timestamp;
 use serde_json::json;
@@ -90,8 +90,11 @@ impl Driver {
             state.watch.waiting.ends = now + u64::try_from(time.as_millis()).unwrap();
         }
         let event = json!({"scheduledTime": tick.to_string()});
-        let tell = |report: &Report| self.told(process.number, report, (tick, now));
-        let run = timeout(time, process.scaler.ticks_told(&event, &invocation, tell));
+        let tell = |ran: &Ran| match ran {
+            Ran::Tick(report) => self.told(process.number, report, (tick, now)),
+            Ran::Notice(report) => panic!("no notice was sent: {report:?}"),
+        };
+        let run = timeout(time, process.scaler.run(&event, &invocation, tell));
         let outcome = tokio::select! {
             outcome = run => outcome,
             () = self.world.crashed() => return None,
@@ -99,7 +102,9 @@ impl Driver {
         let now = self.now();
         let mut state = self.world.state();
         match outcome {
-            Ok(Ok(_) | Err(RunError::TooOld { .. } | RunError::Workers(_))) => {}
+            Ok(Ok(_) | Err(RunError::TooOld { .. })) => {}
+            Ok(Err(RunError::Done(ran))) if matches!(&*ran, Ran::Tick(report) if 0 < report.totals.failed_workers) =>
+                {}
             Ok(Err(error)) => state.watch.violate("no tick", now, error.to_string()),
             Err(_) => {
                 state.watch.violate("killed by Lambda's timeout", now, tick.to_string());

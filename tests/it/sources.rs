@@ -9,12 +9,12 @@ use std::time::Duration;
 use decision::event::Mode;
 use ecs_queue_scaler::aws::Aws;
 use ecs_queue_scaler::report::{Outcome, Report};
-use ecs_queue_scaler::run::{Invocation, Scaler};
+use ecs_queue_scaler::run::{Invocation, Ran, Scaler};
 use jiff::SignedDuration;
 use lambda_runtime::Diagnostic;
 use serde_json::{Value, json};
 
-use crate::tick::{config, invocation, tick, worker, world_of};
+use crate::tick::{config, invocation, tick, ticked, worker, world_of};
 use crate::world::{Executed, Fault, World};
 
 const BUCKET: &str = "a-bucket";
@@ -47,7 +47,9 @@ fn error_of(report: &Report) -> &str {
 
 /// An invocation of now, as the Lambda runtime sees its end.
 async fn invoked(function: &Scaler, world: &World) -> Result<Report, Diagnostic> {
-    function.ticks(&json!({"dryRun": false}), &invocation(world)).await.map_err(Diagnostic::from)
+    let ran = function.run(&json!({"dryRun": false}), &invocation(world), |_| ()).await;
+    let Ran::Tick(report) = ran.map_err(Diagnostic::from)? else { panic!("no notice was sent") };
+    Ok(*report)
 }
 
 #[tokio::test(start_paused = true)]
@@ -129,7 +131,7 @@ async fn a_clock_that_was_set_back_has_the_source_asked_anew() {
     let names_at = async |wrong_by| {
         world.clock_is_wrong_by(SignedDuration::from_hours(wrong_by));
         let of = Invocation::new("request", world.wall_clock(), 0);
-        let report = function.tick(&json!({"dryRun": true}), &of).await.unwrap();
+        let report = ticked(&function, &json!({"dryRun": true}), &of).await;
         (report.workers.len(), report.config.age_seconds)
     };
     assert_eq!(names_at(0).await, (1, 0));
@@ -435,6 +437,6 @@ async fn an_event_with_workers_of_its_own_needs_no_source() {
     let world = world_of(&["a"]);
     let function = function(&world, "ssm:/nowhere");
     let event = with(one_each(&["a"]), "dryRun", json!(true));
-    let report = function.tick(&event, &invocation(&world)).await.unwrap();
+    let report = ticked(&function, &event, &invocation(&world)).await;
     assert_eq!((report.config.source.as_str(), world.count("GetParameter")), ("event", 0));
 }

@@ -22,7 +22,7 @@ use decision::event::Mode;
 use decision::units::{Containers, ScalerName, Tasks};
 use ecs_queue_scaler::aws::Aws;
 use ecs_queue_scaler::report::{Outcome, Report, WorkerReport};
-use ecs_queue_scaler::run::{Invocation, RunError, Scaler};
+use ecs_queue_scaler::run::{Invocation, Ran, RunError, Scaler};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -79,13 +79,24 @@ pub(crate) fn invocation(world: &World) -> Invocation {
     Invocation::new("request", world.now(), 0)
 }
 
+/// What the last tick of an invocation came to, also where the invocation failed for it.
+pub(crate) async fn ticked(function: &Scaler, event: &Value, invocation: &Invocation) -> Report {
+    let ran = match Box::pin(function.run(event, invocation, |_| ())).await {
+        Ok(ran) => ran,
+        Err(RunError::Done(ran)) => *ran,
+        Err(error) => panic!("{error}"),
+    };
+    let Ran::Tick(report) = ran else { panic!("no tick: {ran:?}") };
+    *report
+}
+
 /// The tick of a minute, which comes when it is due.
 pub(crate) async fn tick(function: &Scaler, world: &World, minute: u64) -> Report {
     world.reach(Duration::from_secs(60 * minute)).await;
     let beginning: Timestamp = crate::world::BEGINNING.parse().unwrap();
     let tick = beginning + Duration::from_secs(60 * minute);
     let event = json!({"scheduledTime": tick.to_string()});
-    function.tick(&event, &invocation(world)).await.unwrap()
+    ticked(function, &event, &invocation(world)).await
 }
 
 pub(crate) fn only_worker(report: &Report) -> &WorkerReport {
@@ -348,7 +359,7 @@ async fn a_dry_run_tells_all_and_changes_nothing() {
     let dense = json!({"strategy": "dense", "maxContainersPerTask": 4});
     let config = config(&[worker("thumbnail", &json!({"messagesPerContainer": 1}), &dense)]);
     let function = scaler(&world, &config);
-    let by_event = function.tick(&json!({"dryRun": true}), &invocation(&world)).await.unwrap();
+    let by_event = ticked(&function, &json!({"dryRun": true}), &invocation(&world)).await;
     let by_environment =
         tick(&Scaler { mode: Mode::DryRun, ..scaler(&world, &config) }, &world, 0).await;
     for report in [by_event, by_environment] {
@@ -366,9 +377,10 @@ async fn an_invocation_can_be_narrowed_to_some_workers() {
     let one = json!({"messagesPerContainer": 1});
     let config = config(&["a", "b"].map(|name| worker(name, &one, &json!({}))));
     let function = scaler(&world, &config);
-    let report = function.tick(&json!({"only": ["b"]}), &invocation(&world)).await.unwrap();
+    let report = ticked(&function, &json!({"only": ["b"]}), &invocation(&world)).await;
     assert_eq!(only_worker(&report).worker.as_str(), "b");
-    let error = function.tick(&json!({"only": ["c"]}), &invocation(&world)).await.unwrap_err();
+    let error =
+        function.run(&json!({"only": ["c"]}), &invocation(&world), |_| ()).await.unwrap_err();
     assert_eq!(error.to_string(), "`only` names `c`, which is no worker; there are `a`, `b`");
 }
 
@@ -379,10 +391,10 @@ async fn an_invocation_can_bring_its_workers() {
     let function = scaler(&world, &config(&[worker("a", &one, &json!({}))]));
     let mut event = config(&[worker("b", &one, &json!({}))]);
     event["dryRun"] = json!(true);
-    let report = function.tick(&event, &invocation(&world)).await.unwrap();
+    let report = ticked(&function, &event, &invocation(&world)).await;
     assert_eq!(only_worker(&report).worker.as_str(), "b");
     event["workers"] = json!([]);
-    let error = function.tick(&event, &invocation(&world)).await.unwrap_err();
+    let error = function.run(&event, &invocation(&world), |_| ()).await.unwrap_err();
     assert!(matches!(error, RunError::Config(_)), "{error}");
 }
 

@@ -11,7 +11,7 @@ use ecs_queue_scaler::report::{Report, WaitsFor};
 use ecs_queue_scaler::run::Scaler;
 use serde_json::{Value, json};
 
-use crate::tick::{config, definition, invocation, scaler, worker, world_of};
+use crate::tick::{config, definition, invocation, scaler, ticked, worker, world_of};
 use crate::world::World;
 use crate::world::life::{Habit, Jobs, Life};
 use crate::world::watch::{Bounds, Rule};
@@ -148,7 +148,7 @@ impl Play {
         }
         let event = json!({"scheduledTime": tick.to_string()});
         let of = invocation(&self.world);
-        let report = Box::pin(self.function.tick(&event, &of)).await.unwrap();
+        let report = ticked(&self.function, &event, &of).await;
         let now = self.world.state().millis();
         let mut state = self.world.state();
         let before = state.watch.violations.len();

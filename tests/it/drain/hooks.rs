@@ -149,8 +149,9 @@ async fn what_cannot_be_read_never_means_that_nothing_runs_there() {
         world.reach(Duration::from_mins(6)).await;
         world.fail(operation, 1, denied());
         let event = json!({"scheduledTime": "2026-11-20T21:06:00Z"});
-        let error = scaler(&world, &ours()).run(&event, &invocation(&world)).await.unwrap_err();
-        assert!(matches!(error, RunError::Draining(_)), "{error:?}");
+        let error =
+            scaler(&world, &ours()).run(&event, &invocation(&world), |_| ()).await.unwrap_err();
+        assert!(matches!(error, RunError::Done(_)), "{error:?}");
         assert!(error.to_string().contains(INSTANCE), "{error}");
         let hook = only_hook(&world);
         assert_eq!((hook.heartbeats, hook.result), (1, None), "{operation}: it is held");
@@ -202,12 +203,12 @@ async fn a_crash_between_draining_and_marking_is_made_good_by_the_events_repetit
             let of = invocation(&world);
             let event = crate::events::payload(TERMINATE);
             tokio::select! {
-                ended = first.run(&event, &of) => panic!("{ended:?}"),
+                ended = first.run(&event, &of, |_| ()) => panic!("{ended:?}"),
                 () = world.crashed() => {}
             }
             let again =
                 Scaler { aws: Aws::new(&world.seen_by(2).sdk_config()), ..scaler(&world, &ours()) };
-            let _ = again.run(&event, &of).await.unwrap();
+            let _ = again.run(&event, &of, |_| ()).await.unwrap();
             assert_eq!(status(&world, &arn), "DRAINING", "call {call}");
             let third = world.seen_by(3);
             let report = tick(&scaler(&third, &ours()), &third, 1).await;
@@ -241,7 +242,7 @@ async fn a_group_whose_name_fits_no_tag_is_told_and_its_instance_drained() {
     let mut event = crate::events::payload(TERMINATE);
     event["detail"]["AutoScalingGroupName"] = json!("jobs & more");
     let function = scaler(&world, &ours());
-    let error = function.run(&event, &invocation(&world)).await.unwrap_err().to_string();
+    let error = function.run(&event, &invocation(&world), |_| ()).await.unwrap_err().to_string();
     assert!(error.contains("`jobs & more` cannot be the value of a tag"), "{error}");
     assert_eq!(status(&world, &arn), "DRAINING");
     world.fail("TagResource", 1, denied());
@@ -262,7 +263,7 @@ async fn two_deployments_hold_their_own_hooks_on_one_instance() {
     let _ = notice(&world, &ours(), TERMINATE).await;
     event["detail"]["LifecycleHookName"] = json!("theirs");
     let theirs = with_hook("theirs");
-    let _ = other(&theirs).run(&event, &invocation(&world)).await.unwrap();
+    let _ = other(&theirs).run(&event, &invocation(&world), |_| ()).await.unwrap();
     assert_eq!(outcomes(&cold_tick(&world, 6).await), [HookOutcome::Held]);
     assert_eq!(outcomes(&tick(&other(&theirs), &world, 6).await), [HookOutcome::Completed]);
     let results: Vec<_> = world.hooks().into_iter().map(|hook| hook.result.is_some()).collect();
@@ -299,7 +300,7 @@ async fn polls_send_one_heartbeat_an_invocation() {
     config["pollEvery"] = json!("10s");
     world.reach(Duration::from_mins(1)).await;
     let event = json!({"scheduledTime": "2026-11-20T21:01:00Z"});
-    let _ = scaler(&world, &config).run(&event, &invocation(&world)).await.unwrap();
+    let _ = scaler(&world, &config).run(&event, &invocation(&world), |_| ()).await.unwrap();
     assert_eq!(only_hook(&world).heartbeats, 1);
 }
 

@@ -35,7 +35,7 @@ async fn two_clusters() -> (World, Value) {
     let _ = notice(&world, &config, TERMINATE).await;
     let mut event = payload(TERMINATE);
     event["detail"]["EC2InstanceId"] = json!(OTHER);
-    let _ = scaler(&world, &config).run(&event, &invocation(&world)).await.unwrap();
+    let _ = scaler(&world, &config).run(&event, &invocation(&world), |_| ()).await.unwrap();
     world.take_calls();
     (world, config)
 }

@@ -227,9 +227,8 @@ async fn a_dry_run_tells_what_is_short_and_raises_no_alarm() {
     instances(&world, &[1]);
     world.queue("a").visible(3);
     let function = scaler(&world, &config(&["a"], &least_tasks()));
-    let report =
-        function.tick(&json!({"dryRun": true}), &Invocation::new("r", world.now(), 0)).await;
-    let report = report.unwrap();
+    let invocation = Invocation::new("r", world.now(), 0);
+    let report = ticked(&function, &json!({"dryRun": true}), &invocation).await;
     let worker = only_worker(&report);
     assert_eq!((worker.outcome, worker.failures.len()), (Outcome::Planned, 0));
     assert_eq!(worker.placement.as_ref().unwrap().fit.0, 1);

@@ -3,11 +3,11 @@
 
 use decision::units::Containers;
 use ecs_queue_scaler::report::{Outcome, Report};
-use ecs_queue_scaler::run::Scaler;
+use ecs_queue_scaler::run::{Ran, Scaler};
 use serde_json::{Map, Value, json};
 
 use super::trouble::captured;
-use super::{config, definition, invocation, only_worker, scaler, tick, worker, world_of};
+use super::{config, definition, invocation, only_worker, scaler, tick, ticked, worker, world_of};
 use crate::world::{Fault, World};
 
 /// A worker with five messages, each of which starts a task.
@@ -154,13 +154,13 @@ async fn four_hundred_thousand_unknown_keys_are_told_by_fifty_and_a_count() {
     let unknown: Map<_, _> = (0..400_000).map(|n| (format!("key{n}"), json!(n))).collect();
     let mut event = json!({"dryRun": false});
     event.as_object_mut().unwrap().extend(unknown.clone());
-    let error = scaler(&world, &config).tick(&event, &invocation(&world)).await.unwrap_err();
+    let error = scaler(&world, &config).run(&event, &invocation(&world), |_| ()).await.unwrap_err();
     let message = error.to_string();
     assert!(message.len() < 20_000 && message.contains("and 399950 more"), "{}", message.len());
 
     let mut event = json!({"workers": config["workers"], "cluster": "jobs"});
     event["workers"][0]["scaling"].as_object_mut().unwrap().extend(unknown);
-    let report = scaler(&world, &config).tick(&event, &invocation(&world)).await.unwrap();
+    let report = ticked(&scaler(&world, &config), &event, &invocation(&world)).await;
     let told = json!(report).to_string();
     assert!(told.len() < 20_000 && told.contains("and 399950 more"), "{}", told.len());
     assert_eq!(world.changes(), 0);
@@ -258,7 +258,7 @@ async fn a_command_in_a_stop_reason_reaches_neither_result_nor_log() {
     let shown = "exec: \\\"[redacted]\\\": executable file not found in $PATH";
     assert!(told.contains(shown), "{told}");
     let event = json!({"dryRun": false});
-    let _ = scaler(&world, &config).run(&event, &invocation(&world)).await;
+    let _ = scaler(&world, &config).run(&event, &invocation(&world), Ran::log).await;
     assert!(!told.contains("kanarie") && !lines.text().contains("kanarie"));
     assert!(lines.text().contains("[redacted]"), "{}", lines.text());
 }
@@ -320,13 +320,13 @@ async fn no_canary_of_a_definition_is_ever_told_whatever_echoes_it() {
         for (operation, fault) in faults {
             // A warm process has seen the definition; what comes first is bounded by its shape.
             let function = scaler(&world, &config);
-            let _ = function.run(&json!({"dryRun": true}), &invocation(&world)).await;
+            let _ = function.run(&json!({"dryRun": true}), &invocation(&world), Ran::log).await;
             world.fail(operation, 3, fault);
             let event = json!({"dryRun": false});
-            told.push(format!("{:?}", function.run(&event, &invocation(&world)).await));
+            told.push(format!("{:?}", function.run(&event, &invocation(&world), Ran::log).await));
             world.forget_faults();
             world.all_end(leaked, leaked, None);
-            told.push(format!("{:?}", function.run(&event, &invocation(&world)).await));
+            told.push(format!("{:?}", function.run(&event, &invocation(&world), Ran::log).await));
         }
     }
     let lines = lines.text();

@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{config, scaler, tick, worker, world_of};
+use super::{config, scaler, tick, ticked, worker, world_of};
 use crate::world::buckets::Buckets;
 use crate::world::{Fault, World};
 
@@ -32,7 +32,7 @@ async fn thawed(function: &Scaler, world: &World, minute: u64) -> Report {
 /// A tick that no schedule made, whose time is what the function takes it for.
 async fn directly(function: &Scaler, world: &World, request: &str) -> Report {
     let of = Invocation::new(request, world.wall_clock(), 0);
-    function.tick(&json!({"dryRun": false}), &of).await.unwrap()
+    ticked(&function, &json!({"dryRun": false}), &of).await
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     batches, config, definition, invocation, one_task_a_message, only_worker, scaler, started,
-    tick, worker, world_of,
+    tick, ticked, worker, world_of,
 };
 use crate::world::buckets::Buckets;
 use crate::world::life::{Jobs, Life};
@@ -84,8 +84,7 @@ async fn when_the_time_is_up_no_call_is_started_and_what_is_left_is_told() {
     let twelve = u64::try_from((world.now() + Duration::from_secs(10)).as_millisecond()).unwrap();
     let of = Invocation::new("request", world.now(), twelve);
     let began = Instant::now();
-    let report =
-        function.tick(&json!({"scheduledTime": "2026-11-20T21:00:00Z"}), &of).await.unwrap();
+    let report = ticked(&function, &json!({"scheduledTime": "2026-11-20T21:00:00Z"}), &of).await;
     assert!(began.elapsed() <= Duration::from_secs(5), "{:?}", began.elapsed());
     let worker = only_worker(&report);
     assert_eq!(worker.outcome, Outcome::Partial);
@@ -107,7 +106,7 @@ async fn a_deadline_that_is_no_time_from_now_on_tells_nothing() {
     }
     let of = Invocation::new("request", world.now(), u64::MAX);
     assert_eq!(of.deadline - Instant::now(), Duration::from_mins(15));
-    let report = scaler(&world, &config).tick(&json!({"dryRun": false}), &of).await.unwrap();
+    let report = ticked(&scaler(&world, &config), &json!({"dryRun": false}), &of).await;
     assert_eq!(report.totals.launched_tasks, Tasks(1));
 }
 
@@ -119,7 +118,7 @@ async fn an_event_of_long_ago_is_refused_and_one_of_now_is_not() {
     let of = invocation(&world);
     let function = scaler(&world, &config);
     for old in ["2026-11-20T21:00:00Z", "2026-11-19T21:05:00Z"] {
-        let error = function.tick(&at(old), &of).await.unwrap_err();
+        let error = function.run(&at(old), &of, |_| ()).await.unwrap_err();
         assert!(matches!(error, RunError::TooOld { .. }), "{error}");
         assert!(error.to_string().contains("maxEventAge is 300 s"), "{error}");
     }
@@ -127,7 +126,7 @@ async fn an_event_of_long_ago_is_refused_and_one_of_now_is_not() {
     config["maxEventAge"] = json!("24h");
     let patient = scaler(&world, &config);
     for fine in ["2026-11-20T21:00:00Z", "2026-11-20T21:07:00Z"] {
-        let _ = patient.tick(&at(fine), &of).await.unwrap();
+        let _ = ticked(&patient, &at(fine), &of).await;
     }
 }
 
@@ -137,7 +136,7 @@ async fn an_event_of_2035_is_refused_with_both_times() {
     let function = scaler(&world, &config);
     for time in ["2035-01-01T00:00:00Z", "2026-11-20T21:03:00Z"] {
         let event = json!({"scheduledTime": time});
-        let error = function.tick(&event, &invocation(&world)).await.unwrap_err();
+        let error = function.run(&event, &invocation(&world), |_| ()).await.unwrap_err();
         assert!(matches!(error, RunError::Early { .. }), "{error}");
         let told = error.to_string();
         assert!(told.contains(time) && told.contains("it is 2026-11-20T21:00:00Z"), "{told}");
@@ -407,7 +406,7 @@ async fn two_deliveries_that_planned_differently_start_no_more_than_one_of_them_
             world.queue("thumbnail").visible(messages);
             world.fail("ListTasks", 2, Fault::Answer(json!({"taskArns": []})));
             let function = scaler(&world.seen_by(u32::try_from(messages).unwrap()), &config);
-            let report = function.tick(&event, &invocation(&world)).await.unwrap();
+            let report = ticked(&function, &event, &invocation(&world)).await;
             started.push(report.totals.launched_containers);
         }
         let (first, second) = (u32::try_from(first).unwrap(), Containers(0));
@@ -547,7 +546,7 @@ async fn launches_by_hour(redrive: Option<u32>) -> Vec<usize> {
             world.catch_up();
             let tick = jiff::Timestamp::from_second(world.now().as_second()).unwrap();
             let event = json!({"scheduledTime": tick.to_string()});
-            let _ = function.tick(&event, &invocation(&world)).await.unwrap();
+            let _ = ticked(&function, &event, &invocation(&world)).await;
         }
         launches.push(world.started().0 - before);
     }

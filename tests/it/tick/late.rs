@@ -11,7 +11,7 @@ use ecs_queue_scaler::run::{Invocation, Scaler};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::{config, only_worker, scaler, tick, worker, world_of};
+use super::{config, only_worker, scaler, tick, ticked, worker, world_of};
 use crate::world::{Fault, World};
 
 const GONE: &str = "TaskFailedToStart: Capacity is unavailable at this time. Please try again later \
@@ -149,7 +149,7 @@ async fn a_delivery_that_leaves_a_rung_out_and_one_that_does_not_start_no_more_t
             let cold = Scaler { aws: Aws::new(&world.seen_by(process).sdk_config()), ..cold };
             let now = world.now() + SignedDuration::from_mins(minute - 4);
             let of = Invocation::new("request", now, 0);
-            launched.push(cold.tick(&event, &of).await.unwrap().totals.launched_tasks.0);
+            launched.push(ticked(&cold, &event, &of).await.totals.launched_tasks.0);
         }
         assert_eq!(launched, [6, 0], "{whose:?}");
         assert_eq!(world.tasks().len(), 6);

@@ -3,11 +3,11 @@
 use decision::config::Config;
 use decision::units::{ScalerName, Tasks};
 use ecs_queue_scaler::report::{Outcome, Report};
-use ecs_queue_scaler::run::Scaler;
+use ecs_queue_scaler::run::{Ran, Scaler};
 use serde_json::{Value, json};
 
 use super::trouble::captured;
-use super::{config, definition, invocation, scaler, tick, worker, world_of};
+use super::{config, definition, invocation, scaler, tick, ticked, worker, world_of};
 use crate::world::World;
 
 const QUEUE: &str = "arn:aws:sqs:eu-central-1:123456789012:a";
@@ -154,7 +154,7 @@ async fn tasks_of_a_worker_that_is_no_more_are_told_and_counted() {
     insta::assert_snapshot!(format!("{}\n{}", json!(report)["unowned"], report.unowned[0]));
     assert_eq!(report.failure(), None);
     let event = json!({"dryRun": false});
-    let _ = function.run(&event, &invocation(&world)).await;
+    let _ = function.run(&event, &invocation(&world), Ran::log).await;
     assert!(lines.text().contains("3 tasks run in jobs for worker `old`"), "{}", lines.text());
     // One worker of several is no configuration of its own.
     let mut both = called("new", &[]);
@@ -162,7 +162,7 @@ async fn tasks_of_a_worker_that_is_no_more_are_told_and_counted() {
     old["queue"] = json!("b");
     both["workers"].as_array_mut().unwrap().push(old);
     let event = json!({"dryRun": true, "only": ["new"]});
-    let report = scaler(&world, &both).tick(&event, &invocation(&world)).await.unwrap();
+    let report = ticked(&scaler(&world, &both), &event, &invocation(&world)).await;
     assert_eq!(report.unowned, []);
 }
 

@@ -6,7 +6,7 @@ use ecs_queue_scaler::report::Outcome;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{config, invocation, scaler, worker, world_of};
+use super::{config, invocation, scaler, ticked, worker, world_of};
 use crate::world::World;
 
 fn every(seconds: &str) -> (World, Value) {
@@ -46,9 +46,8 @@ async fn an_invocation_looks_again_until_its_time_is_up() {
         }
     };
     let event = event();
-    let (report, ()) = futures_util::join!(function.ticks(&event, &of), more_come);
+    let (report, ()) = futures_util::join!(ticked(&function, &event, &of), more_come);
     assert_eq!(began.elapsed(), Duration::from_secs(50), "the last of six");
-    let report = report.unwrap();
     assert_eq!(
         (report.tick.as_str(), report.workers[0].outcome),
         ("2026-11-20T21:00:50Z", Outcome::Idle)
@@ -64,8 +63,9 @@ async fn a_second_delivery_names_the_same_ticks_and_starts_nothing_twice() {
     world.queue("a").visible(12);
     let (first, second) = (scaler(&world, &config), scaler(&world.seen_by(2), &config));
     let (of, event) = (invocation(&world), event());
-    let (first, second) = futures_util::join!(first.ticks(&event, &of), second.ticks(&event, &of));
-    assert_eq!(first.unwrap().tick, second.unwrap().tick);
+    let (first, second) =
+        futures_util::join!(ticked(&first, &event, &of), ticked(&second, &event, &of));
+    assert_eq!(first.tick, second.tick);
     assert_eq!(world.tasks().len(), 12);
 }
 
@@ -74,7 +74,7 @@ async fn a_direct_invocation_is_one_tick() {
     let (world, config) = every("10s");
     let began = Instant::now();
     let of = invocation(&world);
-    let report = scaler(&world, &config).ticks(&json!({"dryRun": false}), &of).await.unwrap();
+    let report = ticked(&scaler(&world, &config), &json!({"dryRun": false}), &of).await;
     assert_eq!((report.workers.len(), began.elapsed()), (1, Duration::ZERO));
 }
 
@@ -85,7 +85,7 @@ async fn a_tick_that_failed_fails_the_invocation_after_the_later_ones() {
     let denied = crate::world::Fault::Error(403, "AccessDeniedException", "no".to_owned());
     world.fail("ListTasks", 1, denied);
     let of = invocation(&world);
-    let error = scaler(&world, &config).run(&event(), &of).await.unwrap_err();
+    let error = scaler(&world, &config).run(&event(), &of, |_| ()).await.unwrap_err();
     assert!(error.to_string().contains("AccessDenied"), "{error}");
     assert_eq!(started(&world), [("2026-11-20T21:00:30Z".to_owned(), 1)]);
 }

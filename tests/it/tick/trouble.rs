@@ -11,7 +11,7 @@ use decision::units::Containers;
 use ecs_queue_scaler::aws::{Aws, NoRegion};
 use ecs_queue_scaler::log;
 use ecs_queue_scaler::report::Outcome;
-use ecs_queue_scaler::run::{RunError, Scaler};
+use ecs_queue_scaler::run::{Ran, RunError, Scaler};
 use lambda_runtime::Diagnostic;
 use serde_json::{Value, json};
 
@@ -237,7 +237,8 @@ async fn the_invocation_fails_after_all_workers_were_served() {
     let mut workers = ["a", "b"].map(|name| worker(name, &one, &json!({})));
     workers[0]["queue"] = json!("nowhere");
     let function = scaler(&world, &config(&workers));
-    let error = function.run(&json!({"dryRun": false}), &invocation(&world)).await.unwrap_err();
+    let error =
+        function.run(&json!({"dryRun": false}), &invocation(&world), Ran::log).await.unwrap_err();
     let Diagnostic { error_type, error_message } = error.into();
     assert_eq!(error_type, "WorkersFailed");
     assert!(error_message.starts_with("1 of 2 workers failed\na: GetQueueUrl of nowhere failed"));
@@ -266,12 +267,14 @@ async fn what_keeps_a_tick_from_beginning_changes_nothing() {
         (Scaler { aws: no_region, ..of(&good.to_string()) }, json!({"dryRun": false}), "NoRegion"),
     ];
     for (function, event, expected) in cases {
-        let error: RunError = function.run(&event, &invocation(&world)).await.unwrap_err();
+        let error: RunError =
+            function.run(&event, &invocation(&world), Ran::log).await.unwrap_err();
         let Diagnostic { error_type, error_message } = error.into();
         assert_eq!(error_type, expected, "{error_message}");
         assert!(!error_message.is_empty());
     }
-    let missing = of("file:no/such.yaml").run(&json!({"dryRun": false}), &invocation(&world)).await;
+    let missing =
+        of("file:no/such.yaml").run(&json!({"dryRun": false}), &invocation(&world), Ran::log).await;
     let message = missing.unwrap_err().to_string();
     assert!(message.contains("no/such.yaml") && message.contains("os error"), "{message}");
     assert_eq!(world.take_calls().len(), 0);
@@ -317,8 +320,9 @@ async fn each_worker_has_one_log_line_and_the_tick_one() {
     let mut workers = names.map(|name| worker(name, &one, &json!({})));
     workers[2]["queue"] = json!("nowhere");
     let function = scaler(&world, &config(&workers));
-    let _ =
-        function.run(&json!({"scheduledTime": "2026-11-20T21:00:00Z"}), &invocation(&world)).await;
+    let _ = function
+        .run(&json!({"scheduledTime": "2026-11-20T21:00:00Z"}), &invocation(&world), Ran::log)
+        .await;
 
     let lines = lines.text();
     let lines: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
@@ -351,7 +355,7 @@ async fn what_warns_is_logged_as_a_warning() {
     world.queue("a").visible(1).without("RedrivePolicy");
     let one = json!({"messagesPerContainer": 1});
     let function = scaler(&world, &config(&[worker("a", &one, &json!({}))]));
-    function.run(&json!({"dryRun": false}), &invocation(&world)).await.unwrap();
+    function.run(&json!({"dryRun": false}), &invocation(&world), Ran::log).await.unwrap();
     let text = lines.text();
     let of_worker = text.lines().find(|line| line.contains("\"worker a: launched\"")).unwrap();
     let line: Value = serde_json::from_str(of_worker).unwrap();
@@ -369,7 +373,8 @@ async fn an_invocation_that_cannot_begin_is_logged_once_and_in_words() {
     let old = json!({"scheduledTime": "2026-11-19T21:00:00Z"});
     for event in [old, json!({"only": ["nobody"]}), json!({"nonsense": 1})] {
         let before = lines.text().lines().count();
-        let error = function.run(&event, &invocation(&world)).await.unwrap_err().to_string();
+        let error =
+            function.run(&event, &invocation(&world), Ran::log).await.unwrap_err().to_string();
         let text = lines.text();
         let [line] = text.lines().skip(before).collect::<Vec<_>>()[..] else { panic!("{text}") };
         let line: Value = serde_json::from_str(line).unwrap();
@@ -409,11 +414,13 @@ async fn no_secret_of_a_definition_is_ever_told() {
     let mut told = Vec::new();
     for (operation, fault) in faults {
         world.fail(operation, 3, fault);
-        let outcome =
-            scaler(&world, &config).run(&json!({"dryRun": false}), &invocation(&world)).await;
+        let outcome = scaler(&world, &config)
+            .run(&json!({"dryRun": false}), &invocation(&world), Ran::log)
+            .await;
         told.push(format!("{outcome:?}"));
     }
-    let outcome = scaler(&world, &config).run(&json!({"dryRun": false}), &invocation(&world)).await;
+    let outcome =
+        scaler(&world, &config).run(&json!({"dryRun": false}), &invocation(&world), Ran::log).await;
     told.push(format!("{outcome:?}"));
 
     let lines = lines.text();

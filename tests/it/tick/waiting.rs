@@ -6,7 +6,7 @@ use ecs_queue_scaler::report::{Report, WaitsFor, WorkerReport};
 use ecs_queue_scaler::run::{Invocation, Scaler};
 use serde_json::{Value, json};
 
-use super::{config, only_worker, scaler, tick, worker, world_of};
+use super::{config, only_worker, scaler, tick, ticked, worker, world_of};
 use crate::world::{Fault, World};
 
 /// A worker of one message a container and one container a task, with these settings beside.
@@ -197,7 +197,7 @@ async fn a_tick_whose_time_was_up_says_so() {
     let soon = (world.now() + Duration::from_secs(8)).as_millisecond();
     let of = Invocation::new("request", world.now(), u64::try_from(soon).unwrap());
     let event = json!({"scheduledTime": "2026-11-20T21:00:00Z"});
-    let report = function.tick(&event, &of).await.unwrap();
+    let report = ticked(&function, &event, &of).await;
     assert_eq!(only_worker(&report).waits_for, [WaitsFor::Time]);
 }
 
