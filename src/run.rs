@@ -265,7 +265,9 @@ impl Scaler {
         (cloud, now): (&ReadCloud, Timestamp),
     ) -> Result<(Config, ConfigReport), RunError> {
         if let Some(document) = &event.config {
-            return Ok((Config::from_value(document)?, ConfigReport::of_event()));
+            let config = Config::of_event(document)?;
+            let of_config = ConfigReport::of_event().with_warnings(&config);
+            return Ok((config, of_config));
         }
         let in_force = self.config.current(cloud, now).await?;
         let of_config = ConfigReport::new(&in_force, now);
