@@ -121,11 +121,11 @@ impl Reading {
         self.shape.map(RefCell::into_inner).unwrap_or_default()
     }
 
-    /// What somebody may mean, in the order of the document.
+    /// What somebody may mean, in the order of the document: the first, and the number of the others.
     pub(crate) fn take_warnings(&self) -> Vec<Problem> {
         let mut all = self.warnings.take();
         all.sort_by_key(|problem| problem.place);
-        all
+        Problem::first(all)
     }
 
     /// The first mistakes in the order of the document, and the number of the others.

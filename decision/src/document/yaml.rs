@@ -36,6 +36,8 @@ struct Open {
     anchor: usize,
     /// The key whose value comes next.
     key: Option<Key>,
+    /// The keys so far, and the line of each.
+    known: BTreeMap<String, usize>,
     /// What `<<` brings in.
     merged: Vec<Node>,
 }
@@ -110,10 +112,12 @@ impl Tree {
         let text = scalar.into_text();
         let is_merge = style == ScalarStyle::Plain && text == "<<";
         let Some(open) = self.open.last_mut() else { return Ok(()) };
-        if let (Some(member), false) = (open.node.member(&text), is_merge) {
-            let line = member.place.map_or(0, |place| place.line);
+        if let (Some(line), false) = (open.known.get(&text), is_merge) {
             let message = format!("the key `{text}` is given twice, first in line {line}");
             self.problems.push(told(place, &message));
+        }
+        if !is_merge {
+            open.known.entry(text.clone()).or_insert(place.line);
         }
         open.key = Some(Key { text, place, is_merge });
         Ok(())
@@ -124,7 +128,8 @@ impl Tree {
             return stop(no_key(place));
         }
         let node = Node { place: Some(place), content };
-        self.open.push(Open { node, anchor, key: None, merged: Vec::new() });
+        let (key, known, merged) = (None, BTreeMap::new(), Vec::new());
+        self.open.push(Open { node, anchor, key, known, merged });
         Ok(())
     }
 
@@ -136,11 +141,17 @@ impl Tree {
     }
 
     fn close(&mut self) {
-        let Some(Open { mut node, anchor, key: _, merged }) = self.open.pop() else { return };
+        let Some(Open { mut node, anchor, key: _, mut known, merged }) = self.open.pop() else {
+            return;
+        };
+        let merged = merged.into_iter().filter_map(|source| match source.content {
+            Content::Object(members) => Some(members),
+            Content::Scalar(_) | Content::List(_) => None,
+        });
         if let Content::Object(members) = &mut node.content {
-            for source in merged {
-                merge(members, source);
-            }
+            // What is there already is not replaced.
+            let is_new = |member: &Member| known.insert(member.key.clone(), 0).is_none();
+            members.extend(merged.flatten().filter(is_new));
         }
         self.add(node, anchor);
     }
@@ -198,16 +209,6 @@ impl Open {
         }
         self.merged.extend(sources);
         None
-    }
-}
-
-/// Adds what is not there yet.
-fn merge(members: &mut Vec<Member>, source: Node) {
-    let Content::Object(more) = source.content else { return };
-    for member in more {
-        if members.iter().all(|known| known.key != member.key) {
-            members.push(member);
-        }
     }
 }
 

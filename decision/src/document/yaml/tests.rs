@@ -70,3 +70,13 @@ fn a_text_that_is_no_yaml_is_not_quoted() {
         assert!(!told.contains("hunter-2"), "{told}");
     }
 }
+
+/// Neither keys nor what is merged is looked for one by one.
+#[test]
+fn a_hundred_thousand_keys_are_read_in_no_time() {
+    let keys: Vec<_> = (0..90_000).map(|n| format!("k{n}: 1")).collect();
+    let text = format!("a: &a {{{}}}\nb: {{<<: *a, x: 1}}\n", keys.join(", "));
+    let tree = parse(&text).unwrap();
+    let members = tree.get("b").and_then(Node::members).unwrap();
+    assert_eq!(members.len(), 90_001);
+}

@@ -363,3 +363,16 @@ fn what_is_merged_and_repeated_is_read_as_before() {
                 {messagesPerContainer: 1}}\n  - {<<: *a, name: b, queue: b, scaling: *s}\n";
     assert_eq!(said(text), [""; 0]);
 }
+
+#[test]
+fn warnings_are_bounded_as_mistakes_are() {
+    let worker = |n: u32| {
+        format!(
+            "  - {{name: w{n}, queue: \"arn:aws:sqs:eu-central-1:123456789012:q{n}\", \
+             taskDefinition: t{n}, cluster: c, scaling: {{messagesPerContainer: 1}}}}\n"
+        )
+    };
+    let workers = (0..100).map(worker).collect::<Vec<_>>().concat();
+    let said = said(&format!("workers:\n{workers}"));
+    assert_eq!((said.len(), said.last().unwrap().as_str()), (51, "warning: and 50 more"));
+}
