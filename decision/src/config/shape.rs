@@ -179,3 +179,6 @@ impl Shape {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
