@@ -304,6 +304,26 @@ mod tests {
     }
 
     #[test]
+    fn a_source_in_another_spelling_is_told_by_the_variable_and_the_form_that_was_meant() {
+        let told = |text: &str| Source::parse(text).unwrap_err().to_string();
+        assert_eq!(
+            told("workers.yaml"),
+            "SCALER_CONFIG is `workers.yaml`, write `file:workers.yaml`"
+        );
+        assert!(told("S3://bucket/key").contains("write `s3://bucket/key`"));
+        let secret = told("hunter-2");
+        assert!(secret.contains("SCALER_CONFIG") && !secret.contains("hunter-2"), "{secret}");
+    }
+
+    #[test]
+    fn a_files_mistakes_begin_with_its_path() {
+        let named = |text: &str| Source::parse(text).unwrap().in_messages();
+        assert_eq!(named("file:etc/workers.yaml"), "etc/workers.yaml");
+        assert_eq!(named("ssm:/scaler"), "ssm:/scaler");
+        assert_eq!(named("workers: []"), "SCALER_CONFIG");
+    }
+
+    #[test]
     fn the_yaml_itself_is_never_shown() {
         assert_eq!(Source::parse("password: x").unwrap().to_string(), "inline");
     }

@@ -80,3 +80,12 @@ fn a_hundred_thousand_keys_are_read_in_no_time() {
     let members = tree.get("b").and_then(Node::members).unwrap();
     assert_eq!(members.len(), 90_001);
 }
+
+#[test]
+fn a_byte_order_mark_and_the_line_ends_of_windows_are_no_content() {
+    let tree = parse("\u{feff}a: x\r\nb: z\r\n").unwrap();
+    assert_eq!(tree.get("a").and_then(Node::as_str), Some("x"));
+    assert_eq!(tree.get("b").and_then(Node::as_str), Some("z"));
+    let place = tree.member("b").and_then(|member| member.place).unwrap();
+    assert_eq!((place.line, place.column), (2, 1));
+}

@@ -376,3 +376,13 @@ fn warnings_are_bounded_as_mistakes_are() {
     let said = said(&format!("workers:\n{workers}"));
     assert_eq!((said.len(), said.last().unwrap().as_str()), (51, "warning: and 50 more"));
 }
+
+/// An event is no text any more when it is read: it has paths, and no lines.
+#[test]
+fn the_mistakes_of_an_event_name_it_first() {
+    let worker = json!({"name": "a", "queue": "a", "taskDefinition": "a", "cluster": "c",
+        "scaling": {"messagesPerContainer": 0}});
+    let refused = Config::of_event(&json!({"workers": [worker]})).unwrap().refused;
+    let whole = Config::of_event(&json!({"workers": 7})).unwrap_err();
+    insta::assert_snapshot!(format!("{}\n{}", refused[0].problems[0], whole.0[0]));
+}
