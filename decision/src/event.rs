@@ -139,8 +139,8 @@ pub const OWN_KEYS: [&str; 3] = ["scheduledTime", "dryRun", "only"];
 const KEYS_OF_THE_FILE: [&str; 2] = ["configRefresh", "discover"];
 
 /// The keys of a configuration that an invocation may bring beside its own.
-fn config_keys() -> impl Iterator<Item = &'static str> {
-    shape().top().filter(|key| !KEYS_OF_THE_FILE.contains(key))
+fn config_keys() -> Vec<&'static str> {
+    shape().top().filter(|key| !KEYS_OF_THE_FILE.contains(key)).collect()
 }
 
 impl Event {
@@ -201,8 +201,7 @@ impl Event {
         request_id: &str,
     ) -> Result<Self, EventError> {
         let is_own = |key: &str| OWN_KEYS.contains(&key);
-        let is_ours = |key: &String| is_own(key) || config_keys().any(|own| own == key);
-        if !object.keys().any(is_ours) {
+        if !object.keys().any(|key| is_own(key)) && !has_one_of(object, &config_keys()) {
             return Err(EventError::new("it has no key that is known here"));
         }
         let document = Document::of_value("", payload);
@@ -217,6 +216,10 @@ impl Event {
     }
 }
 
+fn has_one_of(object: &Map<String, Value>, keys: &[&str]) -> bool {
+    keys.iter().any(|key| object.contains_key(*key))
+}
+
 fn read_invocation(mut fields: Fields<'_>, object: &Map<String, Value>, request_id: &str) -> Event {
     let time = fields.optional("scheduledTime", TIME, "the instant that names the tick");
     let dry_run = fields.optional("dryRun", Boolean, "plan, and change nothing");
@@ -224,11 +227,12 @@ fn read_invocation(mut fields: Fields<'_>, object: &Map<String, Value>, request_
     let is_own = |key: &String| OWN_KEYS.contains(&key.as_str());
     let has_config = !object.keys().all(is_own);
     if has_config {
-        fields.knows(config_keys());
-        if !fields.has("workers") && object.keys().any(|key| config_keys().any(|own| own == key)) {
+        let keys = config_keys();
+        if !fields.has("workers") && has_one_of(object, &keys) {
             let message = "is missing, and the other keys of a configuration need it";
             fields.problem("workers", message);
         }
+        fields.knows(keys);
     }
     let has_workers = has_config && fields.has("workers");
     fields.finish();
