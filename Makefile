@@ -78,13 +78,17 @@ bench-cold: ## only how a binary begins (BINARY=path, else the release build)
 ablation: ## take each defence away and see who notices; rewrites docs/reliability.md
 	$(PYTHON) tests/ablation.py
 
-docs: $(VENV) ## make docs/parameters.md from template.yaml
+docs: $(VENV) ## make docs/parameters.md from template.yaml, and the schema and the tables of the configuration
 	$(VENV)/bin/python tests/local/parameters.py
+	cargo build --locked --quiet --features cli --bin queue-scaler
+	target/debug/queue-scaler schema > docs/workers.schema.json
+	target/debug/queue-scaler schema --tables | $(PYTHON) tools/tables.py docs/configuration.md
 
 check: $(VENV) $(CARGO_DENY) $(SAM) $(CHECKOV) ## format, lints, documentation, licences, template, workflows
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --all-features -- --deny warnings
 	$(PYTHON) tests/ablation.py --check
+	cargo test --locked --quiet --package decision generated_documents
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --all-features --no-deps --document-private-items \
 		--quiet --package decision --package ecs-queue-scaler
 	$(CARGO_DENY) --locked check --hide-inclusion-graph bans licenses sources

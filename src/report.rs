@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::aws::Tally;
 use crate::log::VERBATIM;
 use crate::source::InForce;
-use decision::config::Metrics;
+use decision::config::{Config, Metrics};
 use decision::decide::Unowned;
 use decision::event::{Mode, Tick};
 use decision::outcome::WorkerOutcome;
@@ -137,6 +137,9 @@ pub struct ConfigReport {
     /// What it discovered by tags.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub discovery: Option<DiscoveryReport>,
+    /// What of it somebody may mean, and most do not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// What was discovered by tags.
@@ -420,11 +423,22 @@ impl Report {
     }
 }
 
+fn told(config: &Config) -> Vec<String> {
+    config.warnings.iter().map(ToString::to_string).collect()
+}
+
 impl ConfigReport {
     /// Of an event that brought its own.
     pub fn of_event() -> Self {
-        let (version, error, discovery) = (None, None, None);
-        Self { source: "event".to_owned(), version, age_seconds: 0, error, discovery }
+        let (version, error, discovery, warnings) = (None, None, None, Vec::new());
+        let source = "event".to_owned();
+        Self { source, version, age_seconds: 0, error, discovery, warnings }
+    }
+
+    /// The same with what is to be said of it.
+    #[must_use]
+    pub fn with_warnings(self, config: &Config) -> Self {
+        Self { warnings: told(config), ..self }
     }
 
     /// Of what is in force.
@@ -441,6 +455,7 @@ impl ConfigReport {
             age_seconds: in_force.asked.map(age).unwrap_or_default().as_secs(),
             error: in_force.error.clone(),
             discovery,
+            warnings: told(&in_force.config),
         }
     }
 

@@ -25,7 +25,8 @@ use decision::decide::{decide, unowned};
 use decision::event::{self, Event, EventError, Mode, Woken};
 use decision::limits;
 use decision::outcome::WorkerOutcome;
-use decision::snapshot::TickContext;
+use decision::plan::Plan;
+use decision::snapshot::{Snapshot, TickContext};
 use decision::units::{ScalerName, WorkerName};
 
 pub use ran::Ran;
@@ -254,9 +255,7 @@ impl Scaler {
         let (workers, answered) = match mode {
             Mode::Launch => {
                 let launched = async {
-                    let attempts = Box::pin(act(aws, plan)).await;
-                    let tries = again::try_again(aws, &config, &snapshot, attempts);
-                    let outcomes = Box::pin(tries).await;
+                    let outcomes = launch(aws, &config, &snapshot, plan).await;
                     let over =
                         invocation.now.checked_add(started.elapsed()).unwrap_or(invocation.now);
                     self.ledger.memory().remember(&snapshot, &outcomes, over);
@@ -270,11 +269,6 @@ impl Scaler {
             ),
         };
 
-        let measured = Measured {
-            at: invocation.now,
-            asked: aws.tally(),
-            milliseconds: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-        };
         // An event's own workers are not all that there are.
         let unowned = if event.config.is_some() { Vec::new() } else { unowned(&known, &snapshot) };
         let report = Report::new(TickOutcome {
@@ -288,7 +282,7 @@ impl Scaler {
             draining: answered.into_iter().map(HookReport::of).collect(),
             unowned,
             wanted: config.metrics,
-            measured,
+            measured: measured(aws, invocation.now, started),
         });
         Ok((report, config.limits))
     }
@@ -301,12 +295,25 @@ impl Scaler {
         now: Timestamp,
     ) -> Result<(Config, ConfigReport), RunError> {
         if let Some(document) = &event.config {
-            return Ok((Config::from_value(document)?, ConfigReport::of_event()));
+            let config = Config::of_event(document)?;
+            let of_config = ConfigReport::of_event().with_warnings(&config);
+            return Ok((config, of_config));
         }
         let in_force = self.config.current(cloud, now).await?;
         let report = ConfigReport::new(&in_force, now);
         Ok((Arc::unwrap_or_clone(in_force.config), report))
     }
+}
+
+/// Carries out what a plan launches, with the second try within the tick.
+async fn launch(aws: &Aws, config: &Config, snapshot: &Snapshot, plan: Plan) -> Vec<WorkerOutcome> {
+    let attempts = Box::pin(act(aws, plan)).await;
+    Box::pin(again::try_again(aws, config, snapshot, attempts)).await
+}
+
+fn measured(aws: &Aws, at: Timestamp, started: Instant) -> Measured {
+    let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Measured { at, asked: aws.tally(), milliseconds }
 }
 
 /// The configuration narrowed to some of its workers.

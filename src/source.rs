@@ -1,6 +1,7 @@
 //! Where the configuration comes from: `SCALER_CONFIG`, and how one version of it is read.
 
 mod kept;
+mod meant;
 
 use std::fmt;
 use std::fs::{File, metadata};
@@ -13,6 +14,7 @@ use decision::config::{ConfigError, LARGEST};
 use decision::snapshot::CallError;
 
 pub use self::kept::{Discovery, InForce, Kept};
+use self::meant::Meant;
 use crate::aws::ReadCloud;
 
 /// A place that holds a configuration.
@@ -60,8 +62,14 @@ pub enum SourceError {
         /// The value.
         text: String,
         /// What it may be.
-        allowed: &'static str,
+        allowed: String,
     },
+    /// It is one word, and no configuration.
+    #[error(
+        "SCALER_CONFIG is neither a source nor a configuration; write `file:PATH`, `ssm:NAME`, \
+         `s3://bucket/key`, or the YAML itself"
+    )]
+    Unknown,
     /// The file is not there or not readable.
     #[error(
         "cannot read `{}`, which SCALER_CONFIG names; is it in the package?: {why}", .path.display()
@@ -98,7 +106,10 @@ impl Source {
     /// # Errors
     /// [`SourceError::Malformed`] where what follows `ssm:` or `s3:` cannot be a name there.
     pub fn parse(text: &str) -> Result<Self, SourceError> {
-        let malformed = |allowed| SourceError::Malformed { text: text.to_owned(), allowed };
+        let malformed = |allowed: &str| SourceError::Malformed {
+            text: text.to_owned(),
+            allowed: allowed.to_owned(),
+        };
         if let Some(path) = text.strip_prefix("file:") {
             return Ok(Self::File(PathBuf::from(path)));
         }
@@ -114,7 +125,20 @@ impl Source {
             let (bucket, key) = place.ok_or_else(|| malformed(OBJECT))?;
             return Ok(Self::Object { bucket: bucket.to_owned(), key: key.to_owned() });
         }
-        Ok(Self::Inline(text.to_owned()))
+        match meant::meant(text) {
+            Meant::Yaml => Ok(Self::Inline(text.to_owned())),
+            Meant::Unknown => Err(SourceError::Unknown),
+            Meant::Other(allowed) => Err(malformed(&allowed)),
+        }
+    }
+
+    /// What its mistakes are told by: a file by its path, so that an editor finds the line.
+    pub(crate) fn in_messages(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Inline(_) => "SCALER_CONFIG".to_owned(),
+            Self::Parameter(_) | Self::Object { .. } => self.to_string(),
+        }
     }
 
     /// Whether asking for its version costs nothing.
@@ -277,6 +301,26 @@ mod tests {
             ["ssm:", "ssm://scaler", "ssm:/a b", "s3:bucket/key", "s3://bucket", "s3://B/k"];
         let messages = texts.map(|text| Source::parse(text).unwrap_err().to_string());
         insta::assert_snapshot!(messages.join("\n"));
+    }
+
+    #[test]
+    fn a_source_in_another_spelling_is_told_by_the_variable_and_the_form_that_was_meant() {
+        let told = |text: &str| Source::parse(text).unwrap_err().to_string();
+        assert_eq!(
+            told("workers.yaml"),
+            "SCALER_CONFIG is `workers.yaml`, write `file:workers.yaml`"
+        );
+        assert!(told("S3://bucket/key").contains("write `s3://bucket/key`"));
+        let secret = told("hunter-2");
+        assert!(secret.contains("SCALER_CONFIG") && !secret.contains("hunter-2"), "{secret}");
+    }
+
+    #[test]
+    fn a_files_mistakes_begin_with_its_path() {
+        let named = |text: &str| Source::parse(text).unwrap().in_messages();
+        assert_eq!(named("file:etc/workers.yaml"), "etc/workers.yaml");
+        assert_eq!(named("ssm:/scaler"), "ssm:/scaler");
+        assert_eq!(named("workers: []"), "SCALER_CONFIG");
     }
 
     #[test]

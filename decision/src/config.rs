@@ -5,29 +5,36 @@
 
 mod discovery;
 mod draining;
+mod form;
 mod minimum;
 mod names;
 mod parse;
 mod placement;
 mod query;
 mod queue;
-pub(crate) mod reader;
+mod reader;
+mod shape;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+use crate::document;
 use crate::units::{
     ClusterName, Containers, CpuUnits, Messages, ScalerName, TaskDefinitionRef, Tasks, WorkerName,
 };
 
+pub(crate) use form::{Boolean, Special, Text, Wrong};
+pub(crate) use reader::{Fields, ListOf, Reading};
+
+pub use crate::document::{Document, Place, Problem};
 pub use discovery::{Discover, TaggedQueue};
 pub use draining::{Draining, OnDrain};
 pub use minimum::{Floor, Minimum, Window};
 pub use parse::document;
 pub use placement::{By, Counted, Placement, Rule};
 pub use queue::{QueueId, QueueRef};
-pub use reader::Problem;
+pub use shape::{Shape, shape};
 
 /// The most bytes that are read. A configuration for a thousand workers is well below this.
 pub const LARGEST: usize = 1 << 20;
@@ -42,6 +49,8 @@ pub struct Config {
     pub discovered: BTreeSet<WorkerName>,
     /// The workers that cannot, and why.
     pub refused: Vec<Refused>,
+    /// What somebody may mean, and most do not.
+    pub warnings: Vec<Problem>,
     /// The bounds of a tick over all workers.
     pub limits: Limits,
     /// What becomes metrics.
@@ -362,7 +371,7 @@ pub struct PlacementStrategy {
 }
 
 fn counted(problems: &[Problem]) -> String {
-    match reader::counted(problems) {
+    match document::counted(problems) {
         1 => "1 problem".to_owned(),
         n => format!("{n} problems"),
     }

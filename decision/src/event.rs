@@ -11,7 +11,8 @@ use std::time::Duration;
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use serde_json::{Map, Value};
 
-use crate::config::reader::{Fields, Problems, boolean, text};
+use crate::config::{Boolean, Fields, ListOf, Reading, Special, Text, Wrong, shape};
+use crate::document::Document;
 use crate::redaction::cut;
 use crate::units::WorkerName;
 
@@ -128,29 +129,19 @@ impl EventError {
 /// As much of an event as it takes to know it by, in bytes.
 const LONGEST_SHOWN: usize = 200;
 
-/// More workers than a configuration may have.
+/// As many workers as a configuration may have.
 const MOST_NAMES: usize = 5000;
 
 /// The keys of an invocation that are no part of a configuration.
-const OWN_KEYS: [&str; 3] = ["scheduledTime", "dryRun", "only"];
+pub const OWN_KEYS: [&str; 3] = ["scheduledTime", "dryRun", "only"];
 
-/// The keys of a configuration, which an invocation may bring beside its own.
-const CONFIG_KEYS: [&str; 14] = [
-    "workers",
-    "cluster",
-    "launch",
-    "capacity",
-    "watcherImage",
-    "maxTasksPerTick",
-    "maxTasksPerHour",
-    "deadlineMargin",
-    "maxEventAge",
-    "pollEvery",
-    "metrics",
-    "registration",
-    "draining",
-    "previousNames",
-];
+/// The keys of a configuration that are about where it comes from: an invocation cannot bring them.
+const KEYS_OF_THE_FILE: [&str; 2] = ["configRefresh", "discover"];
+
+/// The keys of a configuration that an invocation may bring beside its own.
+fn config_keys() -> Vec<&'static str> {
+    shape().top().filter(|key| !KEYS_OF_THE_FILE.contains(key)).collect()
+}
 
 impl Event {
     /// Whether a schedule sent it, and it asks for nothing of its own.
@@ -192,8 +183,12 @@ impl Event {
             )));
         }
         Ok(Self {
-            tick: scheduled(field("time"))
-                .map_err(|why| EventError::new(format!("its time is wrong: {why}")))?,
+            tick: scheduled(field("time")).map_err(|_| {
+                EventError::new(format!(
+                    "expected {ALLOWED_TIME} as its time, got `{}`",
+                    field("time")
+                ))
+            })?,
             mode: Mode::Launch,
             config: None,
             only: Vec::new(),
@@ -205,14 +200,15 @@ impl Event {
         object: &Map<String, Value>,
         request_id: &str,
     ) -> Result<Self, EventError> {
-        let problems = Problems::default();
-        let is_ours = |key: &String| OWN_KEYS.iter().chain(&CONFIG_KEYS).any(|own| own == key);
-        if !object.keys().any(is_ours) {
+        let is_own = |key: &str| OWN_KEYS.contains(&key);
+        if !object.keys().any(|key| is_own(key)) && !has_one_of(object, &config_keys()) {
             return Err(EventError::new("it has no key that is known here"));
         }
-        let fields = Fields::of(payload, "", &problems);
-        let event = fields.map(|fields| read_invocation(fields, object, request_id));
-        let problems: Vec<_> = problems.into_vec().iter().map(ToString::to_string).collect();
+        let document = Document::of_value("", payload);
+        let reading = Reading::of(&document);
+        let event = reading.fields(document.root(), "");
+        let event = event.map(|fields| read_invocation(fields, object, request_id));
+        let problems: Vec<_> = reading.take_problems().iter().map(ToString::to_string).collect();
         match event {
             Some(event) if problems.is_empty() => Ok(event),
             _ => Err(EventError::new(problems.join("; "))),
@@ -220,40 +216,57 @@ impl Event {
     }
 }
 
+fn has_one_of(object: &Map<String, Value>, keys: &[&str]) -> bool {
+    keys.iter().any(|key| object.contains_key(*key))
+}
+
 fn read_invocation(mut fields: Fields<'_>, object: &Map<String, Value>, request_id: &str) -> Event {
-    let time =
-        fields.optional("scheduledTime", |value| scheduled(value.as_str().unwrap_or_default()));
-    let dry_run = fields.optional("dryRun", boolean);
-    let only = fields.array("only", 1..=MOST_NAMES).unwrap_or_default();
-    let only = only.iter().filter_map(|(path, v)| fields.member_as(v, path, text(255)));
-    let only = only.map(WorkerName).collect();
-    let config_keys: Vec<_> = CONFIG_KEYS.iter().filter(|key| fields.has(key)).collect();
-    if !config_keys.is_empty() && !fields.has("workers") {
-        fields.problem("workers", "is missing, and the other keys of a configuration need it");
+    let time = fields.optional("scheduledTime", TIME, "the instant that names the tick");
+    let dry_run = fields.optional("dryRun", Boolean, "plan, and change nothing");
+    let only = fields.list("only", &NAMES, "the only workers to serve").unwrap_or_default();
+    let is_own = |key: &String| OWN_KEYS.contains(&key.as_str());
+    let has_config = !object.keys().all(is_own);
+    if has_config {
+        let keys = config_keys();
+        if !fields.has("workers") && has_one_of(object, &keys) {
+            let message = "is missing, and the other keys of a configuration need it";
+            fields.problem("workers", message);
+        }
+        fields.knows(keys);
     }
+    let has_workers = has_config && fields.has("workers");
     fields.finish();
-    let config = config_keys.contains(&&"workers").then(|| {
-        let own = |key: &str| OWN_KEYS.contains(&key);
-        Value::Object(object.clone().into_iter().filter(|(key, _)| !own(key)).collect())
+    let config = has_workers.then(|| {
+        Value::Object(object.clone().into_iter().filter(|(key, _)| !is_own(key)).collect())
     });
     Event {
         tick: time.unwrap_or_else(|| Tick::Request(request_id.to_owned())),
         mode: if dry_run == Some(true) { Mode::DryRun } else { Mode::Launch },
         config,
-        only,
+        only: only.into_iter().map(WorkerName).collect(),
     }
 }
 
-fn scheduled(text: &str) -> Result<Tick, String> {
-    let allowed = "it must be a time such as 2026-11-20T21:00:00Z";
+const NAMES: ListOf<Text> = ListOf { length: 1..=MOST_NAMES, of: Text(255) };
+
+const TIME: Special<Tick> = Special {
+    read: |node| match node.as_str() {
+        Some(text) => scheduled(text),
+        None => Err(Wrong::NotAllowed),
+    },
+    allowed: ALLOWED_TIME,
+    schema: || serde_json::json!({"type": "string"}),
+};
+
+const ALLOWED_TIME: &str = "a time such as 2026-11-20T21:00:00Z";
+
+fn scheduled(text: &str) -> Result<Tick, Wrong> {
     if text.starts_with('<') {
-        return Err(format!(
-            "{allowed}; `{text}` is a placeholder that only EventBridge Scheduler fills in"
-        ));
+        return Err("only EventBridge Scheduler replaces that placeholder".into());
     }
-    let time: Timestamp = text.parse().map_err(|_| allowed.to_owned())?;
+    let time: Timestamp = text.parse().map_err(|_| Wrong::NotAllowed)?;
     let to_minute = TimestampRound::new().smallest(Unit::Minute).mode(RoundMode::Trunc);
-    time.round(to_minute).map(Tick::Scheduled).map_err(|_| allowed.to_owned())
+    time.round(to_minute).map(Tick::Scheduled).map_err(|_| Wrong::NotAllowed)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use decision::config::{Config, ConfigError, Problem};
+use decision::config::{self, Config, ConfigError, Problem, document};
 
 /// Starts exactly the ECS tasks that your SQS queues need.
 #[derive(Debug, Parser)]
@@ -25,7 +25,25 @@ enum Command {
         /// The file, YAML or JSON; `-` is standard input
         #[arg(default_value = "workers.yaml")]
         file: PathBuf,
+        /// Fail where there are warnings, too
+        #[arg(long)]
+        strict: bool,
     },
+    /// Print the JSON Schema of a configuration, for editors
+    Schema {
+        /// Print the keys as tables in Markdown instead
+        #[arg(long)]
+        tables: bool,
+    },
+}
+
+/// What a command has to say.
+#[derive(Default)]
+struct Said {
+    /// What was asked for.
+    out: Vec<String>,
+    /// Everything else.
+    err: Vec<String>,
 }
 
 /// How a command ends that is not done.
@@ -39,48 +57,61 @@ enum Failed {
 fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
     let done = match command {
-        Command::Validate { file } => validate(&file),
+        Command::Validate { file, strict: false } => validate(&file),
+        Command::Validate { file, strict: true } => validate(&file).and_then(strictly),
+        Command::Schema { tables: false } => Ok(said(&config::shape().schema_text())),
+        Command::Schema { tables: true } => Ok(said(&config::shape().tables())),
     };
-    let (lines, code) = match done {
-        Ok(line) => {
-            return told(&mut io::stdout(), &[line])
-                .map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
-        }
-        Err(Failed::Wrong(lines)) => (lines, ExitCode::FAILURE),
-        Err(Failed::Use(line)) => (vec![line], ExitCode::from(2)),
+    let (Said { out, err }, code) = match done {
+        Ok(said) => (said, ExitCode::SUCCESS),
+        Err(Failed::Wrong(err)) => (Said { err, ..Said::default() }, ExitCode::FAILURE),
+        Err(Failed::Use(line)) => (Said { err: vec![line], ..Said::default() }, ExitCode::from(2)),
     };
     // Who closes standard error does not want to be told.
-    drop(told(&mut io::stderr(), &lines));
-    code
+    drop(told(&mut io::stderr(), &err));
+    told(&mut io::stdout(), &out).map_or(ExitCode::FAILURE, |()| code)
 }
 
 fn told(out: &mut impl Write, lines: &[String]) -> io::Result<()> {
     lines.iter().try_for_each(|line| writeln!(out, "{line}"))
 }
 
+fn said(text: &str) -> Said {
+    Said { out: vec![text.trim_end().to_owned()], err: Vec::new() }
+}
+
+/// A warning is as good as a mistake.
+fn strictly(said: Said) -> Result<Said, Failed> {
+    if said.err.is_empty() { Ok(said) } else { Err(Failed::Wrong(said.err)) }
+}
+
 /// The whole of a configuration, the mistakes of single workers too: the function would serve the
 /// others, and before a deployment is the time to mend them.
-fn validate(file: &Path) -> Result<String, Failed> {
+fn validate(file: &Path) -> Result<Said, Failed> {
     let text = read(file).map_err(|error| {
         Failed::Use(format!("cannot read `{}`: {error}; name the file to check", file.display()))
     })?;
-    let (problems, workers) = match Config::parse(&text) {
-        Ok(Config { workers, refused, .. }) => {
-            (refused.into_iter().flat_map(|refused| refused.problems).collect(), workers.len())
-        }
-        Err(ConfigError(problems)) => (problems, 0),
+    let source = file.display().to_string();
+    let config = match document(&source, &text).and_then(|document| Config::of(&document)) {
+        Ok(config) => config,
+        Err(ConfigError(problems)) => return Err(Failed::Wrong(lines(&problems))),
     };
-    if problems.is_empty() {
-        let workers =
-            if workers == 1 { "1 worker".to_owned() } else { format!("{workers} workers") };
-        return Ok(format!("{}: valid, {workers}", file.display()));
+    let warnings = config.warnings.iter().map(Problem::told_as_warning);
+    let warnings: Vec<_> = warnings.collect();
+    let mut problems: Vec<_> = config.refused.into_iter().flat_map(|r| r.problems).collect();
+    problems.sort_by_key(|problem| problem.place);
+    if !problems.is_empty() {
+        return Err(Failed::Wrong([lines(&problems), warnings].concat()));
     }
-    let line = |problem: &Problem| {
-        let told = problem.to_string();
-        let told: Vec<_> = told.lines().map(str::trim).collect();
-        format!("{}: {}", file.display(), told.join(" "))
+    let workers = match config.workers.len() {
+        1 => "1 worker".to_owned(),
+        n => format!("{n} workers"),
     };
-    Err(Failed::Wrong(problems.iter().map(line).collect()))
+    Ok(Said { out: vec![format!("{source}: valid, {workers}")], err: warnings })
+}
+
+fn lines(problems: &[Problem]) -> Vec<String> {
+    problems.iter().map(ToString::to_string).collect()
 }
 
 fn read(file: &Path) -> io::Result<String> {

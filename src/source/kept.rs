@@ -6,10 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value;
 use tokio::time::Instant;
 
-use decision::config::{Config, Discover, Refused, TaggedQueue, document};
+use decision::config::{Config, Discover, Document, Refused, TaggedQueue, document};
 
 use super::{Source, SourceError, Text, Version};
 use crate::aws::ReadCloud;
@@ -68,7 +67,7 @@ struct State {
 struct Good {
     version: Version,
     /// What the discovered workers are added to.
-    document: Arc<Value>,
+    document: Arc<Document>,
     config: Arc<Config>,
     /// Whether a worker of the document has a mistake.
     is_flawed: bool,
@@ -138,7 +137,7 @@ impl State {
         let Some(text) = text else { return Ok(None) };
         self.rejected = None;
         let version = text.version.clone();
-        match (Good::parse(text), &self.good) {
+        match (Good::parse(&source.in_messages(), text), &self.good) {
             (_, Some(good)) if good.version == version => Ok(None),
             (Err(error), Some(_)) => {
                 self.rejected = Some((version, error.to_string()));
@@ -230,11 +229,11 @@ impl State {
 }
 
 impl Good {
-    fn parse(Text { version, text }: Text) -> Result<Self, SourceError> {
-        let document = document(&text)?;
-        let config = Config::from_value(&document)?;
+    fn parse(source: &str, Text { version, text }: Text) -> Result<Self, SourceError> {
+        let document = document(source, &text)?;
+        let config = Config::of(&document)?;
         // Only discovery needs it again.
-        let document = if config.discover.is_some() { document } else { Value::Null };
+        let document = if config.discover.is_some() { document } else { Document::default() };
         Ok(Self {
             version,
             document: Arc::new(document),
@@ -254,12 +253,12 @@ fn is_old(asked: Option<Timestamp>, refresh: Duration, now: Timestamp) -> bool {
 /// The first mistakes; a document with a thousand broken workers is known by ten of them.
 fn mistakes(refused: &[Refused]) -> String {
     const TOLD: usize = 10;
-    let all = refused.iter().flat_map(|worker| worker.problems.iter().map(move |p| (worker, p)));
+    let all = refused.iter().flat_map(|worker| &worker.problems);
     let mut told = String::new();
-    for (worker, problem) in all.clone().take(TOLD) {
-        let _ = write!(told, "; worker `{}`: {problem}", worker.worker);
+    for problem in all.clone().take(TOLD) {
+        let _ = write!(told, "; {problem}");
     }
-    let more: usize = all.skip(TOLD).map(|(_, problem)| problem.count).sum();
+    let more: usize = all.skip(TOLD).map(|problem| problem.count).sum();
     if 0 < more {
         let _ = write!(told, "; and {more} more");
     }

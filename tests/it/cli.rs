@@ -32,11 +32,32 @@ workers:
   - {name: c, queue: b, taskDefinition: c, scaling: {messagesPerContainer: 1}}
 ";
 
+/// What it has of an example is warned of, and is no mistake.
 #[test]
 fn the_shipped_configuration_is_valid() {
-    let expected = (0, "workers.yaml: valid, 3 workers\n".to_owned(), String::new());
-    assert_eq!(seen(&["validate"], ""), expected);
-    assert_eq!(seen(&["validate", "workers.yaml"], ""), expected);
+    let (code, stdout, stderr) = seen(&["validate"], "");
+    assert_eq!((code, stdout.as_str()), (0, "workers.yaml: valid, 3 workers\n"));
+    assert_eq!(seen(&["validate", "workers.yaml"], ""), (code, stdout, stderr.clone()));
+    insta::assert_snapshot!(stderr);
+}
+
+#[test]
+fn a_warning_fails_only_where_that_is_asked_for() {
+    let (code, stdout, stderr) = seen(&["validate", "--strict"], "");
+    assert_eq!((code, stdout.as_str()), (1, ""));
+    assert!(stderr.lines().all(|line| line.contains(": warning: ")), "{stderr}");
+    let good = "{cluster: jobs, workers: [{name: b, queue: b, taskDefinition: b, scaling: \
+                {messagesPerContainer: 1}}]}";
+    let expected = (0, "-: valid, 1 worker\n".to_owned(), String::new());
+    assert_eq!(seen(&["validate", "--strict", "-"], good), expected);
+}
+
+#[test]
+fn the_schema_is_the_one_that_editors_find() {
+    let schema = include_str!("../../docs/workers.schema.json").to_owned();
+    assert_eq!(seen(&["schema"], ""), (0, schema, String::new()));
+    let (code, tables, _) = seen(&["schema", "--tables"], "");
+    assert!(code == 0 && include_str!("../../docs/configuration.md").contains(&tables));
 }
 
 #[test]
@@ -48,10 +69,10 @@ fn every_mistake_is_a_line_with_its_place() {
 
 #[test]
 fn what_is_no_configuration_at_all_is_one_line() {
-    for text in ["", "workers: [", "\tworkers: 1", "[]", "a: 1\na: 2\n"] {
+    for text in ["", "workers: [", "workers:\n\t- 1", "[]", "a: 1\na: 2\n"] {
         let (code, stdout, stderr) = seen(&["validate", "-"], text);
         assert_eq!((code, stdout.as_str(), stderr.lines().count()), (1, "", 1), "{stderr}");
-        assert!(stderr.starts_with("-: "), "{stderr}");
+        assert!(stderr.starts_with("-:"), "{stderr}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whatever comes in: no panic, and no call but those that a configuration allows.
 
-use decision::config::Config;
-use decision::event::Woken;
+use decision::config::{Config, shape};
+use decision::event::{OWN_KEYS, Woken};
 use proptest::prelude::{
     Just, ProptestConfig, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest,
 };
@@ -13,60 +13,14 @@ use crate::events::payload;
 use crate::tick::{config, invocation, scaler, worker, world_of};
 use crate::world::Call;
 
-const KEYS: [&str; 52] = [
-    "draining",
-    "onDrain",
-    "lifecycleHook",
-    "workers",
-    "cluster",
-    "launch",
-    "capacity",
-    "watcherImage",
-    "maxTasksPerTick",
-    "maxTasksPerHour",
-    "deadlineMargin",
-    "maxEventAge",
-    "pollEvery",
-    "scheduledTime",
-    "dryRun",
-    "only",
-    "detail-type",
-    "source",
-    "time",
-    "detail",
-    "name",
-    "queue",
-    "taskDefinition",
-    "container",
-    "scaling",
-    "packing",
-    "messagesPerContainer",
-    "steps",
-    "drainWithin",
-    "target",
-    "secondsPerMessage",
-    "minContainers",
-    "maxContainers",
-    "stuckAfter",
-    "circuitBreaker",
-    "idleAfter",
-    "progressBrake",
-    "depth",
-    "tasks",
-    "containers",
-    "strategy",
-    "completion",
-    "networkConfiguration",
-    "awsvpcConfiguration",
-    "subnets",
-    "capacityProvider",
-    "metrics",
-    "registration",
-    "registeredSizes",
-    "cron",
-    "for",
-    "timeZone",
-];
+/// What EventBridge says of an event.
+const KEYS_OF_EVENTS: [&str; 4] = ["detail-type", "source", "time", "detail"];
+
+/// Every key that means something here, from the reader itself.
+fn keys() -> Vec<String> {
+    let of_events = OWN_KEYS.into_iter().chain(KEYS_OF_EVENTS).map(str::to_owned);
+    shape().names().map(str::to_owned).chain(of_events).collect()
+}
 
 const TEXTS: [&str; 20] = [
     "",
@@ -106,8 +60,7 @@ fn any_leaf() -> impl Strategy<Value = Value> {
 /// Any document, most of it of keys that mean something here.
 fn any_document() -> impl Strategy<Value = Value> {
     any_leaf().prop_recursive(5, 60, 8, |inner| {
-        let key =
-            prop_oneof![4 => select(KEYS.to_vec()).prop_map(str::to_owned), 1 => any::<String>()];
+        let key = prop_oneof![4 => select(keys()), 1 => any::<String>()];
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
             prop::collection::vec((key, inner), 0..8)

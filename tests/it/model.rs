@@ -206,7 +206,7 @@ pub(crate) fn run(model: &Model, minutes: u64) -> Came {
     let name = if model.fifo { "a.fifo" } else { "a" };
     let document = json!({"cluster": "jobs", "maxTasksPerTick": 10_000, "maxTasksPerHour": 100_000,
         "launch": {"launchType": "FARGATE",
-            "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["s"]}}},
+            "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-1"]}}},
         "workers": [{"name": "a", "queue": name, "taskDefinition": "a", "scaling": model.scaling,
             "packing": {"maxContainersPerTask": 1, "maxTasks": 10_000}}]});
     let config = Config::from_value(&document).unwrap();

@@ -44,7 +44,7 @@ fn config(scaling: &Value, packing: &Value) -> Config {
             "scaling": scaling, "packing": packing,
             "capacity": [{"capacityProvider": "FARGATE_SPOT"}, {"capacityProvider": "FARGATE"}]})
     };
-    let network = json!({"awsvpcConfiguration": {"subnets": ["s"]}});
+    let network = json!({"awsvpcConfiguration": {"subnets": ["subnet-1"]}});
     let document = json!({"cluster": "jobs", "launch": {"networkConfiguration": network},
         "workers": [worker("one"), worker("two")]});
     let config = Config::from_value(&document).unwrap();

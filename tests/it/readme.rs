@@ -333,28 +333,3 @@ fn every_field_of_a_result_is_told() {
     let missing: Vec<_> = members.into_iter().filter(|member| !told(member)).collect();
     assert_eq!(missing, [""; 0], "docs/result.md and docs/draining.md do not have them");
 }
-
-/// Tags as the program reads them: the first text of each line that ends in a `Kind`.
-fn known_tags(source: &str) -> BTreeSet<&str> {
-    let lines = source.lines().filter(|line| line.contains(", Kind::") && line.ends_with("),"));
-    lines.filter_map(|line| line.split('"').nth(1)).collect()
-}
-
-/// Tags in the first column of the table.
-fn listed_tags(page: &str) -> BTreeSet<&str> {
-    let table = page.split("| tag, after").nth(1).unwrap_or_default();
-    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
-    rows.flat_map(|row| row.split('|').nth(1).unwrap_or_default().split('`').skip(1).step_by(2))
-        .collect()
-}
-
-#[test]
-fn every_tag_is_listed_and_there_is_no_other() {
-    let page = "| tag, after `x:` | key |\n|---|---|\n| `a`, `b` | `c` |\n\n`d`";
-    assert_eq!(listed_tags(page), BTreeSet::from(["a", "b"]));
-    let source = "    (\"a\", \"c\", Kind::Text),\n    (\"b\", \"c\", Kind::Plain),\n(\"d\", 1),";
-    assert_eq!(known_tags(source), listed_tags(page));
-    let known = known_tags(include_str!("../../decision/src/config/discovery.rs"));
-    assert!(20 < known.len(), "{known:?}");
-    assert_eq!(listed_tags(include_str!("../../docs/configuration.md")), known);
-}

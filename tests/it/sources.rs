@@ -403,7 +403,7 @@ async fn of_a_thousand_workers_the_broken_ones_are_refused_and_later_keep_the_go
     let kept = tick(&function, &world, 6).await;
     assert_eq!((kept.totals.workers, kept.totals.failed_workers), (1000, 0));
     let error = error_of(&kept);
-    assert!(error.contains("`worker-37`") && error.ends_with("and 18 more"), "{error}");
+    assert!(error.contains("\"worker-37\"") && error.ends_with("and 18 more"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

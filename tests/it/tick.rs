@@ -48,7 +48,7 @@ pub(crate) fn config(workers: &[Value]) -> Value {
     json!({
         "cluster": "jobs", "workers": workers,
         "launch": {"launchType": "FARGATE", "networkConfiguration": {
-            "awsvpcConfiguration": {"subnets": ["subnet-1"], "securityGroups": ["sg-1"]}}},
+            "awsvpcConfiguration": {"subnets": ["subnet-0a1b2c3d"], "securityGroups": ["sg-0a1b2c3d"]}}},
     })
 }
 
@@ -403,7 +403,10 @@ async fn the_result_has_the_documented_shape() {
     let world = world_of(&["thumbnail"]);
     world.queue("thumbnail").visible(57).in_flight(3);
     let scaling = json!({"messagesPerContainer": 20, "maxContainers": 100});
-    let config = config(&[worker("thumbnail", &scaling, &json!({"maxTasks": 1}))]);
+    let mut config = config(&[worker("thumbnail", &scaling, &json!({"maxTasks": 1}))]);
+    // The example's placeholders would be warned of.
+    let network = json!({"awsvpcConfiguration": {"subnets": ["subnet-0123456789abcdef0"]}});
+    config["launch"]["networkConfiguration"] = network;
     let mut report = tick(&scaler(&world, &config), &world, 0).await;
     assert_eq!(std::mem::replace(&mut report.version, "1.2.3"), env!("CARGO_PKG_VERSION"));
     report.totals.milliseconds = 41;

@@ -1,13 +1,13 @@
 //! Workers that the tags of their queues describe. Pure.
 //!
-//! Tags become the same document that a worker of the file is, and one parser reads both.
+//! Tags become the same document that a worker of the file is, and one reader reads both. Which tag is
+//! which key is said where the key is read.
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
-
-use super::Problem;
 use super::reader::nearest;
+use super::shape::{TagOf, shape};
+use crate::document::{Node, Problem};
 
 /// `discover`: which queues are workers of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,63 +31,20 @@ pub struct TaggedQueue {
     pub tags: BTreeMap<String, String>,
 }
 
-/// How the text of a tag becomes a value of the document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Text,
-    /// A number, `true` or `false`; anything else stays text, which the parser refuses.
-    Plain,
-    /// `1=1 10=10`: from this depth on, so many containers.
-    Steps,
-    /// Names with spaces between them.
-    Providers,
-}
-
-/// What each tag is in the document of a worker.
-const TAGS: [(&str, &str, Kind); 24] = [
-    ("worker", "name", Kind::Text),
-    ("task-definition", "taskDefinition", Kind::Text),
-    ("container", "container", Kind::Text),
-    ("cluster", "cluster", Kind::Text),
-    ("messages-per-container", "scaling.messagesPerContainer", Kind::Plain),
-    ("steps", "scaling.steps", Kind::Steps),
-    ("drain-target", "scaling.drainWithin.target", Kind::Text),
-    ("seconds-per-message", "scaling.drainWithin.secondsPerMessage", Kind::Plain),
-    ("min-containers", "scaling.minContainers", Kind::Plain),
-    ("max-containers", "scaling.maxContainers", Kind::Plain),
-    ("max-launch-per-tick", "scaling.maxLaunchPerTick", Kind::Plain),
-    ("in-flight-per-container", "scaling.inFlightPerContainer", Kind::Plain),
-    ("count-delayed", "scaling.countDelayed", Kind::Plain),
-    ("stuck-after", "scaling.stuckAfter", Kind::Text),
-    ("idle-after", "scaling.idleAfter", Kind::Text),
-    ("circuit-breaker", "scaling.circuitBreaker", Kind::Plain),
-    ("progress-brake", "scaling.progressBrake", Kind::Plain),
-    ("strategy", "packing.strategy", Kind::Text),
-    ("max-containers-per-task", "packing.maxContainersPerTask", Kind::Plain),
-    ("max-tasks", "packing.maxTasks", Kind::Plain),
-    ("max-task-cpu", "packing.maxTaskCpu", Kind::Plain),
-    ("completion", "packing.completion", Kind::Text),
-    ("capacity", "capacity", Kind::Providers),
-    ("on-drain", "onDrain", Kind::Text),
-];
-
 impl TaggedQueue {
     /// The worker as the file would describe it, and what is wrong with the tags themselves.
-    pub(super) fn document(&self, by: &Discover) -> (Value, Vec<Problem>) {
-        let mut worker = json!({"name": self.name(), "queue": self.arn, "scaling": {}});
+    pub(super) fn document(&self, by: &Discover) -> (Node, Vec<Problem>) {
+        let mut worker = Node::object();
+        worker.put("name", Node::untyped(self.name()));
+        worker.put("queue", Node::untyped(&self.arn));
+        worker.put("scaling", Node::object());
         let mut problems = Vec::new();
         let prefix = format!("{}:", by.tag);
         let own =
             self.tags.iter().filter_map(|(key, value)| Some((key.strip_prefix(&prefix)?, value)));
         for (key, text) in own {
-            let message = match TAGS.iter().find(|(tag, ..)| *tag == key) {
-                Some((_, path, kind)) => {
-                    let value = kind.read(text);
-                    let message =
-                        value.as_ref().err().map(|allowed| format!("is `{text}`, {allowed}"));
-                    put(&mut worker, path, value.unwrap_or_else(|_| json!(text)));
-                    message
-                }
+            let message = match shape().tags().find(|tag| tag.tag == key) {
+                Some(tag) => put(&mut worker, &tag, text),
                 None => Some(format!("is not a known tag; {}", hint(key, &prefix))),
             };
             let path = format!("{prefix}{key}");
@@ -101,26 +58,33 @@ impl TaggedQueue {
         self.arn.rsplit(':').next().unwrap_or_default()
     }
 
-    /// A problem of the document, told in tags; `None` where the tag is blamed for one already.
+    /// The problems of the document, told in tags, without those of tags that are blamed already.
     pub(super) fn told(
         &self,
         by: &Discover,
-        problem: Problem,
+        problems: Vec<Problem>,
         known: &[Problem],
-    ) -> Option<Problem> {
-        let Problem { path, message, count } = problem;
+    ) -> Vec<Problem> {
+        let is_blamed = |path: &str| known.iter().any(|problem| problem.path == path);
+        let told = problems.into_iter().map(|problem| self.told_in_tags(by, problem));
+        told.filter(|problem| !is_blamed(&problem.path)).collect()
+    }
+
+    fn told_in_tags(&self, by: &Discover, problem: Problem) -> Problem {
         let tag = |name: &str| format!("{}:{name}", by.tag);
         let is_at = |place: &str| {
-            let rest = path.strip_prefix(place);
+            let rest = problem.path.strip_prefix(place);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
         };
-        let found = TAGS.iter().find(|(_, place, _)| is_at(place)).map(|(name, ..)| *name);
+        let found = shape().tags().find(|tag| is_at(tag.key)).map(|tag| tag.tag);
         let is_given = found.is_some_and(|name| self.tags.contains_key(&tag(name)));
         let message = match found {
             // It stands for all policies where none is given.
-            Some("messages-per-container") if !is_given && message.contains("is missing") => {
+            Some("messages-per-container")
+                if !is_given && problem.message.contains("is missing") =>
+            {
                 format!(
-                    "is missing; exactly one of it, `{}`, and `{}` with `{}`",
+                    "is missing; give exactly one of it, `{}`, and `{}` with `{}`",
                     tag("steps"),
                     tag("drain-target"),
                     tag("seconds-per-message"),
@@ -129,61 +93,56 @@ impl TaggedQueue {
             Some("worker") if !is_given => {
                 format!("is missing, and a worker cannot be named as the queue: `{}`", self.name())
             }
-            _ => message,
+            _ => problem.message.clone(),
         };
-        let path = found.map_or(path, tag);
-        let is_blamed = known.iter().any(|problem| problem.path == path);
-        (!is_blamed).then_some(Problem { path, message, count })
+        let path = found.map_or_else(|| problem.path.clone(), tag);
+        Problem { path, message, ..problem }
     }
 }
 
-impl Kind {
-    fn read(self, text: &str) -> Result<Value, String> {
-        match self {
-            Self::Text => Ok(json!(text)),
-            Self::Plain => Ok(plain(text)),
-            Self::Steps => text
-                .split_whitespace()
-                .map(step)
-                .collect::<Option<Vec<_>>>()
-                .filter(|steps| !steps.is_empty())
-                .map(Value::Array)
-                .ok_or_else(|| {
-                    "it must be `depth=containers`, with spaces between steps, such as `1=1 10=10`"
-                        .to_owned()
-                }),
-            Self::Providers => Ok(text
-                .split_whitespace()
-                .map(|provider| json!({"capacityProvider": provider}))
-                .collect()),
-        }
-    }
+/// Puts the text of a tag where its key is, unless it cannot be read: then says why.
+fn put(worker: &mut Node, tag: &TagOf<'_>, text: &str) -> Option<String> {
+    let value = match tag.tag {
+        "steps" => steps(text),
+        "capacity" => Some(providers(text)),
+        _ => Some(Node::untyped(text)),
+    };
+    let is_wrong = value.is_none();
+    worker.put(tag.key, value.unwrap_or_else(|| Node::untyped(text)));
+    is_wrong.then(|| {
+        format!(
+            "expected `depth=containers`, with spaces between steps, such as `1=1 10=10`, got \
+             `{text}`"
+        )
+    })
 }
 
-/// Only what is written as JSON writes a number, or a truth value, is one.
-fn plain(text: &str) -> Value {
-    let value: Option<Value> = serde_json::from_str(text).ok();
-    value.filter(|value| value.is_number() || value.is_boolean()).unwrap_or_else(|| json!(text))
+/// `1=1 10=10`: from this depth on, so many containers.
+fn steps(text: &str) -> Option<Node> {
+    let steps: Option<Vec<_>> = text.split_whitespace().map(step).collect();
+    steps.filter(|steps| !steps.is_empty()).map(Node::list)
 }
 
-fn step(text: &str) -> Option<Value> {
+fn step(text: &str) -> Option<Node> {
     let (depth, containers) = text.split_once('=')?;
-    Some(json!({"depth": plain(depth), "containers": plain(containers)}))
+    let mut step = Node::object();
+    step.put("depth", Node::untyped(depth));
+    step.put("containers", Node::untyped(containers));
+    Some(step)
 }
 
-/// Puts a value where a path such as `scaling.steps` says.
-fn put(document: &mut Value, path: &str, value: Value) {
-    let place = path.split('.').try_fold(document, |place, key| {
-        let object = place.as_object_mut()?;
-        Some(object.entry(key).or_insert_with(|| Value::Object(Map::new())))
-    });
-    if let Some(place) = place {
-        *place = value;
-    }
+/// Names with spaces between them.
+fn providers(text: &str) -> Node {
+    let provider = |name: &str| {
+        let mut rung = Node::object();
+        rung.put("capacityProvider", Node::untyped(name));
+        rung
+    };
+    Node::list(text.split_whitespace().map(provider).collect())
 }
 
 fn hint(key: &str, prefix: &str) -> String {
-    let names = || TAGS.iter().map(|(tag, ..)| *tag);
+    let names = || shape().tags().map(|tag| tag.tag);
     if let Some(tag) = nearest(key, names()) {
         return format!("did you mean `{prefix}{tag}`?");
     }
@@ -192,7 +151,9 @@ fn hint(key: &str, prefix: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, Worker};
+    use serde_json::{Value, json};
+
+    use super::super::{Config, Document, Worker};
     use super::*;
 
     fn by() -> Discover {
@@ -223,7 +184,7 @@ mod tests {
     fn read(queues: &[TaggedQueue]) -> Config {
         let mut document = file();
         document["discover"] = json!({"tag": by().tag});
-        Config::with_discovered(&document, queues).unwrap()
+        Config::with_discovered(&Document::of_value("", &document), queues).unwrap()
     }
 
     /// The worker that a file would describe so.
@@ -333,9 +294,9 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_tags_make_the_parser_panic_or_touch_another_queue(
-            key in "[a-z-]{1,24}", text in "[-0-9a-zA-Z=. :/+@_]{0,40}", tag in 0..TAGS.len(),
+            key in "[a-z-]{1,24}", text in "[-0-9a-zA-Z=. :/+@_]{0,40}", tag in 0..24_usize,
         ) {
-            let (known, ..) = TAGS[tag];
+            let known = shape().tags().nth(tag).unwrap().tag;
             for key in [key.as_str(), known] {
                 let good = queue("good", &[("task-definition", "other")]);
                 let config = read(&[queue("q", &[(key, &text)]), good]);
@@ -367,7 +328,8 @@ mod tests {
             let document = json!({"cluster": "jobs", "discover": {"tag": "jobs"},
                 "workers": [thumbs(of_file)]});
             let queues = [queue("export", &tags)];
-            let config = Config::with_discovered(&document, &queues).unwrap();
+            let config =
+                Config::with_discovered(&Document::of_value("", &document), &queues).unwrap();
             let served: Vec<_> = config.workers.iter().map(|w| w.name.to_string()).collect();
             let refused: Vec<_> = config.refused.iter().map(|r| r.worker.to_string()).collect();
             assert_eq!(served, ["thumbs"], "{:?}", config.refused);

@@ -1,88 +1,96 @@
-//! Reads a tree of values field by field and collects what is wrong with it, so that a person
-//! sees every mistake of a file at once. Pure.
+//! Reads a document field by field and collects what is wrong with it, so that a person sees every
+//! mistake of a file at once. The same pass over a blank document yields what there may be. Pure.
 
 use std::cell::{Cell, RefCell};
-use std::fmt;
+use std::ops::RangeInclusive;
 
-use serde_json::{Map, Value};
+use super::form::{Form, Wrong};
+use super::shape::{About, Key};
+use crate::document::{Document, MOST_TOLD, Node, Place, Problem, Scalar, meaningless};
 
-use crate::redaction::cut;
-
-/// So many mistakes are told one by one; nobody reads more.
-const MOST_TOLD: usize = 50;
-
-/// No path of a document that means well is longer, in bytes.
-const LONGEST_PATH: usize = 200;
-
-/// Nor any message.
-const LONGEST_MESSAGE: usize = 2000;
-
-/// One mistake: where, what it is, and what it may be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The place, such as `workers[2].scaling.maxContainers`; empty for the whole document.
-    pub path: String,
-    /// What is wrong there and what is allowed.
-    pub message: String,
-    /// How many mistakes it stands for: one, or those of which only the number is told.
-    pub count: usize,
-}
-
-impl Problem {
-    /// One mistake.
-    pub(crate) fn new(path: &str, message: &str) -> Self {
-        let (path, message) = (shortened(path, LONGEST_PATH), shortened(message, LONGEST_MESSAGE));
-        Self { path, message, count: 1 }
-    }
-
-    /// The first mistakes, and the number of the others.
-    pub(crate) fn first(all: impl IntoIterator<Item = Self>) -> Vec<Self> {
-        let (one, many): (Vec<_>, Vec<_>) = all.into_iter().partition(|p| p.count == 1);
-        let more = one.len().saturating_sub(MOST_TOLD).saturating_add(counted(&many));
-        let mut told: Vec<_> = one.into_iter().take(MOST_TOLD).collect();
-        if 0 < more {
-            let message = format!("and {more} more");
-            told.push(Self { path: String::new(), message, count: more });
-        }
-        told
-    }
-}
-
-/// How many mistakes there are.
-pub(crate) fn counted(problems: &[Problem]) -> usize {
-    problems.iter().map(|problem| problem.count).sum()
-}
-
-fn shortened(text: &str, most: usize) -> String {
-    match cut(text, most) {
-        (text, 0) => text.to_owned(),
-        (text, _) => format!("{text}..."),
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.path.as_str() {
-            "" => f.write_str(&self.message),
-            path => write!(f, "{path}: {}", self.message),
-        }
-    }
-}
-
-/// The mistakes found so far.
-#[derive(Debug, Default)]
-pub(crate) struct Problems {
+/// What is found while a document, or a worker of it, is read.
+#[derive(Default)]
+pub(crate) struct Reading {
+    source: String,
+    worker: Option<String>,
     told: RefCell<Vec<Problem>>,
     more: Cell<usize>,
+    warnings: RefCell<Vec<Problem>>,
+    /// The keys that are asked for, where that is what is wanted.
+    shape: Option<RefCell<Vec<Key>>>,
 }
 
-impl Problems {
-    /// Notes one more.
-    pub(crate) fn add(&self, path: &str, message: impl Into<String>) {
+impl Reading {
+    /// Of a document.
+    pub(crate) fn of(document: &Document) -> Self {
+        Self { source: document.source.clone(), ..Self::default() }
+    }
+
+    /// Of a blank document, for its keys.
+    pub(crate) fn of_shape() -> Self {
+        Self { shape: Some(RefCell::default()), ..Self::default() }
+    }
+
+    /// Of a worker of the same document, by its name, where it has one.
+    pub(crate) fn of_worker(&self, name: Option<&str>) -> Self {
+        let shape = self.shape.as_ref().map(|_| RefCell::default());
+        let (source, worker) = (self.source.clone(), name.map(str::to_owned));
+        Self { source, worker, shape, ..Self::default() }
+    }
+
+    /// The fields of a value, which must be an object.
+    pub(crate) fn fields<'a>(&'a self, node: &'a Node, path: &str) -> Option<Fields<'a>> {
+        if node.members().is_some() || self.shape.is_some() {
+            return Some(Fields { path: path.to_owned(), node, known: Vec::new(), reading: self });
+        }
+        // The whole may be anything, also a secret that is no configuration.
+        let seen = if path.is_empty() { node.kind().to_owned() } else { node.shown() };
+        let expected = if path.is_empty() { "keys such as `workers:`" } else { "an object" };
+        self.add(
+            path,
+            node.place,
+            &format!("expected {expected}, got {seen}{}", hint_of_tag(node)),
+        );
+        None
+    }
+
+    /// The same of a member of a list.
+    pub(crate) fn fields_of_item<'a>(&'a self, node: &'a Node, path: &str) -> Option<Fields<'a>> {
+        self.record(path, || Key::object(path));
+        self.fields(node, path)
+    }
+
+    /// Notes one more mistake.
+    pub(crate) fn add(&self, path: &str, place: Option<Place>, message: &str) {
         if self.are_many() {
             return self.add_untold(1);
         }
-        self.told.borrow_mut().push(Problem::new(path, &message.into()));
+        self.told.borrow_mut().push(self.problem(path, place, message));
+    }
+
+    /// Where the document is from.
+    pub(crate) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Notes what somebody may mean, in another's words.
+    pub(crate) fn warn_of(&self, warning: Problem) {
+        self.warnings.borrow_mut().push(warning);
+    }
+
+    /// Notes what somebody may mean, and most do not.
+    pub(crate) fn warn(&self, path: &str, place: Option<Place>, message: &str) {
+        self.warn_of(self.problem(path, place, message));
+    }
+
+    fn problem(&self, path: &str, place: Option<Place>, message: &str) -> Problem {
+        let problem = Problem::new(path, message).at(place).in_worker(self.worker.as_deref());
+        problem.of_source(&self.source)
+    }
+
+    /// How many mistakes there are so far.
+    pub(crate) fn count(&self) -> usize {
+        self.told.borrow().len().saturating_add(self.more.get())
     }
 
     /// Whether only their number counts.
@@ -94,9 +102,36 @@ impl Problems {
         self.more.set(self.more.get().saturating_add(count));
     }
 
-    /// The first of them in the order they were found, and the number of the others.
-    pub(crate) fn into_vec(self) -> Vec<Problem> {
-        let mut all = self.told.into_inner();
+    fn record(&self, path: &str, key: impl FnOnce() -> Key) {
+        if let Some(shape) = self.shape.as_ref().filter(|_| !path.is_empty()) {
+            shape.borrow_mut().push(key());
+        }
+    }
+
+    /// Takes over what was found in a part of it.
+    pub(crate) fn include(&self, part: &Self) {
+        self.warnings.borrow_mut().append(&mut part.warnings.borrow_mut());
+        if let (Some(all), Some(more)) = (&self.shape, &part.shape) {
+            all.borrow_mut().append(&mut more.borrow_mut());
+        }
+    }
+
+    /// The keys that were asked for.
+    pub(crate) fn into_keys(self) -> Vec<Key> {
+        self.shape.map(RefCell::into_inner).unwrap_or_default()
+    }
+
+    /// What somebody may mean, in the order of the document: the first, and the number of the others.
+    pub(crate) fn take_warnings(&self) -> Vec<Problem> {
+        let mut all = self.warnings.take();
+        all.sort_by_key(|problem| problem.place);
+        Problem::first(all)
+    }
+
+    /// The first mistakes in the order of the document, and the number of the others.
+    pub(crate) fn take_problems(&self) -> Vec<Problem> {
+        let mut all = self.told.take();
+        all.sort_by_key(|problem| problem.place);
         if 0 < self.more.get() {
             all.push(Problem { count: self.more.get(), ..Problem::new("", "") });
         }
@@ -108,134 +143,248 @@ impl Problems {
 /// reports the others.
 pub(crate) struct Fields<'a> {
     path: String,
-    object: &'a Map<String, Value>,
+    node: &'a Node,
     known: Vec<&'static str>,
-    problems: &'a Problems,
+    reading: &'a Reading,
 }
 
+/// A blank document's values.
+static BLANK: Node = Node::BLANK;
+
 impl<'a> Fields<'a> {
-    /// The fields of `value`, which must be an object.
-    pub(crate) fn of(value: &'a Value, path: &str, problems: &'a Problems) -> Option<Self> {
-        let Some(object) = value.as_object() else {
-            // The whole may be anything, also a secret that is no configuration.
-            let seen = if path.is_empty() { kind(value).to_owned() } else { shown(value) };
-            problems.add(path, format!("is {seen}, it must be an object"));
-            return None;
-        };
-        Some(Self { path: path.to_owned(), object, known: Vec::new(), problems })
+    /// What is found while these fields are read.
+    pub(crate) fn reading(&self) -> &'a Reading {
+        self.reading
     }
 
-    /// The place of one field.
-    pub(crate) fn path_of(&self, key: &str) -> String {
+    /// The path of one field.
+    fn path_of(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    /// Whether the field is there. It counts as known.
+    /// Whether the field is there, and has a value. It counts as known.
     pub(crate) fn has(&mut self, key: &'static str) -> bool {
-        self.value(key).is_some()
+        self.section(key).is_some()
     }
 
     /// Notes a mistake at one field.
-    pub(crate) fn problem(&self, key: &str, message: impl Into<String>) {
-        self.problems.add(&self.path_of(key), message);
+    pub(crate) fn problem(&self, key: &str, message: &str) {
+        self.reading.add(&self.path_of(key), self.place_of(key), message);
     }
 
-    /// The field as `parse` reads it, `None` when it is absent or wrong. What `parse` refuses is
-    /// reported with the value seen and with what it says is allowed.
-    pub(crate) fn optional<T>(
+    /// Notes what somebody may mean at one field.
+    pub(crate) fn warn(&self, key: &str, message: &str) {
+        self.reading.warn(&self.path_of(key), self.place_of(key), message);
+    }
+
+    /// Where a field's value is, or where it could be.
+    fn place_of(&self, key: &str) -> Option<Place> {
+        self.node.get(key).map_or(self.node.place, |value| value.place)
+    }
+
+    /// The field as a form reads it, `None` when it is absent or wrong. What the form refuses is
+    /// reported with the value seen and with what is allowed.
+    pub(crate) fn optional<F: Form>(
         &mut self,
         key: &'static str,
-        parse: impl Fn(&Value) -> Result<T, String>,
-    ) -> Option<T> {
+        form: F,
+        about: impl Into<About>,
+    ) -> Option<F::Value> {
+        let path = self.path_of(key);
+        self.reading.record(&path, || Key::value(&path, &form, about.into()));
         let value = self.value(key)?;
-        parse(value)
-            .map_err(|allowed| self.problem(key, format!("is {}, {allowed}", shown(value))))
-            .ok()
+        self.read(value, &path, &form)
     }
 
     /// As [`Fields::optional`], but its absence is a mistake too.
-    pub(crate) fn required<T>(
+    pub(crate) fn required<F: Form>(
         &mut self,
         key: &'static str,
-        parse: impl Fn(&Value) -> Result<T, String>,
-    ) -> Option<T> {
-        if !self.has(key) {
+        form: F,
+        about: impl Into<About>,
+    ) -> Option<F::Value> {
+        let (path, about) = (self.path_of(key), about.into().required());
+        self.reading.record(&path, || Key::value(&path, &form, about));
+        let value = self.section(key);
+        if value.is_none() {
             self.problem(key, "is missing");
         }
-        self.optional(key, parse)
+        self.read(value?, &path, &form)
     }
 
-    /// The fields of the object in a field, `None` when it is absent or no object.
-    pub(crate) fn object(&mut self, key: &'static str) -> Option<Self> {
-        let value = self.value(key)?;
-        Fields::of(value, &self.path_of(key), self.problems)
+    fn read<F: Form>(&self, value: &Node, path: &str, form: &F) -> Option<F::Value> {
+        let wrong = match form.read(value) {
+            Ok(meaning) => return Some(meaning),
+            Err(wrong) => wrong,
+        };
+        let why = match wrong {
+            _ if is_text_without_quotes(value, form) => {
+                let text = value.scalar().and_then(Scalar::quoted).map(|quoted| quoted.shown());
+                let text = text.unwrap_or_default();
+                format!(": that is {}, put it in quotes: {text}", value.kind())
+            }
+            Wrong::Because(why) => format!(": {why}"),
+            Wrong::NotAllowed if value.scalar().is_some_and(Scalar::has_leading_zero) => {
+                ": a zero before it makes an octal number of it for some; write it without".into()
+            }
+            Wrong::NotAllowed => hint_of_tag(value),
+        };
+        let message = format!("expected {}, got {}{why}", form.allowed(), value.shown());
+        self.reading.add(path, value.place, &message);
+        None
     }
 
-    /// The members of the array in a field, each with its place, `None` when it is absent or no
-    /// array of the allowed length.
-    pub(crate) fn array(
+    /// The fields of the object in a field, `None` when it is absent, empty or no object.
+    pub(crate) fn object(&mut self, key: &'static str, about: impl Into<About>) -> Option<Self> {
+        let path = self.path_of(key);
+        self.reading.record(&path, || Key::section(&path, about.into()));
+        self.reading.fields(self.section_or_blank(key)?, &path)
+    }
+
+    /// The members of the list in a field as a form reads each, `None` when it is absent, empty or
+    /// no list of the allowed length.
+    pub(crate) fn list<F: Form>(
         &mut self,
         key: &'static str,
-        length: std::ops::RangeInclusive<usize>,
-    ) -> Option<Vec<(String, &'a Value)>> {
-        let value = self.value(key)?;
-        let path = self.path_of(key);
-        let Some(members) = value.as_array().filter(|members| length.contains(&members.len()))
-        else {
-            let (least, most) = (length.start(), length.end());
-            let allowed = if *most == usize::MAX {
-                format!("a list of at least {least}")
-            } else {
-                format!("a list of {least} to {most}")
-            };
-            self.problem(key, format!("is {}, it must be {allowed}", shown(value)));
-            return None;
+        list: &ListOf<F>,
+        about: impl Into<About>,
+    ) -> Option<Vec<F::Value>> {
+        let items = self.items(key, list.length.clone(), about)?;
+        let item = |(index, node): (usize, &Node)| {
+            let path = self.path_of_item(key, index);
+            self.reading.record(&path, || Key::value(&path, &list.of, About::default()));
+            self.read(node, &path, &list.of)
         };
-        Some(members.iter().enumerate().map(|(i, v)| (format!("{path}[{i}]"), v)).collect())
+        Some(items.iter().enumerate().filter_map(item).collect())
     }
 
-    /// The fields of one member of an array.
-    pub(crate) fn member<'b>(&self, value: &'b Value, path: &str) -> Option<Fields<'b>>
-    where
-        'a: 'b,
-    {
-        Fields::of(value, path, self.problems)
+    /// The members of the list in a field as objects; those that are none are told and left out.
+    pub(crate) fn objects(
+        &mut self,
+        key: &'static str,
+        length: RangeInclusive<usize>,
+        about: impl Into<About>,
+    ) -> Option<Vec<Self>> {
+        let items = self.items(key, length, about)?;
+        let fields =
+            |(index, node)| self.reading.fields_of_item(node, &self.path_of_item(key, index));
+        Some(items.iter().enumerate().filter_map(fields).collect())
     }
 
-    /// One member of an array as `parse` reads it.
-    pub(crate) fn member_as<T>(
-        &self,
-        value: &Value,
-        path: &str,
-        parse: impl Fn(&Value) -> Result<T, String>,
-    ) -> Option<T> {
-        parse(value)
-            .map_err(|allowed| self.problems.add(path, format!("is {}, {allowed}", shown(value))))
-            .ok()
+    /// The members of the list in a field.
+    pub(crate) fn items(
+        &mut self,
+        key: &'static str,
+        length: RangeInclusive<usize>,
+        about: impl Into<About>,
+    ) -> Option<&'a [Node]> {
+        let path = self.path_of(key);
+        self.reading.record(&path, || Key::list(&path, &length, about.into()));
+        if self.reading.shape.is_some() {
+            return Some(std::slice::from_ref(&BLANK));
+        }
+        let value = self.section(key)?;
+        let items = value.items().filter(|items| length.contains(&items.len()));
+        if items.is_none() {
+            let allowed = allowed_of_list(&length);
+            let message =
+                format!("expected {allowed}, got {}{}", value.shown(), hint_of_tag(value));
+            self.problem(key, &message);
+        }
+        items
+    }
+
+    /// The path of a member of a list.
+    pub(crate) fn path_of_item(&self, key: &str, index: usize) -> String {
+        match &self.reading.shape {
+            Some(_) => format!("{}[]", self.path_of(key)),
+            None => format!("{}[{index}]", self.path_of(key)),
+        }
+    }
+
+    /// Whether a pass over a blank document wants all keys.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.reading.shape.is_some()
+    }
+
+    /// Whether the field is in this very object, and not a default.
+    pub(crate) fn is_written(&self, key: &str) -> bool {
+        self.node.get(key).is_some()
+    }
+
+    /// Whether the field holds a list.
+    pub(crate) fn has_list(&mut self, key: &'static str) -> bool {
+        self.section(key).is_some_and(|value| value.items().is_some())
+    }
+
+    /// Counts other fields as known: somebody else reads them.
+    pub(crate) fn knows(&mut self, keys: impl IntoIterator<Item = &'static str>) {
+        self.known.extend(keys);
     }
 
     /// Reports the fields that nobody asked for, each with the known one that is spelt most alike.
     pub(crate) fn finish(self) {
-        for key in self.object.keys().filter(|key| !self.known.contains(&key.as_str())) {
-            if self.problems.are_many() {
-                self.problems.add_untold(1);
+        let members = self.node.members().unwrap_or_default();
+        for member in members.iter().filter(|member| !self.known.contains(&member.key.as_str())) {
+            if self.reading.are_many() {
+                self.reading.add_untold(1);
                 continue;
             }
-            let nearest = nearest(key, self.known.iter().copied());
-            let hint = match nearest {
+            let hint = match nearest(&member.key, self.known.iter().copied()) {
                 Some(known) => format!("did you mean `{known}`?"),
                 None => format!("known here: {}", self.known.join(", ")),
             };
-            self.problem(key, format!("is not a known key; {hint}"));
+            let message = format!("is not a known key; {hint}");
+            self.reading.add(&self.path_of(&member.key), member.place, &message);
         }
     }
 
-    fn value(&mut self, key: &'static str) -> Option<&'a Value> {
+    fn value(&mut self, key: &'static str) -> Option<&'a Node> {
         if !self.known.contains(&key) {
             self.known.push(key);
         }
-        self.object.get(key)
+        self.node.get(key)
     }
+
+    /// An empty section is as if it were left out.
+    fn section(&mut self, key: &'static str) -> Option<&'a Node> {
+        self.value(key).filter(|value| !value.is_null())
+    }
+
+    fn section_or_blank(&mut self, key: &'static str) -> Option<&'a Node> {
+        let blank = self.is_blank().then_some(&BLANK);
+        self.section(key).or(blank)
+    }
+}
+
+/// A list of so many, each of a form.
+pub(crate) struct ListOf<F> {
+    pub(crate) length: RangeInclusive<usize>,
+    pub(crate) of: F,
+}
+
+fn allowed_of_list(length: &RangeInclusive<usize>) -> String {
+    let (least, most) = (length.start(), length.end());
+    if least == most {
+        format!("a list of {least}")
+    } else {
+        format!("a list of {least} to {most}")
+    }
+}
+
+/// What to say of a value with a tag, which says less than whoever wrote it thinks.
+fn hint_of_tag(node: &Node) -> String {
+    match node.scalar().and_then(Scalar::tag) {
+        Some(tag) => format!(": {}", meaningless(tag)),
+        None => String::new(),
+    }
+}
+
+/// Whether quotes are all that is missing.
+fn is_text_without_quotes<F: Form>(node: &Node, form: &F) -> bool {
+    let quoted = node.scalar().and_then(Scalar::quoted);
+    let quoted = quoted.map(Node::of_scalar);
+    quoted.is_some_and(|node| form.read(&node).is_ok())
 }
 
 /// The known key that is spelt most alike, where one is.
@@ -245,72 +394,4 @@ pub(crate) fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Op
         .filter(|(likeness, _)| 0.75 < *likeness)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, known)| known)
-}
-
-/// A value as it is shown in a message: JSON, cut where it gets long.
-pub(crate) fn shown(value: &Value) -> String {
-    const LONGEST: usize = 60;
-    match value {
-        Value::Object(_) => "an object".to_owned(),
-        Value::Array(members) => format!("a list of {}", members.len()),
-        value => {
-            let text = value.to_string();
-            let cut: String = text.chars().take(LONGEST).collect();
-            if cut.len() < text.len() { format!("`{cut}...`") } else { format!("`{text}`") }
-        }
-    }
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "a truth value",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
-}
-
-/// A whole number of a range.
-pub(crate) fn whole(
-    range: std::ops::RangeInclusive<u32>,
-) -> impl Fn(&Value) -> Result<u32, String> {
-    move |value| {
-        let number = value.as_u64().and_then(|n| u32::try_from(n).ok());
-        number.filter(|n| range.contains(n)).ok_or_else(|| {
-            format!("it must be a whole number from {} to {}", range.start(), range.end())
-        })
-    }
-}
-
-/// `true` or `false`.
-pub(crate) fn boolean(value: &Value) -> Result<bool, String> {
-    value.as_bool().ok_or_else(|| "it must be true or false".to_owned())
-}
-
-/// A text that is not empty and not too long.
-pub(crate) fn text(longest: usize) -> impl Fn(&Value) -> Result<String, String> {
-    move |value| {
-        let text = value.as_str().filter(|text| (1..=longest).contains(&text.len()));
-        text.map(str::to_owned).ok_or_else(|| format!("it must be text of 1 to {longest} bytes"))
-    }
-}
-
-/// One of a few words, each standing for a value. YAML takes a bare `on` and `off` for booleans.
-pub(crate) fn one_of<T: Copy>(
-    choices: &'static [(&'static str, T)],
-) -> impl Fn(&Value) -> Result<T, String> {
-    move |value| {
-        let word = match value {
-            Value::Bool(true) => Some("on"),
-            Value::Bool(false) => Some("off"),
-            value => value.as_str(),
-        };
-        let found = choices.iter().find(|(choice, _)| Some(*choice) == word);
-        found.map(|(_, meaning)| *meaning).ok_or_else(|| {
-            let words: Vec<_> = choices.iter().map(|(choice, _)| *choice).collect();
-            format!("it must be one of {}", words.join(", "))
-        })
-    }
 }

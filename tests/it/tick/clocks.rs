@@ -32,7 +32,7 @@ async fn thawed(function: &Scaler, world: &World, minute: u64) -> Report {
 /// A tick that no schedule made, whose time is what the function takes it for.
 async fn directly(function: &Scaler, world: &World, request: &str) -> Report {
     let of = Invocation::new(request, world.wall_clock(), 0);
-    ticked(&function, &json!({"dryRun": false}), &of).await
+    ticked(function, &json!({"dryRun": false}), &of).await
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,17 +4,17 @@
 use std::collections::BTreeMap;
 
 use super::super::{Completion, QueueRef, Worker};
-use super::{Draft, Origin};
+use super::worker::{Draft, Origin};
 use crate::units::{Containers, Family, TaskDefinitionRef};
 
-pub(super) fn refuse_conflicts(drafts: &mut [Draft]) {
-    let names = |draft: &Draft| draft.name.clone();
+pub(super) fn refuse_conflicts(drafts: &mut [Draft<'_>]) {
+    let names = |draft: &Draft<'_>| draft.name.clone();
     refuse_equal(drafts, names, "name", |draft, other| match (draft.origin, other.origin) {
         (Origin::File, _) => "is used by two workers".to_owned(),
         (_, Origin::File) => format!("is used by {} of the file", other.called()),
         _ => format!("is used by {} too", other.called()),
     });
-    let queues = |draft: &Draft| draft.worker.as_ref().map(|worker| alike(&worker.queue));
+    let queues = |draft: &Draft<'_>| draft.worker.as_ref().map(|worker| alike(&worker.queue));
     refuse_equal(drafts, queues, "queue", |_, other| of_two(other));
     refuse_queues_of_the_file(drafts);
     refuse_shared_variants(drafts);
@@ -23,12 +23,12 @@ pub(super) fn refuse_conflicts(drafts: &mut [Draft]) {
 }
 
 /// A task is of one worker: a previous name is nobody's name of today, and no other's previous one.
-fn refuse_names_of_others(drafts: &mut [Draft]) {
+fn refuse_names_of_others(drafts: &mut [Draft<'_>]) {
     let names = by_name(drafts, |draft| {
         [draft.name.clone().into_iter().collect(), draft.previous()].concat()
     });
-    let previous = by_name(drafts, Draft::previous);
-    let told = |name: &str, other: &Draft| {
+    let previous = by_name(drafts, previous_of);
+    let told = |name: &str, other: &Draft<'_>| {
         format!("has `{name}`, which is a name of {} too", other.called())
     };
     let refused: Vec<_> = drafts
@@ -57,10 +57,14 @@ fn refuse_names_of_others(drafts: &mut [Draft]) {
     }
 }
 
+fn previous_of(draft: &Draft<'_>) -> Vec<String> {
+    draft.previous()
+}
+
 /// Which drafts have each name.
 fn by_name(
-    drafts: &[Draft],
-    names: impl Fn(&Draft) -> Vec<String>,
+    drafts: &[Draft<'_>],
+    names: impl Fn(&Draft<'_>) -> Vec<String>,
 ) -> BTreeMap<String, Vec<usize>> {
     let mut by_name: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (index, draft) in drafts.iter().enumerate() {
@@ -73,11 +77,11 @@ fn by_name(
 
 /// The first other draft that has a name. Who is discovered takes nothing from who is in the file.
 fn first_of_others<'a>(
-    drafts: &'a [Draft],
+    drafts: &'a [Draft<'a>],
     index: usize,
     names: &BTreeMap<String, Vec<usize>>,
     name: &str,
-) -> Option<&'a Draft> {
+) -> Option<&'a Draft<'a>> {
     let origin = drafts.get(index)?.origin;
     let others = names.get(name)?.iter().filter(|other| **other != index);
     let mut others = others.filter_map(|other| drafts.get(*other));
@@ -92,8 +96,8 @@ fn alike(queue: &QueueRef) -> (Option<String>, Option<String>, String) {
 
 /// A function has the clusters of its own account and Region: of two that are called the same and are
 /// elsewhere than each other, one is out of its reach.
-fn refuse_clusters_of_others(drafts: &mut [Draft]) {
-    let place = |draft: &Draft| {
+fn refuse_clusters_of_others(drafts: &mut [Draft<'_>]) {
+    let place = |draft: &Draft<'_>| {
         let cluster = &draft.worker.as_ref()?.cluster;
         let (partition, region, account) = cluster.place()?;
         let place = [partition, region, account].map(str::to_owned);
@@ -129,17 +133,17 @@ fn indexed<T>(all: &[Option<T>]) -> impl Iterator<Item = (usize, &T)> {
     all.iter().enumerate().filter_map(|(index, one)| Some((index, one.as_ref()?)))
 }
 
-fn of_two(other: &Draft) -> String {
+fn of_two(other: &Draft<'_>) -> String {
     format!("is the queue of {} too; both would answer the same messages", other.called())
 }
 
-impl Draft {
+impl Draft<'_> {
     fn previous(&self) -> Vec<String> {
         let names = self.worker.iter().flat_map(|worker| &worker.previous_names);
         names.map(ToString::to_string).collect()
     }
 
-    fn called(&self) -> String {
+    pub(super) fn called(&self) -> String {
         match self.origin {
             Origin::File => format!("worker `{}`", self.name.as_deref().unwrap_or("?")),
             Origin::Discovered => format!("the worker of {}", self.path),
@@ -149,10 +153,10 @@ impl Draft {
 
 /// Refuses the drafts that are alike in `key`.
 fn refuse_equal<K: Ord>(
-    drafts: &mut [Draft],
-    key: impl Fn(&Draft) -> Option<K>,
+    drafts: &mut [Draft<'_>],
+    key: impl Fn(&Draft<'_>) -> Option<K>,
     field: &str,
-    message: impl Fn(&Draft, &Draft) -> String,
+    message: impl Fn(&Draft<'_>, &Draft<'_>) -> String,
 ) {
     let mut alike: BTreeMap<K, Vec<usize>> = BTreeMap::new();
     for (index, draft) in drafts.iter().enumerate() {
@@ -176,7 +180,7 @@ fn refuse_equal<K: Ord>(
 }
 
 /// The file may name a queue by its name or URL, and discovery always by its ARN.
-fn refuse_queues_of_the_file(drafts: &mut [Draft]) {
+fn refuse_queues_of_the_file(drafts: &mut [Draft<'_>]) {
     let mut of_file: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (index, draft) in drafts.iter().enumerate() {
         if let (Origin::File, Some(worker)) = (draft.origin, &draft.worker) {
@@ -213,7 +217,7 @@ type VariantSettings = (TaskDefinitionRef, Option<String>, Completion, String);
 
 /// Two workers that clone one family in different ways would replace each other's revisions at
 /// every tick.
-fn refuse_shared_variants(drafts: &mut [Draft]) {
+fn refuse_shared_variants(drafts: &mut [Draft<'_>]) {
     let mut families: BTreeMap<Family, Vec<(usize, Origin, VariantSettings)>> = BTreeMap::new();
     for (index, draft) in drafts.iter().enumerate() {
         let clones = |w: &&Worker| w.packing.max_containers_per_task != Some(Containers(1));

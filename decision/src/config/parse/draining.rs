@@ -1,9 +1,10 @@
 //! `draining`, and `onDrain` of a worker.
 
-use serde_json::Value;
-
 use super::super::draining::{Draining, OnDrain};
-use super::super::reader::{Fields, one_of};
+use super::super::form::OneOf;
+use super::super::form::names::HOOK;
+use super::super::reader::Fields;
+use super::super::shape::about;
 
 /// What the file says of instances that go away.
 #[derive(Default)]
@@ -13,36 +14,24 @@ pub(super) struct DrainingPart {
     pub(super) draining: Draining,
 }
 
+const CHOICES: OneOf<OnDrain> =
+    OneOf(&[("leave", OnDrain::Leave), ("stopTasks", OnDrain::StopTasks)]);
+
 impl DrainingPart {
     pub(super) fn read(fields: &mut Fields<'_>) -> Self {
-        let Some(mut fields) = fields.object("draining") else { return Self::default() };
-        let on_drain = read_on_drain(&mut fields).unwrap_or_default();
-        let hook = fields.optional("lifecycleHook", hook);
+        let what = "what is done for an EC2 instance that is about to go away";
+        let Some(mut fields) = fields.object("draining", what) else { return Self::default() };
+        let on_drain = about("`onDrain` of all workers that say nothing of their own");
+        let on_drain = fields.optional("onDrain", CHOICES, on_drain.defaults_to("`leave`"));
+        let hook = "your own termination hook, held while our tasks run on an instance";
+        let hook = fields.optional("lifecycleHook", HOOK, about(hook).defaults_to("none"));
         fields.finish();
-        Self { on_drain, draining: Draining { hook } }
+        Self { on_drain: on_drain.unwrap_or_default(), draining: Draining { hook } }
     }
 }
 
-pub(super) fn read_on_drain(fields: &mut Fields<'_>) -> Option<OnDrain> {
-    let choices = one_of(&[("leave", OnDrain::Leave), ("stopTasks", OnDrain::StopTasks)]);
-    fields.optional("onDrain", choices)
-}
-
-/// ECS's own hook of a capacity provider with managed draining: it waits for all tasks, not for ours.
-/// Source: ECS developer guide, "Safely stop Amazon ECS workloads running on EC2 instances".
-const OF_ECS: &str = "ecs-managed-draining-termination-hook";
-
-/// Source of the limits: EC2 Auto Scaling API, `PutLifecycleHook`, `LifecycleHookName`.
-fn hook(value: &Value) -> Result<String, String> {
-    let legal = |c: char| c.is_ascii_alphanumeric() || "-_/".contains(c);
-    let name = value.as_str().filter(|t| (1..=255).contains(&t.len()) && t.chars().all(legal));
-    match name {
-        Some(OF_ECS) => Err("it must be a hook of your own: that one ECS completes by itself, \
-                             when all tasks have ended"
-            .to_owned()),
-        Some(name) => Ok(name.to_owned()),
-        None => Err("it must be the name of a lifecycle hook, of 1 to 255 letters, digits, `-`, \
-                     `_` and `/`"
-            .to_owned()),
-    }
+pub(super) fn read_on_drain(worker: &mut Fields<'_>) -> Option<OnDrain> {
+    let what = "what becomes of its tasks on an EC2 instance that is certain to go away";
+    let what = about(what).defaults_to("`draining.onDrain`").tag("on-drain");
+    worker.optional("onDrain", CHOICES, what)
 }

@@ -1,12 +1,14 @@
 //! The `launch` and `capacity` of the file or of a worker, in `RunTask`'s own words.
 
-use serde_json::Value;
-
-use super::super::reader::{Fields, boolean, one_of, text};
+use super::super::form::{Boolean, OneOf, Text};
+use super::super::reader::Fields;
+use super::super::shape::about;
 use super::super::{
     AwsVpc, Launch, Placement, PlacementConstraint, PlacementStrategy, PropagateTags, PublicIp,
     Rung,
 };
+use super::ecs_placement::{read_constraints, read_strategy};
+use super::network::read_network;
 use super::placement::read_placement;
 use crate::units::Expression;
 
@@ -23,40 +25,62 @@ pub(super) struct LaunchPart {
     managed_tags: Option<bool>,
     execute_command: Option<bool>,
     propagate_tags: Option<PropagateTags>,
+    /// Whether a mistake is told of it: what follows from that is not told again.
+    is_flawed: bool,
 }
+
+const LAUNCH_TYPES: OneOf<&str> =
+    OneOf(&[("FARGATE", "FARGATE"), ("EC2", "EC2"), ("EXTERNAL", "EXTERNAL")]);
+
+const TAG_SOURCES: OneOf<PropagateTags> =
+    OneOf(&[("TASK_DEFINITION", PropagateTags::TaskDefinition), ("NONE", PropagateTags::No)]);
 
 impl LaunchPart {
     /// Reads the two keys of one level.
     pub(super) fn read(level: &mut Fields<'_>) -> Self {
+        let before = level.reading().count();
         let capacity = read_capacity(level);
-        let Some(mut fields) = level.object("launch") else {
-            return Self { capacity, ..Self::default() };
-        };
-        let launch_types =
-            one_of(&[("FARGATE", "FARGATE"), ("EC2", "EC2"), ("EXTERNAL", "EXTERNAL")]);
-        let sources = one_of(&[
-            ("TASK_DEFINITION", PropagateTags::TaskDefinition),
-            ("NONE", PropagateTags::No),
-        ]);
+        let what = about("what each `RunTask` call says, under its own names");
+        let part = level.object("launch", what).map(|mut fields| {
+            let part = Self::of_launch(&mut fields);
+            if part.launch_type.is_some() && capacity.is_some() {
+                let message =
+                    "RunTask takes `launchType` or `capacity`, not both; give one of the two";
+                fields.problem("launchType", message);
+            }
+            fields.finish();
+            part
+        });
+        let is_flawed = before < level.reading().count();
+        Self { capacity, is_flawed, ..part.unwrap_or_default() }
+    }
+
+    fn of_launch(fields: &mut Fields<'_>) -> Self {
+        let launch_type = about("where tasks run").defaults_to("the cluster's default capacity");
+        let version =
+            about("which version of Fargate; on EC2 it has no meaning").defaults_to("`LATEST`");
+        let managed =
+            about("whether ECS adds `aws:ecs:clusterName` to the task").defaults_to("`false`");
+        let exec = about("whether `ecs execute-command` may enter the task").defaults_to("`false`");
+        let tags =
+            about("whether tasks get the tags of their task definition").defaults_to("`NONE`");
         let part = Self {
-            launch_type: fields.optional("launchType", launch_types),
-            platform_version: fields.optional("platformVersion", text(64)),
-            network: read_network(&mut fields),
-            constraints: read_constraints(&mut fields),
-            strategy: read_strategy(&mut fields),
-            placement: read_placement(&mut fields),
-            managed_tags: fields.optional("enableECSManagedTags", boolean),
-            execute_command: fields.optional("enableExecuteCommand", boolean),
-            propagate_tags: fields.optional("propagateTags", sources),
-            capacity,
+            launch_type: fields.optional("launchType", LAUNCH_TYPES, launch_type),
+            platform_version: fields.optional("platformVersion", Text(64), version),
+            network: read_network(fields),
+            constraints: read_constraints(fields),
+            strategy: read_strategy(fields),
+            placement: read_placement(fields),
+            managed_tags: fields.optional("enableECSManagedTags", Boolean, managed),
+            execute_command: fields.optional("enableExecuteCommand", Boolean, exec),
+            propagate_tags: fields.optional("propagateTags", TAG_SOURCES, tags),
+            ..Self::default()
         };
-        if part.launch_type.is_some() && part.capacity.is_some() {
-            fields.problem(
-                "launchType",
-                "and `capacity` exclude each other in RunTask; give one of the two",
-            );
+        let launch_type = part.launch_type.filter(|launch_type| *launch_type != "FARGATE");
+        if let (Some(launch_type), Some(_)) = (launch_type, &part.platform_version) {
+            fields
+                .warn("platformVersion", &format!("has no meaning with launchType {launch_type}"));
         }
-        fields.finish();
         part
     }
 
@@ -78,17 +102,36 @@ impl LaunchPart {
             managed_tags: self.managed_tags.or(above.managed_tags),
             execute_command: self.execute_command.or(above.execute_command),
             propagate_tags: self.propagate_tags.or(above.propagate_tags),
+            is_flawed: self.is_flawed || above.is_flawed,
         }
     }
 
     /// The whole, when ECS would take it.
     pub(super) fn checked(self, worker: &Fields<'_>) -> Option<Launch> {
+        let is_flawed = self.is_flawed;
+        let launch = self.whole();
+        if let Some(refusal) = launch.refusal() {
+            if !is_flawed {
+                worker.problem("launch", &refusal);
+            }
+            return None;
+        }
+        let is_public = |network: &AwsVpc| network.assign_public_ip == PublicIp::Enabled;
+        if launch.network.as_ref().is_some_and(is_public) && launch.is_never_fargate() {
+            let message = "assignPublicIp is ENABLED, which ECS takes on Fargate only: a task with \
+                           the network mode awsvpc would never start";
+            worker.warn("launch", message);
+        }
+        Some(launch)
+    }
+
+    fn whole(self) -> Launch {
         let rungs = match (self.capacity, self.launch_type) {
             (Some(rungs), _) => rungs,
             (None, Some(launch_type)) => vec![Rung::LaunchType(launch_type.to_owned())],
             (None, None) => vec![Rung::ClusterDefault],
         };
-        let launch = Launch {
+        Launch {
             rungs,
             platform_version: self.platform_version,
             network: self.network,
@@ -98,18 +141,17 @@ impl LaunchPart {
             enable_ecs_managed_tags: self.managed_tags.unwrap_or_default(),
             enable_execute_command: self.execute_command.unwrap_or_default(),
             propagate_tags: self.propagate_tags.unwrap_or_default(),
-        };
-        match launch.refusal() {
-            Some(refusal) => {
-                worker.problem("launch", refusal);
-                None
-            }
-            None => Some(launch),
         }
     }
 }
 
 impl Launch {
+    /// Whether its launch type says that no task of it runs on Fargate.
+    fn is_never_fargate(&self) -> bool {
+        let is_other = |rung: &Rung| matches!(rung, Rung::LaunchType(name) if name != "FARGATE");
+        self.rungs.iter().all(is_other)
+    }
+
     /// What `RunTask` would refuse, or our own scheduler cannot do.
     fn refusal(&self) -> Option<String> {
         self.refused_by_run_task().map(str::to_owned).or_else(|| self.refused_by_placement())
@@ -127,15 +169,10 @@ impl Launch {
         if !self.placement_strategy.is_empty() {
             return Some("placement and placementStrategy exclude each other".to_owned());
         }
-        let expressions = self.placement_constraints.iter().map(|c| (c, c.expression.as_deref()));
-        expressions.into_iter().find_map(|(constraint, expression)| match expression {
-            Some(text) => Expression::from(text)
-                .flaw()
-                .map(|flaw| format!("placementConstraints: `{text}` cannot be read: {flaw}")),
-            None if constraint.kind == "memberOf" => {
-                Some("placementConstraints: memberOf needs an expression".to_owned())
-            }
-            None => None,
+        let expressions = self.placement_constraints.iter().filter_map(|c| c.expression.as_deref());
+        expressions.into_iter().find_map(|text| {
+            let flaw = Expression::from(text).flaw()?;
+            Some(format!("placementConstraints: `{text}` cannot be read: {flaw}"))
         })
     }
 
@@ -153,82 +190,16 @@ impl Launch {
 }
 
 fn read_capacity(level: &mut Fields<'_>) -> Option<Vec<Rung>> {
-    let members = level.array("capacity", 1..=5)?;
-    let rungs: Vec<_> = members
-        .iter()
-        .filter_map(|(path, value)| {
-            let mut rung = level.member(value, path)?;
-            let provider = rung.required("capacityProvider", text(255));
-            rung.finish();
-            provider.map(Rung::CapacityProvider)
-        })
-        .collect();
-    (rungs.len() == members.len()).then_some(rungs)
-}
-
-fn read_network(launch: &mut Fields<'_>) -> Option<AwsVpc> {
-    let mut network = launch.object("networkConfiguration")?;
-    if !network.has("awsvpcConfiguration") {
-        network.problem("awsvpcConfiguration", "is missing");
-    }
-    let vpc = network.object("awsvpcConfiguration").and_then(|mut fields| {
-        let public_ips =
-            one_of(&[("ENABLED", PublicIp::Enabled), ("DISABLED", PublicIp::Disabled)]);
-        if !fields.has("subnets") {
-            fields.problem("subnets", "is missing");
-        }
-        let subnets = read_texts(&mut fields, "subnets", 1..=16);
-        let security_groups = read_texts(&mut fields, "securityGroups", 0..=5);
-        let assign_public_ip = fields.optional("assignPublicIp", public_ips);
-        fields.finish();
-        Some(AwsVpc {
-            subnets: subnets?,
-            security_groups: security_groups.unwrap_or_default(),
-            assign_public_ip: assign_public_ip.unwrap_or_default(),
-        })
-    });
-    network.finish();
-    vpc
-}
-
-fn read_texts(
-    fields: &mut Fields<'_>,
-    key: &'static str,
-    length: std::ops::RangeInclusive<usize>,
-) -> Option<Vec<String>> {
-    let members = fields.array(key, length)?;
-    let texts = members.iter().filter_map(|(path, value)| fields.member_as(value, path, text(255)));
-    Some(texts.collect())
-}
-
-fn read_constraints(launch: &mut Fields<'_>) -> Option<Vec<PlacementConstraint>> {
-    let read = |mut fields: Fields<'_>| {
-        let kinds = one_of(&[("distinctInstance", "distinctInstance"), ("memberOf", "memberOf")]);
-        let kind = fields.required("type", kinds);
-        let expression = fields.optional("expression", text(2000));
-        fields.finish();
-        Some(PlacementConstraint { kind: kind?.to_owned(), expression })
+    let before = level.reading().count();
+    let what = about("capacity providers: what the first cannot place is tried on the next");
+    let what = what.defaults_to("`launch.launchType`").tag("capacity");
+    let members = level.objects("capacity", 1..=5, what)?;
+    let provider = |mut rung: Fields<'_>| {
+        let what = "its name, such as `FARGATE_SPOT`";
+        let provider = rung.required("capacityProvider", Text(255), what);
+        rung.finish();
+        provider.map(Rung::CapacityProvider)
     };
-    read_each(launch, "placementConstraints", 10, read)
-}
-
-fn read_strategy(launch: &mut Fields<'_>) -> Option<Vec<PlacementStrategy>> {
-    let read = |mut fields: Fields<'_>| {
-        let kinds = one_of(&[("random", "random"), ("spread", "spread"), ("binpack", "binpack")]);
-        let kind = fields.required("type", kinds);
-        let field = fields.optional("field", text(255));
-        fields.finish();
-        Some(PlacementStrategy { kind: kind?.to_owned(), field })
-    };
-    read_each(launch, "placementStrategy", 5, read)
-}
-
-fn read_each<T>(
-    fields: &mut Fields<'_>,
-    key: &'static str,
-    most: usize,
-    read: impl Fn(Fields<'_>) -> Option<T>,
-) -> Option<Vec<T>> {
-    let members: Vec<(String, &Value)> = fields.array(key, 0..=most)?;
-    Some(members.iter().filter_map(|(path, v)| fields.member(v, path).and_then(&read)).collect())
+    let rungs: Vec<_> = members.into_iter().filter_map(provider).collect();
+    (before == level.reading().count()).then_some(rungs)
 }

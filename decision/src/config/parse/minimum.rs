@@ -1,37 +1,57 @@
 //! The `minContainers` of a worker: a number, or a list of windows.
 
-use croner::Cron;
-use croner::parser::{CronParser, Seconds, Year};
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 
-use super::super::reader::{Fields, whole};
+use super::super::form::time::{CRON, TIME_ZONE, Time};
+use super::super::form::{Form, Whole, Wrong};
+use super::super::reader::Fields;
+use super::super::shape::about;
 use super::super::{Minimum, Window};
-use super::{MOST_CONTAINERS, any_duration};
+use super::MOST_CONTAINERS;
+use crate::document::Node;
 use crate::units::Containers;
+use serde_json::Value;
 
 /// More than a day has reasons to differ.
 const MOST_WINDOWS: usize = 24;
 
-/// A month of 31 days: what lasts longer is no window.
-const LONGEST_HOURS: u64 = 744;
+/// From a minute to a month of 31 days: what lasts longer is no window.
+const LENGTH: Time = Time(60..=2_678_400);
+
+const KEY: &str = "minContainers";
+
+/// The number that is kept at all times.
+struct Always;
+
+impl Form for Always {
+    type Value = u32;
+
+    fn read(&self, node: &Node) -> Result<u32, Wrong> {
+        Whole(0..=MOST_CONTAINERS).read(node)
+    }
+
+    fn allowed(&self) -> String {
+        format!("{}, or a list of windows", Whole(0..=MOST_CONTAINERS).allowed())
+    }
+
+    fn schema(&self) -> Value {
+        Whole(0..=MOST_CONTAINERS).schema()
+    }
+}
 
 /// The default is none. `None` where it is wrong.
 pub(super) fn read_minimum(scaling: &mut Fields<'_>) -> Option<Minimum> {
-    let key = "minContainers";
-    if scaling.optional(key, |value| Ok(value.is_array())) != Some(true) {
-        let number = |value: &Value| {
-            let number = whole(0..=MOST_CONTAINERS)(value);
-            number.map_err(|allowed| format!("{allowed}, or a list of windows"))
-        };
-        let number = scaling.optional(key, number).map(Containers);
-        return Some(number.unwrap_or_default().into());
-    }
-    let members = scaling.array(key, 1..=MOST_WINDOWS)?;
+    let kept = about("containers that are kept even when the queue is empty").defaults_to("0");
     let mut minimum = Minimum::default();
-    for (path, value) in &members {
-        let Some(entry) = scaling.member(value, path) else { continue };
+    if !scaling.has_list(KEY) {
+        let always = scaling.optional(KEY, Always, kept.tag("min-containers"));
+        minimum.always = Containers(always.unwrap_or_default());
+        if !scaling.is_blank() {
+            return Some(minimum);
+        }
+    }
+    for entry in scaling.objects(KEY, 1..=MOST_WINDOWS, kept)? {
         match read_window(entry) {
             (Some(window), _) => minimum.windows.push(window),
             (None, Some(always)) => minimum.always = minimum.always.max(always),
@@ -43,10 +63,13 @@ pub(super) fn read_minimum(scaling: &mut Fields<'_>) -> Option<Minimum> {
 
 /// A window, or the number of an entry without one.
 fn read_window(mut entry: Fields<'_>) -> (Option<Window>, Option<Containers>) {
-    let containers = entry.required("containers", whole(0..=MOST_CONTAINERS)).map(Containers);
-    let begins = entry.optional("cron", cron);
-    let lasts = entry.optional("for", lasts);
-    let zone = entry.optional("timeZone", time_zone);
+    let containers = "so many in the window; without a window, at all times";
+    let containers = entry.required("containers", Whole(0..=MOST_CONTAINERS), containers);
+    let containers = containers.map(Containers);
+    let begins = entry.optional("cron", CRON, "when the window begins");
+    let lasts = entry.optional("for", LENGTH, "how long it lasts");
+    let zone = about("whose clock `cron` goes by").defaults_to("`UTC`");
+    let zone = entry.optional("timeZone", TIME_ZONE, zone);
     let there = ["cron", "for", "timeZone"].map(|key| entry.has(key));
     match there {
         [true, true, _] | [false, false, false] => {}
@@ -55,6 +78,7 @@ fn read_window(mut entry: Fields<'_>) -> (Option<Window>, Option<Containers>) {
     }
     entry.finish();
     let is_window = there != [false; 3];
+    let lasts = lasts.and_then(|lasts| SignedDuration::try_from(lasts).ok());
     let window = begins.zip(lasts).zip(containers).map(|((begins, lasts), containers)| Window {
         begins,
         zone: zone.unwrap_or(TimeZone::UTC),
@@ -62,33 +86,4 @@ fn read_window(mut entry: Fields<'_>) -> (Option<Window>, Option<Containers>) {
         containers,
     });
     (window, containers.filter(|_| !is_window))
-}
-
-fn cron(value: &Value) -> Result<Cron, String> {
-    let allowed = "it must be a cron expression of minute, hour, day of month, month and day of \
-                   week, such as `0 8 * * MON-FRI`";
-    let text = value.as_str().ok_or(allowed)?;
-    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-    let cron = parser.parse(text).map_err(|why| format!("{allowed}: {why}"))?;
-    let some_day = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
-    match cron.find_next_occurrence(&some_day, false) {
-        Ok(_) => Ok(cron),
-        Err(_) => Err(format!("{allowed}; this one never comes")),
-    }
-}
-
-fn lasts(value: &Value) -> Result<SignedDuration, String> {
-    let longest = LONGEST_HOURS.saturating_mul(3600);
-    any_duration(value)
-        .filter(|time| (60..=longest).contains(&time.as_secs()))
-        .and_then(|time| SignedDuration::try_from(time).ok())
-        .ok_or_else(|| {
-            format!("it must be a duration such as `90m` or `10h`, from `1m` to `{LONGEST_HOURS}h`")
-        })
-}
-
-fn time_zone(value: &Value) -> Result<TimeZone, String> {
-    let allowed = "it must be a time zone of the IANA database, such as `Europe/Berlin`";
-    let name = value.as_str().ok_or(allowed)?;
-    TimeZone::get(name).map_err(|_| allowed.to_owned())
 }

@@ -4,12 +4,18 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::super::reader::{Fields, boolean, one_of, text, whole};
+use super::super::form::names::IMAGE;
+use super::super::form::time::{Time, TimeOrOff};
+use super::super::form::{Boolean, Form, OneOf, Whole, Wrong};
+use super::super::reader::{Fields, ListOf};
+use super::super::shape::about;
 use super::super::{
     Breaker, Completion, Delayed, Minimum, Packing, Policy, ProgressBrake, Scaling, Strategy,
 };
 use super::minimum::read_minimum;
-use super::{Defaults, MOST_CONTAINERS, Registration, duration, duration_of, seconds};
+use super::policy::read_policy;
+use super::{Defaults, MOST_CONTAINERS, Registration};
+use crate::document::Node;
 use crate::units::{Containers, CpuUnits, Messages, Tasks};
 
 /// Ten, because ECS takes no more containers in a task definition, nor more tasks in one call.
@@ -41,7 +47,16 @@ pub(super) struct Chosen {
     max_containers_per_task: Option<Containers>,
 }
 
+const STRATEGIES: OneOf<Strategy> = OneOf(&[
+    ("spread", Strategy::Spread),
+    ("dense", Strategy::Dense),
+    ("cheapest", Strategy::Cheapest),
+]);
+
+const COMPLETIONS: OneOf<Completion> = OneOf(&[("all", Completion::All), ("any", Completion::Any)]);
+
 pub(super) fn read_packing(worker: &mut Fields<'_>, defaults: &Defaults) -> (Packing, Chosen) {
+    let image = defaults.watcher_image.clone();
     let mut packing = Packing {
         strategy: Strategy::Spread,
         max_containers_per_task: None,
@@ -49,34 +64,18 @@ pub(super) fn read_packing(worker: &mut Fields<'_>, defaults: &Defaults) -> (Pac
         max_tasks: DEFAULT_MAX_TASKS,
         max_task_cpu: CpuUnits(LARGEST_CPU),
         completion: Completion::All,
-        watcher_image: defaults
-            .watcher_image
-            .clone()
-            .unwrap_or_else(|| DEFAULT_WATCHER_IMAGE.to_owned()),
+        watcher_image: image.unwrap_or_else(|| DEFAULT_WATCHER_IMAGE.to_owned()),
     };
     let mut max_tasks = None;
-    if let Some(mut fields) = worker.object("packing") {
-        let strategies = one_of(&[
-            ("spread", Strategy::Spread),
-            ("dense", Strategy::Dense),
-            ("cheapest", Strategy::Cheapest),
-        ]);
-        let completions = one_of(&[("all", Completion::All), ("any", Completion::Any)]);
-        packing.strategy = fields.optional("strategy", strategies).unwrap_or(packing.strategy);
-        packing.completion =
-            fields.optional("completion", completions).unwrap_or(packing.completion);
-        packing.max_containers_per_task =
-            fields.optional("maxContainersPerTask", per_task(packing.completion)).map(Containers);
-        packing.registered_sizes =
-            read_sizes(&mut fields, packing.completion, defaults.registration);
-        max_tasks = fields.optional("maxTasks", whole(1..=MOST_CONTAINERS)).map(Tasks);
-        let cpu = fields.optional("maxTaskCpu", whole(256..=LARGEST_CPU)).map(CpuUnits);
-        packing.max_task_cpu = cpu.unwrap_or(packing.max_task_cpu);
-        let image = fields.optional("watcherImage", text(255));
-        packing.watcher_image = image.unwrap_or(packing.watcher_image);
+    if let Some(mut fields) = worker.object("packing", "how containers become tasks") {
+        read_tasks(&mut fields, &mut packing);
+        read_sizes(&mut fields, &mut packing, defaults.registration);
+        let what = about("tasks that one tick may start; more than ten go in several calls");
+        let what = what.defaults_to("10, or what `steps` say").tag("max-tasks");
+        max_tasks = fields.optional("maxTasks", Whole(1..=MOST_CONTAINERS), what).map(Tasks);
         fields.finish();
     }
-    if defaults.registration == Registration::Off {
+    if defaults.registration == Some(Registration::Off) {
         packing = packing.of_registered_sizes();
     }
     let max_containers_per_task = packing.max_containers_per_task;
@@ -84,37 +83,76 @@ pub(super) fn read_packing(worker: &mut Fields<'_>, defaults: &Defaults) -> (Pac
     (packing, chosen)
 }
 
-fn read_sizes(
-    packing: &mut Fields<'_>,
-    completion: Completion,
-    registration: Registration,
-) -> Option<Vec<Containers>> {
-    let key = "registeredSizes";
-    let members = packing.array(key, 1..=10)?;
-    if registration == Registration::On {
-        packing
-            .problem(key, "is for `registration: off`, at the top of the file, which is not set");
-    }
-    let sizes = members.iter().filter_map(|(path, value)| {
-        packing.member_as(value, path, per_task(completion)).map(Containers)
-    });
-    Some(sizes.collect())
+/// What tasks are like.
+fn read_tasks(fields: &mut Fields<'_>, packing: &mut Packing) {
+    let what = about(
+        "`spread`: few containers a task; `dense`: many; `cheapest`: the least Fargate price an \
+         hour, then the fewest calls",
+    );
+    let what = what.defaults_to("`spread`").tag("strategy");
+    packing.strategy = fields.optional("strategy", STRATEGIES, what).unwrap_or(packing.strategy);
+    let what = about("`all`: a task ends with its last worker container; `any`: with its first");
+    let what = what.defaults_to("`all`").tag("completion");
+    let completion = fields.optional("completion", COMPLETIONS, what);
+    // Where it is wrong, a size that either allows is not told of.
+    let most = if fields.has("completion") { Completion::Any } else { Completion::All };
+    let per_task = PerTask(completion.unwrap_or(most));
+    packing.completion = completion.unwrap_or(packing.completion);
+    let what = about("the most containers in a task");
+    let what = what.defaults_to("what ECS and Fargate allow").tag("max-containers-per-task");
+    packing.max_containers_per_task =
+        fields.optional("maxContainersPerTask", per_task, what).map(Containers);
+    let what = about("the largest Fargate task to derive, in CPU units");
+    let what = what.defaults_to("`32768`").tag("max-task-cpu");
+    let cpu = fields.optional("maxTaskCpu", Whole(256..=LARGEST_CPU), what).map(CpuUnits);
+    packing.max_task_cpu = cpu.unwrap_or(packing.max_task_cpu);
+    let what = about("a busybox image for the watcher of this worker's tasks");
+    let image = fields.optional("watcherImage", IMAGE, what.defaults_to("the file's"));
+    packing.watcher_image = image.unwrap_or_else(|| packing.watcher_image.clone());
 }
 
-/// With `all`, one of the ten is the watcher.
-fn per_task(completion: Completion) -> impl Fn(&Value) -> Result<u32, String> {
-    let most = match completion {
-        Completion::All => TEN - 1,
-        Completion::Any => TEN,
-    };
-    move |value| {
-        whole(1..=most)(value).map_err(|allowed| match completion {
-            Completion::All => format!(
-                "{allowed} (ECS takes ten containers a task, one is the watcher of \
-                 completion: all)"
-            ),
-            Completion::Any => format!("{allowed} (ECS takes ten containers a task)"),
-        })
+fn read_sizes(fields: &mut Fields<'_>, packing: &mut Packing, registration: Option<Registration>) {
+    let key = "registeredSizes";
+    let what = "with `registration: off`: the containers that a task may have beside one";
+    let sizes = ListOf { length: 1..=10, of: PerTask(packing.completion) };
+    let sizes = fields.list(key, &sizes, about(what).defaults_to("none"));
+    if registration == Some(Registration::On) && fields.has(key) {
+        fields.problem(key, "is for `registration: off`, at the top of the file, which is not set");
+    }
+    packing.registered_sizes = sizes.map(|sizes| sizes.into_iter().map(Containers).collect());
+}
+
+/// Containers in a task. With `all`, one of the ten is the watcher.
+struct PerTask(Completion);
+
+impl PerTask {
+    fn range(&self) -> Whole {
+        match self.0 {
+            Completion::All => Whole(1..=TEN - 1),
+            Completion::Any => Whole(1..=TEN),
+        }
+    }
+}
+
+impl Form for PerTask {
+    type Value = u32;
+
+    fn read(&self, node: &Node) -> Result<u32, Wrong> {
+        self.range().read(node)
+    }
+
+    fn allowed(&self) -> String {
+        let why = match self.0 {
+            Completion::All => {
+                "ECS takes ten containers a task, and with `completion: all` one is the watcher"
+            }
+            Completion::Any => "ECS takes ten containers a task",
+        };
+        format!("{} ({why})", self.range().allowed())
+    }
+
+    fn schema(&self) -> Value {
+        Whole(1..=TEN).schema()
     }
 }
 
@@ -141,51 +179,80 @@ impl Packing {
 
 pub(super) fn read_scaling(worker: &mut Fields<'_>, packing: &Chosen) -> Option<Scaling> {
     if !worker.has("scaling") {
-        worker
-            .problem("scaling", "is missing; it needs messagesPerContainer, steps or drainWithin");
+        let message = "is missing; it needs messagesPerContainer, steps or drainWithin";
+        worker.problem("scaling", message);
     }
-    let mut fields = worker.object("scaling")?;
-    let policy = read_policy(&mut fields, packing);
+    let mut fields =
+        worker.object("scaling", about("how many containers a backlog asks for").required())?;
+    let policy = read_policy(&mut fields, packing.strategy);
     let min = read_minimum(&mut fields);
-    let max = fields.optional("maxContainers", whole(1..=MOST_CONTAINERS)).map(Containers);
-    let max_launch =
-        fields.optional("maxLaunchPerTick", whole(1..=MOST_CONTAINERS)).map(Containers);
-    let in_flight = fields.optional("inFlightPerContainer", whole(1..=MOST_CONTAINERS));
-    let count_delayed = fields.optional("countDelayed", boolean);
-    let stuck_after = fields.optional("stuckAfter", duration_of(120..=86_400));
-    let idle_after = fields.optional("idleAfter", idle_after);
-    let breaker = fields.optional("circuitBreaker", boolean);
-    let brake = fields.optional("progressBrake", boolean);
+    let what = about("containers that are never exceeded").tag("max-containers");
+    let what = what.defaults_to("what `steps` ask for at most, else 100");
+    let max = fields.optional("maxContainers", Whole(1..=MOST_CONTAINERS), what).map(Containers);
     let max_is_written = max.is_some();
+    let default = || policy.as_ref().map(|policy| default_max(policy, packing));
+    let max = max.or_else(|| default().filter(|_| !fields.has("maxContainers")));
     let most = min.as_ref().map(Minimum::most).unwrap_or_default();
-    let max = max.or_else(|| policy.as_ref().map(|policy| default_max(policy, packing)));
     if let Some(max) = max.filter(|max| *max < most) {
-        fields.problem("minContainers", format!("is {most}, more than maxContainers, {max}"));
+        fields.problem("minContainers", &format!("is {most}, more than maxContainers, {max}"));
     }
+    let scaling = read_rest(&mut fields);
     fields.finish();
     Some(Scaling {
         policy: policy?,
         min_containers: min?,
         max_containers: max?,
         max_is_written,
-        max_launch_per_tick: max_launch,
-        in_flight_per_container: Messages(u64::from(in_flight.unwrap_or(1))),
-        delayed: if count_delayed == Some(true) { Delayed::Counted } else { Delayed::Ignored },
-        stuck_after: stuck_after.unwrap_or(DEFAULT_STUCK_AFTER),
-        idle_after: idle_after.unwrap_or(Some(DEFAULT_IDLE_AFTER)),
-        breaker: if breaker == Some(false) { Breaker::Off } else { Breaker::On },
-        progress_brake: if brake == Some(false) { ProgressBrake::Off } else { ProgressBrake::On },
+        ..scaling
     })
 }
 
-/// A duration, or `off`.
-fn idle_after(value: &Value) -> Result<Option<Duration>, String> {
-    if value == "off" {
-        return Ok(None);
+/// What is the same for all policies.
+fn read_rest(fields: &mut Fields<'_>) -> Scaling {
+    let launch = about("containers that one tick may start").tag("max-launch-per-tick");
+    let launch = launch.defaults_to("no bound of its own");
+    let launch = fields.optional("maxLaunchPerTick", Whole(1..=MOST_CONTAINERS), launch);
+    let held = about("messages that one container holds at once").tag("in-flight-per-container");
+    let held = fields.optional(
+        "inFlightPerContainer",
+        Whole(1..=MOST_CONTAINERS),
+        held.defaults_to("`1`"),
+    );
+    let delayed =
+        about("whether delayed messages count").defaults_to("`false`").tag("count-delayed");
+    let delayed = fields.optional("countDelayed", Boolean, delayed);
+    let stuck = about("a task of which no worker container runs by then is no capacity any more");
+    let stuck = stuck.defaults_to("`15m`").tag("stuck-after");
+    let stuck = fields.optional("stuckAfter", Time(PATIENCE), stuck);
+    let idle = about(
+        "a container that has run for so long without a message, while messages wait, is no \
+         capacity any more; `off`: it always is",
+    );
+    let idle = idle.defaults_to("`5m`").tag("idle-after");
+    let idle = fields.optional("idleAfter", TimeOrOff(PATIENCE), idle);
+    let breaker = about("after three tasks in a row that did not run well, one canary at a time");
+    let breaker = breaker.defaults_to("`true`").tag("circuit-breaker");
+    let breaker = fields.optional("circuitBreaker", Boolean, breaker);
+    let brake = about("whether launches after which no message moves become fewer");
+    let brake = brake.defaults_to("`true`").tag("progress-brake");
+    let brake = fields.optional("progressBrake", Boolean, brake);
+    Scaling {
+        policy: Policy::MessagesPerContainer(Messages(1)),
+        min_containers: Minimum::default(),
+        max_containers: DEFAULT_MAX_CONTAINERS,
+        max_is_written: false,
+        max_launch_per_tick: launch.map(Containers),
+        in_flight_per_container: Messages(u64::from(held.unwrap_or(1))),
+        delayed: if delayed == Some(true) { Delayed::Counted } else { Delayed::Ignored },
+        stuck_after: stuck.unwrap_or(DEFAULT_STUCK_AFTER),
+        idle_after: idle.unwrap_or(Some(DEFAULT_IDLE_AFTER)),
+        breaker: if breaker == Some(false) { Breaker::Off } else { Breaker::On },
+        progress_brake: if brake == Some(false) { ProgressBrake::Off } else { ProgressBrake::On },
     }
-    let duration = duration_of(120..=86_400)(value).map(Some);
-    duration.map_err(|allowed| format!("{allowed}, or `off`"))
 }
+
+/// From what a task needs to start and ECS to tell it, to a day.
+const PATIENCE: std::ops::RangeInclusive<u64> = 120..=86_400;
 
 /// A worker's cap where it names none: what its steps ask for at most, else a hundred.
 fn default_max(policy: &Policy, packing: &Chosen) -> Containers {
@@ -202,73 +269,5 @@ fn default_max(policy: &Policy, packing: &Chosen) -> Containers {
             tasks.containers(per_task)
         }
         Policy::MessagesPerContainer(_) | Policy::DrainWithin { .. } => DEFAULT_MAX_CONTAINERS,
-    }
-}
-
-fn read_policy(fields: &mut Fields<'_>, packing: &Chosen) -> Option<Policy> {
-    let keys = ["messagesPerContainer", "steps", "drainWithin"];
-    let given: Vec<_> = keys.into_iter().filter(|key| fields.has(key)).collect();
-    match given.as_slice() {
-        ["messagesPerContainer"] => {
-            let messages = fields.optional("messagesPerContainer", whole(1..=1_000_000))?;
-            Some(Policy::MessagesPerContainer(Messages(u64::from(messages))))
-        }
-        ["steps"] => read_steps(fields, packing),
-        ["drainWithin"] => read_drain(fields),
-        [] => {
-            let message = "is missing; exactly one of messagesPerContainer, steps and drainWithin";
-            fields.problem("messagesPerContainer", message);
-            None
-        }
-        several => {
-            let message = format!("give exactly one, not {} together", several.join(" and "));
-            fields.problem("messagesPerContainer", message);
-            None
-        }
-    }
-}
-
-fn read_drain(fields: &mut Fields<'_>) -> Option<Policy> {
-    let mut drain = fields.object("drainWithin")?;
-    let target = drain.required("target", duration);
-    let per_message = drain.required("secondsPerMessage", seconds);
-    drain.finish();
-    Some(Policy::DrainWithin { target: target?, per_message: per_message? })
-}
-
-fn read_steps(fields: &mut Fields<'_>, packing: &Chosen) -> Option<Policy> {
-    let members = fields.array("steps", 1..=100)?;
-    let mut tasks = Vec::new();
-    let mut containers = Vec::new();
-    for (path, value) in &members {
-        let Some(mut step) = fields.member(value, path) else { continue };
-        let depth = step.required("depth", whole(1..=u32::MAX)).map(|d| Messages(u64::from(d)));
-        let of_tasks = step.optional("tasks", whole(1..=MOST_CONTAINERS)).map(Tasks);
-        let of_containers = step.optional("containers", whole(1..=MOST_CONTAINERS)).map(Containers);
-        if step.has("tasks") == step.has("containers") {
-            step.problem("tasks", "a step has either tasks or containers");
-        }
-        step.finish();
-        tasks.extend(depth.zip(of_tasks));
-        containers.extend(depth.zip(of_containers));
-    }
-    let depths = || tasks.iter().map(|(d, _)| *d).chain(containers.iter().map(|(d, _)| *d));
-    if !depths().is_sorted_by(|a, b| a < b) {
-        fields.problem("steps", "the depths must ascend");
-    }
-    if !tasks.is_empty() && !containers.is_empty() {
-        fields.problem("steps", "some count tasks and some containers; use one of the two");
-    }
-    if !tasks.is_empty() && packing.strategy == Strategy::Cheapest {
-        fields.problem(
-            "steps",
-            "steps of tasks fix how many tasks there are, which packing.strategy `cheapest` \
-             chooses; give the steps in containers",
-        );
-    }
-    match (tasks.is_empty(), containers.is_empty()) {
-        (false, true) => Some(Policy::StepsOfTasks(tasks)),
-        (true, false) => Some(Policy::StepsOfContainers(containers)),
-        _ => None,
     }
 }

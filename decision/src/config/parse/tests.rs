@@ -2,9 +2,12 @@ use jiff::Timestamp;
 use proptest::prelude::{any, prop_oneof, proptest};
 use serde_json::json;
 
+use super::super::Worker;
 use super::super::{Completion, Packing, Policy, Rung, Strategy};
 use super::*;
-use crate::units::{Containers, CpuUnits, Messages, Tasks};
+use crate::units::{Containers, CpuUnits, Messages, Tasks, WorkerName};
+
+mod found;
 
 const EXAMPLE: &str = include_str!("../../../../workers.yaml");
 
@@ -214,18 +217,6 @@ fn names_that_aws_would_refuse_are_refused() {
         format!("{case}\n{message}")
     });
     insta::assert_snapshot!(messages.join("\n"));
-}
-
-#[test]
-fn queues_are_named_in_three_ways() {
-    let read = |name: &str| queue(&json!(name));
-    assert_eq!(read("jobs.fifo"), Ok(QueueRef::Name("jobs.fifo".to_owned())));
-    let url = "https://sqs.eu-central-1.amazonaws.com/123456789012/jobs";
-    assert_eq!(read(url).unwrap().region(), Some("eu-central-1"));
-    assert_eq!(read("http://127.0.0.1:4566/000000000000/jobs").unwrap().region(), None);
-    let arn = read("arn:aws:sqs:eu-central-1:123456789012:jobs").unwrap();
-    assert_eq!(arn.region(), Some("eu-central-1"));
-    assert_eq!(arn.to_string(), "arn:aws:sqs:eu-central-1:123456789012:jobs");
 }
 
 #[test]

@@ -1,0 +1,112 @@
+//! One mistake: where it is, what it is, and what may stand there.
+
+use std::fmt;
+
+use super::Place;
+use crate::redaction::cut;
+
+/// So many mistakes are told one by one; nobody reads more.
+pub(crate) const MOST_TOLD: usize = 50;
+
+/// No path of a document that means well is longer, in bytes.
+const LONGEST_PATH: usize = 200;
+
+/// Nor any message.
+const LONGEST_MESSAGE: usize = 2000;
+
+/// One mistake: where, what it is, and what it may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The document, such as `workers.yaml` or `ssm:/scaler`; empty where that is known.
+    pub source: String,
+    /// Line and column, where the document is a text.
+    pub place: Option<Place>,
+    /// The worker that it is in, where that has a name.
+    pub worker: Option<String>,
+    /// The key, such as `scaling.maxContainers`; empty for the whole.
+    pub path: String,
+    /// What is wrong there and what is allowed.
+    pub message: String,
+    /// How many mistakes it stands for: one, or those of which only the number is told.
+    pub count: usize,
+}
+
+impl Problem {
+    /// One mistake.
+    pub(crate) fn new(path: &str, message: &str) -> Self {
+        Self {
+            source: String::new(),
+            place: None,
+            worker: None,
+            path: shortened(path, LONGEST_PATH),
+            message: shortened(message, LONGEST_MESSAGE),
+            count: 1,
+        }
+    }
+
+    /// The same in a document.
+    pub(crate) fn of_source(self, source: &str) -> Self {
+        Self { source: source.to_owned(), ..self }
+    }
+
+    /// The same at a place.
+    pub(crate) fn at(self, place: Option<Place>) -> Self {
+        Self { place, ..self }
+    }
+
+    /// The same in a worker.
+    pub(crate) fn in_worker(self, worker: Option<&str>) -> Self {
+        Self { worker: worker.map(str::to_owned), ..self }
+    }
+
+    /// The same where it is no mistake, but may be meant otherwise.
+    pub fn told_as_warning(&self) -> String {
+        let mut warning = self.clone();
+        let (source, place) = (std::mem::take(&mut warning.source), warning.place.take());
+        let begin = Self { source, place, ..Self::new("", "warning: ") };
+        format!("{begin}{warning}")
+    }
+
+    /// The first mistakes, and the number of the others.
+    pub(crate) fn first(all: impl IntoIterator<Item = Self>) -> Vec<Self> {
+        let (one, many): (Vec<_>, Vec<_>) = all.into_iter().partition(|p| p.count == 1);
+        let more = one.len().saturating_sub(MOST_TOLD).saturating_add(counted(&many));
+        let mut told: Vec<_> = one.into_iter().take(MOST_TOLD).collect();
+        if 0 < more {
+            told.push(Self { count: more, ..Self::new("", &format!("and {more} more")) });
+        }
+        told
+    }
+}
+
+/// How many mistakes there are.
+pub(crate) fn counted(problems: &[Problem]) -> usize {
+    problems.iter().map(|problem| problem.count).sum()
+}
+
+fn shortened(text: &str, most: usize) -> String {
+    match cut(text, most) {
+        (text, 0) => text.to_owned(),
+        (text, _) => format!("{text}..."),
+    }
+}
+
+impl fmt::Display for Problem {
+    /// As compilers do it: `workers.yaml:12:5: worker "thumbnail": scaling.maxContainers: ...`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, place, worker, path, message, count: _ } = self;
+        let place = place.map(|Place { line, column }| format!("{line}:{column}"));
+        let place = [Some(source.clone()).filter(|source| !source.is_empty()), place];
+        let place: Vec<_> = place.into_iter().flatten().collect();
+        if !place.is_empty() {
+            write!(f, "{}: ", place.join(":"))?;
+        }
+        if let Some(worker) = worker {
+            write!(f, "worker \"{worker}\": ")?;
+        }
+        if !path.is_empty() {
+            write!(f, "{path}: ")?;
+        }
+        f.write_str(message)
+    }
+}
