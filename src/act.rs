@@ -1,6 +1,6 @@
 //! Carries out a plan: finds or registers revisions, then runs tasks in tens. Makes no choices.
 //!
-//! Each worker is served on its own and keeps its own trouble, a panic too. Every call is counted by
+//! Each worker is served on its own and keeps its own failure, a panic too. Every call is counted by
 //! what it placed, never by what it was asked for.
 
 mod call;

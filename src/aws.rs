@@ -39,7 +39,7 @@ pub use stores::{Object, Parameter};
 pub use pace::Tally;
 
 use self::bounded::Bounded;
-use self::pace::{About, Pace, trouble};
+use self::pace::{About, Pace, kind_of};
 use self::signed::Signed;
 use self::unusable::{Unusable, Usable};
 use self::words::Words;
@@ -197,7 +197,7 @@ where
     let message = words.told(&message);
     let request_id = error.meta().request_id().map(|id| words.told(id));
     let (operation, subject) = (about.operation, about.subject.to_owned());
-    CallError { operation, subject, code, message, request_id, trouble: trouble(error) }
+    CallError { operation, subject, code, message, request_id, kind: kind_of(error) }
 }
 
 /// The SDK says where it looked for credentials, and not what a person can do.

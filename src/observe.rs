@@ -197,7 +197,7 @@ pub async fn with_fresh_instances(
     Snapshot { instances: places.into_read(), ..snapshot }
 }
 
-/// A panic is a fault of ours, and the trouble of whoever needed the answer.
+/// A panic is a fault of ours, and the failure of whoever needed the answer.
 async fn apart<T>(read: impl Future<Output = Read<T>>) -> Read<T> {
     AssertUnwindSafe(read).catch_unwind().await.unwrap_or(Err(ReadError::Panic))
 }

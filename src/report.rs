@@ -21,7 +21,7 @@ use decision::config::{Config, Metrics};
 use decision::decide::Unowned;
 use decision::event::{Mode, Tick};
 use decision::outcome::WorkerOutcome;
-use decision::plan::{Alive, InstanceTrouble};
+use decision::plan::{Alive, InstanceFault};
 use decision::refusal::Cause;
 use decision::snapshot::Depth;
 use decision::units::{Containers, Messages, ScalerName, TaskArn, Tasks, WorkerName, elapsed};
@@ -89,7 +89,7 @@ pub struct TickOutcome {
     /// What came of each worker's plan.
     pub workers: Vec<WorkerOutcome>,
     /// Container instances that somebody has to look at; `None` where our own scheduler was not asked.
-    pub troubles: Option<Vec<InstanceTrouble>>,
+    pub faults: Option<Vec<InstanceFault>>,
     /// What was done about instances that a lifecycle hook holds.
     pub draining: Vec<HookReport>,
     /// Tasks of ours whose worker is not in the configuration.
@@ -323,7 +323,7 @@ impl Report {
     /// Puts together what happened.
     pub fn new(outcome: TickOutcome) -> Self {
         let TickOutcome { name, tick, request_id, config, mode, wanted, measured, .. } = outcome;
-        let TickOutcome { workers, troubles, draining, unowned, .. } = outcome;
+        let TickOutcome { workers, faults, draining, unowned, .. } = outcome;
         let Measured { at, asked: Tally { calls, throttles }, milliseconds } = measured;
         let workers: Vec<_> =
             workers.into_iter().map(|outcome| worker::report(outcome, mode)).collect();
@@ -349,7 +349,7 @@ impl Report {
             dry_run: mode == Mode::DryRun,
             config,
             workers,
-            instances: troubles.map(|troubles| troubles.iter().map(InstanceReport::from).collect()),
+            instances: faults.map(|faults| faults.iter().map(InstanceReport::from).collect()),
             totals,
             draining,
             unowned,

@@ -19,7 +19,7 @@ use crate::aws::{Aws, NoRegion, ReadCloud};
 use crate::ledger::Ledger;
 use crate::observe::{get_ready, observe};
 use crate::report::{ConfigReport, HookReport, Measured, NoticeReport, Report, TickOutcome};
-use crate::source::{Kept, Source, SourceError};
+use crate::source::{Current, Source, SourceError};
 use decision::config::{Config, ConfigError, Limits};
 use decision::decide::{decide, unowned};
 use decision::event::{self, Event, EventError, Mode, Woken};
@@ -39,7 +39,7 @@ pub struct Scaler {
     /// The cloud, or why there is none.
     pub aws: Result<Aws, NoRegion>,
     /// The configuration of the deployment.
-    pub config: Kept,
+    pub config: Current,
     /// What every tick may do; an event can ask for less, never for more.
     pub mode: Mode,
     /// What this process did in earlier ticks.
@@ -168,7 +168,7 @@ impl Scaler {
         Ok(Self {
             name: ScalerName::parse(name)?,
             aws: Err(NoRegion),
-            config: Kept::new(Source::parse(source)),
+            config: Current::new(Source::parse(source)),
             mode,
             ledger: Ledger::default(),
         })
@@ -249,7 +249,7 @@ impl Scaler {
         };
         let snapshot = Box::pin(observe(&aws.read, &config, &self.ledger, context)).await;
         let mut plan = decide(&config, &snapshot);
-        let troubles = plan.troubles.take();
+        let faults = plan.faults.take();
         let hooks = std::mem::take(&mut plan.hooks);
         let mode = if self.mode == Mode::DryRun { Mode::DryRun } else { event.mode };
         let (workers, answered) = match mode {
@@ -278,7 +278,7 @@ impl Scaler {
             config: config_report,
             mode,
             workers,
-            troubles,
+            faults,
             draining: answered.into_iter().map(HookReport::of).collect(),
             unowned,
             wanted: config.metrics,

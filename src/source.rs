@@ -1,6 +1,6 @@
 //! Where the configuration comes from: `SCALER_CONFIG`, and how one version of it is read.
 
-mod kept;
+mod current;
 mod meant;
 
 use std::fmt;
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use decision::config::{ConfigError, LARGEST};
 use decision::snapshot::CallError;
 
-pub use self::kept::{Discovery, InForce, Kept};
+pub use self::current::{Current, Discovery, InForce};
 use self::meant::Meant;
 use crate::aws::ReadCloud;
 
@@ -149,7 +149,7 @@ impl Source {
     /// Reads what is there, `None` where that is the version that is known.
     ///
     /// # Errors
-    /// When it cannot be read, or is no text of a reasonable size.
+    /// When it cannot be read, or is not text of a reasonable size.
     pub async fn read(
         &self,
         cloud: &ReadCloud,
@@ -252,7 +252,7 @@ fn settled(
 fn version_of(path: &Path) -> io::Result<Version> {
     let metadata = metadata(path)?;
     if !metadata.is_file() {
-        return Err(io::Error::other("it is no file"));
+        return Err(io::Error::other("it is not a file"));
     }
     let written = Timestamp::try_from(metadata.modified()?).map_err(io::Error::other)?;
     let exact = format!("{} bytes of {written}", metadata.len());

@@ -162,9 +162,10 @@ pub struct Scaling {
     pub in_flight_per_container: Messages,
     /// Whether delayed messages count as backlog.
     pub delayed: Delayed,
-    /// A task of which no worker container runs by then is no capacity any more.
+    /// A task of which no worker container runs by then no longer counts as capacity.
     pub stuck_after: Duration,
-    /// A container that has held no message for so long, though messages wait, is no capacity any more;
+    /// A container that has held no message for so long, though messages wait, no longer counts as
+    /// capacity;
     /// none: it always is.
     pub idle_after: Option<Duration>,
     /// What repeated failures of its tasks lead to.
@@ -212,7 +213,7 @@ pub enum Policy {
     /// From this depth on, so many containers. Depths ascend.
     StepsOfContainers(Vec<(Messages, Containers)>),
     /// As many as empty the queue in `target`, one message taking `per_message`.
-    DrainWithin {
+    EmptyWithin {
         /// When the queue is to be empty.
         target: Duration,
         /// How long one container works on one message.

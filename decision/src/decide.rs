@@ -61,13 +61,13 @@ pub fn decide(config: &Config, snapshot: &Snapshot) -> Plan {
         ..WorkerPlan::new(&refused.worker)
     });
     workers.extend(refused);
-    let troubles = catch_unwind(AssertUnwindSafe(|| placement::troubles(config, snapshot)));
+    let faults = catch_unwind(AssertUnwindSafe(|| placement::faults(config, snapshot)));
     let hooks = catch_unwind(AssertUnwindSafe(|| draining::hooks(snapshot)));
     let hooks = hooks.unwrap_or_else(|_| draining::unread_hooks(snapshot));
-    Plan { workers, troubles: troubles.unwrap_or_default(), order, hooks }
+    Plan { workers, faults: faults.unwrap_or_default(), order, hooks }
 }
 
-/// A panic is a fault of ours, and its worker's trouble only.
+/// A panic is a fault of ours, and that worker's failure only.
 fn apart(worker: &Worker, decide: impl FnOnce() -> WorkerPlan) -> WorkerPlan {
     catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(|_| WorkerPlan {
         action: Action::Hold(ReadError::Panic),
@@ -106,7 +106,7 @@ pub fn can_owe(worker: &Worker, depth: &Depth, now: Timestamp) -> bool {
 fn decide_worker(worker: &Worker, allowance: Option<Allowance>, snapshot: &Snapshot) -> WorkerPlan {
     let mut plan = WorkerPlan::new(&worker.name);
     plan.action =
-        decide_action(worker, allowance, snapshot, &mut plan).unwrap_or_else(|trouble| trouble);
+        decide_action(worker, allowance, snapshot, &mut plan).unwrap_or_else(|instead| instead);
     plan
 }
 

@@ -166,7 +166,9 @@ impl Event {
     /// # Errors
     /// What is wrong with the payload, and the shapes that are accepted.
     pub fn parse(payload: &Value, request_id: &str) -> Result<Self, EventError> {
-        let object = payload.as_object().ok_or_else(|| EventError::new("it is no JSON object"))?;
+        let object = payload
+            .as_object()
+            .ok_or_else(|| EventError::new("the payload is not a JSON object"))?;
         if object.contains_key("detail-type") || object.contains_key("source") {
             return Self::from_event_bridge(object);
         }

@@ -50,7 +50,7 @@ pub struct GroupOutcome {
     pub moved: Vec<TaskFailure>,
     /// Calls that were refused as a whole.
     pub errors: Vec<ReadError>,
-    /// A superseded revision that could not be deregistered: untidy, and no worker's trouble.
+    /// A superseded revision that could not be deregistered: untidy, and no worker's failure.
     pub untidy: Option<CallError>,
 }
 

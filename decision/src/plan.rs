@@ -23,7 +23,7 @@ pub use draining::{
     Because, Claim, DrainPlan, DrainStep, Emptying, HookAnswer, HookPlan, Leaving, NotOurs, Reply,
     StopPlan, TaskPlan, TaskStep,
 };
-pub use placement::{InstanceTrouble, Lack, Pin, PlacementPlan, SizePlaced, Symptom, Way};
+pub use placement::{InstanceFault, Lack, Pin, PlacementPlan, SizePlaced, Symptom, Way};
 
 /// What a tick is going to do.
 #[must_use = "a plan does nothing until it is carried out"]
@@ -32,7 +32,7 @@ pub struct Plan {
     /// One entry a worker, in the order of the configuration.
     pub workers: Vec<WorkerPlan>,
     /// Container instances that somebody has to look at; `None` where our own scheduler was not asked.
-    pub troubles: Option<Vec<InstanceTrouble>>,
+    pub faults: Option<Vec<InstanceFault>>,
     /// The places of the workers that are launched, in the order in which they are served.
     pub order: Vec<usize>,
     /// What the lifecycle hooks are told that hold draining instances.

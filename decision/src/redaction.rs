@@ -164,7 +164,7 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
     text.split(move |c| !stays(c)).map(str::trim)
 }
 
-/// A text without a piece. A short one counts where it is no part of a longer word.
+/// A text without a piece. A short one counts where it is not a part of a longer word.
 fn without(text: &str, piece: &str) -> String {
     if SHORTEST_PART <= piece.len() {
         return text.replace(piece, REDACTED);

@@ -147,7 +147,7 @@ pub struct DerivedRevision {
 }
 
 impl DerivedRevision {
-    /// Itself, unless somebody else has registered it: then it is none to be taken away.
+    /// Itself, unless somebody else has registered it: then it is not one to be taken away.
     pub fn of_ours(self) -> Option<RevisionArn> {
         self.digest.is_some().then_some(self.arn)
     }
@@ -453,7 +453,7 @@ pub struct CallError {
     /// What to quote to AWS.
     pub request_id: Option<String>,
     /// What it means for the call.
-    pub trouble: Trouble,
+    pub kind: ErrorKind,
 }
 
 impl CallError {
@@ -465,7 +465,7 @@ impl CallError {
 
 /// What an error says about the call that it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum ErrorKind {
     /// Nothing was done, and asking again would not help.
     Refused,
     /// Nothing was done, and asking again later may help.

@@ -105,7 +105,7 @@ impl Messages {
 
     /// Containers that empty the queue within `target` when one message takes `each`, rounded up.
     #[must_use]
-    pub fn containers_to_drain_rounded_up(self, each: Duration, target: Duration) -> Containers {
+    pub fn containers_to_empty_rounded_up(self, each: Duration, target: Duration) -> Containers {
         let work = u128::from(self.0).saturating_mul(each.as_millis());
         let needed = work.div_ceil(target.as_millis().max(1));
         Containers(u32::try_from(needed).unwrap_or(u32::MAX))
@@ -374,7 +374,7 @@ mod tests {
     #[test]
     fn draining_in_time_rounds_up() {
         let (half_a_minute, ten_minutes) = (Duration::from_secs(30), Duration::from_mins(10));
-        let needed = |n| Messages(n).containers_to_drain_rounded_up(half_a_minute, ten_minutes);
+        let needed = |n| Messages(n).containers_to_empty_rounded_up(half_a_minute, ten_minutes);
         assert_eq!(needed(20), Containers(1));
         assert_eq!(needed(21), Containers(2));
         assert_eq!(needed(u64::MAX), Containers(u32::MAX));

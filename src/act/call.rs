@@ -8,7 +8,7 @@ use decision::config::Rung;
 use decision::outcome::{StartedTask, TaskFailure};
 use decision::plan::{Call, ClientToken, LaunchPlan, Pin, Way};
 use decision::refusal::Cause;
-use decision::snapshot::{CallError, Trouble};
+use decision::snapshot::{CallError, ErrorKind};
 use decision::units::{ClusterName, InstanceArn, RevisionArn, TaskArn, Tasks};
 
 /// Capacity that met a quota of the account in this tick: asking again would only meet it again.
@@ -272,11 +272,11 @@ impl Called {
             Err(RunTaskError::Call(error)) => {
                 // Only where nothing can have been started may another rung start it, and only where
                 // that could help: a mistake is for a person, not for dearer capacity.
-                let next = match error.trouble {
-                    Trouble::Refused if error.cause().is_of_every_rung() => Next::End,
-                    Trouble::Refused => Next::Rung,
-                    Trouble::Later | Trouble::OutOfTime => Next::End,
-                    Trouble::Unanswered => {
+                let next = match error.kind {
+                    ErrorKind::Refused if error.cause().is_of_every_rung() => Next::End,
+                    ErrorKind::Refused => Next::Rung,
+                    ErrorKind::Later | ErrorKind::OutOfTime => Next::End,
+                    ErrorKind::Unanswered => {
                         self.unanswered = self.missing;
                         Next::End
                     }
@@ -319,7 +319,7 @@ impl Called {
     /// A shortage is told as one, in whichever way ECS tells it.
     pub(super) fn tell_shortage(&mut self) {
         let is_shortage =
-            |error: &CallError| error.trouble == Trouble::Refused && error.cause().is_shortage();
+            |error: &CallError| error.kind == ErrorKind::Refused && error.cause().is_shortage();
         if self.error.as_ref().is_some_and(is_shortage) {
             self.leave_rung();
         }

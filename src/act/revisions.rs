@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::aws::Aws;
 use decision::plan::{Action, Plan, Revision, Search};
-use decision::snapshot::{CallError, DerivedRevision, ReadError, Trouble};
+use decision::snapshot::{CallError, DerivedRevision, ErrorKind, ReadError};
 use decision::units::{Family, RevisionArn};
 use decision::variant::Variant;
 
@@ -122,7 +122,7 @@ async fn find_or_register(
 async fn register(cloud: &Aws, variant: &Variant) -> Result<RevisionArn, ReadError> {
     match cloud.write.register(variant).await {
         // It may have been made: there is no token that would make a second call the same.
-        Err(error) if error.trouble == Trouble::Unanswered => {
+        Err(error) if error.kind == ErrorKind::Unanswered => {
             let newest = cloud.read.newest_revision(&variant.family).await?;
             Ok(newest.filter(|found| found.has(&variant.digest)).ok_or(error)?.arn)
         }

@@ -9,7 +9,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, OrchestratorErr
 use aws_smithy_runtime_api::client::ser_de::DeserializeResponse;
 use serde_json::Value;
 
-/// An answer that is no error.
+/// An answer that is not an error.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     /// Whether it only says that nothing has changed.
@@ -20,7 +20,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// The body as JSON, `Null` where it is none.
+    /// The body as JSON, `Null` where it is not one.
     pub(super) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }

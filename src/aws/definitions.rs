@@ -7,7 +7,7 @@ use super::pace::{About, Rate};
 use super::wire::{AnswerBody, RequestBody};
 use super::{ReadCloud, WriteCloud};
 use decision::definition::TaskDefinition;
-use decision::snapshot::{CallError, DerivedRevision, Read, ReadError, Trouble};
+use decision::snapshot::{CallError, DerivedRevision, ErrorKind, Read, ReadError};
 use decision::tags;
 use decision::units::{Family, RevisionArn, TaskDefinitionRef};
 use decision::variant::Variant;
@@ -28,7 +28,7 @@ impl ReadCloud {
                           or correct taskDefinition"
                     .to_owned(),
                 request_id: None,
-                trouble: Trouble::Refused,
+                kind: ErrorKind::Refused,
             };
             ReadError::Call(call)
         })
@@ -124,7 +124,7 @@ impl WriteCloud {
         let answer = self.pace.call(about, send).await.map_err(|error| error.told(about))?;
         let arn = answer.task_definition().and_then(|definition| definition.task_definition_arn());
         arn.map(RevisionArn::from)
-            .ok_or_else(|| about.error("the answer names no revision", Trouble::Unanswered))
+            .ok_or_else(|| about.error("the answer names no revision", ErrorKind::Unanswered))
     }
 
     /// Makes a revision INACTIVE. Tasks that run it are not touched.

@@ -15,7 +15,7 @@ use super::{ReadCloud, WriteCloud};
 use decision::definition::Tag;
 use decision::event::Hook;
 use decision::refusal::Cause;
-use decision::snapshot::{CallError, Read, Registration, TaskThere, Trouble};
+use decision::snapshot::{CallError, ErrorKind, Read, Registration, TaskThere};
 use decision::units::{ClusterName, Ec2InstanceId, InstanceArn, ScalerName, TaskArn};
 
 /// What became of a wish to drain.
@@ -138,7 +138,7 @@ impl WriteCloud {
             let nothing = "the answer names no instance and no failure";
             return is_told
                 .then_some(Drained::Done)
-                .ok_or_else(|| about.error(nothing, Trouble::Unanswered));
+                .ok_or_else(|| about.error(nothing, ErrorKind::Unanswered));
         };
         let reason = self.pace.words.told(failure.reason().unwrap_or("no reason given"));
         if ["MISSING", "INACTIVE"].contains(&reason.as_str()) {
@@ -146,7 +146,7 @@ impl WriteCloud {
         }
         let detail = failure.detail().map(|detail| self.pace.words.told(detail));
         let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
-        Err(about.error(format!("{reason}{detail}"), Trouble::Refused))
+        Err(about.error(format!("{reason}{detail}"), ErrorKind::Refused))
     }
 
     /// Stops a task: its containers get SIGTERM, and SIGKILL after their `stopTimeout`.
@@ -225,7 +225,7 @@ impl WriteCloud {
         let ask = Ask::Form(fields.collect::<Vec<_>>().join("&"));
         let (service, path) = (Service::AutoScaling, "/".to_owned());
         let call = self.signed.call(&Request { service, operation, path, ask });
-        let call = call.map_err(|why| about.error(why, Trouble::Refused))?;
+        let call = call.map_err(|why| about.error(why, ErrorKind::Refused))?;
         match self.pace.call(about, async || call.send().await).await {
             Ok(_) => Ok(Answered::Done),
             Err(error) => {

@@ -20,7 +20,7 @@ use decision::config::{self, AwsVpc, Launch, PublicIp, Rung};
 use decision::outcome::{StartedTask, TaskFailure};
 use decision::plan::{ClientToken, Marks, NetworkMode, Pin, RunsOn};
 use decision::refusal::Cause;
-use decision::snapshot::{CallError, Trouble};
+use decision::snapshot::{CallError, ErrorKind};
 use decision::tags;
 use decision::units::{ClusterName, InstanceArn, RevisionArn, TaskArn, Tasks};
 
@@ -91,7 +91,7 @@ impl WriteCloud {
     /// Starts up to ten tasks.
     ///
     /// # Errors
-    /// When ECS refuses the call as a whole; what it placed in part is no error.
+    /// When ECS refuses the call as a whole; what it placed in part is not an error.
     pub async fn run_tasks(&self, run: RunTasks<'_>) -> Result<Started, RunTaskError> {
         let subject = run.revision.family_and_revision();
         let about = About { operation: "RunTask", subject, rate: Rate::ClusterChange };
@@ -121,7 +121,7 @@ impl WriteCloud {
     /// again only where ECS says that nothing was done.
     ///
     /// # Errors
-    /// When ECS refuses the call as a whole; what it placed in part is no error.
+    /// When ECS refuses the call as a whole; what it placed in part is not an error.
     pub async fn start_tasks(&self, start: StartTasks<'_>) -> Result<Started, CallError> {
         let subject = start.revision.family_and_revision();
         let about = About { operation: "StartTask", subject, rate: Rate::ClusterChange };
@@ -181,7 +181,7 @@ fn started(
     words: &Words,
 ) -> Result<Started, CallError> {
     if tasks.is_empty() && failures.is_empty() {
-        return Err(about.error("the answer names no task and no failure", Trouble::Unanswered));
+        return Err(about.error("the answer names no task and no failure", ErrorKind::Unanswered));
     }
     let task = |task: &EcsTask| {
         let created = task.created_at().and_then(timestamp);

@@ -16,7 +16,7 @@ use super::unusable::Unusable;
 use super::words::Words;
 use super::{call_error, chain};
 use decision::refusal::Cause;
-use decision::snapshot::{CallError, Trouble};
+use decision::snapshot::{CallError, ErrorKind};
 use decision::units::elapsed;
 
 /// One call and two repetitions.
@@ -124,14 +124,14 @@ pub(super) struct About<'a> {
 
 impl About<'_> {
     /// What we ourselves have to say of the call; AWS's own errors come by `call_error`.
-    pub(super) fn error(self, message: impl Into<String>, trouble: Trouble) -> CallError {
+    pub(super) fn error(self, message: impl Into<String>, kind: ErrorKind) -> CallError {
         CallError {
             operation: self.operation,
             subject: self.subject.to_owned(),
             code: None,
             message: message.into(),
             request_id: None,
-            trouble,
+            kind,
         }
     }
 }
@@ -342,12 +342,12 @@ impl Pace {
                 let mut tally = self.tally();
                 tally.throttles = tally.throttles.saturating_add(1);
             }
-            let trouble = trouble(&error);
-            unanswered |= trouble == Trouble::Unanswered;
-            let passes = match trouble {
-                Trouble::Later => true,
-                Trouble::Unanswered => !WITHOUT_TOKEN.contains(&about.operation),
-                Trouble::Refused | Trouble::OutOfTime => false,
+            let kind = kind_of(&error);
+            unanswered |= kind == ErrorKind::Unanswered;
+            let passes = match kind {
+                ErrorKind::Later => true,
+                ErrorKind::Unanswered => !WITHOUT_TOKEN.contains(&about.operation),
+                ErrorKind::Refused | ErrorKind::OutOfTime => false,
             };
             if !passes || attempt == ATTEMPTS {
                 return Err(self.gave_up(SdkOrTime::Sdk(error), unanswered));
@@ -385,8 +385,8 @@ impl<E: Error + ProvideErrorMetadata + 'static> GaveUp<E> {
             SdkOrTime::Sdk(error) => call_error(about, &error, &self.words),
             SdkOrTime::Time(error) => error,
         };
-        let trouble = if self.unanswered { Trouble::Unanswered } else { error.trouble };
-        CallError { trouble, ..error }
+        let kind = if self.unanswered { ErrorKind::Unanswered } else { error.kind };
+        CallError { kind, ..error }
     }
 }
 
@@ -399,7 +399,7 @@ async fn pause(longest: Duration) {
 fn out_of_time(about: About<'_>) -> CallError {
     let message = "the invocation's time is up (less than deadlineMargin is left), it was not \
                    called; the next tick goes on";
-    about.error(message, Trouble::OutOfTime)
+    about.error(message, ErrorKind::OutOfTime)
 }
 
 fn cause<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Cause {
@@ -417,29 +417,29 @@ fn is_unsigned(error: &dyn Error) -> bool {
 }
 
 /// What an error says about the call.
-pub(super) fn trouble<E>(error: &SdkError<E>) -> Trouble
+pub(super) fn kind_of<E>(error: &SdkError<E>) -> ErrorKind
 where
     E: Error + ProvideErrorMetadata + 'static,
 {
     if Unusable::in_error(error).is_some_and(|unusable| unusable.is_foreign()) {
-        return Trouble::Refused;
+        return ErrorKind::Refused;
     }
     match error {
         // Nothing was done; from the answer to a wrong clock the SDK takes the right time.
         SdkError::ServiceError(_) if is_throttled(error) || cause(error) == Cause::Clock => {
-            Trouble::Later
+            ErrorKind::Later
         }
         SdkError::ServiceError(service)
             if 500 <= service.raw().status().as_u16() || cause(error) == Cause::ServerFault =>
         {
-            Trouble::Unanswered
+            ErrorKind::Unanswered
         }
         // Whatever ends a call on its way may end it on its way back: a connection that is closed
         // before the answer is of no kind that the SDK knows.
         SdkError::DispatchFailure(failure) if !(failure.is_user() || is_unsigned(error)) => {
-            Trouble::Unanswered
+            ErrorKind::Unanswered
         }
-        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Trouble::Unanswered,
-        _ => Trouble::Refused,
+        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => ErrorKind::Unanswered,
+        _ => ErrorKind::Refused,
     }
 }

@@ -9,7 +9,7 @@ use super::answer::Answer;
 use super::pace::{About, Rate};
 use super::signed::{Ask, Request, Service};
 use decision::config::{Discover, TaggedQueue};
-use decision::snapshot::{CallError, Trouble};
+use decision::snapshot::{CallError, ErrorKind};
 use decision::units::Partition;
 
 /// Queues on a page. Source: Resource Groups Tagging API, `GetResourcesInput.ResourcesPerPage`.
@@ -51,9 +51,9 @@ impl ReadCloud {
         let answer = answer.map_err(|error| self.with_advice_on_parameter(error))?.json();
         let text = answer.pointer("/Parameter/Value").and_then(Value::as_str);
         let version = answer.pointer("/Parameter/Version").and_then(Value::as_u64);
-        let (text, version) = text
-            .zip(version)
-            .ok_or_else(|| about.error("its answer has no Value and Version", Trouble::Refused))?;
+        let (text, version) = text.zip(version).ok_or_else(|| {
+            about.error("its answer has no Value and Version", ErrorKind::Refused)
+        })?;
         let modified = answer.pointer("/Parameter/LastModifiedDate").map(Value::to_string);
         let modified = modified.unwrap_or_default();
         Ok(Parameter { text: text.to_owned(), version, modified })
@@ -88,7 +88,7 @@ impl ReadCloud {
             return Ok(None);
         }
         let etag =
-            answer.etag.ok_or_else(|| about.error("its answer has no ETag", Trouble::Refused))?;
+            answer.etag.ok_or_else(|| about.error("its answer has no ETag", ErrorKind::Refused))?;
         Ok(Some(Object { bytes: answer.body, etag }))
     }
 
@@ -111,7 +111,7 @@ impl ReadCloud {
             let page = page.map_err(with_advice_on_tags)?.json();
             let found = page.get("ResourceTagMappingList").and_then(Value::as_array);
             let found =
-                found.ok_or_else(|| about.error("its answer is no list", Trouble::Refused))?;
+                found.ok_or_else(|| about.error("its answer is not a list", ErrorKind::Refused))?;
             queues.extend(found.iter().filter_map(tagged_queue).map(|q| (q.arn.clone(), q)));
             match text_in(&page, "PaginationToken") {
                 None | Some("") => return Ok(queues.into_values().collect()),
@@ -120,12 +120,12 @@ impl ReadCloud {
         }
         let most = PER_PAGE.saturating_mul(MOST_PAGES);
         let message = format!("more than {most} queues carry the tag");
-        Err(about.error(message, Trouble::Refused))
+        Err(about.error(message, ErrorKind::Refused))
     }
 
     async fn ask(&self, about: About<'_>, request: Request) -> Result<Answer, CallError> {
         let call = self.signed.call(&request);
-        let call = call.map_err(|why| about.error(why, Trouble::Refused))?;
+        let call = call.map_err(|why| about.error(why, ErrorKind::Refused))?;
         let answer = self.pace.call(about, async || call.send().await).await;
         answer.map_err(|error| error.told(about))
     }

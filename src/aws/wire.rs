@@ -15,7 +15,7 @@ use serde_json::Value;
 pub(super) struct AnswerBody(Arc<Mutex<Vec<u8>>>);
 
 impl AnswerBody {
-    /// The body as JSON, `Null` where it is none.
+    /// The body as JSON, `Null` where it is not one.
     pub(super) fn json(&self) -> Value {
         let body = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         serde_json::from_slice(&body).unwrap_or_default()

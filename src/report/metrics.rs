@@ -99,9 +99,9 @@ impl Report {
 
     /// Only where our own scheduler was asked.
     fn of_instances(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let troubles = self.instances.as_ref().into_iter();
-        troubles.flat_map(|troubles| {
-            let with = |word| troubles.iter().filter(|t| t.trouble == word).count();
+        let faults = self.instances.as_ref().into_iter();
+        faults.flat_map(|faults| {
+            let with = |word| faults.iter().filter(|t| t.trouble == word).count();
             [("InstancesLost", LOST), ("InstancesWithoutDaemon", NO_DAEMON)]
                 .map(|(name, word)| (name, counted(with(word))))
         })

@@ -165,9 +165,9 @@ fn nowhere(notice: &Notice, plan: &DrainPlan) -> String {
     let (instance, names) = (&notice.instance, names.join(", "));
     match plan.clusters.len() {
         0 => format!("{instance} was not looked for: no worker that can be served has a cluster"),
-        1 => format!("{instance} is no container instance of the cluster {names}, or not any more"),
+        1 => format!("{instance} is not a container instance of the cluster {names}, or no longer"),
         _ => {
-            format!("{instance} is no container instance of the clusters {names}, or not any more")
+            format!("{instance} is not a container instance of the clusters {names}, or no longer")
         }
     }
 }

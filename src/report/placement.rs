@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use decision::definition::Needs;
-use decision::plan::{InstanceTrouble, PlacementPlan, Symptom};
+use decision::plan::{InstanceFault, PlacementPlan, Symptom};
 use decision::units::{ClusterName, CpuUnits, Ec2InstanceId, Gpus, InstanceArn, MebiBytes, Tasks};
 
 /// How the tasks of a worker were placed.
@@ -117,18 +117,18 @@ impl From<&Needs> for NeedsReport {
     }
 }
 
-impl From<&InstanceTrouble> for InstanceReport {
-    fn from(trouble: &InstanceTrouble) -> Self {
+impl From<&InstanceFault> for InstanceReport {
+    fn from(fault: &InstanceFault) -> Self {
         Self {
-            cluster: trouble.cluster.clone(),
-            instance: trouble.ec2.clone(),
-            container_instance: trouble.arn.clone(),
-            capacity_provider: trouble.provider.clone(),
-            trouble: match trouble.symptom {
+            cluster: fault.cluster.clone(),
+            instance: fault.ec2.clone(),
+            container_instance: fault.arn.clone(),
+            capacity_provider: fault.provider.clone(),
+            trouble: match fault.symptom {
                 Symptom::Lost(_) => LOST,
                 Symptom::NoDaemon(_, _) => NO_DAEMON,
             },
-            why: trouble.to_string(),
+            why: fault.to_string(),
         }
     }
 }

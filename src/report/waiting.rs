@@ -11,7 +11,7 @@ use decision::plan::{
     Action, Bound, Decision, Idle, LaunchPlan, PlacementPlan, Target, TaskBound, WorkerPlan,
 };
 use decision::refusal::Cause;
-use decision::snapshot::{CallError, Depth, ReadError, Trouble};
+use decision::snapshot::{CallError, Depth, ErrorKind, ReadError};
 use decision::units::{Containers, Messages, Tasks};
 
 /// What messages wait for, in one word. In the result it is `waitsFor`; its `Display` is the reason
@@ -151,12 +151,12 @@ fn of_error(error: &ReadError) -> WaitsFor {
 }
 
 fn of_call(error: &CallError) -> WaitsFor {
-    match (error.trouble, error.cause()) {
-        (Trouble::Later, _) => WaitsFor::Throttling,
-        (Trouble::Unanswered, _) => WaitsFor::Answer,
-        (Trouble::OutOfTime, _) => WaitsFor::Time,
-        (Trouble::Refused, Cause::Other) => WaitsFor::Configuration,
-        (Trouble::Refused, cause) => of_cause(cause),
+    match (error.kind, error.cause()) {
+        (ErrorKind::Later, _) => WaitsFor::Throttling,
+        (ErrorKind::Unanswered, _) => WaitsFor::Answer,
+        (ErrorKind::OutOfTime, _) => WaitsFor::Time,
+        (ErrorKind::Refused, Cause::Other) => WaitsFor::Configuration,
+        (ErrorKind::Refused, cause) => of_cause(cause),
     }
 }
 

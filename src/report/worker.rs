@@ -193,7 +193,7 @@ fn nothing_placed(plan: &LaunchPlan, failures: &[Failed]) -> String {
     let short = plan.placement.as_ref().is_some_and(|placed| placed.fit() == Tasks::ZERO);
     let who = if short { "the scheduler" } else { "ECS" };
     match reasons.as_slice() {
-        [] => "another delivery of this tick came first, and no task of it is there".to_owned(),
+        [] => "another delivery of this tick was first, and placed nothing".to_owned(),
         reasons => format!("{who} placed no task: {}", reasons.join("; ")),
     }
 }

@@ -122,7 +122,7 @@ async fn carry_out(
     });
     let (workers, attempts): (Vec<_>, Vec<_>) = again.unzip();
     let order = (0..workers.len()).collect();
-    let plan = Plan { workers, order, troubles: None, hooks: Vec::new() };
+    let plan = Plan { workers, order, faults: None, hooks: Vec::new() };
     for (attempt, again) in attempts.into_iter().zip(act(aws, plan).await) {
         replace(attempt, again);
     }

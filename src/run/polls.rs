@@ -14,7 +14,7 @@ use decision::config::Limits;
 use decision::event::Event;
 
 /// A tick is not begun with less than this left for its calls: what it could not do would be told as
-/// trouble, every minute.
+/// a failure, every minute.
 const WHOLE_TICK: Duration = Duration::from_secs(5);
 
 impl Scaler {

@@ -33,13 +33,13 @@ async fn others(world: &World, config: &Value) -> String {
     told.join("\n")
 }
 
-type Trouble = Box<dyn Fn(&World, &mut Value)>;
+type ErrorKind = Box<dyn Fn(&World, &mut Value)>;
 
-fn fault(operation: &'static str, fault: Fault) -> Trouble {
+fn fault(operation: &'static str, fault: Fault) -> ErrorKind {
     Box::new(move |world, _| world.fail_where(operation, "omega", (99, fault.clone())))
 }
 
-fn set(path: [&'static str; 2], value: Value) -> Trouble {
+fn set(path: [&'static str; 2], value: Value) -> ErrorKind {
     Box::new(move |_, worker| match path {
         [key, ""] => worker[key] = value.clone(),
         [key, inner] => worker[key][inner] = value.clone(),
@@ -47,8 +47,8 @@ fn set(path: [&'static str; 2], value: Value) -> Trouble {
 }
 
 /// All ways to break a worker: its configuration, its world, and every call that is made for it.
-fn troubles() -> Vec<(String, Trouble)> {
-    let mut troubles: Vec<(String, Trouble)> = Vec::new();
+fn troubles() -> Vec<(String, ErrorKind)> {
+    let mut troubles: Vec<(String, ErrorKind)> = Vec::new();
     let values = [json!(null), json!(-1), json!(0), json!("x"), json!([]), json!({"a": 1})];
     for key in ["queue", "taskDefinition", "container", "cluster", "scaling", "packing", "launch"] {
         for value in &values {

@@ -173,7 +173,7 @@ async fn what_is_in_none_of_our_clusters_is_ignored_with_a_reason() {
     event["detail"]["instance-id"] = json!("i-0aaaaaaaaaaaaaaaa");
     let report = try_notice(&scaler(&world, &workers()), &world, &event).await.unwrap();
     assert_eq!(report.outcome, NoticeOutcome::Ignored);
-    let why = "i-0aaaaaaaaaaaaaaaa is no container instance of the cluster `jobs`, or not any more";
+    let why = "i-0aaaaaaaaaaaaaaaa is not a container instance of the cluster `jobs`, or no longer";
     assert_eq!(report.why.as_deref(), Some(why));
 
     world.vanish(&arn);
@@ -181,7 +181,7 @@ async fn what_is_in_none_of_our_clusters_is_ignored_with_a_reason() {
     config["workers"][1]["cluster"] = json!("others");
     let report = notice(&world, &config, SPOT).await;
     assert_eq!(report.outcome, NoticeOutcome::Ignored);
-    assert!(report.why.unwrap().contains("of the clusters `jobs`, `others`, or not any more"));
+    assert!(report.why.unwrap().contains("of the clusters `jobs`, `others`, or no longer"));
     assert_eq!(world.changes(), 0);
 }
 

@@ -15,7 +15,7 @@ use decision::event::Mode;
 use ecs_queue_scaler::aws::Aws;
 use ecs_queue_scaler::report::{Report, WaitsFor};
 use ecs_queue_scaler::run::{Invocation, Ran, RunError, Scaler};
-use ecs_queue_scaler::source::{Kept, Source};
+use ecs_queue_scaler::source::{Current, Source};
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::runtime::Builder;
@@ -73,7 +73,7 @@ impl Driver {
     async fn invoke(&self, mut process: Process, tick: Timestamp) -> Option<Process> {
         if self.scenario.discovers.is_none() {
             let config = self.scenario.config_at(self.now());
-            process.scaler.config = Kept::new(Source::parse(&config.to_string()));
+            process.scaler.config = Current::new(Source::parse(&config.to_string()));
         }
         let time = self.scenario.lambda_timeout;
         let deadline = (self.world.now() + time).as_millisecond();

@@ -10,7 +10,7 @@ use self::rules::{
     MAX_LINES, MAX_LINES_OF_TESTS, core_is_light, core_is_pure, environment_is_read_by_binaries,
     events_are_tested, files_are_short, map_is_true, memory_has_no_monotonic_time, modules_look_up,
     named_tests_exist, names_say_something, parameters_are_named, reads_only_read,
-    sdk_stays_at_the_edge, tests_are_short,
+    sdk_stays_at_the_edge, tests_are_short, words_have_one_meaning,
 };
 use self::tree::{Tree, tree};
 
@@ -95,7 +95,7 @@ fn what_outlives_an_invocation_goes_by_the_wall_clock() {
         &[
             ("decision/src/memory.rs", "at: Timestamp, // no Instant"),
             (
-                "src/source/kept.rs",
+                "src/source/current.rs",
                 "use tokio::time::Instant;\nlet end = Instant::now() + PATIENCE;",
             ),
             ("src/run.rs", "pub deadline: Instant,"),
@@ -106,7 +106,7 @@ fn what_outlives_an_invocation_goes_by_the_wall_clock() {
         &[
             ("src/ledger.rs", "read: Option<Instant>,"),
             ("src/ledger.rs", "let at = Instant::now();"),
-            ("src/source/kept.rs", "asked: Instant,"),
+            ("src/source/current.rs", "asked: Instant,"),
             ("src/report.rs", "fn age(asked: Instant) {}"),
         ],
     );
@@ -223,6 +223,21 @@ fn every_file_is_on_the_map_and_every_file_of_the_map_is_there() {
         assert_ne!(map_is_true(&of(text)), NONE, "{text}");
     }
     holds(map_is_true);
+}
+
+#[test]
+fn a_word_has_one_meaning() {
+    let glossary =
+        "| word | its one meaning | not |\n|---|---|---|\n| fault | x | `Trouble`, `woe` |\n";
+    let of = |text| tree(&[("ARCHITECTURE.md", glossary), ("src/act.rs", text)]);
+    for text in ["let trouble = Fault;", "// whole, and troublesome", "fn woes() {}"] {
+        assert_eq!(words_have_one_meaning(&of(text)), NONE, "{text}");
+    }
+    for text in ["enum Trouble {}", "// with woe", "const A: &str = \"Trouble\";"] {
+        assert_ne!(words_have_one_meaning(&of(text)), NONE, "{text}");
+    }
+    assert_ne!(words_have_one_meaning(&tree(&[])), NONE, "a repository without a glossary");
+    holds(words_have_one_meaning);
 }
 
 #[test]

@@ -108,7 +108,7 @@ def test_an_instance_that_goes_is_looked_for_and_its_event_understood(
     result = json.loads(answer["Payload"].read())
     assert "FunctionError" not in answer, result
     assert result["outcome"] == "ignored"
-    assert "is no container instance of the cluster" in result["why"]
+    assert "is not a container instance of the cluster" in result["why"]
 
 
 def test_an_event_that_fails_is_kept_with_its_reason(stack: Stack, deployment: Deployment) -> None:

@@ -146,7 +146,7 @@ fn refused(shared: Vec<Problem>, drafts: Vec<Draft<'_>>) -> ConfigError {
 /// What YAML says; mistakes are told with `source` before them.
 ///
 /// # Errors
-/// When it is none.
+/// When it is not one.
 pub fn document(source: &str, text: &str) -> Result<Document, ConfigError> {
     let whole = |message: &str| ConfigError(vec![Problem::new("", message).of_source(source)]);
     if LARGEST < text.len() {
@@ -165,7 +165,7 @@ pub(super) struct ReadFile<'a> {
     drafts: Vec<Draft<'a>>,
 }
 
-/// What a document says for all workers, and each worker of it; `None` where it is no object.
+/// What a document says for all workers, and each worker of it; `None` where it is not an object.
 pub(super) fn read_all<'a>(document: &'a Document, shared: &'a Reading) -> Option<ReadFile<'a>> {
     let mut fields = shared.fields(&document.root, "")?;
     let DrainingPart { on_drain, draining } = DrainingPart::read(&mut fields);

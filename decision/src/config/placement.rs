@@ -12,7 +12,7 @@ pub struct Placement {
     pub rule: Rule,
     /// Services of which a task must run on an instance before it takes any of ours.
     pub require_daemons: BTreeSet<ServiceName>,
-    /// So long after it joined, an instance without its daemons is nobody's trouble.
+    /// So long after it joined, an instance without its daemons is not reported.
     pub daemon_grace: Duration,
     /// Attributes that an instance must have, with these values.
     pub attributes: BTreeMap<String, String>,

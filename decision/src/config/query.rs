@@ -78,7 +78,7 @@ impl Text<'_> {
         let at = self.whole.len().saturating_sub(self.rest.len()).saturating_add(1);
         let seen: String = self.rest.chars().take(20).collect();
         let seen = if seen.is_empty() { "the end".to_owned() } else { format!("`{seen}`") };
-        format!("at character {at} stands {seen} where {what} must be")
+        format!("expected {what} at character {at}, found {seen}")
     }
 
     fn skip_spaces(&mut self) -> &str {

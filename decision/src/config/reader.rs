@@ -43,7 +43,7 @@ impl Reading {
         if node.members().is_some() || self.shape.is_some() {
             return Some(Fields { path: path.to_owned(), node, known: Vec::new(), reading: self });
         }
-        // The whole may be anything, also a secret that is no configuration.
+        // The whole may be anything, also a secret that is not a configuration.
         let seen = if path.is_empty() { node.kind().to_owned() } else { node.shown() };
         let expected = if path.is_empty() { "keys such as `workers:`" } else { "an object" };
         self.add(

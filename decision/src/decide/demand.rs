@@ -107,8 +107,8 @@ fn target(policy: &Policy, backlog: Messages) -> Target {
         Policy::MessagesPerContainer(messages) => {
             Target::Containers(backlog.containers_rounded_up(*messages))
         }
-        Policy::DrainWithin { target, per_message } => {
-            Target::Containers(backlog.containers_to_drain_rounded_up(*per_message, *target))
+        Policy::EmptyWithin { target, per_message } => {
+            Target::Containers(backlog.containers_to_empty_rounded_up(*per_message, *target))
         }
         Policy::StepsOfContainers(steps) => Target::Containers(step_reached(steps, backlog)),
         Policy::StepsOfTasks(steps) => Target::Tasks(step_reached(steps, backlog)),

@@ -1,5 +1,5 @@
 //! What ECS tells only after it has accepted a task: that there is no capacity for it, or that a
-//! registry gave no image. It is no failure of the worker, and the next launch minds it. Pure.
+//! registry gave no image. It is not a failure of the worker, and the next launch minds it. Pure.
 
 use std::time::Duration;
 

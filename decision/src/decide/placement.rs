@@ -5,7 +5,7 @@
 
 mod calls;
 mod rooms;
-mod troubles;
+mod faults;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,7 +25,7 @@ use crate::units::{
 };
 use crate::variant::Recipe;
 
-pub(super) use self::troubles::troubles;
+pub(super) use self::faults::faults;
 
 /// The instances of each cluster, as they fill up in this tick.
 type Filling<'a> = BTreeMap<&'a ClusterName, Site<'a>>;
@@ -211,7 +211,7 @@ struct Ask<'a> {
 }
 
 impl<'a> Ask<'a> {
-    /// A panic is a fault of ours, and its worker's trouble only.
+    /// A panic is a fault of ours, and that worker's failure only.
     fn place(&self, filling: &mut Filling<'a>, wanted: Wanted<'_>) -> Read<LaunchPlan> {
         let place = || self.place_groups(filling, wanted);
         catch_unwind(AssertUnwindSafe(place)).unwrap_or(Err(ReadError::Panic))

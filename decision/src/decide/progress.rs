@@ -16,7 +16,7 @@
 //!   its successor and for one more, so that recovery doubles from look to look. Where the policy asks
 //!   for less than a container a message, each that ended with exit code 0 stands for one all the same.
 //! - `growth`, containers that can be holding a message, more than at any of the last ten looks: what
-//!   goes up and down with a visibility timeout is no growth.
+//!   goes up and down with a visibility timeout is not growth.
 //! - `vouched`, containers that ended with exit code 0 and may have held a message: at some look they
 //!   were among the longest running ones, as many as the messages in flight occupy.
 //! - `failed`, messages in flight that nobody of ours can be holding: received, and not deleted. Those

@@ -36,7 +36,7 @@ pub struct Attribute {
 }
 
 impl View {
-    /// What of a definition that is rendered here is read; nothing where it is none.
+    /// What of a definition that is rendered here is read; nothing where it is not one.
     pub fn of(document: &Value) -> Option<Self> {
         Self::deserialize(document).ok()
     }

@@ -59,7 +59,7 @@ impl Problem {
         Self { worker: worker.map(str::to_owned), ..self }
     }
 
-    /// The same where it is no mistake, but may be meant otherwise.
+    /// The same where it is not a mistake, but may be meant otherwise.
     pub fn told_as_warning(&self) -> String {
         let mut warning = self.clone();
         let (source, place) = (std::mem::take(&mut warning.source), warning.place.take());

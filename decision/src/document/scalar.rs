@@ -103,7 +103,7 @@ impl Scalar {
         tagged.split(' ').next()
     }
 
-    /// The same in quotes, where it is no text without them.
+    /// The same in quotes, where it is not text without them.
     pub(crate) fn quoted(&self) -> Option<Self> {
         let has_other_type = matches!(self.kind, Kind::Bool | Kind::Number);
         has_other_type.then(|| Self::text(self.text.clone()))

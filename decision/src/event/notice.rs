@@ -107,7 +107,7 @@ fn instance(text: &str) -> Result<Ec2InstanceId, EventError> {
         Some(id) if is_digits(id) && text.len() <= 40 => Ok(Ec2InstanceId::from(text)),
         _ => {
             let shown: String = text.chars().take(60).collect();
-            Err(EventError::new(format!("`{shown}` is no id of an EC2 instance")))
+            Err(EventError::new(format!("`{shown}` is not the id of an EC2 instance")))
         }
     }
 }

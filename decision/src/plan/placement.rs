@@ -82,7 +82,7 @@ pub enum Lack {
 
 /// A container instance that somebody has to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InstanceTrouble {
+pub struct InstanceFault {
     /// Where.
     pub cluster: ClusterName,
     /// Which one.
@@ -229,7 +229,7 @@ impl fmt::Display for Lack {
     }
 }
 
-impl fmt::Display for InstanceTrouble {
+impl fmt::Display for InstanceFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { cluster, ec2, symptom, .. } = self;
         match symptom {

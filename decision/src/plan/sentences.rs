@@ -34,9 +34,9 @@ impl fmt::Display for Decision {
         match policy {
             Policy::MessagesPerContainer(messages) => write!(f, "/ {messages} per container")?,
             Policy::StepsOfTasks(_) | Policy::StepsOfContainers(_) => write!(f, "by steps")?,
-            Policy::DrainWithin { target, per_message } => {
+            Policy::EmptyWithin { target, per_message } => {
                 let (work, time) = (per_message.as_secs_f64(), target.as_secs());
-                write!(f, "x {work} s per message / {time} s to drain")?;
+                write!(f, "x {work} s per message / {time} s to empty it")?;
             }
         }
         self.write_launch(f)

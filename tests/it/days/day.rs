@@ -491,7 +491,7 @@ fn report(minute: u64, acted: Vec<WorkerOutcome>) -> WorkerReport {
         config: ConfigReport::of_event(),
         mode: Mode::Launch,
         workers: acted,
-        troubles: None,
+        faults: None,
         draining: Vec::new(),
         unowned: Vec::new(),
         wanted: Metrics::Off,

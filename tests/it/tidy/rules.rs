@@ -312,3 +312,23 @@ pub(super) fn map_is_true(tree: &Tree) -> Vec<String> {
     let gone = named.iter().filter(|name| is_rust(name) && !is_there(name));
     off.chain(gone.map(|name| format!("{MAP}: there is no {name}"))).collect()
 }
+
+/// The words in the last column of the glossary are not to be used for what its first one names.
+pub(super) fn words_have_one_meaning(tree: &Tree) -> Vec<String> {
+    let page = tree.0.get(MAP).map_or("", String::as_str);
+    let rows = page.lines().skip_while(|line| *line != "| word | its one meaning | not |");
+    let rows = rows.take_while(|line| line.starts_with('|'));
+    let last = |row: &'_ str| row.rsplit('|').nth(1).unwrap_or_default().to_owned();
+    let columns: Vec<String> = rows.map(last).collect();
+    let banned = columns.iter().flat_map(|column| column.split('`').skip(1).step_by(2));
+    let banned: Vec<&str> = banned.collect();
+    if banned.len() < 2 {
+        return vec![format!("{MAP}: its glossary bans nothing")];
+    }
+    let files = tree.0.iter().filter(|(path, _)| is_of_a_crate(path) && is_rust(path));
+    let used = files.flat_map(|(path, text)| {
+        let found = banned.iter().filter(|banned| words(text).any(|word| word == **banned));
+        found.map(move |banned| format!("{path}: says {banned}; see the glossary in {MAP}"))
+    });
+    used.collect()
+}

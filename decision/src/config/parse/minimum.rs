@@ -16,7 +16,7 @@ use serde_json::Value;
 /// More than a day has reasons to differ.
 const MOST_WINDOWS: usize = 24;
 
-/// From a minute to a month of 31 days: what lasts longer is no window.
+/// From a minute to a month of 31 days: what lasts longer is not a window.
 const LENGTH: Time = Time(60..=2_678_400);
 
 const KEY: &str = "minContainers";

@@ -46,7 +46,7 @@ fn read_drain(fields: &mut Fields<'_>) -> Option<Policy> {
     let per_message = about("how long a container works on a message").tag("seconds-per-message");
     let per_message = drain.required("secondsPerMessage", SECONDS, per_message);
     drain.finish();
-    Some(Policy::DrainWithin { target: target?, per_message: per_message? })
+    Some(Policy::EmptyWithin { target: target?, per_message: per_message? })
 }
 
 /// Steps as they are given: some in tasks, some in containers.

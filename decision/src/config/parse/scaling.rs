@@ -221,12 +221,13 @@ fn read_rest(fields: &mut Fields<'_>) -> Scaling {
     let delayed =
         about("whether delayed messages count").defaults_to("`false`").tag("count-delayed");
     let delayed = fields.optional("countDelayed", Boolean, delayed);
-    let stuck = about("a task of which no worker container runs by then is no capacity any more");
+    let stuck =
+        about("a task of which no worker container runs by then no longer counts as capacity");
     let stuck = stuck.defaults_to("`15m`").tag("stuck-after");
     let stuck = fields.optional("stuckAfter", Time(PATIENCE), stuck);
     let idle = about(
-        "a container that has run for so long without a message, while messages wait, is no \
-         capacity any more; `off`: it always is",
+        "a container that has run for so long without a message, while messages wait, no \
+         longer counts as capacity; `off`: it always counts",
     );
     let idle = idle.defaults_to("`5m`").tag("idle-after");
     let idle = fields.optional("idleAfter", TimeOrOff(PATIENCE), idle);
@@ -268,6 +269,6 @@ fn default_max(policy: &Policy, packing: &Chosen) -> Containers {
             };
             tasks.containers(per_task)
         }
-        Policy::MessagesPerContainer(_) | Policy::DrainWithin { .. } => DEFAULT_MAX_CONTAINERS,
+        Policy::MessagesPerContainer(_) | Policy::EmptyWithin { .. } => DEFAULT_MAX_CONTAINERS,
     }
 }

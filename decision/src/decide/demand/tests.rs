@@ -155,7 +155,7 @@ fn steps_of_tasks_deduct_what_is_alive_in_tasks() {
 
 #[test]
 fn the_sum_can_be_read_and_checked() {
-    let drain = worker(Policy::DrainWithin {
+    let drain = worker(Policy::EmptyWithin {
         target: Duration::from_mins(10),
         per_message: Duration::from_secs(30),
     });

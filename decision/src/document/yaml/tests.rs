@@ -62,7 +62,7 @@ fn what_is_not_taken_is_told_with_its_line_and_column() {
     insta::assert_snapshot!(told.join("\n"));
 }
 
-/// What a message shows of a text that is no configuration may be a secret.
+/// What a message shows of a text that is not a configuration may be a secret.
 #[test]
 fn a_text_that_is_no_yaml_is_not_quoted() {
     for text in ["hunter-2: [", "- \"hunter-2", "hunter-2: a: b", "hunter-2: }", "*hunter-2"] {

@@ -377,7 +377,7 @@ fn warnings_are_bounded_as_mistakes_are() {
     assert_eq!((said.len(), said.last().unwrap().as_str()), (51, "warning: and 50 more"));
 }
 
-/// An event is no text any more when it is read: it has paths, and no lines.
+/// An event is not text any more when it is read: it has paths, and no lines.
 #[test]
 fn the_mistakes_of_an_event_name_it_first() {
     let worker = json!({"name": "a", "queue": "a", "taskDefinition": "a", "cluster": "c",

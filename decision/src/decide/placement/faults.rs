@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::Config;
-use crate::plan::{InstanceTrouble, Symptom};
+use crate::plan::{InstanceFault, Symptom};
 use crate::snapshot::{Instance, Instances, Snapshot};
 use crate::units::{ClusterName, InstanceArn, ServiceName};
 
@@ -16,18 +16,18 @@ const LOST_AFTER: Duration = Duration::from_mins(10);
 
 /// The instances that somebody has to look at: those whose agent has been silent for long, and those
 /// whose daemons do not come.
-pub(in crate::decide) fn troubles(
+pub(in crate::decide) fn faults(
     config: &Config,
     snapshot: &Snapshot,
-) -> Option<Vec<InstanceTrouble>> {
+) -> Option<Vec<InstanceFault>> {
     let read = snapshot.instances.iter();
     let clusters = read.filter_map(|(name, read)| Some((name, read.as_ref().ok()?)));
-    let troubles = clusters.flat_map(|(cluster, instances)| {
+    let faults = clusters.flat_map(|(cluster, instances)| {
         let daemons = daemons(config, cluster, instances);
         instances.active.iter().flat_map(move |instance| {
             let missing = daemons.iter().filter_map(|d| d.missing_on(instance, snapshot.now));
             let all = lost(instance, snapshot).into_iter().chain(missing);
-            let named = all.map(|symptom| InstanceTrouble {
+            let named = all.map(|symptom| InstanceFault {
                 cluster: cluster.clone(),
                 arn: instance.arn.clone(),
                 ec2: instance.ec2.clone(),
@@ -37,7 +37,7 @@ pub(in crate::decide) fn troubles(
             named.collect::<Vec<_>>()
         })
     });
-    (!snapshot.instances.is_empty()).then(|| troubles.collect())
+    (!snapshot.instances.is_empty()).then(|| faults.collect())
 }
 
 fn lost(instance: &Instance, snapshot: &Snapshot) -> Option<Symptom> {

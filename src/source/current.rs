@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The configuration of a process, and where it comes from.
 #[derive(Debug)]
-pub struct Kept {
+pub struct Current {
     source: Result<Source, SourceError>,
     state: Mutex<State>,
 }
@@ -83,7 +83,7 @@ struct Found {
     error: Option<String>,
 }
 
-impl Kept {
+impl Current {
     /// Nothing yet; the first tick reads it.
     pub fn new(source: Result<Source, SourceError>) -> Self {
         Self { source, state: Mutex::default() }
