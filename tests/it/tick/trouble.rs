@@ -1,4 +1,4 @@
-//! ErrorKind: it is told with its worker and a way out, changes nothing, and stays where it is.
+//! Trouble: it is told with its worker and a way out, changes nothing, and stays where it is.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};

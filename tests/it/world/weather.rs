@@ -43,7 +43,7 @@ pub(crate) struct Likely {
     pub(crate) interrupted: f64,
 }
 
-/// ErrorKind of a kind for some time.
+/// Trouble of a kind for some time.
 #[derive(Clone, Debug)]
 pub(crate) struct Spell {
     pub(crate) kind: &'static str,
@@ -67,7 +67,7 @@ pub(crate) struct Weather {
     streaks: BTreeMap<String, u32>,
 }
 
-/// ErrorKind that passes is over at the third attempt.
+/// Trouble that passes is over at the third attempt.
 const MOST_IN_A_ROW: u32 = 2;
 
 const REASONS: [&str; 6] = [
