@@ -17,6 +17,9 @@ SAM := $(TOOLS)/sam
 CHECKOV := $(TOOLS)/checkov
 CARGO_HOME ?= $(HOME)/.cargo
 ARCH ?= arm64
+# One selection for all tests: with another, shared crates have other features, and the SDK is compiled
+# once more.
+CARGO_TEST := cargo test --locked --all-features --package decision --package ecs-queue-scaler
 DEBUG_BINARY := target/debug/ecs-queue-scaler
 PACKAGED := target/lambda/ecs-queue-scaler/bootstrap
 BENCH := $(CURDIR)/target/bench
@@ -36,27 +39,27 @@ local-stack: $(VENV) ## the whole of template.yaml on a local AWS, with its sche
 	$(VENV)/bin/python tests/local/local_stack.py $(DEBUG_BINARY)
 
 test: $(VENV) $(BUSYBOX) ## run all tests
-	cargo test --locked --all-features --package decision --package ecs-queue-scaler
+	$(CARGO_TEST)
 	cargo test --locked --package tick-bench
 	$(VENV)/bin/python -m pytest -q tests/local examples
 
 soak: ## run seeds in which everything goes wrong (SEEDS=2000, FROM=0, or SEED=17 with its event log)
 	$(if $(SEED),SEED=$(SEED),SEEDS=$(or $(SEEDS),2000)) \
-		cargo test --locked --test it soak::no_fault -- --nocapture
+		$(CARGO_TEST) --test it soak::no_fault -- --nocapture
 	$(if $(SEED),SEED=$(SEED),SEEDS=$$(($(or $(SEEDS),2000) / 10))) \
-		cargo test --locked --test it soak::no_message -- --nocapture
+		$(CARGO_TEST) --test it soak::no_message -- --nocapture
 
 soak-long: ## the same of workers that work for a day each: a night's work (SEEDS=200)
 	LONG=1 $(if $(SEED),SEED=$(SEED),SEEDS=$(or $(SEEDS),200)) \
-		cargo test --locked --test it soak::no_message -- --nocapture
+		$(CARGO_TEST) --test it soak::no_message -- --nocapture
 
 situations: ## hours of some fifty kinds of workers, with the brake and without: the table of docs/workers.md
-	SITUATIONS=1 cargo test --locked --all-features --test it model::situations::healthy -- --nocapture
+	SITUATIONS=1 $(CARGO_TEST) --test it model::situations::healthy -- --nocapture
 
 # Our own code is optimized here, which a day spends its time in.
 days: ## days of one worker in memory, without an SDK: brakes, breaker, idle containers (DAYS=10000, or DAY=17)
 	$(if $(DAY),DAY=$(DAY),DAYS=$(or $(DAYS),10000)) CARGO_PROFILE_DEV_OPT_LEVEL=2 \
-		cargo test --locked --test it days:: -- --nocapture
+		$(CARGO_TEST) --test it days:: -- --nocapture
 
 # Benchmarks are built as the release is: the decision is linked with its crates as they are, and the
 # harness has few of its own (a minute).
@@ -64,7 +67,7 @@ bench: $(VENV) ## the speed of a tick beside boto3's; rewrites docs/benchmarks.m
 	mkdir -p $(BENCH)
 	cargo build --locked --release
 	cargo bench --locked --package decide-bench > $(BENCH)/decision.txt
-	cargo test --locked --all-features --test it floor::launching -- --nocapture > $(BENCH)/launch.txt
+	$(CARGO_TEST) --test it floor::launching -- --nocapture > $(BENCH)/launch.txt
 	cargo bench --locked --package tick-bench --bench tick -- \
 		$(if $(QUICK),--quick,--page $(CURDIR)/docs/benchmarks.md) \
 		--binary $(CURDIR)/target/release/ecs-queue-scaler --python $(VENV)/bin/python \

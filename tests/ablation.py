@@ -403,10 +403,12 @@ def test(name):
     seeds = SEEDS // 4 if name == WAITS else SEEDS
     environment = dict(os.environ, CARGO_TARGET_DIR=str(ROOT / "target"), SEEDS=str(seeds),
                        RUST_BACKTRACE="0", RUSTFLAGS="", INSTA_UPDATE="no")
+    cargo = ["cargo", "test", "--quiet", "--all-features",
+             "--package", "decision", "--package", "ecs-queue-scaler"]
     if name in (SOAK, WAITS):
-        command = ["cargo", "test", "--quiet", "--test", "it", name, "--", "--nocapture"]
+        command = [*cargo, "--test", "it", name, "--", "--nocapture"]
     else:
-        command = ["cargo", "test", "--quiet", "--lib", "--test", "it", "--no-fail-fast", name]
+        command = [*cargo, "--lib", "--test", "it", "--no-fail-fast", name]
     done = run(*command, cwd=COPY, env=environment)
     if re.search(r"^error(\[E\d+\])?: (?!test failed|\d+ target)", done.stderr, re.M):
         sys.exit(f"the copy does not build:\n{done.stderr}")
