@@ -1,4 +1,4 @@
-//! Carries out a plan: finds or registers revisions, then runs tasks in tens. Makes no choices.
+//! Carries out a plan: finds or registers revisions, then runs tasks in tens. Makes no choice of policy.
 //!
 //! Each worker is served on its own and keeps its own failure, a panic too. Every call is counted by
 //! what it placed, never by what it was asked for.
@@ -18,8 +18,7 @@ use decision::units::{Containers, RevisionArn, TaskArn, Tasks};
 use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt, stream};
 
-pub use self::call::Called;
-use self::call::{Exhausted, Launch, Rest};
+use self::call::{Called, Exhausted, Launch, Rest};
 pub use self::draining::{DrainActed, DrainCalls, HookActed, StopActed, answer, drain, stop};
 use self::revisions::{Found, Revisions, Superseded};
 use crate::aws::Aws;

@@ -160,7 +160,7 @@ pub struct DiscoveryReport {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkerReport {
-    /// Which one.
+    /// Its name.
     pub worker: WorkerName,
     /// In one word.
     pub outcome: Outcome,
@@ -400,6 +400,10 @@ impl Report {
                 tasks.unowned = unowned.tasks.0,
                 "{unowned}"
             );
+        }
+        if !self.config.warnings.is_empty() {
+            let (source, warnings) = (&self.config.source, self.config.warnings.join("; "));
+            tracing::warn!(tick, request_id, config.source = source, "configuration: {warnings}");
         }
         let Totals { workers, launched_tasks, launched_containers, .. } = self.totals;
         tracing::info!(

@@ -100,10 +100,10 @@ pub enum RunError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// The event's configuration is not usable.
-    #[error("in the event's workers: {0}")]
+    #[error(transparent)]
     Config(#[from] ConfigError),
     /// The event narrows the tick to a worker that is not configured.
-    #[error("`only` names {}, which is no worker; there are {}", quoted(.unknown), quoted(.known))]
+    #[error("`only` names {}, which is not a worker; there are {}", quoted(.unknown), quoted(.known))]
     UnknownWorker {
         /// The names that are not there.
         unknown: Vec<WorkerName>,

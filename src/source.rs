@@ -47,7 +47,7 @@ pub struct Version {
 /// A version that was read, and is not checked yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text {
-    /// Which one.
+    /// The version that was read.
     pub version: Version,
     /// What it says.
     pub text: String,

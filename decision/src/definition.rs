@@ -19,7 +19,7 @@ pub use needs::{Attribute, Needs};
 /// One revision.
 #[derive(Clone, PartialEq)]
 pub struct TaskDefinition {
-    /// Which one.
+    /// ECS's name of the revision.
     pub arn: RevisionArn,
     /// Its tags without those that start with `aws:`, which no request may carry.
     pub tags: Vec<Tag>,

@@ -5,8 +5,8 @@
 //!            └─ here: what they are ─┘  └─ here ─┘     └─ the shell ─┘
 //! ```
 //!
-//! Nothing in here waits, fails for a reason outside its arguments, or knows the time: no SDK, no
-//! runtime, no clock is among its dependencies.
+//! Nothing in here waits, fails for a reason outside its arguments, or knows the time: no SDK and no
+//! runtime is among its dependencies, and the clock is kept out by clippy and `tests/it/tidy.rs`.
 //!
 //! A module uses only those above it.
 

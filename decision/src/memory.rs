@@ -166,7 +166,7 @@ impl Memory {
     }
 
     /// The tasks that this process started within the last hour, by cluster. Those of a call without an
-    /// answer are among them until ECS must show them and does not.
+    /// answer are among them until ECS must show them and does not; where nobody looks, for the hour.
     pub fn launched(&self, now: Timestamp) -> BTreeMap<ClusterName, Tasks> {
         let mut launched = BTreeMap::<_, Tasks>::new();
         let known = self.launches.iter().filter(|(at, ..)| is_in_hour(*at, now));
@@ -219,6 +219,7 @@ impl Memory {
             if let Ok(tasks) = tasks {
                 let of = self.clusters.entry(cluster.clone()).or_default();
                 let shown = of.learn(tasks, snapshot.now, over).into_iter();
+                let shown = shown.filter(|(_, tasks)| *tasks != Tasks::ZERO);
                 self.launches.extend(shown.map(|(at, tasks)| (at, cluster.clone(), tasks)));
             }
         }

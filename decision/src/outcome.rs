@@ -68,7 +68,7 @@ pub struct Derived {
 /// A task that was placed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartedTask {
-    /// Which one.
+    /// ECS's name of the task.
     pub arn: TaskArn,
     /// When, by ECS's clock.
     pub created: Option<Timestamp>,

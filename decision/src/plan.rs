@@ -42,7 +42,7 @@ pub struct Plan {
 /// What a tick is going to do for one worker.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkerPlan {
-    /// Which one.
+    /// Its name.
     pub worker: WorkerName,
     /// Its queue, where it could be read.
     pub depth: Option<Depth>,
@@ -447,8 +447,8 @@ pub struct ClientToken(String);
 
 impl ClientToken {
     /// The token of a worker's `call`th call of a tick, on one rung of the ladder.
-    pub fn new(of: WorkerTick<'_>, call: usize, rung: usize) -> Self {
-        let WorkerTick { scaler, worker, tick } = of;
+    pub fn new(part: WorkerTick<'_>, call: usize, rung: usize) -> Self {
+        let WorkerTick { scaler, worker, tick } = part;
         let name = format!("{scaler}\n{worker}\n{tick}\n{call}\n{rung}");
         Self(hex::encode(Sha256::digest(name)))
     }

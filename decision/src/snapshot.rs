@@ -140,7 +140,7 @@ pub enum Newest {
 /// A revision of a derived family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DerivedRevision {
-    /// Which one.
+    /// ECS's name of the revision.
     pub arn: RevisionArn,
     /// Of its content; none for one that somebody else has registered.
     pub digest: Option<String>,
@@ -227,7 +227,7 @@ impl ClusterTasks {
 /// A task of ours that ECS does not want stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
-    /// Which one.
+    /// ECS's name of the task.
     pub arn: TaskArn,
     /// Whose it is, from its `group`.
     pub worker: WorkerName,
@@ -318,7 +318,7 @@ impl Unseen<'_> {
 /// A task of ours that has stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// Which one.
+    /// ECS's name of the task.
     pub arn: TaskArn,
     /// Whose it was.
     pub worker: WorkerName,

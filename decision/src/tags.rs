@@ -1,4 +1,5 @@
-//! Our tags: what a task, a definition and an instance carry so that any process knows them again.
+//! Our tags: what a task and a definition carry so that any process knows them again. Those of an
+//! instance that a hook holds are in `snapshot/draining.rs`: their names hold the scaler's.
 
 /// On a task: the tick that started it.
 pub const TICK: &str = "ecs-queue-scaler:tick";

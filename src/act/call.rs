@@ -83,7 +83,7 @@ pub(super) enum Rest {
 
 /// What one planned call came to, over all rungs of the ladder.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Called {
+pub(super) struct Called {
     pub(super) tasks: Vec<StartedTask>,
     pub(super) adopted: Vec<TaskArn>,
     pub(super) failures: Vec<TaskFailure>,

@@ -1,5 +1,5 @@
 //! Carries out what is planned for instances that are about to go away, and answers the lifecycle hooks
-//! that hold them. Makes no choices.
+//! that hold them. Makes no choice of policy.
 //!
 //! Everything in here can be done again: an event may come twice, and a tick may repeat another's answer.
 

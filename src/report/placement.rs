@@ -75,7 +75,7 @@ pub struct InstanceReport {
     pub cluster: ClusterName,
     /// Its machine.
     pub instance: Ec2InstanceId,
-    /// Which one.
+    /// ECS's name of the container instance.
     pub container_instance: InstanceArn,
     /// Whose capacity it is, where it was brought by a capacity provider.
     #[serde(skip_serializing_if = "Option::is_none")]

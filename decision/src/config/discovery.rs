@@ -25,7 +25,7 @@ pub(super) const DEFAULT_TAG: &str = "ecs-queue-scaler";
 /// A queue and its tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaggedQueue {
-    /// Which one.
+    /// The queue's ARN.
     pub arn: String,
     /// Value by key.
     pub tags: BTreeMap<String, String>,

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::fargate::MicroDollars;
+use crate::limits;
 use crate::units::{Containers, Tasks};
 
 /// What a tick may start.
@@ -77,7 +78,8 @@ pub(super) fn cheapest_of(
     let price = |(n, tasks): &(u32, u32)| prices.get(n).copied().unwrap_or_default().times(*tasks);
     of_sizes(launch, budget, sizes, |mix| {
         let [large, small] = mix;
-        (price(large).plus(price(small)), large.1.div_ceil(10) + small.1.div_ceil(10), tasks(mix))
+        let calls = |of: &(u32, u32)| of.1.div_ceil(limits::TASKS_PER_RUN_TASK.0);
+        (price(large).plus(price(small)), calls(large) + calls(small), tasks(mix))
     })
 }
 

@@ -22,7 +22,7 @@ pub(super) const TERMINATE: &str = "EC2 Instance-terminate Lifecycle Action";
 pub struct Notice {
     /// Who says so.
     pub kind: NoticeKind,
-    /// Which one.
+    /// The machine.
     pub instance: Ec2InstanceId,
     /// What waits for us before it goes.
     pub hook: Option<Hook>,

@@ -28,7 +28,7 @@ pub enum Way {
 /// The only instance that a task may go to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pin {
-    /// Which one.
+    /// ECS's name of the container instance.
     pub arn: InstanceArn,
     /// By what a placement constraint knows it.
     pub ec2: Ec2InstanceId,
@@ -85,7 +85,7 @@ pub enum Lack {
 pub struct InstanceFault {
     /// Where.
     pub cluster: ClusterName,
-    /// Which one.
+    /// ECS's name of the container instance.
     pub arn: InstanceArn,
     /// Its machine.
     pub ec2: Ec2InstanceId,

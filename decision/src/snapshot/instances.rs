@@ -23,7 +23,7 @@ pub struct Instances {
 /// A container instance that is ACTIVE.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instance {
-    /// Which one.
+    /// ECS's name of the container instance.
     pub arn: InstanceArn,
     /// Its machine.
     pub ec2: Ec2InstanceId,

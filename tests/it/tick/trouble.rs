@@ -363,6 +363,23 @@ async fn what_warns_is_logged_as_a_warning() {
     assert!(line["warnings"].as_str().unwrap().contains("redrive policy"), "{line}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_a_configuration_may_mean_otherwise_is_logged_as_a_warning() {
+    let (lines, _guard) = captured();
+    let world = world_of(&["a"]);
+    let one = json!({"messagesPerContainer": 1});
+    let mut document = config(&[worker("a", &one, &json!({}))]);
+    let network = &mut document["launch"]["networkConfiguration"]["awsvpcConfiguration"];
+    network["subnets"] = json!(["subnet-1"]);
+    let function = scaler(&world, &document);
+    function.run(&json!({"dryRun": false}), &invocation(&world), Ran::log).await.unwrap();
+    let text = lines.text();
+    let line = text.lines().find(|line| line.contains("\"configuration: ")).unwrap();
+    let line: Value = serde_json::from_str(line).unwrap();
+    assert_eq!((&line["level"], &line["config.source"]), (&json!("WARN"), &json!("inline")));
+    assert!(line["message"].as_str().unwrap().contains("`subnet-1`"), "{line}");
+}
+
 /// Lambda keeps the error of an invocation that a schedule woke for nobody.
 #[tokio::test(start_paused = true)]
 async fn an_invocation_that_cannot_begin_is_logged_once_and_in_words() {

@@ -16,17 +16,17 @@ use super::minimum::read_minimum;
 use super::policy::read_policy;
 use super::{Defaults, MOST_CONTAINERS, Registration};
 use crate::document::Node;
+use crate::limits;
 use crate::units::{Containers, CpuUnits, Messages, Tasks};
 
-/// Ten, because ECS takes no more containers in a task definition, nor more tasks in one call.
-/// Source: ECS service quotas, "Containers per task definition", "Tasks launched per run-task".
-const TEN: u32 = 10;
+/// With the watcher beside them, one less.
+const PER_TASK: u32 = limits::CONTAINERS_PER_TASK.0;
 
 /// The cap of a worker that names none.
 const DEFAULT_MAX_CONTAINERS: Containers = Containers(100);
 
 /// One `RunTask` call.
-const DEFAULT_MAX_TASKS: Tasks = Tasks(TEN);
+const DEFAULT_MAX_TASKS: Tasks = limits::TASKS_PER_RUN_TASK;
 
 /// Longer than large images take, and than an Auto Scaling group takes to bring an instance.
 const DEFAULT_STUCK_AFTER: Duration = Duration::from_mins(15);
@@ -128,8 +128,8 @@ struct PerTask(Completion);
 impl PerTask {
     fn range(&self) -> Whole {
         match self.0 {
-            Completion::All => Whole(1..=TEN - 1),
-            Completion::Any => Whole(1..=TEN),
+            Completion::All => Whole(1..=PER_TASK - 1),
+            Completion::Any => Whole(1..=PER_TASK),
         }
     }
 }
@@ -152,7 +152,7 @@ impl Form for PerTask {
     }
 
     fn schema(&self) -> Value {
-        Whole(1..=TEN).schema()
+        Whole(1..=PER_TASK).schema()
     }
 }
 
@@ -265,7 +265,7 @@ fn default_max(policy: &Policy, packing: &Chosen) -> Containers {
             let tasks = steps.iter().map(|(_, tasks)| *tasks).max().unwrap_or_default();
             let per_task = match packing.strategy {
                 Strategy::Spread => Containers(1),
-                _ => packing.max_containers_per_task.unwrap_or(Containers(TEN)),
+                _ => packing.max_containers_per_task.unwrap_or(limits::CONTAINERS_PER_TASK),
             };
             tasks.containers(per_task)
         }

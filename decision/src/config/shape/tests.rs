@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-
 use super::*;
 
 const PAGE: &str = include_str!("../../../../docs/configuration.md");
@@ -322,21 +320,4 @@ mod held {
         }
         assert!(10 < seen, "{seen}");
     }
-}
-
-/// Tags in the first column of the table.
-fn listed_tags(page: &str) -> BTreeSet<&str> {
-    let table = page.split("| tag, after").nth(1).unwrap_or_default();
-    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
-    rows.flat_map(|row| row.split('|').nth(1).unwrap_or_default().split('`').skip(1).step_by(2))
-        .collect()
-}
-
-#[test]
-fn the_page_lists_every_tag_and_there_is_no_other() {
-    let page = "| tag, after `x:` | key |\n|---|---|\n| `a`, `b` | `c` |\n\n`d`";
-    assert_eq!(listed_tags(page), BTreeSet::from(["a", "b"]));
-    let known: BTreeSet<_> = shape().tags().map(|tag| tag.tag).collect();
-    assert!(20 < known.len(), "{known:?}");
-    assert_eq!(listed_tags(PAGE), known);
 }
