@@ -15,7 +15,7 @@ CONFIG: dict[str, Any] = {
     "cluster": CLUSTER,
     "launch": {
         "launchType": "FARGATE",
-        "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-1"]}},
+        "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-0a1b2c3d"]}},
     },
     "workers": [
         {
