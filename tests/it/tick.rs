@@ -381,7 +381,7 @@ async fn an_invocation_can_be_narrowed_to_some_workers() {
     assert_eq!(only_worker(&report).worker.as_str(), "b");
     let error =
         function.run(&json!({"only": ["c"]}), &invocation(&world), |_| ()).await.unwrap_err();
-    assert_eq!(error.to_string(), "`only` names `c`, which is no worker; there are `a`, `b`");
+    assert_eq!(error.to_string(), "`only` names `c`, which is not a worker; there are `a`, `b`");
 }
 
 #[tokio::test(start_paused = true)]
