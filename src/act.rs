@@ -73,7 +73,6 @@ impl Attempt {
 
     /// Takes over what the stale calls came to when they were made again.
     pub fn replace_stale(&mut self, mut again: Self) {
-        again.settle(None);
         let stale = self.groups.iter_mut().flat_map(|group| std::mem::take(&mut group.stale));
         let unanswered: Tasks = stale.map(|stale| stale.called.unanswered).sum();
         for GroupAttempt { done, .. } in &mut again.groups {
@@ -102,8 +101,7 @@ impl Attempt {
 
     /// Takes over what became of the tasks that were placed anew. Who refused them is told, and is no
     /// failure any more.
-    pub fn replace_displaced(&mut self, mut again: Self) {
-        again.settle(None);
+    pub fn replace_displaced(&mut self, again: Self) {
         let Action::Launch(launch) = &again.plan.action else { return };
         for placed in &launch.groups {
             let mut left = placed.tasks();

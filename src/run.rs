@@ -85,8 +85,12 @@ impl Invocation {
 
     /// The same when so much of its time has passed.
     fn after(&self, passed: Duration) -> Self {
-        let now = self.now.checked_add(passed).unwrap_or(self.now);
-        Self { now, is_first: passed.is_zero(), ..self.clone() }
+        Self { now: self.now_after(passed), is_first: passed.is_zero(), ..self.clone() }
+    }
+
+    /// The time when so much of its own has passed.
+    fn now_after(&self, passed: Duration) -> Timestamp {
+        self.now.checked_add(passed).unwrap_or(self.now)
     }
 }
 
@@ -219,6 +223,14 @@ impl Scaler {
         ran.checked()
     }
 
+    /// The cloud with an invocation's own rates, and the time that it has before a configuration says
+    /// otherwise.
+    fn cloud(&self, invocation: &Invocation) -> Result<Aws, NoRegion> {
+        let aws = self.aws.as_ref().map_err(Clone::clone)?;
+        let end = invocation.no_call_after(Limits::default().deadline_margin);
+        Ok(aws.for_tick(invocation.now, end))
+    }
+
     /// The sentence.
     async fn tick(
         &self,
@@ -226,9 +238,7 @@ impl Scaler {
         invocation: &Invocation,
     ) -> Result<(Report, Limits), RunError> {
         let started = Instant::now();
-        let aws = self.aws.as_ref().map_err(Clone::clone)?;
-        let aws = &aws
-            .for_tick(invocation.now, invocation.no_call_after(Limits::default().deadline_margin));
+        let aws = &self.cloud(invocation)?;
         let (config, config_report) = self.config_of(event, &aws.read, invocation.now).await?;
         let known = config.names();
         let config = only(config, &event.only)?;
@@ -256,8 +266,7 @@ impl Scaler {
             Mode::Launch => {
                 let launched = async {
                     let outcomes = launch(aws, &config, &snapshot, plan).await;
-                    let over =
-                        invocation.now.checked_add(started.elapsed()).unwrap_or(invocation.now);
+                    let over = invocation.now_after(started.elapsed());
                     self.ledger.memory().remember(&snapshot, &outcomes, over);
                     outcomes
                 };

@@ -25,6 +25,7 @@ use crate::units::{
 };
 
 pub(crate) use form::{Boolean, Special, Text, Wrong};
+pub(crate) use parse::WORKERS;
 pub(crate) use reader::{Fields, ListOf, Reading};
 
 pub use crate::document::{Document, Place, Problem};

@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use serde_json::{Map, Value};
 
-use crate::config::{Boolean, Fields, ListOf, Reading, Special, Text, Wrong, shape};
+use crate::config::{Boolean, Fields, ListOf, Reading, Special, Text, WORKERS, Wrong, shape};
 use crate::document::Document;
 use crate::redaction::cut;
 use crate::units::WorkerName;
@@ -128,9 +128,6 @@ impl EventError {
 
 /// As much of an event as it takes to know it by, in bytes.
 const LONGEST_SHOWN: usize = 200;
-
-/// As many workers as a configuration may have.
-const MOST_NAMES: usize = 5000;
 
 /// The keys of an invocation that are no part of a configuration.
 pub const OWN_KEYS: [&str; 3] = ["scheduledTime", "dryRun", "only"];
@@ -249,7 +246,7 @@ fn read_invocation(mut fields: Fields<'_>, object: &Map<String, Value>, request_
     }
 }
 
-const NAMES: ListOf<Text> = ListOf { length: 1..=MOST_NAMES, of: Text(255) };
+const NAMES: ListOf<Text> = ListOf { length: WORKERS, of: Text(255) };
 
 const TIME: Special<Tick> = Special {
     read: |node| match node.as_str() {

@@ -123,7 +123,8 @@ async fn carry_out(
     let (workers, attempts): (Vec<_>, Vec<_>) = again.unzip();
     let order = (0..workers.len()).collect();
     let plan = Plan { workers, order, faults: None, hooks: Vec::new() };
-    for (attempt, again) in attempts.into_iter().zip(act(aws, plan).await) {
+    for (attempt, mut again) in attempts.into_iter().zip(act(aws, plan).await) {
+        again.settle(None);
         replace(attempt, again);
     }
 }

@@ -6,7 +6,7 @@ use crate::aws::Aws;
 use crate::observe::NoticeContext;
 use crate::report::NoticeReport;
 use crate::{act, observe};
-use decision::config::{Config, Limits};
+use decision::config::Config;
 use decision::decide;
 use decision::event::{Mode, Notice};
 
@@ -22,9 +22,7 @@ impl Scaler {
         notice: &Notice,
         invocation: &Invocation,
     ) -> Result<NoticeReport, RunError> {
-        let aws = self.aws.as_ref().map_err(Clone::clone)?;
-        let margin = Limits::default().deadline_margin;
-        let aws = &aws.for_tick(invocation.now, invocation.no_call_after(margin));
+        let aws = &self.cloud(invocation)?;
         let in_force = self.config.current(&aws.read, invocation.now).await?;
         let config = &*in_force.config;
         let aws = &aws.until(invocation.no_call_after(config.limits.deadline_margin));

@@ -35,8 +35,7 @@ impl Scaler {
         let mut after = Duration::ZERO;
         loop {
             let passed = began.elapsed();
-            let first = after.is_zero().then(|| invocation.clone());
-            let this = first.unwrap_or_else(|| invocation.after(passed));
+            let this = if after.is_zero() { invocation.clone() } else { invocation.after(passed) };
             let (report, limits) = match self.tick(&event.after(after), &this).await {
                 Ok(done) => done,
                 Err(error) => return Err(RunError::first(failed, error, invocation)),

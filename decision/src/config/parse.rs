@@ -40,10 +40,7 @@ const MOST_CONTAINERS: u32 = 100_000;
 
 /// A result that tells of more workers would be larger than Lambda allows.
 /// Source: Lambda quotas, "Invocation payload": 6 MB.
-const MOST_WORKERS: usize = 5000;
-
-/// The workers of a file.
-const WORKERS: std::ops::RangeInclusive<usize> = 1..=MOST_WORKERS;
+pub(crate) const WORKERS: std::ops::RangeInclusive<usize> = 1..=5000;
 
 /// What the file says once for all workers.
 struct Defaults {

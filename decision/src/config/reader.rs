@@ -190,10 +190,9 @@ impl<'a> Fields<'a> {
         form: F,
         about: impl Into<About>,
     ) -> Option<F::Value> {
-        let path = self.path_of(key);
-        self.reading.record(&path, || Key::value(&path, &form, about.into()));
+        self.record(key, |path| Key::value(path, &form, about.into()));
         let value = self.value(key)?;
-        self.read(value, &path, &form)
+        self.read(value, &self.path_of(key), &form)
     }
 
     /// As [`Fields::optional`], but its absence is a mistake too.
@@ -203,13 +202,12 @@ impl<'a> Fields<'a> {
         form: F,
         about: impl Into<About>,
     ) -> Option<F::Value> {
-        let (path, about) = (self.path_of(key), about.into().required());
-        self.reading.record(&path, || Key::value(&path, &form, about));
+        self.record(key, |path| Key::value(path, &form, about.into().required()));
         let value = self.section(key);
         if value.is_none() {
             self.problem(key, "is missing");
         }
-        self.read(value?, &path, &form)
+        self.read(value?, &self.path_of(key), &form)
     }
 
     fn read<F: Form>(&self, value: &Node, path: &str, form: &F) -> Option<F::Value> {
@@ -236,8 +234,8 @@ impl<'a> Fields<'a> {
 
     /// The fields of the object in a field, `None` when it is absent, empty or no object.
     pub(crate) fn object(&mut self, key: &'static str, about: impl Into<About>) -> Option<Self> {
+        self.record(key, |path| Key::section(path, about.into()));
         let path = self.path_of(key);
-        self.reading.record(&path, || Key::section(&path, about.into()));
         self.reading.fields(self.section_or_blank(key)?, &path)
     }
 
@@ -278,9 +276,8 @@ impl<'a> Fields<'a> {
         length: RangeInclusive<usize>,
         about: impl Into<About>,
     ) -> Option<&'a [Node]> {
-        let path = self.path_of(key);
-        self.reading.record(&path, || Key::list(&path, &length, about.into()));
-        if self.reading.shape.is_some() {
+        self.record(key, |path| Key::list(path, &length, about.into()));
+        if self.is_blank() {
             return Some(std::slice::from_ref(&BLANK));
         }
         let value = self.section(key)?;
@@ -339,6 +336,14 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Records a key, where that is what is wanted.
+    fn record(&self, key: &str, describe: impl FnOnce(&str) -> Key) {
+        if self.is_blank() {
+            let path = self.path_of(key);
+            self.reading.record(&path, || describe(&path));
+        }
+    }
+
     fn value(&mut self, key: &'static str) -> Option<&'a Node> {
         if !self.known.contains(&key) {
             self.known.push(key);
@@ -363,7 +368,8 @@ pub(crate) struct ListOf<F> {
     pub(crate) of: F,
 }
 
-fn allowed_of_list(length: &RangeInclusive<usize>) -> String {
+/// What a list of so many may be, as it follows "expected".
+pub(crate) fn allowed_of_list(length: &RangeInclusive<usize>) -> String {
     let (least, most) = (length.start(), length.end());
     if least == most {
         format!("a list of {least}")

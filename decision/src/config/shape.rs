@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use serde_json::{Value, json};
 
 use super::form::Form;
-use super::reader::Reading;
+use super::reader::{Reading, allowed_of_list};
 use crate::document::{Document, Node};
 
 /// What there is to say of a key.
@@ -93,7 +93,7 @@ impl Key {
         let (least, most) = (length.start(), length.end());
         let kind = or_empty("array", about);
         let schema = json!({"type": kind, "minItems": least, "maxItems": most});
-        let allowed = format!("a list of {least} to {most}");
+        let allowed = allowed_of_list(length);
         Self { path: path.to_owned(), about, allowed, schema, kind: Kind::List }
     }
 
