@@ -26,3 +26,9 @@ pub const DIGEST: &str = "ecs-queue-scaler:digest";
 
 /// On a derived revision: the revision of the base that it is derived from.
 pub const BASE_REVISION: &str = "ecs-queue-scaler:base-revision";
+
+/// Whether a character may be in the key or in the value of a tag.
+/// Source: ECS developer guide and SQS developer guide, "Tag restrictions".
+pub fn is_legal(c: char) -> bool {
+    c.is_alphanumeric() || " _.:/=+-@".contains(c)
+}

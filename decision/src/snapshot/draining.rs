@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::Read;
 use crate::definition::Tag;
 use crate::event::Hook;
+use crate::tags;
 use crate::units::{ClusterName, Ec2InstanceId, InstanceArn, ScalerName, TaskArn, WorkerName};
 
 /// A container instance of any status but INACTIVE.
@@ -118,8 +119,7 @@ impl Mark {
     pub fn tags(&self, scaler: &ScalerName) -> Result<Vec<Tag>, Untaggable> {
         let since = self.since.as_ref().map(ToString::to_string).unwrap_or_default();
         let values = [self.hook.name.clone(), self.hook.group.clone(), since];
-        let legal = |c: char| c.is_alphanumeric() || " _.:/=+-@".contains(c);
-        let is_legal = |t: &String| t.chars().count() <= 256 && t.chars().all(legal);
+        let is_legal = |t: &String| t.chars().count() <= 256 && t.chars().all(tags::is_legal);
         if let Some(value) = values.iter().find(|value| !is_legal(value)) {
             return Err(Untaggable(value.clone()));
         }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{Form, Special, Wrong, pattern};
 use crate::config::QueueRef;
 use crate::document::Node;
+use crate::tags;
 use crate::units::{Arn, ClusterName, Family, Partition, ScalerName, TaskDefinitionRef};
 
 /// Room in 255 characters for the longest ending of a derived name, `--x10`.
@@ -139,10 +140,9 @@ impl Form for TagText {
     type Value = String;
 
     fn read(&self, node: &Node) -> Result<String, Wrong> {
-        let legal = |c: char| c.is_alphanumeric() || " _.:/=+-@".contains(c);
         let text = node.as_str().filter(|text| {
             let is_short = self.0.contains(&text.chars().count());
-            is_short && text.chars().all(legal) && !text.starts_with("aws:")
+            is_short && text.chars().all(tags::is_legal) && !text.starts_with("aws:")
         });
         text.map(str::to_owned).ok_or(Wrong::NotAllowed)
     }
