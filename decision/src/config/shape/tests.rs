@@ -173,7 +173,7 @@ mod held {
         "expected a cron expression",
         "expected a time zone",
         "expected the name of an image",
-        "cannot be read: at character",
+        "cannot be read: expected",
     ];
 
     fn is_of_the_reader(message: &str) -> bool {
