@@ -20,6 +20,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::document;
+use crate::fargate::TaskSize;
 use crate::units::{
     ClusterName, Containers, CpuUnits, Messages, ScalerName, TaskDefinitionRef, Tasks, WorkerName,
 };
@@ -97,7 +98,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             tasks_per_tick: Tasks(1000),
-            tasks_per_hour: Tasks(10_000),
+            tasks_per_hour: Tasks(30_000),
             deadline_margin: Duration::from_secs(5),
             max_event_age: Duration::from_mins(5),
             poll_every: None,
@@ -232,14 +233,44 @@ pub struct Packing {
     /// The only sizes there may be, in containers, where `registration` is off; `None`: what a size
     /// needs is registered. A task of one container runs the base and needs nothing.
     pub registered_sizes: Option<Vec<Containers>>,
-    /// Tasks that one tick may start.
-    pub max_tasks: Tasks,
+    /// Tasks that one tick may start, where the worker has a bound of its own.
+    pub max_tasks: Option<Tasks>,
     /// The largest Fargate task, where 32 vCPU are not to be had or not wanted.
     pub max_task_cpu: CpuUnits,
     /// When a task of several containers ends.
     pub completion: Completion,
     /// The image of the watcher that ends a task with its last worker container.
-    pub watcher_image: String,
+    pub watcher: Watcher,
+    /// What others put into every task: no clone's.
+    pub reserve: TaskSize,
+    /// Whether clones map no ports, whatever the worker does.
+    pub drop_port_mappings: bool,
+}
+
+/// The image of the watcher.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Watcher {
+    /// One with a shell, `wget`, `awk` and `timeout`.
+    Image(String),
+    /// The worker's own, which has all of these.
+    OfWorker,
+}
+
+impl Watcher {
+    /// A few megabytes of shell, `wget` and `awk`, from a registry without pull limits of its own: AWS
+    /// bounds the pulls of an account there.
+    pub const DEFAULT: &str = "public.ecr.aws/docker/library/busybox:1.37";
+
+    /// Whether the image comes from ECR Public.
+    pub fn is_public(&self) -> bool {
+        matches!(self, Self::Image(image) if image.starts_with("public.ecr.aws/"))
+    }
+}
+
+impl From<String> for Watcher {
+    fn from(image: String) -> Self {
+        if image == "worker" { Self::OfWorker } else { Self::Image(image) }
+    }
 }
 
 /// Few large tasks or many small ones.
@@ -249,7 +280,7 @@ pub enum Strategy {
     Spread,
     /// As many containers a task as are allowed.
     Dense,
-    /// The least price an hour, then the fewest calls.
+    /// One container a task, unless more cost a tenth less.
     Cheapest,
 }
 

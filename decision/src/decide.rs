@@ -21,20 +21,21 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use self::own::OwnTasks;
-use self::packing::{Budget, Packed};
+use self::packing::{Budget, Costs, Packed};
 use self::progress::Look;
-use self::share::Allowance;
+use self::share::{Allowance, Share};
 use self::sizes::Sizes;
 use crate::config::{Breaker, Config, Launch, Limits, ProgressBrake, Rung, Strategy, Worker};
 use crate::definition::{Tag, TaskDefinition};
-use crate::fargate::{MicroDollars, PriceList};
+use crate::fargate::MicroDollars;
 use crate::plan::{
     Action, Alive, Bound, Call, ClientToken, Decision, Deferred, Eager, Group, Idle, LaunchPlan,
-    LeftOut, Marks, NetworkMode, Plan, Refusal, Revision, RunsOn, TaskBound, Way, WorkerPlan,
+    LeftOut, Marks, NetworkMode, Plan, Price, Refusal, Revision, RunsOn, TaskBound, Way,
+    WorkerPlan,
 };
 use crate::snapshot::{Ahead, Depth, Progress, Queue, Read, ReadError, Snapshot};
 use crate::units::{Containers, Family, Messages, TaskArn, Tasks};
-use crate::variant::Recipe;
+use crate::variant::{Caution, Recipe};
 use crate::{limits, tags};
 
 pub use draining::{drain, still_needed, stop};
@@ -44,15 +45,23 @@ pub use unowned::{Unowned, unowned};
 /// Decides for every worker on its own; then, where the bounds of all workers together leave less
 /// than they are owed, once more for those who get less.
 pub fn decide(config: &Config, snapshot: &Snapshot) -> Plan {
-    let decide =
-        |worker: &Worker, allowance| apart(worker, || decide_worker(worker, allowance, snapshot));
-    let served = config.workers.iter().map(|worker| decide(worker, None));
+    let decide = |worker: &Worker, share| apart(worker, || decide_worker(worker, share, snapshot));
+    let served = config.workers.iter().map(|worker| decide(worker, Share::ALL));
     let mut workers: Vec<_> = served.collect();
     let order = share::order(&workers, &snapshot.memories);
+    let mut shares: BTreeMap<usize, Share> = BTreeMap::new();
+    for (index, tasks) in share::at_once(&workers) {
+        let share = Share { at_once: Some(tasks), ..Share::ALL };
+        if let (Some(plan), Some(worker)) = (workers.get_mut(index), config.workers.get(index)) {
+            *plan = decide(worker, share);
+            shares.insert(index, share);
+        }
+    }
     let Allowance { tasks, bound } = allowance(&config.limits, snapshot);
     for (index, tasks) in share::cuts(&workers, &order, tasks) {
         if let (Some(plan), Some(worker)) = (workers.get_mut(index), config.workers.get(index)) {
-            *plan = decide(worker, Some(Allowance { tasks, bound }));
+            let share = shares.get(&index).copied().unwrap_or(Share::ALL);
+            *plan = decide(worker, Share { allowance: Some(Allowance { tasks, bound }), ..share });
         }
     }
     placement::place_all(config, snapshot, &mut workers, &order);
@@ -103,17 +112,17 @@ pub fn can_owe(worker: &Worker, depth: &Depth, now: Timestamp) -> bool {
     visible.plus(delayed) != Messages::ZERO || minimum() != Containers::ZERO
 }
 
-fn decide_worker(worker: &Worker, allowance: Option<Allowance>, snapshot: &Snapshot) -> WorkerPlan {
+fn decide_worker(worker: &Worker, share: Share, snapshot: &Snapshot) -> WorkerPlan {
     let mut plan = WorkerPlan::new(&worker.name);
     plan.action =
-        decide_action(worker, allowance, snapshot, &mut plan).unwrap_or_else(|instead| instead);
+        decide_action(worker, share, snapshot, &mut plan).unwrap_or_else(|instead| instead);
     plan
 }
 
 /// What is to be done, or what keeps it from being done. On the way the plan learns what was read.
 fn decide_action(
     worker: &Worker,
-    allowance: Option<Allowance>,
+    share: Share,
     snapshot: &Snapshot,
     plan: &mut WorkerPlan,
 ) -> Result<Action, Action> {
@@ -129,8 +138,7 @@ fn decide_action(
     let tasks = read(&snapshot.tasks, &worker.cluster, "ListTasks")?;
     let name = &worker.task_definition;
     let definition = read(&snapshot.definitions, name, "DescribeTaskDefinition")?;
-    let recipe = Recipe::new(definition, worker.container.as_deref(), &worker.packing)
-        .map_err(Refusal::Definition)?;
+    let recipe = Recipe::new(definition, worker.into()).map_err(Refusal::Definition)?;
     let own = OwnTasks::of(worker, recipe.container(), tasks, snapshot.now);
     let alive = own.count();
     plan.alive = Some(alive);
@@ -164,7 +172,7 @@ fn decide_action(
         sizes,
         look,
         progress: &progress,
-        allowance,
+        share,
     };
     let action = decide_launch(&facts);
     plan.progress = Some(progress);
@@ -205,7 +213,7 @@ struct Facts<'a> {
     sizes: Sizes,
     look: Look<'a>,
     progress: &'a Progress,
-    allowance: Option<Allowance>,
+    share: Share,
 }
 
 fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
@@ -217,11 +225,12 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
     if decision.launch == Containers::ZERO {
         return Ok(Action::Idle(Idle::Answered(Box::new(decision))));
     }
-    let placement = placement::plan(worker, recipe)?;
+    let placement = placement::plan(worker, recipe);
     let network_mode = network_mode(recipe, worker)?;
-    let (tasks, bound) = match facts.allowance {
-        Some(Allowance { tasks, bound }) if tasks < packing.max_tasks => (tasks, bound),
-        _ => (packing.max_tasks, TaskBound::MaxTasks),
+    let most = packing.max_tasks.unwrap_or(Tasks(u32::MAX));
+    let (tasks, bound) = match facts.share.allowance {
+        Some(Allowance { tasks, bound }) if tasks < most => (tasks, bound),
+        _ => (most, TaskBound::MaxTasks),
     };
     let budget = Budget { per_task, tasks };
     let packed = pack(facts, &decision, budget);
@@ -249,7 +258,9 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
         groups,
         placement,
         deferred,
-        hourly_price: hourly_price(facts, &packed),
+        price: price(facts, &packed),
+        several: packed.several,
+        cautions: cautions(facts, &packed),
         known: facts
             .look
             .own
@@ -276,19 +287,18 @@ fn renew_launch(
     launch: &LaunchPlan,
     definition: &TaskDefinition,
 ) -> Option<LaunchPlan> {
-    let recipe = Recipe::new(definition, worker.container.as_deref(), &worker.packing).ok()?;
+    let recipe = Recipe::new(definition, worker.into()).ok()?;
     let mut launch = launch.clone();
     launch.network_mode = network_mode(&recipe, worker).ok()?;
     launch.runs_on = runs_on(&recipe);
     // The instances were chosen for what the other revision asks for.
-    let asks = placement::plan(worker, &recipe).ok()?.map(|placement| placement.expressions);
+    let asks = placement::plan(worker, &recipe).map(|placement| placement.expressions);
     if asks != launch.placement.as_ref().map(|placement| placement.expressions.clone()) {
         return None;
     }
     for group in &mut launch.groups {
         let n = group.containers_per_task;
-        let derived = Containers(1) < n;
-        if derived && worker.packing.registered_sizes.is_some() {
+        if recipe.is_derived(n) && worker.packing.registered_sizes.is_some() {
             return None;
         }
         if placement::needs(worker, &recipe, n).ok()? != group.needs {
@@ -304,10 +314,9 @@ fn renew_launch(
 /// worth reading beside the tasks. Where nothing may be registered, all that the operator lists.
 pub fn foresee(worker: &Worker, alone: &Snapshot) -> Vec<Family> {
     if let Some(listed) = &worker.packing.registered_sizes {
-        let derived = listed.iter().filter(|size| Containers(1) < **size);
-        return derived.map(|size| worker.task_definition.family().variant(*size)).collect();
+        return listed.iter().map(|n| worker.task_definition.family().variant(*n)).collect();
     }
-    let plan = apart(worker, || decide_worker(worker, None, alone));
+    let plan = apart(worker, || decide_worker(worker, Share::ALL, alone));
     let Action::Launch(launch) = plan.action else { return Vec::new() };
     let families = launch.groups.into_iter().filter_map(|group| match group.revision {
         Revision::Registered(_) => None,
@@ -325,8 +334,8 @@ fn network_mode(recipe: &Recipe<'_>, worker: &Worker) -> Result<NetworkMode, Ref
 }
 
 fn runs_on(recipe: &Recipe<'_>) -> RunsOn {
-    let view = &recipe.base.view;
-    if view.is_fargate() && !view.runs_on_ec2() { RunsOn::Fargate } else { RunsOn::Anything }
+    let is_for_fargate = recipe.base.view.is_for_fargate_alone();
+    if is_for_fargate { RunsOn::Fargate } else { RunsOn::Anything }
 }
 
 /// What the worker's last launches came to bounds the next one.
@@ -356,37 +365,56 @@ fn restrain(decision: &mut Decision, facts: &Facts<'_>) {
 }
 
 fn pack(facts: &Facts<'_>, decision: &Decision, budget: Budget) -> Packed {
-    let list = price_list(facts);
-    let price = |n| facts.recipe.hourly_price(n, list).unwrap_or_default();
-    let launch = decision.launch;
-    let strategy = facts.worker.packing.strategy;
-    let (budget, strategy) = match decision.launch_tasks {
-        Some(tasks) => (Budget { tasks: tasks.min(budget.tasks), ..budget }, Strategy::Spread),
-        None => (budget, strategy),
-    };
-    match (facts.sizes.only(), strategy) {
-        (None, Strategy::Spread) => packing::spread(launch, budget),
-        (None, Strategy::Dense) => packing::dense(launch, budget),
-        (None, Strategy::Cheapest) => packing::cheapest(launch, budget, price),
-        (Some(sizes), Strategy::Spread) => packing::spread_of(launch, budget, &sizes),
-        (Some(sizes), Strategy::Dense) => packing::dense_of(launch, budget, &sizes),
-        (Some(sizes), Strategy::Cheapest) => packing::cheapest_of(launch, budget, &sizes, price),
+    let (recipe, launch) = (&facts.recipe, decision.launch);
+    let all = facts.sizes.all(recipe);
+    // The rule itself says how many tasks there are.
+    if let Some(tasks) = decision.launch_tasks {
+        return packing::spread(launch, Budget { tasks: tasks.min(budget.tasks), ..budget }, &all);
+    }
+    let prices = recipe.price_list(&facts.snapshot.region);
+    let is_wasteful = |n| prices.is_some_and(|prices| recipe.is_wasteful(n, prices));
+    let sizes = packing::economical(all.iter().copied(), is_wasteful);
+    match (facts.worker.packing.strategy, prices) {
+        (Strategy::Spread, _) => packing::spread(launch, budget, &sizes),
+        (Strategy::Cheapest, Some(prices)) => {
+            let price = |n| recipe.hourly_price(n, prices).unwrap_or_default();
+            let at_once = facts.share.at_once;
+            packing::cheapest(launch, budget, &Costs { sizes: &all, price, at_once })
+        }
+        // What has no price is as large as its owner asks for.
+        (Strategy::Dense | Strategy::Cheapest, _) => packing::dense(launch, budget, &sizes),
     }
 }
 
-fn price_list(facts: &Facts<'_>) -> PriceList {
-    PriceList::of(&facts.snapshot.region, facts.recipe.base.view.architecture())
-}
-
-fn hourly_price(facts: &Facts<'_>, packed: &Packed) -> Option<(MicroDollars, &'static str)> {
-    let list = price_list(facts);
-    let price = |n| facts.recipe.hourly_price(n, list);
+fn price(facts: &Facts<'_>, packed: &Packed) -> Option<Price> {
+    let (recipe, list) = (&facts.recipe, facts.recipe.price_list(&facts.snapshot.region)?);
+    let of = |n: &Containers| recipe.hourly_price(*n, list);
     if packed.groups.is_empty() {
         return None;
     }
-    let mut prices = packed.groups.iter().map(|(n, tasks)| Some(price(*n)?.times(tasks.0)));
-    let sum = prices.try_fold(MicroDollars::default(), |sum, price| Some(sum.plus(price?)))?;
-    Some((sum, list.region))
+    let mut prices = packed.groups.iter().map(|(n, tasks)| Some(of(n)?.times(tasks.0)));
+    let hourly = prices.try_fold(MicroDollars::default(), |sum, price| Some(sum.plus(price?)))?;
+    let containers: Containers = packed.groups.iter().map(|(n, t)| t.containers(*n)).sum();
+    let singles = of(&Containers(1)).map(|one| one.times(containers.0));
+    Some(Price { hourly, region: list.region, singles: singles.filter(|less| *less < hourly) })
+}
+
+/// What somebody should know of the definitions of these tasks.
+fn cautions(facts: &Facts<'_>, packed: &Packed) -> Vec<Caution> {
+    let Facts { recipe, sizes, worker, .. } = facts;
+    let mut cautions: Vec<_> = sizes.caution.iter().cloned().collect();
+    for (n, _) in &packed.groups {
+        let of_size = recipe.cautions(*n);
+        cautions.extend(
+            of_size.into_iter().filter(|caution| !cautions.contains(caution)).collect::<Vec<_>>(),
+        );
+    }
+    let watched = packed.groups.iter().filter(|(n, _)| recipe.is_watched(*n));
+    let tasks: Tasks = watched.map(|(_, tasks)| *tasks).sum();
+    if limits::PUBLIC_PULLS < tasks && worker.packing.watcher.is_public() {
+        cautions.push(Caution::PublicWatcher { tasks });
+    }
+    cautions
 }
 
 fn make_group(

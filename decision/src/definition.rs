@@ -4,16 +4,19 @@
 //! trip, also those that are younger than the SDK. Beside it stands a view of the few fields that
 //! are read here. Task definitions carry secrets: `Debug` prints the revision and nothing else.
 
+mod container;
 mod needs;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::fargate::{Architecture, OperatingSystem, TaskSize};
-use crate::units::{CpuUnits, MebiBytes, RevisionArn};
+use crate::units::{CpuUnits, GibiBytes, MebiBytes, RevisionArn};
 
+pub use container::{Container, Dependency, PortMapping};
 pub use needs::{Attribute, Needs};
 
 /// One revision.
@@ -27,6 +30,10 @@ pub struct TaskDefinition {
     pub document: Map<String, Value>,
     /// What of it is read here.
     pub view: View,
+    /// The length of the document as JSON.
+    pub bytes: usize,
+    /// The same of each container, by its name.
+    pub container_bytes: Vec<(String, usize)>,
 }
 
 /// A tag of an ECS resource.
@@ -43,29 +50,42 @@ pub struct Tag {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct View {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     task_definition_arn: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     status: String,
     /// What decides which ports collide.
     #[serde(default)]
     pub network_mode: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     requires_compatibilities: Vec<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    compatibilities: Vec<String>,
     #[serde(default)]
     cpu: Option<String>,
     #[serde(default)]
     memory: Option<String>,
     #[serde(default)]
+    ephemeral_storage: Option<EphemeralStorage>,
+    #[serde(default)]
     runtime_platform: Option<RuntimePlatform>,
     #[serde(default)]
     proxy_configuration: Option<ProxyConfiguration>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     requires_attributes: Vec<Attribute>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     placement_constraints: Vec<PlacementConstraint>,
     /// All of them, sidecars too.
+    #[serde(default, deserialize_with = "nullable")]
     pub container_definitions: Vec<Container>,
+}
+
+/// `ephemeralStorage`: a task's own disk on Fargate.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EphemeralStorage {
+    #[serde(rename = "sizeInGiB")]
+    size: u32,
 }
 
 /// One of `placementConstraints`. In a definition it is always `memberOf`.
@@ -88,80 +108,28 @@ struct RuntimePlatform {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ProxyConfiguration {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     container_name: String,
+    #[serde(default, deserialize_with = "nullable")]
+    properties: Vec<Property>,
 }
 
-/// What of a container is read here. Environment, command and secrets are not.
+/// One of `proxyConfiguration.properties`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Container {
-    /// Unique in the definition.
-    pub name: String,
-    /// ECS takes an unset CPU for 0.
-    #[serde(default)]
-    pub cpu: CpuField,
-    /// The hard limit in MiB.
-    #[serde(default)]
-    pub memory: Option<u32>,
-    /// The soft limit in MiB.
-    #[serde(default)]
-    pub memory_reservation: Option<u32>,
-    /// What it listens on.
-    #[serde(default)]
-    pub port_mappings: Vec<PortMapping>,
-    /// What it waits for.
-    #[serde(default)]
-    pub depends_on: Vec<Dependency>,
-    #[serde(default)]
-    resource_requirements: Vec<ResourceRequirement>,
-    #[serde(default)]
-    firelens_configuration: Option<Value>,
-}
-
-/// One of `resourceRequirements`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ResourceRequirement {
-    #[serde(default)]
+struct Property {
+    #[serde(default, deserialize_with = "nullable")]
+    name: String,
+    #[serde(default, deserialize_with = "nullable")]
     value: String,
-    #[serde(default, rename = "type")]
-    kind: String,
 }
 
-/// Container CPU, 0 where it is unset or null.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
-#[serde(from = "Option<u32>")]
-pub struct CpuField(pub CpuUnits);
-
-impl From<Option<u32>> for CpuField {
-    fn from(cpu: Option<u32>) -> Self {
-        Self(CpuUnits(cpu.unwrap_or(0)))
-    }
-}
-
-/// One of `portMappings`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PortMapping {
-    /// 0 and unset mean a port that the host chooses.
-    #[serde(default)]
-    pub host_port: Option<u32>,
-    /// The port inside.
-    #[serde(default)]
-    pub container_port: Option<u32>,
-    #[serde(default)]
-    protocol: Option<String>,
-}
-
-/// One of `dependsOn`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Dependency {
-    /// The container waited for.
-    pub container_name: String,
-    /// `START`, `COMPLETE`, `SUCCESS` or `HEALTHY`.
-    pub condition: String,
+/// What may be `null` in an answer, which is as if it were left out.
+fn nullable<'de, D, T>(source: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(source)?.unwrap_or_default())
 }
 
 impl TaskDefinition {
@@ -172,17 +140,24 @@ impl TaskDefinition {
     pub fn parse(document: &Value, tags: &Value) -> Result<Self, String> {
         let unreadable = |field: &str| format!("the answer's {field} cannot be understood");
         let document = document.as_object().ok_or_else(|| unreadable("taskDefinition"))?.clone();
-        // serde's own message would quote the value it stumbled over.
-        let view = View::deserialize(Value::Object(document.clone()))
-            .map_err(|_| unreadable("taskDefinition"))?;
+        // Where it stumbled, and not what over: serde's own message would quote the value.
+        let view: View = serde_path_to_error::deserialize(Value::Object(document.clone()))
+            .map_err(|error| unreadable(&format!("taskDefinition.{}", error.path())))?;
         if view.task_definition_arn.is_empty() {
             return Err(unreadable("taskDefinitionArn"));
         }
         let tags: Option<Vec<Tag>> =
             Deserialize::deserialize(tags).map_err(|_| unreadable("tags"))?;
         let is_own = |tag: &Tag| !tag.key.to_lowercase().starts_with("aws:");
+        let container = |container: &Value| {
+            let name = container.get("name").and_then(Value::as_str).unwrap_or_default();
+            (name.to_owned(), container.to_string().len())
+        };
+        let containers = document.get("containerDefinitions").and_then(Value::as_array);
         Ok(Self {
             arn: RevisionArn(view.task_definition_arn.clone()),
+            bytes: Value::Object(document.clone()).to_string().len(),
+            container_bytes: containers.into_iter().flatten().map(container).collect(),
             tags: tags.unwrap_or_default().into_iter().filter(is_own).collect(),
             document,
             view,
@@ -207,17 +182,45 @@ impl fmt::Debug for TaskDefinition {
 }
 
 impl View {
-    /// Whether ECS holds the definition to Fargate's rules. Naming EC2 beside it changes nothing.
+    /// Whether ECS holds the definition to Fargate's rules wherever it is launched. Naming EC2 beside
+    /// it changes nothing.
     /// Source: ECS developer guide, "Troubleshoot invalid CPU or memory errors".
-    pub fn is_fargate(&self) -> bool {
-        self.requires_compatibilities.iter().any(|name| name == "FARGATE")
+    pub fn names_fargate(&self) -> bool {
+        self.requires_compatibilities.iter().any(|name| name == FARGATE)
     }
 
-    /// Whether it may run on EC2. A definition that names nothing runs where it is started.
-    /// Source: ECS API, `TaskDefinition.requiresCompatibilities`.
-    pub fn runs_on_ec2(&self) -> bool {
-        let named = &self.requires_compatibilities;
-        named.is_empty() || named.iter().any(|name| name == "EC2")
+    /// Whether it was registered for Fargate and for nothing else.
+    pub fn is_for_fargate_alone(&self) -> bool {
+        self.requires_compatibilities == [FARGATE]
+    }
+
+    /// Whether it was registered for nothing in particular.
+    pub fn names_nothing(&self) -> bool {
+        self.requires_compatibilities.is_empty()
+    }
+
+    /// Whether ECS found that it could be launched on Fargate.
+    pub fn fits_fargate(&self) -> bool {
+        self.compatibilities.iter().any(|name| name == FARGATE)
+    }
+
+    /// Where it can be launched: what it was registered for, and what ECS found it fit for. Nothing
+    /// where neither is said: it runs where it is started.
+    /// Source: ECS API, `TaskDefinition.compatibilities` and `requiresCompatibilities`.
+    pub fn launch_types(&self) -> BTreeSet<&str> {
+        let named = self.requires_compatibilities.iter().chain(&self.compatibilities);
+        named.map(String::as_str).collect()
+    }
+
+    /// Whether it can be launched so.
+    pub fn runs_on(&self, launch_type: &str) -> bool {
+        let all = self.launch_types();
+        all.is_empty() || all.contains(launch_type)
+    }
+
+    /// The disk of a task on Fargate in GiB, where the definition says it.
+    pub fn storage(&self) -> Option<GibiBytes> {
+        self.ephemeral_storage.map(|storage| GibiBytes(storage.size))
     }
 
     /// Linux where the definition does not say.
@@ -251,25 +254,29 @@ impl View {
         Some(TaskSize { cpu: self.cpu()?, memory: self.memory()? })
     }
 
+    /// Whether a proxy takes the calls to the metadata address from the containers.
+    /// Source: ECS API, `ProxyConfiguration.properties`, `EgressIgnoredIPs`: "`169.254.170.2` and
+    /// `169.254.169.254`", which App Mesh ignores only where they are named.
+    pub fn proxy_hides_metadata(&self) -> bool {
+        let ignored = |proxy: &ProxyConfiguration| {
+            let named = |p: &&Property| p.name == "EgressIgnoredIPs" && p.value.contains(METADATA);
+            proxy.properties.iter().find(named).is_some()
+        };
+        self.proxy_configuration.as_ref().is_some_and(|proxy| !ignored(proxy))
+    }
+
     /// Whether `proxyConfiguration` names this container.
     pub fn proxies_through(&self, container: &str) -> bool {
         self.proxy_configuration.as_ref().is_some_and(|proxy| proxy.container_name == container)
     }
 }
 
-impl Container {
-    /// Whether it routes the logs of the others.
-    pub fn is_log_router(&self) -> bool {
-        self.firelens_configuration.as_ref().is_some_and(|router| !router.is_null())
-    }
+/// As ECS spells it.
+pub const FARGATE: &str = "FARGATE";
 
-    /// What ECS reserves for it: the soft limit where there is one, else the hard one.
-    /// Source: ECS API, `ContainerDefinition.memoryReservation`.
-    pub fn reserved_memory(&self) -> MebiBytes {
-        let soft = self.memory_reservation.filter(|soft| 0 < *soft);
-        MebiBytes(soft.or(self.memory).unwrap_or(0))
-    }
-}
+/// Where containers ask for their task's metadata. Source: ECS developer guide, "Task metadata endpoint
+/// version 4".
+const METADATA: &str = "169.254.170.2";
 
 /// A number of the small unit, or of the large one, which is 1024 of them.
 fn quantity(text: &str, large_unit: &str) -> Option<u32> {

@@ -1,15 +1,15 @@
 //! Fargate's task sizes and prices, each with its source. Pure.
 //!
 //! Sizes: ECS developer guide, "Fargate task size" and `RegisterTaskDefinition` (`cpu`, `memory`).
-//! Prices: <https://aws.amazon.com/fargate/pricing/>, On-Demand Linux, read 2026-09-10 (Tokyo ARM
-//! 2026-07-07). They are used to compare sizes and to tell about what a launch costs; the bill is
+//! Prices: <https://aws.amazon.com/fargate/pricing/>, On-Demand, read 2026-09-10 (Tokyo ARM 2026-07-07,
+//! Windows and disks 2026-11-26). They are used to compare sizes and to tell about what a launch costs; the bill is
 //! AWS's.
 
 use std::fmt;
 
 use serde::Serialize;
 
-use crate::units::{CpuUnits, MebiBytes, Region};
+use crate::units::{CpuUnits, GibiBytes, MebiBytes, Region};
 
 /// The CPU and memory of one task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -29,7 +29,25 @@ pub enum OperatingSystem {
     Windows,
 }
 
-/// The CPU architecture of a task: it decides the price.
+/// What decides the price of a size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Platform {
+    /// Windows costs a licence.
+    pub system: OperatingSystem,
+    /// ARM costs less.
+    pub architecture: Architecture,
+}
+
+impl Platform {
+    const LINUX_X86: Self =
+        Self { system: OperatingSystem::Linux, architecture: Architecture::X86 };
+    const LINUX_ARM: Self =
+        Self { system: OperatingSystem::Linux, architecture: Architecture::Arm };
+    const WINDOWS: Self =
+        Self { system: OperatingSystem::Windows, architecture: Architecture::X86 };
+}
+
+/// The CPU architecture of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Architecture {
     /// `X86_64`, ECS's default.
@@ -117,6 +135,18 @@ impl MicroDollars {
         Self(self.0.saturating_mul(u64::from(tasks)))
     }
 
+    /// Whether it is at least a tenth less than the other.
+    #[must_use]
+    pub fn is_a_tenth_below(self, other: Self) -> bool {
+        self.0.saturating_mul(10) <= other.0.saturating_mul(9)
+    }
+
+    /// Whether it is more than a tenth above the other.
+    #[must_use]
+    pub fn is_more_than_a_tenth_above(self, other: Self) -> bool {
+        other.0.saturating_mul(11) < self.0.saturating_mul(10)
+    }
+
     /// The sum of two prices.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
@@ -130,30 +160,42 @@ impl fmt::Display for MicroDollars {
     }
 }
 
-/// What an hour of Fargate On-Demand costs in one Region on one architecture.
+/// What an hour of Fargate On-Demand costs in one Region on one platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PriceList {
     /// The Region whose prices these are.
     pub region: &'static str,
-    /// Micro-dollars an hour of one vCPU.
+    /// Micro-dollars an hour of one vCPU, with its licence.
     vcpu: u64,
     /// Micro-dollars an hour of one GB.
     gigabyte: u64,
+    /// Micro-dollars an hour of one GB of disk beyond [`FREE_STORAGE`].
+    storage: u64,
 }
 
-const PRICES: [(Architecture, PriceList); 4] = [
-    (Architecture::X86, PriceList { region: "us-east-1", vcpu: 40_480, gigabyte: 4_445 }),
-    (Architecture::Arm, PriceList { region: "us-east-1", vcpu: 32_380, gigabyte: 3_560 }),
-    (Architecture::X86, PriceList { region: "ap-northeast-1", vcpu: 50_560, gigabyte: 5_530 }),
-    (Architecture::Arm, PriceList { region: "ap-northeast-1", vcpu: 40_450, gigabyte: 4_420 }),
+/// Every task has so much disk for nothing. Source: as for the prices, "Ephemeral storage".
+const FREE_STORAGE: GibiBytes = GibiBytes(20);
+
+const fn list(region: &'static str, vcpu: u64, gigabyte: u64, storage: u64) -> PriceList {
+    PriceList { region, vcpu, gigabyte, storage }
+}
+
+/// Of each platform the first list is that of `us-east-1`. A vCPU of Windows is $0.046552 and $0.046
+/// for its licence.
+const PRICES: [(Platform, PriceList); 5] = [
+    (Platform::LINUX_X86, list("us-east-1", 40_480, 4_445, 111)),
+    (Platform::LINUX_ARM, list("us-east-1", 32_380, 3_560, 111)),
+    (Platform::WINDOWS, list("us-east-1", 46_552 + 46_000, 5_112, 111)),
+    (Platform::LINUX_X86, list("ap-northeast-1", 50_560, 5_530, 133)),
+    (Platform::LINUX_ARM, list("ap-northeast-1", 40_450, 4_420, 133)),
 ];
 
 impl PriceList {
     /// The list of the Region, else that of `us-east-1`: the sizes compare much the same
     /// everywhere, and [`PriceList::region`] says whose list it is.
     #[must_use]
-    pub fn of(region: &Region, architecture: Architecture) -> Self {
-        let lists = || PRICES.iter().filter(|(arch, _)| *arch == architecture).map(|(_, l)| *l);
+    pub fn of(region: &Region, platform: Platform) -> Self {
+        let lists = || PRICES.iter().filter(|(of, _)| *of == platform).map(|(_, l)| *l);
         let [(_, fallback), ..] = PRICES;
         lists()
             .find(|list| list.region == region.as_str())
@@ -167,6 +209,12 @@ impl PriceList {
         let cpu = u64::from(size.cpu.0).saturating_mul(self.vcpu);
         let memory = u64::from(size.memory.0).saturating_mul(self.gigabyte);
         MicroDollars(cpu.saturating_add(memory).div_ceil(1024))
+    }
+
+    /// What a task's disk adds to that.
+    #[must_use]
+    pub fn hourly_storage(self, storage: GibiBytes) -> MicroDollars {
+        MicroDollars(u64::from(storage.minus(FREE_STORAGE).0).saturating_mul(self.storage))
     }
 }
 
@@ -213,11 +261,25 @@ mod tests {
 
     #[test]
     fn a_task_is_priced_from_its_regions_list() {
-        let tokyo = PriceList::of(&Region::from("ap-northeast-1"), Architecture::X86);
+        let tokyo = PriceList::of(&Region::from("ap-northeast-1"), Platform::LINUX_X86);
         assert_eq!(tokyo.hourly(size(1024, 2048)), MicroDollars(50_560 + 2 * 5_530));
-        let elsewhere = PriceList::of(&Region::from("eu-central-1"), Architecture::Arm);
+        let elsewhere = PriceList::of(&Region::from("eu-central-1"), Platform::LINUX_ARM);
         assert_eq!(elsewhere.region, "us-east-1");
         assert_eq!(elsewhere.hourly(size(256, 512)).to_string(), "$0.0098");
+    }
+
+    #[test]
+    fn windows_has_its_own_prices_with_the_licence() {
+        let windows = PriceList::of(&Region::from("us-east-1"), Platform::WINDOWS);
+        // Four vCPU at $0.092552 and 16 GB at $0.005112.
+        assert_eq!(windows.hourly(size(4096, 16_384)).0, 4 * 92_552 + 16 * 5_112);
+    }
+
+    #[test]
+    fn a_disk_of_twenty_gigabytes_is_free() {
+        let list = PriceList::of(&Region::from("us-east-1"), Platform::LINUX_X86);
+        assert_eq!(list.hourly_storage(GibiBytes(20)), MicroDollars(0));
+        assert_eq!(list.hourly_storage(GibiBytes(120)), MicroDollars(11_100));
     }
 
     proptest! {
@@ -227,7 +289,7 @@ mod tests {
             let legal = ROWS.iter().flat_map(|row| {
                 (512..=249_856).step_by(512).map(|memory| size(row.cpu, memory))
             });
-            let prices = PriceList::of(&Region::from("us-east-1"), Architecture::X86);
+            let prices = PriceList::of(&Region::from("us-east-1"), Platform::LINUX_X86);
             let cheapest = legal
                 .filter(|s| s.is_legal(OperatingSystem::Linux))
                 .filter(|s| needed.cpu <= s.cpu && needed.memory <= s.memory)

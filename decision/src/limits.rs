@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::units::{Containers, CpuUnits, Tasks};
+use crate::units::{Containers, CpuUnits, GibiBytes, Tasks};
 
 /// Containers of a task definition; it cannot be raised.
 /// Source: ECS service quotas, "Containers per task definition".
@@ -17,6 +17,18 @@ pub const INSTANCES_PER_START_TASK: usize = 10;
 
 /// Bytes of a task definition. Source: ECS service quotas, "Task definition size".
 pub const DEFINITION_BYTES: usize = 64 * 1024;
+
+/// The disk of a task on Fargate, where a definition says how large it is to be.
+/// Source: ECS API, `EphemeralStorage.sizeInGiB`.
+pub const TASK_STORAGE: GibiBytes = GibiBytes(200);
+
+/// Tasks that Fargate starts at once, before its rate of twenty a second holds.
+/// Source: ECS developer guide, "AWS Fargate throttling quotas".
+pub const FARGATE_AT_ONCE: Tasks = Tasks(100);
+
+/// Pulls a second of an account's tasks from ECR Public; it cannot be raised.
+/// Source: ECR Public service quotas, "Rate of image pulls to AWS resources".
+pub const PUBLIC_PULLS: Tasks = Tasks(10);
 
 /// Tags of a task definition. Source: ECS API, `RegisterTaskDefinitionRequest.tags`.
 pub const TAGS: usize = 50;

@@ -209,7 +209,7 @@ impl Memory {
     /// Whether something that was derived from this base revision was run.
     pub fn has_run(&self, base: &RevisionArn) -> bool {
         let family = base.family();
-        let mut sizes = (2..=limits::CONTAINERS_PER_TASK.0).map(|n| family.variant(Containers(n)));
+        let mut sizes = (1..=limits::CONTAINERS_PER_TASK.0).map(|n| family.variant(Containers(n)));
         sizes.any(|family| self.derived.get(&family).is_some_and(|(from, _)| from == base))
     }
 

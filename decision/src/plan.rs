@@ -17,7 +17,7 @@ use crate::snapshot::{Depth, Progress, ReadError, Redrive, WorkerTick};
 use crate::units::{
     ClusterName, Containers, Family, Messages, RevisionArn, ScalerName, TaskArn, Tasks, WorkerName,
 };
-use crate::variant::{Obstacle, Variant};
+use crate::variant::{Caution, Obstacle, Variant};
 
 pub use draining::{
     Because, Claim, DrainPlan, DrainStep, Emptying, HookAnswer, HookPlan, Leaving, NotOurs, Reply,
@@ -165,12 +165,6 @@ pub enum Refusal {
     /// The task definition.
     #[error(transparent)]
     Definition(#[from] Obstacle),
-    /// Our own scheduler has no instances for it.
-    #[error(
-        "the task definition is for Fargate, and launch.placement starts tasks on container \
-         instances; register it with EC2 in requiresCompatibilities, or leave placement out"
-    )]
-    NotForEc2,
     /// The network mode needs what the configuration does not give.
     #[error(
         "the task definition's network mode is awsvpc; give \
@@ -324,10 +318,36 @@ pub struct LaunchPlan {
     pub deferred: Option<Deferred>,
     /// Rungs that are not asked, because they ran short after they had accepted tasks.
     pub left_out: Vec<LeftOut>,
-    /// About what an hour of these tasks costs, on Fargate, and the Region of the price list.
-    pub hourly_price: Option<(MicroDollars, &'static str)>,
+    /// About what an hour of these tasks costs, on Fargate.
+    pub price: Option<Price>,
+    /// Why there are several containers a task, where what they cost decides.
+    pub several: Option<Several>,
+    /// What somebody should know of the definitions that are derived.
+    pub cautions: Vec<Caution>,
     /// Tasks that were there before: a replayed call may name them again.
     pub known: BTreeSet<TaskArn>,
+}
+
+/// About what an hour of tasks costs on Fargate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Price {
+    /// Of all of them.
+    pub hourly: MicroDollars,
+    /// The Region of the price list.
+    pub region: &'static str,
+    /// What as many containers would cost in tasks of one, where that is less.
+    pub singles: Option<MicroDollars>,
+}
+
+/// Why there are several containers a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Several {
+    /// They cost at least a tenth less.
+    Cheaper,
+    /// They cost the same, and these would be more tasks than can be started at once.
+    AtOnce(Tasks),
+    /// They cost the same, and the network has no address for more tasks.
+    Addresses,
 }
 
 /// A rung of the ladder that is left out for a while.
@@ -412,7 +432,7 @@ pub struct Group {
 /// The task definition that a group runs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Revision {
-    /// The operator's own, or a derived one that was registered beforehand.
+    /// The operator's own, or a derived one that was registered before.
     Registered(RevisionArn),
     /// A derived one, and what is left to do for it.
     Derived(Box<Variant>, Search),
@@ -478,6 +498,17 @@ impl WorkerPlan {
             progress: None,
             action: Action::NONE,
         }
+    }
+}
+
+impl LaunchPlan {
+    /// Whether its tasks start on Fargate, as far as that is known.
+    pub fn is_on_fargate(&self) -> bool {
+        let is_fargate = |rung: &Rung| match rung.is_fargate() {
+            Some(is_fargate) => is_fargate,
+            None => self.runs_on == RunsOn::Fargate,
+        };
+        self.launch.rungs.iter().any(is_fargate)
     }
 }
 

@@ -95,6 +95,10 @@ count! {
     /// Memory as ECS counts it: 1 MiB is 2^20 bytes.
     MebiBytes(u32)
 }
+count! {
+    /// A task's disk as ECS counts it: 1 GiB is 2^30 bytes.
+    GibiBytes(u32)
+}
 
 impl Messages {
     /// Containers for these messages at so many a container, rounded up.

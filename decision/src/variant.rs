@@ -1,24 +1,27 @@
 //! A task definition with its worker container cloned n times, and its digest. Pure.
 //!
-//! One worker container needs no variant: the base itself is run. For more, the worker is cloned,
-//! what refers to it follows, the task grows by the worker's share and, with `completion: all`, a
-//! watcher ends the task with its last worker.
+//! One worker container needs no variant where the base ends with its worker: the base itself is run.
+//! For more, the worker is cloned, what refers to it follows, the task grows by the worker's share and,
+//! with `completion: all`, a watcher ends the task with its last worker.
 
+mod caution;
+mod containers;
 mod obstacle;
+mod single;
 mod size;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::config::{Completion, Packing};
+use crate::config::{Completion, Packing, Rung, Worker};
 use crate::definition::{Container, Tag, TaskDefinition};
-use crate::units::{Containers, CpuUnits, Family, RevisionArn};
+use crate::units::{Containers, Family, RevisionArn};
 use crate::{limits, tags};
 
+pub use caution::Caution;
+pub use containers::clone_names;
 pub use obstacle::Obstacle;
-
-/// The container that ends a task with its last worker.
-const WATCHER_SCRIPT: &str = include_str!("variant/watcher.sh");
+pub use single::Flaw;
 
 /// What `DescribeTaskDefinition` tells and `RegisterTaskDefinition` does not take.
 /// Source: ECS API, the members of `TaskDefinition` that `RegisterTaskDefinitionRequest` lacks.
@@ -34,6 +37,27 @@ const READ_ONLY: [&str; 9] = [
     "deleteRequestedAt",
 ];
 
+/// What of a worker's configuration decides about its definitions.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings<'a> {
+    /// The container that works; `None` where the definition has only one.
+    pub container: Option<&'a str>,
+    /// How containers become tasks.
+    pub packing: &'a Packing,
+    /// What the tasks may be launched on.
+    pub rungs: &'a [Rung],
+}
+
+impl<'a> From<&'a Worker> for Settings<'a> {
+    fn from(worker: &'a Worker) -> Self {
+        Self {
+            container: worker.container.as_deref(),
+            packing: &worker.packing,
+            rungs: &worker.launch.rungs,
+        }
+    }
+}
+
 /// A base definition and how its worker is to be cloned.
 #[derive(Clone, Copy, Debug)]
 pub struct Recipe<'a> {
@@ -41,10 +65,8 @@ pub struct Recipe<'a> {
     pub base: &'a TaskDefinition,
     /// The container that is cloned.
     pub worker: &'a Container,
-    /// When a task ends.
-    completion: Completion,
-    watcher_image: &'a str,
-    max_task_cpu: CpuUnits,
+    packing: &'a Packing,
+    rungs: &'a [Rung],
 }
 
 /// A definition to find or to register.
@@ -74,11 +96,8 @@ impl<'a> Recipe<'a> {
     /// # Errors
     /// When the container is not there, or several are and none is named, or the base cannot be
     /// run as it is.
-    pub fn new(
-        base: &'a TaskDefinition,
-        container: Option<&str>,
-        packing: &'a Packing,
-    ) -> Result<Self, Obstacle> {
+    pub fn new(base: &'a TaskDefinition, settings: Settings<'a>) -> Result<Self, Obstacle> {
+        let Settings { container, packing, rungs } = settings;
         let containers = &base.view.container_definitions;
         let names = || containers.iter().map(|c| c.name.clone()).collect();
         if !base.is_active() {
@@ -91,29 +110,36 @@ impl<'a> Recipe<'a> {
             (None, [only]) => only,
             (None, _) => return Err(Obstacle::ContainerNotNamed { present: names() }),
         };
-        let recipe = Self {
-            base,
-            worker,
-            completion: packing.completion,
-            watcher_image: &packing.watcher_image,
-            max_task_cpu: packing.max_task_cpu,
-        };
+        let recipe = Self { base, worker, packing, rungs };
+        recipe.check_rungs()?;
         recipe.check_base_size()?;
         Ok(recipe)
     }
 
-    /// The most worker containers that a task of this base may have. One, with the reason, when
-    /// the worker cannot be cloned.
+    /// The most worker containers that a task of this base may have, and what keeps it from more, where
+    /// that is the definition. One at least: the base may be run as it is.
     pub fn most_containers(&self) -> (Containers, Option<Obstacle>) {
+        let mut most = Containers(1);
         if let Err(obstacle) = self.check_clonable() {
-            return (Containers(1), Some(obstacle));
+            return (most, Some(obstacle));
         }
-        let room = limits::CONTAINERS_PER_TASK.minus(self.others()).0;
-        let fits = |n: &u32| self.size(Containers(*n)).is_ok();
-        match (2..=room).take_while(fits).last() {
-            Some(most) => (Containers(most), None),
-            None => (Containers(1), self.size(Containers(2)).err().or(Some(self.no_room()))),
+        let largest = limits::CONTAINERS_PER_TASK.minus(self.others(Containers(2)));
+        for n in (2..=largest.0).map(Containers) {
+            match self.check(n) {
+                Ok(()) => most = n,
+                Err(obstacle) => return (most, Some(obstacle)),
+            }
         }
+        (most, (most == Containers(1)).then(|| self.no_room()))
+    }
+
+    /// Whether a variant of so many can be made, without making it where that is plain to see.
+    fn check(&self, n: Containers) -> Result<(), Obstacle> {
+        self.size(n)?;
+        self.check_names(n)?;
+        let may_be_too_large =
+            limits::DEFINITION_BYTES.saturating_sub(MARGIN) < self.at_most_bytes(n);
+        if may_be_too_large { self.variant(n).map(drop) } else { self.check_tags() }
     }
 
     /// The worker container's name.
@@ -121,20 +147,25 @@ impl<'a> Recipe<'a> {
         &self.worker.name
     }
 
-    /// The worker container's clones, by name, the first being itself.
-    pub fn names(&self, n: Containers) -> Vec<String> {
-        clone_names(&self.worker.name, n)
+    /// Whether tasks of so many worker containers run a definition of ours, and not the base.
+    pub fn is_derived(&self, n: Containers) -> bool {
+        Containers(1) < n || self.flaw().is_some()
     }
 
-    /// Renders the definition of `n` worker containers, at least two.
+    /// Renders the definition of `n` worker containers.
     ///
     /// # Errors
     /// What of the base stands in the way, by name.
     pub fn variant(&self, n: Containers) -> Result<Variant, Obstacle> {
-        self.check_clonable()?;
-        if limits::CONTAINERS_PER_TASK < n.plus(self.others()) {
+        if n == Containers(1) {
+            self.check_single()?
+        } else {
+            self.check_clonable()?
+        }
+        if limits::CONTAINERS_PER_TASK < n.plus(self.others(n)) {
             return Err(self.no_room());
         }
+        self.check_names(n)?;
         let family = self.base.arn.family().variant(n);
         let replaced = |field: &str| field == "containerDefinitions" || READ_ONLY.contains(&field);
         let kept = self.base.document.iter().filter(|(field, _)| !replaced(field));
@@ -148,20 +179,20 @@ impl<'a> Recipe<'a> {
         if let Some(memory) = size.memory {
             document.insert("memory".to_owned(), json!(memory.to_string()));
         }
+        if let Some(storage) = size.storage {
+            document.insert("ephemeralStorage".to_owned(), json!({"sizeInGiB": storage.0}));
+        }
         self.sign(family, document)
     }
 
     /// Adds the tags, the last of which is the digest of all the rest.
     fn sign(&self, family: Family, mut document: Map<String, Value>) -> Result<Variant, Obstacle> {
+        self.check_tags()?;
         let tag = |key: &str, value: &str| Tag { key: key.to_owned(), value: value.to_owned() };
-        let is_ours = |tag: &Tag| [tags::DIGEST, tags::BASE_REVISION].contains(&tag.key.as_str());
-        let mut tags: Vec<_> = self.base.tags.iter().filter(|t| !is_ours(t)).cloned().collect();
+        let mut tags: Vec<_> = self.tags_of_base().cloned().collect();
         let revision = self.base.arn.family_and_revision();
         let revision = revision.rsplit(':').next().unwrap_or_default();
         tags.push(tag(tags::BASE_REVISION, revision));
-        if limits::TAGS <= tags.len() {
-            return Err(Obstacle::TooManyTags { tags: self.base.tags.len() });
-        }
         document.insert("tags".to_owned(), json!(tags));
         let mut document = Value::Object(document);
         // Equal for equal documents: objects are kept in the order of their keys.
@@ -169,8 +200,9 @@ impl<'a> Recipe<'a> {
         let digest = hex::encode(Sha256::digest(&unsigned));
         let signature = json!(tag(tags::DIGEST, &digest));
         let bytes = unsigned.len().saturating_add(signature.to_string().len()).saturating_add(1);
-        if limits::DEFINITION_BYTES < bytes {
-            return Err(Obstacle::TooLarge { bytes, most: limits::DEFINITION_BYTES });
+        let most = limits::DEFINITION_BYTES.saturating_sub(MARGIN);
+        if most < bytes {
+            return Err(Obstacle::TooLarge { bytes, most });
         }
         if let Some(Value::Array(tags)) = document.get_mut("tags") {
             tags.push(signature);
@@ -179,172 +211,62 @@ impl<'a> Recipe<'a> {
         Ok(Variant { family, base, digest, document })
     }
 
+    fn tags_of_base(&self) -> impl Iterator<Item = &'a Tag> {
+        let is_ours = |tag: &&Tag| [tags::DIGEST, tags::BASE_REVISION].contains(&tag.key.as_str());
+        self.base.tags.iter().filter(move |tag| !is_ours(tag))
+    }
+
+    fn check_tags(&self) -> Result<(), Obstacle> {
+        // With our two.
+        if self.tags_of_base().count().saturating_add(2) <= limits::TAGS {
+            return Ok(());
+        }
+        Err(Obstacle::TooManyTags { tags: self.base.tags.len() })
+    }
+
+    /// More bytes than the variant of so many has: each clone is the worker and a longer name.
+    fn at_most_bytes(&self, n: Containers) -> usize {
+        let clones = usize::try_from(n.0).unwrap_or(usize::MAX);
+        let longer = self.worker.name.len().saturating_mul(2).saturating_add(PLACE_BYTES);
+        let clone = self.bytes_of_worker().saturating_add(longer);
+        let base = self.base.bytes.saturating_add(WATCHER_BYTES);
+        base.saturating_add(clone.saturating_mul(clones))
+    }
+
+    fn bytes_of_worker(&self) -> usize {
+        let is_worker = |c: &&(String, usize)| c.0 == self.worker.name;
+        self.base
+            .container_bytes
+            .iter()
+            .find(is_worker)
+            .map_or(self.base.bytes, |(_, bytes)| *bytes)
+    }
+
     /// Containers of a variant that are no worker: sidecars and the watcher.
-    fn others(&self) -> Containers {
+    fn others(&self, n: Containers) -> Containers {
         let sidecars =
             Containers::counted(self.base.view.container_definitions.len().saturating_sub(1));
-        match self.completion {
-            Completion::All => sidecars.plus(Containers(1)),
-            Completion::Any => sidecars,
-        }
+        if self.is_watched(n) { sidecars.plus(Containers(1)) } else { sidecars }
     }
 
-    /// The worker's clones in its place, the sidecars in theirs, the watcher at the end.
-    fn containers(&self, n: Containers) -> Vec<Value> {
-        let all = self.base.document.get("containerDefinitions").and_then(Value::as_array);
-        let mut containers = Vec::new();
-        for container in all.into_iter().flatten().filter_map(Value::as_object) {
-            if container.get("name").and_then(Value::as_str) == Some(&self.worker.name) {
-                containers.extend((1..=n.0).map(|index| self.clone_of(container, index, n)));
-            } else {
-                containers.push(self.sidecar(container, n));
-            }
+    /// Whether a watcher ends the tasks of so many. One worker that nobody waits for ends its task by
+    /// itself.
+    pub fn is_watched(&self, n: Containers) -> bool {
+        if n == Containers(1) {
+            return self.flaw().is_some() && !self.waits_for_the_end().is_empty();
         }
-        if self.completion == Completion::All {
-            containers.push(self.watcher(n));
-        }
-        containers
-    }
-
-    /// The `index`th of `n` clones.
-    fn clone_of(&self, worker: &Map<String, Value>, index: u32, n: Containers) -> Value {
-        let mut clone = worker.clone();
-        clone.insert("name".to_owned(), json!(clone_name(&self.worker.name, index)));
-        clone.insert("environment".to_owned(), environment_with_place(worker, index, n));
-        if 1 < index {
-            rename_port_mappings(&mut clone, index);
-        }
-        match self.completion {
-            Completion::All => {
-                clone.insert("essential".to_owned(), json!(false));
-                // The timeout would stop a task whose clone still works when it expires, and a
-                // clone that is restarted never counts as stopped, so that nothing would end.
-                clone.remove("startTimeout");
-                clone.remove("restartPolicy");
-            }
-            Completion::Any => {}
-        }
-        Value::Object(clone)
-    }
-
-    /// A sidecar that waits for the worker waits for every clone.
-    fn sidecar(&self, sidecar: &Map<String, Value>, n: Containers) -> Value {
-        let mut sidecar = sidecar.clone();
-        if let Some(Value::Array(depends_on)) = sidecar.get_mut("dependsOn") {
-            let on_worker = |d: &Value| {
-                d.get("containerName").and_then(Value::as_str) == Some(&self.worker.name)
-            };
-            *depends_on = depends_on
-                .iter()
-                .flat_map(|dependency| {
-                    let names = if on_worker(dependency) { self.names(n) } else { Vec::new() };
-                    if names.is_empty() {
-                        return vec![dependency.clone()];
-                    }
-                    let condition = dependency.get("condition").cloned().unwrap_or_default();
-                    let on = |name| json!({"containerName": name, "condition": condition});
-                    names.into_iter().map(on).collect()
-                })
-                .collect();
-        }
-        Value::Object(sidecar)
-    }
-
-    /// The name of the watcher.
-    pub fn watcher_name(&self) -> String {
-        format!("{}-watch", self.worker.name)
-    }
-
-    /// One tiny essential container that ends with the last worker, and the task with it.
-    fn watcher(&self, n: Containers) -> Value {
-        let mut awaited = self.names(n);
-        awaited.extend(self.followers());
-        let mut watcher = json!({
-            "name": self.watcher_name(),
-            "image": self.watcher_image,
-            "essential": true,
-            "cpu": 0,
-            "stopTimeout": 2,
-            "readonlyRootFilesystem": true,
-            "entryPoint": ["sh", "-c"],
-            "command": [WATCHER_SCRIPT],
-            "environment": [{"name": "WORKERS", "value": awaited.join(" ")}],
-        });
-        if let Some(fields) = watcher.as_object_mut() {
-            // Without task-level memory every container must name its own. With it the watcher
-            // lives on what rounding leaves, as one MiB must not double a task's price.
-            if self.base.view.memory().is_none() {
-                fields.insert("memoryReservation".to_owned(), json!(16));
-                fields.insert("memory".to_owned(), json!(64));
-            }
-            if let Some(logs) = self.plain_logs() {
-                fields.insert("logConfiguration".to_owned(), logs);
-            }
-        }
-        watcher
-    }
-
-    /// Sidecars that run after the workers, such as an upload of what they made: the task must
-    /// not end before they have.
-    fn followers(&self) -> Vec<String> {
-        let mut after = vec![self.worker.name.as_str()];
-        let waits = |container: &Container, after: &[&str]| {
-            container.depends_on.iter().any(|dependency| {
-                matches!(dependency.condition.as_str(), "COMPLETE" | "SUCCESS")
-                    && after.contains(&dependency.container_name.as_str())
-            })
-        };
-        loop {
-            let containers = &self.base.view.container_definitions;
-            let is_new = |c: &&Container| !after.contains(&c.name.as_str()) && waits(c, &after);
-            let Some(next) = containers.iter().find(is_new) else { break };
-            after.push(&next.name);
-        }
-        after.into_iter().skip(1).map(str::to_owned).collect()
-    }
-
-    /// The worker's log configuration for the watcher too, where no router is needed for it.
-    fn plain_logs(&self) -> Option<Value> {
-        let all = self.base.document.get("containerDefinitions")?.as_array()?;
-        let is_worker =
-            |c: &&Value| c.get("name").and_then(Value::as_str) == Some(&self.worker.name);
-        let logs = all.iter().find(is_worker)?.get("logConfiguration")?;
-        (logs.get("logDriver")?.as_str()? == "awslogs").then(|| logs.clone())
+        self.packing.completion == Completion::All
     }
 }
 
-/// The names of a worker container and its clones, the first being itself.
-pub fn clone_names(container: &str, n: Containers) -> Vec<String> {
-    (1..=n.0).map(|index| clone_name(container, index)).collect()
-}
+/// What is left free of a definition's bytes: whether AWS counts as we do is not documented.
+const MARGIN: usize = 1024;
 
-fn clone_name(container: &str, index: u32) -> String {
-    if index == 1 { container.to_owned() } else { format!("{container}-{index}") }
-}
+/// More than a clone's place among the others adds to it, and a sidecar's waiting for one more.
+const PLACE_BYTES: usize = 512;
 
-/// The worker's environment with its place among the clones.
-fn environment_with_place(worker: &Map<String, Value>, index: u32, n: Containers) -> Value {
-    let place = [("WORKER_INDEX", index.to_string()), ("WORKER_COUNT", n.to_string())];
-    let is_place = |variable: &&Value| {
-        let name = variable.get("name").and_then(Value::as_str);
-        place.iter().any(|(own, _)| Some(*own) == name)
-    };
-    let own = worker.get("environment").and_then(Value::as_array).into_iter().flatten();
-    let own = own.filter(|variable| !is_place(variable)).cloned();
-    let added = place.iter().map(|(name, value)| json!({"name": name, "value": value}));
-    own.chain(added).collect()
-}
-
-/// The names of port mappings are unique in a definition.
-fn rename_port_mappings(clone: &mut Map<String, Value>, index: u32) {
-    let mappings = clone.get_mut("portMappings").and_then(Value::as_array_mut);
-    for mapping in mappings.into_iter().flatten().filter_map(Value::as_object_mut) {
-        if let Some(name) = mapping.get("name").and_then(Value::as_str) {
-            let name = format!("{name}-{index}");
-            mapping.insert("name".to_owned(), json!(name));
-        }
-    }
-}
+/// More than the watcher and our tags take, but for the names that it waits for.
+const WATCHER_BYTES: usize = 8 * 1024;
 
 #[cfg(test)]
 mod tests;

@@ -56,6 +56,7 @@ pub(super) fn report(outcome: WorkerOutcome, mode: Mode) -> WorkerReport {
             report.decision = Some(report_decision(&plan.decision, plan.to_string()));
             report.at_cap = Some(plan.decision.at_cap() || plan.deferred.is_some());
             report.deferred = plan.deferred.as_ref().map(|d| d.containers).unwrap_or_default();
+            report.warnings.extend(plan.cautions.iter().map(ToString::to_string));
             report_placement(&mut report, plan.placement.as_ref(), mode);
             match mode {
                 Mode::DryRun => report_planned(&mut report, &plan),

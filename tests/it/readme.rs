@@ -129,7 +129,7 @@ async fn the_decision_is_one_that_is_made() {
 async fn the_result_and_the_log_line_are_ones_that_are_made() {
     let (lines, _guard) = captured();
     let world = world_of(&["thumbnail", "export"]);
-    world.queue("thumbnail").visible(57).in_flight(3);
+    world.queue("thumbnail").visible(77).in_flight(3);
     world.queue("export").visible(5);
     let full = "Capacity is unavailable at this time. Please try again later or in a different \
                 availability zone";

@@ -340,9 +340,9 @@ async fn a_worker_that_cannot_be_cloned_runs_one_a_task_and_the_rest_is_told() {
     let mut with_port = definition("export");
     with_port["containerDefinitions"][0]["portMappings"] = json!([{"containerPort": 8080}]);
     world.register(&with_port);
-    let one = json!({"messagesPerContainer": 1});
+    let (one, spread) = (json!({"messagesPerContainer": 1}), json!({"strategy": "spread"}));
     let report =
-        tick(&scaler(&world, &config(&[worker("export", &one, &json!({}))])), &world, 0).await;
+        tick(&scaler(&world, &config(&[worker("export", &one, &spread)])), &world, 0).await;
     let unasked = only_worker(&report);
     assert_eq!((groups(unasked), unasked.deferred), (vec![(10, 1)], Containers(20)));
     insta::assert_snapshot!(unasked.decision.as_ref().unwrap().why);
@@ -401,9 +401,10 @@ async fn an_invocation_can_bring_its_workers() {
 #[tokio::test(start_paused = true)]
 async fn the_result_has_the_documented_shape() {
     let world = world_of(&["thumbnail"]);
-    world.queue("thumbnail").visible(57).in_flight(3);
+    world.queue("thumbnail").visible(77).in_flight(3);
     let scaling = json!({"messagesPerContainer": 20, "maxContainers": 100});
-    let mut config = config(&[worker("thumbnail", &scaling, &json!({"maxTasks": 1}))]);
+    let one_task = json!({"strategy": "spread", "maxTasks": 1});
+    let mut config = config(&[worker("thumbnail", &scaling, &one_task)]);
     // The example's placeholders would be warned of.
     let network = json!({"awsvpcConfiguration": {"subnets": ["subnet-0123456789abcdef0"]}});
     config["launch"]["networkConfiguration"] = network;

@@ -217,8 +217,9 @@ impl Defaults {
             CLUSTER,
             cluster.defaults_to("needed by each worker without its own"),
         );
-        let image =
-            about("a busybox image for the watcher of tasks with several worker containers");
+        let image = about(
+            "a busybox image for the watcher of tasks with several worker containers, or `worker`",
+        );
         let image = image.defaults_to("a public one");
         let registration = about("`off`: no task definition is registered or deregistered");
         let choices = OneOf(&[("on", Registration::On), ("off", Registration::Off)]);
@@ -242,7 +243,7 @@ fn read_limits(fields: &mut Fields<'_>) -> Limits {
     let per_tick = fields.optional("maxTasksPerTick", Whole(1..=MOST_TASKS), per_tick);
     let per_hour = about("tasks that may be started within an hour, over all workers");
     let per_hour =
-        fields.optional("maxTasksPerHour", Whole(1..=MOST_TASKS), per_hour.defaults_to("`10000`"));
+        fields.optional("maxTasksPerHour", Whole(1..=MOST_TASKS), per_hour.defaults_to("`30000`"));
     let age = about("a schedule's event that is older is refused").defaults_to("`5m`");
     let age = fields.optional("maxEventAge", Time(60..=86_400), age);
     let poll = about("a schedule's invocation looks again after so long, until its time is up");

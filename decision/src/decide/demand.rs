@@ -92,7 +92,8 @@ pub(super) fn decide(
             let each = each(worker, per_task);
             decision.each = each;
             let owed = target.containers(each).minus(alive.capacity());
-            let tasks = decision.bound_tasks(owed.tasks_rounded_up(each), worker.packing.max_tasks);
+            let most = worker.packing.max_tasks.unwrap_or(Tasks(u32::MAX));
+            let tasks = decision.bound_tasks(owed.tasks_rounded_up(each), most);
             decision.bound(owed.min(tasks.containers(each)), scaling);
             // The minimum may ask for more containers than the owed tasks can hold.
             let tasks = tasks.max(decision.launch.tasks_rounded_up(per_task));

@@ -1,10 +1,9 @@
 //! How containers become tasks: at most two sizes, exactly as many containers as asked for. Pure.
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::cmp::{Ordering, Reverse};
 
 use crate::fargate::MicroDollars;
-use crate::limits;
+use crate::plan::Several;
 use crate::units::{Containers, Tasks};
 
 /// What a tick may start.
@@ -23,6 +22,8 @@ pub(super) struct Packed {
     pub(super) groups: Vec<(Containers, Tasks)>,
     /// What the budget did not hold.
     pub(super) deferred: Containers,
+    /// Why there are several a task, where what they cost decides.
+    pub(super) several: Option<Several>,
 }
 
 impl Packed {
@@ -31,7 +32,7 @@ impl Packed {
         let groups = mix.into_iter().filter(there).map(|(n, tasks)| (Containers(n), Tasks(tasks)));
         let groups: Vec<_> = groups.collect();
         let held = groups.iter().map(|(n, tasks)| tasks.containers(*n)).sum();
-        Self { groups, deferred: launch.minus(held) }
+        Self { groups, deferred: launch.minus(held), several: None }
     }
 }
 
@@ -41,56 +42,121 @@ impl Budget {
     }
 }
 
-/// As few containers a task as the number of tasks allows: all tasks equal, or one apart.
-pub(super) fn spread(launch: Containers, budget: Budget) -> Packed {
+/// As few containers a task as these sizes and the number of tasks allow: all tasks equal, or one
+/// apart, where there is every size.
+pub(super) fn spread(launch: Containers, budget: Budget, sizes: &[Containers]) -> Packed {
+    if !is_whole(sizes, budget) {
+        return spread_of(launch, budget, sizes);
+    }
     let held = launch.min(budget.containers()).0;
     let tasks = held.min(budget.tasks.0).max(1);
     let (each, over) = (held / tasks, held % tasks);
     Packed::new(launch, [(each + 1, over), (each, tasks - over)])
 }
 
-/// As many containers a task as are allowed, and one task with the rest.
-pub(super) fn dense(launch: Containers, budget: Budget) -> Packed {
+/// As many containers a task as these sizes allow, and one task with the rest, where there is every
+/// size.
+pub(super) fn dense(launch: Containers, budget: Budget, sizes: &[Containers]) -> Packed {
+    if !is_whole(sizes, budget) {
+        return dense_of(launch, budget, sizes);
+    }
     let held = launch.min(budget.containers()).0;
     let each = budget.per_task.0.max(1);
     Packed::new(launch, [(each, held / each), (held % each, 1)])
 }
 
-/// The least price an hour, then the fewest calls, then the fewest tasks. Every exact mix of two
-/// sizes is looked at.
-pub(super) fn cheapest(
-    launch: Containers,
-    budget: Budget,
-    price: impl Fn(Containers) -> MicroDollars,
-) -> Packed {
-    let sizes: Vec<_> = (1..=budget.per_task.0).map(Containers).collect();
-    cheapest_of(launch, budget, &sizes, price)
+/// Whether there is every size up to the largest.
+fn is_whole(sizes: &[Containers], budget: Budget) -> bool {
+    Containers::counted(sizes.len()) == budget.per_task
 }
 
-/// As [`cheapest`], of these sizes.
-pub(super) fn cheapest_of(
-    launch: Containers,
-    budget: Budget,
-    sizes: &[Containers],
-    price: impl Fn(Containers) -> MicroDollars,
-) -> Packed {
-    let prices: BTreeMap<_, _> = sizes.iter().map(|n| (n.0, price(*n))).collect();
-    let price = |(n, tasks): &(u32, u32)| prices.get(n).copied().unwrap_or_default().times(*tasks);
-    of_sizes(launch, budget, sizes, |mix| {
-        let [large, small] = mix;
-        let calls = |of: &(u32, u32)| of.1.div_ceil(limits::TASKS_PER_RUN_TASK.0);
-        (price(large).plus(price(small)), calls(large) + calls(small), tasks(mix))
-    })
+/// What tasks of each size cost.
+pub(super) struct Costs<'a, P> {
+    /// The sizes that there may be, the smallest first.
+    pub(super) sizes: &'a [Containers],
+    /// What an hour of a task of so many costs.
+    pub(super) price: P,
+    /// The tasks that can be started at once, where others would have to wait.
+    pub(super) at_once: Option<Tasks>,
+}
+
+/// The fewest containers a task, unless several cost at least a tenth less each; more of them at the
+/// same price where the tasks would be too many. Never a size that costs more.
+pub(super) fn cheapest<P>(launch: Containers, budget: Budget, costs: &Costs<'_, P>) -> Packed
+where
+    P: Fn(Containers) -> MicroDollars,
+{
+    let Some(fewest) = costs.sizes.first().copied() else {
+        return Packed::new(launch, [(0, 0); 2]);
+    };
+    let best = costs.sizes.iter().copied().min_by(|a, b| costs.compare(*a, *b)).unwrap_or(fewest);
+    let chosen = if costs.is_a_tenth_below(best, fewest) { best } else { fewest };
+    let most = costs.at_once.map_or(budget.tasks, |tasks| tasks.min(budget.tasks));
+    let tasks = |n: &Containers| launch.tasks_rounded_up(*n);
+    let is_no_dearer = |n: &&Containers| chosen <= **n && costs.is_no_dearer(**n, chosen);
+    let is_filled = |n: &Containers| *n == chosen || *n <= launch;
+    let mut larger = costs.sizes.iter().filter(is_no_dearer).copied().filter(is_filled);
+    let each = match larger.clone().find(|n| tasks(n) <= most) {
+        Some(enough) => enough,
+        None => larger.next_back().unwrap_or(chosen),
+    };
+    let packed = costs.fill(launch, budget, each);
+    let is_several = packed.groups.iter().any(|(n, _)| fewest < *n);
+    let why = if each == chosen { Several::Cheaper } else { Several::AtOnce(tasks(&chosen)) };
+    Packed { several: is_several.then_some(why), ..packed }
+}
+
+impl<P: Fn(Containers) -> MicroDollars> Costs<'_, P> {
+    /// By what one container costs, then the fewer.
+    fn compare(&self, a: Containers, b: Containers) -> Ordering {
+        let price = |of: Containers, times: Containers| (self.price)(of).times(times.0);
+        price(a, b).cmp(&price(b, a)).then(a.cmp(&b))
+    }
+
+    fn is_a_tenth_below(&self, a: Containers, b: Containers) -> bool {
+        (self.price)(a).times(b.0).is_a_tenth_below((self.price)(b).times(a.0))
+    }
+
+    /// Tasks of this size, and the rest in one task, or in the smallest where that would cost more.
+    fn fill(&self, launch: Containers, budget: Budget, each: Containers) -> Packed {
+        let Some(fewest) = self.sizes.first() else { return Packed::new(launch, [(0, 0); 2]) };
+        let held = launch.min(budget.tasks.containers(each)).0;
+        let (full, rest) = (held / each.0.max(1), held % each.0.max(1));
+        let left = budget.tasks.0.saturating_sub(full);
+        let fits_one =
+            self.sizes.contains(&Containers(rest)) && self.is_no_dearer(Containers(rest), *fewest);
+        let rest =
+            if fits_one { (rest, 1) } else { (fewest.0, (rest / fewest.0.max(1)).min(left)) };
+        Packed::new(launch, [(each.0, full), rest])
+    }
+
+    fn is_no_dearer(&self, a: Containers, b: Containers) -> bool {
+        (self.price)(a).times(b.0) <= (self.price)(b).times(a.0)
+    }
+}
+
+/// The sizes of which none wastes money by rounding where one container more or less would not.
+pub(super) fn economical(
+    sizes: impl IntoIterator<Item = Containers>,
+    is_wasteful: impl Fn(Containers) -> bool,
+) -> Vec<Containers> {
+    let sizes: Vec<_> = sizes.into_iter().collect();
+    let is_better = |n: Containers| sizes.contains(&n) && !is_wasteful(n);
+    let is_kept = |n: &Containers| {
+        let neighbours = [n.minus(Containers(1)), n.plus(Containers(1))];
+        !is_wasteful(*n) || !neighbours.into_iter().any(is_better)
+    };
+    sizes.iter().copied().filter(is_kept).collect()
 }
 
 /// As few containers a task as these sizes and the number of tasks allow.
-pub(super) fn spread_of(launch: Containers, budget: Budget, sizes: &[Containers]) -> Packed {
+fn spread_of(launch: Containers, budget: Budget, sizes: &[Containers]) -> Packed {
     let largest = |mix: &Mix| mix.iter().filter(|(_, tasks)| 0 < *tasks).map(|(n, _)| *n).max();
     of_sizes(launch, budget, sizes, |mix| (largest(mix), Reverse(tasks(mix))))
 }
 
 /// As many containers a task as these sizes allow.
-pub(super) fn dense_of(launch: Containers, budget: Budget, sizes: &[Containers]) -> Packed {
+fn dense_of(launch: Containers, budget: Budget, sizes: &[Containers]) -> Packed {
     of_sizes(launch, budget, sizes, |mix| (tasks(mix), Reverse(mix.map(|(n, _)| n))))
 }
 
@@ -102,7 +168,8 @@ fn of_sizes<C: Ord>(
     sizes: &[Containers],
     cost: impl Fn(&Mix) -> C,
 ) -> Packed {
-    let most = launch.min(budget.containers()).0;
+    let largest = sizes.last().copied().unwrap_or_default();
+    let most = launch.min(budget.tasks.containers(largest)).0;
     let best = |held| mixes(held, budget.tasks.0, sizes).min_by_key(|mix| (cost(mix), *mix));
     Packed::new(launch, (0..=most).rev().find_map(best).unwrap_or_default())
 }

@@ -140,18 +140,10 @@ impl Displaced<'_> {
 }
 
 /// What our own scheduler has to know of a worker's launch, where it places it.
-///
-/// # Errors
-/// When the definition cannot be run on an instance.
-pub(super) fn plan(worker: &Worker, recipe: &Recipe<'_>) -> Result<Option<PlacementPlan>, Refusal> {
-    if worker.launch.placement.is_none() {
-        return Ok(None);
-    }
-    if !recipe.base.view.runs_on_ec2() {
-        return Err(Refusal::NotForEc2);
-    }
+pub(super) fn plan(worker: &Worker, recipe: &Recipe<'_>) -> Option<PlacementPlan> {
+    worker.launch.placement.as_ref()?;
     let expressions = expressions(worker, recipe.base);
-    Ok(Some(PlacementPlan { expressions, ..PlacementPlan::default() }))
+    Some(PlacementPlan { expressions, ..PlacementPlan::default() })
 }
 
 /// What an instance must have for a task of so many worker containers.
@@ -167,7 +159,7 @@ pub(super) fn needs(
         return Ok(None);
     }
     let of_base = recipe.base.view.needs();
-    if n == Containers(1) {
+    if !recipe.is_derived(n) {
         return Ok(Some(of_base));
     }
     // What ECS requires of an instance, it tells of what is registered.

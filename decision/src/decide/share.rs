@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::limits;
 use crate::plan::{Action, Group, TaskBound, WorkerPlan};
 use crate::snapshot::WorkerMemory;
 use crate::units::{Tasks, WorkerName};
@@ -11,6 +12,42 @@ use crate::units::{Tasks, WorkerName};
 pub(super) struct Allowance {
     pub(super) tasks: Tasks,
     pub(super) bound: TaskBound,
+}
+
+/// What all share, as far as it is one worker's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share {
+    /// The tasks that it may start; `None`: as many as it wants.
+    pub(super) allowance: Option<Allowance>,
+    /// Its part of the tasks that Fargate starts at once, where all want more.
+    pub(super) at_once: Option<Tasks>,
+}
+
+impl Share {
+    /// Nothing is shared with others.
+    pub(super) const ALL: Self = Self { allowance: None, at_once: None };
+}
+
+/// Where all workers together want more tasks of Fargate than it starts at once: each one's part,
+/// by what it wants.
+pub(super) fn at_once(workers: &[WorkerPlan]) -> Vec<(usize, Tasks)> {
+    let wanted = workers.iter().enumerate().filter_map(|(index, plan)| match &plan.action {
+        Action::Launch(launch) if launch.is_on_fargate() => {
+            Some((index, launch.groups.iter().map(Group::tasks).sum::<Tasks>()))
+        }
+        _ => None,
+    });
+    let wanted: Vec<_> = wanted.collect();
+    let all: Tasks = wanted.iter().map(|(_, tasks)| *tasks).sum();
+    let most = limits::FARGATE_AT_ONCE;
+    if all <= most {
+        return Vec::new();
+    }
+    let part = |tasks: Tasks| {
+        let part = u64::from(tasks.0).saturating_mul(u64::from(most.0)) / u64::from(all.0.max(1));
+        Tasks(u32::try_from(part).unwrap_or(u32::MAX)).max(Tasks(1))
+    };
+    wanted.into_iter().map(|(index, tasks)| (index, part(tasks))).collect()
 }
 
 /// The places of the workers that are launched: first who waited longest, then who has most to do.

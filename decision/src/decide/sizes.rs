@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{Packing, Worker};
+use crate::config::{Strategy, Worker};
 use crate::plan::{Action, Refusal, Revision, Search, Unregistered};
 use crate::snapshot::{DerivedRevision, Newest, Snapshot};
 use crate::units::{Containers, Family, RevisionArn};
-use crate::variant::{Obstacle, Recipe};
+use crate::variant::{Caution, Obstacle, Recipe};
 
 const DESCRIBE: &str = "DescribeTaskDefinition";
 
@@ -14,9 +14,11 @@ const DESCRIBE: &str = "DescribeTaskDefinition";
 pub(super) struct Sizes {
     /// The largest.
     pub(super) most: Containers,
-    /// Why it is no larger, where the definition says so.
+    /// Why there is only one container a task, where the definition says so.
     pub(super) obstacle: Option<Obstacle>,
-    /// The only ones beside one container, where nothing may be registered.
+    /// What is to be said of that.
+    pub(super) caution: Option<Caution>,
+    /// The only ones, where nothing may be registered; one container runs the base where it can.
     registered: Option<BTreeMap<Containers, RevisionArn>>,
 }
 
@@ -31,11 +33,11 @@ impl Sizes {
         recipe: &Recipe<'_>,
         snapshot: &Snapshot,
     ) -> Result<(Self, Vec<Unregistered>), Action> {
-        let (most, obstacle) = containers_per_task(recipe, &worker.packing)?;
+        let sizes = containers_per_task(worker, recipe)?;
         let Some(listed) = &worker.packing.registered_sizes else {
-            return Ok((Self { most, obstacle, registered: None }, Vec::new()));
+            return Ok((sizes, Vec::new()));
         };
-        let derived = listed.iter().filter(|size| Containers(1) < **size && **size <= most);
+        let derived = listed.iter().filter(|n| recipe.is_derived(**n) && **n <= sizes.most);
         let (mut registered, mut unregistered) = (BTreeMap::new(), Vec::new());
         for size in derived {
             let family = worker.task_definition.family().variant(*size);
@@ -53,14 +55,20 @@ impl Sizes {
                 }),
             }
         }
+        if let (Some(flaw), true) = (recipe.flaw(), registered.is_empty()) {
+            return Err(Refusal::Definition(Obstacle::NotMended { flaw }).into());
+        }
         let most = registered.keys().copied().max().unwrap_or(Containers(1));
-        Ok((Self { most, obstacle, registered: Some(registered) }, unregistered))
+        Ok((Self { most, registered: Some(registered), ..sizes }, unregistered))
     }
 
-    /// The only sizes, the smallest first; `None` where there may be any up to the largest.
-    pub(super) fn only(&self) -> Option<Vec<Containers>> {
-        let registered = self.registered.as_ref()?;
-        Some([Containers(1)].into_iter().chain(registered.keys().copied()).collect())
+    /// All of them, the smallest first.
+    pub(super) fn all(&self, recipe: &Recipe<'_>) -> Vec<Containers> {
+        let Some(registered) = &self.registered else {
+            return (1..=self.most.0).map(Containers).collect();
+        };
+        let base = (!recipe.is_derived(Containers(1))).then_some(Containers(1));
+        base.into_iter().chain(registered.keys().copied()).collect()
     }
 
     /// What a task of so many containers runs.
@@ -89,7 +97,7 @@ pub(super) fn revision(
     n: Containers,
     known: &BTreeMap<Family, Newest>,
 ) -> Result<Revision, Refusal> {
-    if n == Containers(1) {
+    if !recipe.is_derived(n) {
         return Ok(Revision::Registered(recipe.base.arn.clone()));
     }
     let variant = recipe.variant(n)?;
@@ -107,17 +115,32 @@ pub(super) fn revision(
     Ok(Revision::Derived(Box::new(variant), search))
 }
 
-/// The most containers a task may have. An operator who asks for several gets them or an error; a
-/// worker that cannot be cloned and was not asked to be has one a task.
-fn containers_per_task(
-    recipe: &Recipe<'_>,
-    packing: &Packing,
-) -> Result<(Containers, Option<Obstacle>), Refusal> {
-    if packing.max_containers_per_task == Some(Containers(1)) {
-        return Ok((Containers(1), None));
-    }
-    match (recipe.most_containers(), packing.max_containers_per_task) {
-        ((_, Some(obstacle)), Some(_)) => Err(Refusal::Definition(obstacle)),
-        ((most, obstacle), asked) => Ok((most.min(asked.unwrap_or(most)), obstacle)),
+/// The most containers a task may have. An operator who asks for several gets as many as there can
+/// be, and an error where there can be no second one at all; a worker that was not asked to be cloned
+/// has one a task where it cannot be.
+fn containers_per_task(worker: &Worker, recipe: &Recipe<'_>) -> Result<Sizes, Refusal> {
+    let packing = &worker.packing;
+    let asked = packing.max_containers_per_task;
+    let (most, obstacle) = match asked {
+        Some(Containers(1)) => (Containers(1), None),
+        // Instances have the size that they have: only their owner knows what goes together.
+        None if packing.strategy == Strategy::Cheapest && !recipe.is_paid_as_fargate() => {
+            (Containers(1), None)
+        }
+        _ => recipe.most_containers(),
+    };
+    let one = Sizes { most, obstacle: None, caution: None, registered: None };
+    match (asked, obstacle) {
+        (Some(asked), Some(obstacle)) if most < asked => {
+            if most == Containers(1) && !obstacle.is_of_size() {
+                return Err(Refusal::Definition(obstacle));
+            }
+            let caution = Caution::Fewer { asked, most, obstacle };
+            Ok(Sizes { caution: Some(caution), ..one })
+        }
+        (None, Some(obstacle)) if most == Containers(1) => {
+            Ok(Sizes { obstacle: Some(obstacle), ..one })
+        }
+        (asked, _) => Ok(Sizes { most: most.min(asked.unwrap_or(most)), ..one }),
     }
 }

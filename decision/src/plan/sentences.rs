@@ -3,10 +3,11 @@
 use std::fmt;
 
 use super::{
-    Bound, Decision, Deferred, Eager, HeldBack, Idle, Late, LaunchPlan, LeftOut, Revision, Target,
-    TaskBound, Tripped, Unregistered,
+    Bound, Decision, Deferred, Eager, HeldBack, Idle, Late, LaunchPlan, LeftOut, Price, Revision,
+    Several, Target, TaskBound, Tripped, Unregistered,
 };
 use crate::config::{Policy, Problem};
+use crate::limits;
 use crate::units::{Containers, Messages, Tasks};
 
 impl fmt::Display for Revision {
@@ -174,12 +175,40 @@ impl fmt::Display for LaunchPlan {
         if let Some(placement) = self.placement.as_ref().filter(|placed| placed.is_short()) {
             write!(f, "; {placement}")?;
         }
-        match self.hourly_price {
-            Some((price, region)) => {
-                write!(f, "; about {price} an hour (Fargate On-Demand, {region})")
-            }
-            None => Ok(()),
+        if let Some(several) = self.several {
+            write!(f, "; {several}")?;
         }
+        self.price.map_or(Ok(()), |price| write!(f, "; {price}"))
+    }
+}
+
+impl fmt::Display for Price {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { hourly, region, singles } = self;
+        write!(f, "about {hourly} an hour (Fargate On-Demand, {region}")?;
+        match singles {
+            Some(singles) => write!(f, "; {singles} in tasks of one container)"),
+            None => write!(f, ")"),
+        }
+    }
+}
+
+impl fmt::Display for Several {
+    /// A task of several is paid until its last worker ends, which no price list tells.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cheaper => write!(f, "several a task, as they cost at least a tenth less")?,
+            Self::AtOnce(tasks) => write!(
+                f,
+                "several a task, as {tasks} tasks are more than this worker's share of the {} that \
+                 Fargate starts at once",
+                limits::FARGATE_AT_ONCE
+            )?,
+            Self::Addresses => {
+                write!(f, "several a task, as the subnets ran out of addresses for more tasks")?;
+            }
+        }
+        write!(f, " (a task is paid until its last worker ends)")
     }
 }
 

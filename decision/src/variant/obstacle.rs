@@ -1,11 +1,11 @@
 //! What stands in the way of running or cloning a worker, each thing by its name. Pure.
 
-use super::Recipe;
-use crate::config::Completion;
-use crate::definition::Container;
-use crate::fargate::{OperatingSystem, TaskSize};
-use crate::limits;
-use crate::units::{Containers, CpuUnits, RevisionArn};
+use super::containers::PLACE;
+use super::{Flaw, Recipe};
+use crate::config::{Completion, Rung};
+use crate::definition::{Container, FARGATE};
+use crate::fargate::TaskSize;
+use crate::units::{Containers, CpuUnits, GibiBytes, RevisionArn};
 
 /// Why a base definition cannot be used as configured.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +45,31 @@ pub enum Obstacle {
         /// The size, where both of its parts are set.
         size: Option<TaskSize>,
     },
+    /// A rung of the ladder takes no such definition.
+    #[error(
+        "the task definition cannot be launched on {rung}: it is for {}; register it for that, or \
+         take {rung} out of the worker's launchType or capacity",
+        .launch_types.join(" and ")
+    )]
+    Rung {
+        /// The first that cannot.
+        rung: Rung,
+        /// What it can be launched on.
+        launch_types: Vec<String>,
+    },
+    /// No task's disk is large enough.
+    #[error(
+        "{containers} containers a task need {needed} GiB of ephemeralStorage, more than the \
+         {most} that Fargate has; lower packing.maxContainersPerTask or the container's disk"
+    )]
+    NoStorage {
+        /// Worker containers in the task.
+        containers: Containers,
+        /// What they need.
+        needed: GibiBytes,
+        /// What there may be.
+        most: GibiBytes,
+    },
     /// No task is large enough.
     #[error(
         "{containers} containers a task need {needed}, more than any size up to {largest} CPU \
@@ -76,14 +101,14 @@ pub enum Obstacle {
     #[error(
         "container `{worker}` cannot be cloned: it maps {} port {port}, which only one container \
          can have in network mode `{network_mode}`; remove its portMappings (a queue worker needs \
-         none) or set packing.maxContainersPerTask: 1",
+         none), or set packing.dropPortMappings: true or packing.maxContainersPerTask: 1",
         if .network_mode == "bridge" { "host" } else { "container" }
     )]
     Port {
         /// The container to clone.
         worker: String,
-        /// The port.
-        port: u32,
+        /// The port, or the range of them.
+        port: String,
         /// The definition's network mode.
         network_mode: String,
     },
@@ -116,6 +141,35 @@ pub enum Obstacle {
         /// The container that waits.
         dependent: String,
     },
+    /// The first to end is to end the task, and another is to run after it.
+    #[error(
+        "container `{worker}` cannot be cloned with completion: any: `{dependent}` runs after it, \
+         and the end of the first clone would end the task; use completion: all"
+    )]
+    AwaitedByAny {
+        /// The container to clone.
+        worker: String,
+        /// The container that waits.
+        dependent: String,
+    },
+    /// A variable that a clone gets is a secret of the worker.
+    #[error(
+        "container `{worker}` has a secret named {name}, and a derived definition gives every \
+         worker container a variable of that name; rename the secret, or set \
+         packing.maxContainersPerTask: 1"
+    )]
+    Secret {
+        /// The container to clone.
+        worker: String,
+        /// The name.
+        name: String,
+    },
+    /// The watcher could not ask anybody.
+    #[error(
+        "the task definition's network mode is none, in which the watcher cannot hear that the \
+         workers have stopped; set packing.completion: any or packing.maxContainersPerTask: 1"
+    )]
+    NoNetwork,
     /// The name of a clone or of the watcher is taken.
     #[error(
         "container `{worker}` cannot be cloned: the name `{name}` is needed and another container \
@@ -133,6 +187,15 @@ pub enum Obstacle {
          any or packing.maxContainersPerTask: 1"
     )]
     Windows,
+    /// The base does not end with its worker, and nothing may be registered that does.
+    #[error(
+        "{flaw}; register the base so that it ends with its worker, or run one tick with \
+         registration: on where that is allowed, and put 1 into packing.registeredSizes"
+    )]
+    NotMended {
+        /// What is wrong with it.
+        flaw: Flaw,
+    },
     /// No room for our own tags.
     #[error(
         "the task definition has {tags} tags and a derived one needs two more; ECS takes 50: \
@@ -160,6 +223,19 @@ fn list(names: &[String]) -> String {
     quoted.join(", ")
 }
 
+impl Obstacle {
+    /// Whether it is only that tasks would be too large, so that smaller ones do.
+    pub(crate) fn is_of_size(&self) -> bool {
+        matches!(
+            self,
+            Self::NoSize { .. }
+                | Self::NoStorage { .. }
+                | Self::TooLarge { .. }
+                | Self::TooManyTags { .. }
+        )
+    }
+}
+
 impl Recipe<'_> {
     /// Whether there can be a second worker container at all.
     pub(super) fn check_clonable(&self) -> Result<(), Obstacle> {
@@ -170,23 +246,44 @@ impl Recipe<'_> {
         if self.base.view.proxies_through(&self.worker.name) {
             return Err(Obstacle::Proxy { worker: worker() });
         }
-        let windows = self.base.view.operating_system() == OperatingSystem::Windows;
-        if windows && self.completion == Completion::All {
-            return Err(Obstacle::Windows);
+        if self.packing.completion == Completion::All {
+            self.check_watcher()?;
         }
         self.check_ports()?;
         self.check_dependents()?;
-        self.check_names()
+        self.check_secrets()
+    }
+
+    /// A rung that takes no such definition would refuse every call.
+    /// Source: `RunTask`'s "Task definition does not support launch_type ...", as users report it.
+    pub(super) fn check_rungs(&self) -> Result<(), Obstacle> {
+        let view = &self.base.view;
+        let is_taken = |rung: &&Rung| match rung {
+            Rung::ClusterDefault => true,
+            Rung::LaunchType(name) => view.runs_on(name),
+            Rung::CapacityProvider(_) if rung.is_fargate() == Some(true) => view.runs_on(FARGATE),
+            Rung::CapacityProvider(_) => view.runs_on("EC2") || view.runs_on("MANAGED_INSTANCES"),
+        };
+        match self.rungs.iter().find(|rung| !is_taken(rung)) {
+            None => Ok(()),
+            Some(rung) => {
+                let launch_types = view.launch_types().into_iter().map(str::to_owned).collect();
+                Err(Obstacle::Rung { rung: rung.clone(), launch_types })
+            }
+        }
     }
 
     /// Clones share the task's network in every mode but `bridge`, where the host's ports are
     /// what they share. ECS refuses the second mapping when the definition is registered.
-    /// Source: ECS API, `PortMapping.hostPort`.
+    /// Source: ECS API, `PortMapping.hostPort`, `PortMapping.containerPortRange`.
     fn check_ports(&self) -> Result<(), Obstacle> {
+        if self.packing.drop_port_mappings {
+            return Ok(());
+        }
         let network_mode = self.base.view.network_mode.as_deref().unwrap_or("bridge");
         let taken = self.worker.port_mappings.iter().find_map(|mapping| match network_mode {
-            "bridge" => mapping.host_port.filter(|port| 0 < *port),
-            _ => Some(mapping.container_port.unwrap_or_default()),
+            "bridge" => mapping.host_port.filter(|port| 0 < *port).map(|port| port.to_string()),
+            _ => Some(mapping.container_ports()),
         });
         taken.map_or(Ok(()), |port| {
             let (worker, network_mode) = (self.worker.name.clone(), network_mode.to_owned());
@@ -195,21 +292,37 @@ impl Recipe<'_> {
     }
 
     fn check_dependents(&self) -> Result<(), Obstacle> {
+        let worker = || self.worker.name.clone();
         let waits_for_success = |container: &&Container| {
             container.depends_on.iter().any(|dependency| {
                 dependency.condition == "SUCCESS" && dependency.container_name == self.worker.name
             })
         };
-        let dependent = self.base.view.container_definitions.iter().find(waits_for_success);
+        let containers = &self.base.view.container_definitions;
+        if self.packing.completion == Completion::Any {
+            let after = self.waits_for_the_end().first().map(|name| (*name).to_owned());
+            return after.map_or(Ok(()), |dependent| {
+                Err(Obstacle::AwaitedByAny { worker: worker(), dependent })
+            });
+        }
+        let dependent = containers.iter().find(waits_for_success);
         dependent.map_or(Ok(()), |dependent| {
-            let (worker, dependent) = (self.worker.name.clone(), dependent.name.clone());
-            Err(Obstacle::Success { worker, dependent })
+            Err(Obstacle::Success { worker: worker(), dependent: dependent.name.clone() })
         })
     }
 
-    fn check_names(&self) -> Result<(), Obstacle> {
-        let mut needed = self.names(limits::CONTAINERS_PER_TASK).split_off(1);
-        if self.completion == Completion::All {
+    /// Source: ECS API, `Secret.name`: no variable of the environment may have it too.
+    pub(super) fn check_secrets(&self) -> Result<(), Obstacle> {
+        let taken = PLACE.iter().find(|name| self.worker.has_secret(name));
+        taken.map_or(Ok(()), |name| {
+            Err(Obstacle::Secret { worker: self.worker.name.clone(), name: (*name).to_owned() })
+        })
+    }
+
+    /// Whether the names that so many worker containers need are free.
+    pub(super) fn check_names(&self, n: Containers) -> Result<(), Obstacle> {
+        let mut needed = self.names(n).split_off(1);
+        if self.is_watched(n) {
             needed.push(self.watcher_name());
         }
         let taken = |name: &String| {
@@ -224,7 +337,7 @@ impl Recipe<'_> {
         Obstacle::NoRoom {
             worker: self.worker.name.clone(),
             containers: self.base.view.container_definitions.len(),
-            watcher: self.completion == Completion::All,
+            watcher: self.packing.completion == Completion::All,
         }
     }
 }

@@ -1,10 +1,11 @@
 use serde_json::{Value, json};
 
+use super::containers::WATCHER_SCRIPT;
 use super::*;
-use crate::config::Strategy;
+use crate::config::{Strategy, Watcher};
 use crate::fargate::TaskSize;
 use crate::tags;
-use crate::units::{MebiBytes, Tasks};
+use crate::units::{CpuUnits, MebiBytes, Region, Tasks};
 
 const ARN: &str = "arn:aws:ecs:eu-central-1:123456789012:task-definition/thumbnail:7";
 
@@ -39,11 +40,17 @@ fn packing(completion: Completion) -> Packing {
         strategy: Strategy::Spread,
         max_containers_per_task: None,
         registered_sizes: None,
-        max_tasks: Tasks(10),
+        max_tasks: Some(Tasks(10)),
         max_task_cpu: CpuUnits(32_768),
         completion,
-        watcher_image: "busybox:1".to_owned(),
+        watcher: Watcher::Image("busybox:1".to_owned()),
+        reserve: TaskSize { cpu: CpuUnits(0), memory: MebiBytes(0) },
+        drop_port_mappings: false,
     }
+}
+
+fn settings<'a>(container: Option<&'a str>, packing: &'a Packing) -> Settings<'a> {
+    Settings { container, packing, rungs: &[Rung::ClusterDefault] }
 }
 
 /// The first container of the definition with other fields.
@@ -56,7 +63,7 @@ fn with_worker(more: &Value) -> Value {
 
 fn render(base: &TaskDefinition, completion: Completion, n: u32) -> Result<Value, Obstacle> {
     let packing = packing(completion);
-    let variant = Recipe::new(base, Some("worker"), &packing)?.variant(Containers(n))?;
+    let variant = Recipe::new(base, settings(Some("worker"), &packing))?.variant(Containers(n))?;
     Ok(variant.document)
 }
 
@@ -75,9 +82,16 @@ fn three_workers_that_all_end() {
     insta::assert_snapshot!(text.replace(digest_of(&document), "(digest)"));
 }
 
+/// Without the upload, which runs after the worker.
+fn nobody_after() -> Value {
+    let mut containers = definition(&json!({})).document["containerDefinitions"].clone();
+    containers.as_array_mut().unwrap().pop();
+    json!({"containerDefinitions": containers})
+}
+
 #[test]
 fn two_workers_of_which_the_first_to_end_ends_the_task() {
-    let document = render(&definition(&json!({})), Completion::Any, 2).unwrap();
+    let document = render(&definition(&nobody_after()), Completion::Any, 2).unwrap();
     let text = serde_json::to_string_pretty(&document).unwrap();
     insta::assert_snapshot!(text.replace(digest_of(&document), "(digest)"));
 }
@@ -95,7 +109,7 @@ fn equal_content_has_equal_digests_and_a_new_base_revision_another() {
     let packing = packing(Completion::All);
     let digest = |more: &Value, n| {
         let base = definition(more);
-        let recipe = Recipe::new(&base, Some("worker"), &packing).unwrap();
+        let recipe = Recipe::new(&base, settings(Some("worker"), &packing)).unwrap();
         recipe.variant(Containers(n)).unwrap().digest
     };
     let next = json!({"taskDefinitionArn": ARN.replace(":7", ":8")});
@@ -110,14 +124,14 @@ fn a_task_grows_by_the_workers_share_and_rounds_up() {
     let packing = packing(Completion::All);
     let size = |more: &Value, n| {
         let base = definition(more);
-        let recipe = Recipe::new(&base, Some("worker"), &packing).unwrap();
+        let recipe = Recipe::new(&base, settings(Some("worker"), &packing)).unwrap();
         let size = recipe.size(Containers(n)).unwrap();
         (size.cpu.map(|cpu| cpu.0), size.memory.map(|memory| memory.0))
     };
     let base = json!({});
     assert_eq!(size(&base, 1), (Some(512), Some(1024)));
-    assert_eq!(size(&base, 2), (Some(1024), Some(2048)), "768 and 1536 are needed");
-    assert_eq!(size(&base, 9), (Some(4096), Some(8192)), "2560 and 5120 are needed");
+    assert_eq!(size(&base, 2), (Some(1024), Some(2048)), "1024 and 1536 are needed");
+    assert_eq!(size(&base, 7), (Some(4096), Some(8192)), "3584 and 4096 are needed");
 
     let unset = with_worker(&json!({"cpu": 0, "memory": null}));
     assert_eq!(size(&unset, 2), (Some(1024), Some(2048)), "all that the sidecars leave");
@@ -133,7 +147,7 @@ fn a_task_grows_by_the_workers_share_and_rounds_up() {
         fields.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         fields
     };
-    assert_eq!(size(&on_ec2(json!({})), 3), (Some(1024), Some(2048)), "no table on EC2");
+    assert_eq!(size(&on_ec2(json!({})), 3), (Some(1536), Some(2048)), "no table on EC2");
     assert_eq!(size(&on_ec2(json!({"cpu": null})), 3), (None, Some(2048)));
     assert_eq!(size(&on_ec2(json!({"cpu": null, "memory": null})), 3), (None, None));
 }
@@ -142,27 +156,31 @@ fn a_task_grows_by_the_workers_share_and_rounds_up() {
 fn a_task_has_as_many_workers_as_ten_containers_and_the_largest_size_allow() {
     let most = |more: &Value, packing: &Packing| {
         let base = definition(more);
-        Recipe::new(&base, Some("worker"), packing).unwrap().most_containers()
+        let recipe = Recipe::new(&base, settings(Some("worker"), packing)).unwrap();
+        let (most, obstacle) = recipe.most_containers();
+        (most, obstacle.map(|obstacle| obstacle.to_string()))
     };
     let (all, any) = (packing(Completion::All), packing(Completion::Any));
     assert_eq!(most(&json!({}), &all), (Containers(7), None), "two sidecars and the watcher");
-    assert_eq!(most(&json!({}), &any), (Containers(8), None), "two sidecars");
+    assert_eq!(most(&nobody_after(), &any), (Containers(9), None), "one sidecar");
     let small = Packing { max_task_cpu: CpuUnits(1024), ..packing(Completion::All) };
-    assert_eq!(most(&json!({}), &small), (Containers(3), None));
+    let why = "3 containers a task need 1536 CPU units, 2048 MiB, more than any size up to 1024 \
+               CPU units; lower packing.maxContainersPerTask or the size of the container";
+    assert_eq!(most(&json!({}), &small), (Containers(2), Some(why.to_owned())));
     let large = json!({"cpu": "16384", "memory": "32768"});
     let large = [large, with_worker(&json!({"cpu": 16_384, "memory": 32_768}))];
     let large = large.into_iter().reduce(|mut a, b| {
         a.as_object_mut().unwrap().extend(b.as_object().unwrap().clone());
         a
     });
-    assert_eq!(most(&large.unwrap(), &all), (Containers(2), None), "32 vCPU are the end");
+    assert_eq!(most(&large.unwrap(), &all).0, Containers(2), "32 vCPU are the end");
 }
 
 #[test]
 fn a_definition_of_one_container_needs_no_name_for_it() {
     let only = json!({"containerDefinitions": [{"name": "job", "cpu": 512, "memory": 1024}]});
     let (base, packing) = (definition(&only), packing(Completion::All));
-    assert_eq!(Recipe::new(&base, None, &packing).unwrap().worker.name, "job");
+    assert_eq!(Recipe::new(&base, settings(None, &packing)).unwrap().worker.name, "job");
 }
 
 /// Everything that cannot be run or cloned, each with the sentence that a person reads.
@@ -198,6 +216,18 @@ fn what_stands_in_the_way_is_told_by_name() {
                 json!({"name": "d", "dependsOn": [{"containerName": "worker", "condition": "SUCCESS"}]}),
             ),
         ),
+        (
+            "a secret where a clone's place goes",
+            with_worker(
+                &json!({"secrets": [{"name": "WORKER_COUNT", "valueFrom": "arn:aws:ssm:x"}]}),
+            ),
+        ),
+        ("no network", json!({"networkMode": "none", "requiresCompatibilities": ["EC2"]})),
+        (
+            "a range of ports",
+            with_worker(&json!({"portMappings": [{"containerPortRange": "8000-8010"}]})),
+        ),
+        ("a disk", json!({"ephemeralStorage": {"sizeInGiB": 100}})),
         ("a taken name", add(json!({"name": "worker-2"}))),
         ("the watcher's name", add(json!({"name": "worker-watch"}))),
         ("ten containers", containers(10)),
@@ -222,13 +252,13 @@ fn what_stands_in_the_way_is_told_by_name() {
 fn a_definition_beyond_64_kib_is_refused() {
     let labels = with_worker(&json!({"dockerLabels": {"x": "y".repeat(30_000)}}));
     let obstacle = render(&definition(&labels), Completion::All, 3).unwrap_err();
-    assert!(matches!(obstacle, Obstacle::TooLarge { most: 65_536, .. }), "{obstacle}");
+    assert!(matches!(obstacle, Obstacle::TooLarge { most: 64_512, .. }), "{obstacle}");
 }
 
 #[test]
 fn a_container_must_be_named_where_there_are_several() {
     let (base, packing) = (definition(&json!({})), packing(Completion::All));
-    let obstacle = Recipe::new(&base, None, &packing).unwrap_err();
+    let obstacle = Recipe::new(&base, settings(None, &packing)).unwrap_err();
     let told = "the task definition has 3 containers, `worker`, `log`, `upload`; name the one that works in `container`";
     assert_eq!(obstacle.to_string(), told);
 }
@@ -255,7 +285,7 @@ fn a_task_without_its_own_memory_gives_the_watcher_some() {
 #[test]
 fn debug_shows_no_value_of_the_definition() {
     let (base, packing) = (definition(&json!({})), packing(Completion::All));
-    let recipe = Recipe::new(&base, Some("worker"), &packing).unwrap();
+    let recipe = Recipe::new(&base, settings(Some("worker"), &packing)).unwrap();
     let variant = recipe.variant(Containers(2)).unwrap();
     assert!(!format!("{recipe:?}{variant:?}").contains("jobs"));
 }
@@ -263,9 +293,8 @@ fn debug_shows_no_value_of_the_definition() {
 #[test]
 fn the_price_is_the_sizes() {
     let (base, packing) = (definition(&json!({})), packing(Completion::All));
-    let recipe = Recipe::new(&base, Some("worker"), &packing).unwrap();
-    let region = crate::units::Region::from("us-east-1");
-    let prices = crate::fargate::PriceList::of(&region, base.view.architecture());
+    let recipe = Recipe::new(&base, settings(Some("worker"), &packing)).unwrap();
+    let prices = recipe.price_list(&Region::from("us-east-1")).unwrap();
     let size = TaskSize { cpu: CpuUnits(1024), memory: MebiBytes(2048) };
     assert_eq!(recipe.hourly_price(Containers(2), prices), Some(prices.hourly(size)));
 }

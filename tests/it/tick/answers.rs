@@ -70,12 +70,12 @@ async fn what_is_missing_in_an_answer_is_told_and_nothing_is_done() {
 #[tokio::test(start_paused = true)]
 async fn a_derived_revision_without_its_tags_is_not_registered_anew() {
     let (world, mut config) = five();
-    config["workers"][0]["packing"] = json!({"strategy": "dense", "maxContainersPerTask": 5});
+    config["workers"][0]["packing"] = json!({"strategy": "dense", "maxContainersPerTask": 4});
     let _ = tick(&scaler(&world, &config), &world, 0).await;
     world.all_stop();
     world.take_calls();
-    let untagged = json!({"taskDefinition": world.active_revisions("thumbnail--x5")[0]});
-    world.fail_where("DescribeTaskDefinition", "--x5", (9, Fault::Answer(untagged)));
+    let untagged = json!({"taskDefinition": world.active_revisions("thumbnail--x4")[0]});
+    world.fail_where("DescribeTaskDefinition", "--x4", (9, Fault::Answer(untagged)));
     let report = tick(&scaler(&world, &config), &world, 1).await;
     let told = only_worker(&report).errors.join("; ");
     assert!(told.contains("no list `tags`"), "{report:?}");

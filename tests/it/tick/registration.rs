@@ -37,9 +37,9 @@ async fn only_the_listed_sizes_run_and_nothing_is_registered() {
         (2, json!({}), 6, vec![(6, 1)]),
         (4, json!({"strategy": "dense", "registeredSizes": [2, 4]}), 7, vec![(1, 4), (3, 1)]),
         (6, json!({"strategy": "dense", "registeredSizes": [4]}), 8, vec![(2, 4)]),
-        (8, json!({"registeredSizes": [2, 4]}), 25, vec![(5, 4), (5, 1)]),
+        (8, json!({"strategy": "spread", "registeredSizes": [2, 4]}), 25, vec![(5, 4), (5, 1)]),
         (10, json!({"registeredSizes": [2, 4], "maxContainersPerTask": 2}), 9, vec![(9, 1)]),
-        (12, json!({"strategy": "cheapest", "registeredSizes": [2]}), 4, vec![(2, 2)]),
+        (12, json!({"strategy": "cheapest", "registeredSizes": [2]}), 4, vec![(4, 1)]),
     ] {
         world.queue("a").visible(messages);
         let report = tick(&scaler(&world, &off(&packing)), &world, minute).await;
@@ -83,7 +83,8 @@ async fn a_size_that_cannot_be_read_holds_the_worker() {
 async fn what_no_mix_of_the_sizes_holds_waits() {
     let world = prepared().await;
     world.queue("a").visible(39);
-    let report = tick(&scaler(&world, &off(&json!({"registeredSizes": [4]}))), &world, 2).await;
+    let spread = off(&json!({"strategy": "spread", "registeredSizes": [4]}));
+    let report = tick(&scaler(&world, &spread), &world, 2).await;
     let worker = only_worker(&report);
     assert_eq!((groups(worker), worker.deferred), (vec![(9, 4), (1, 1)], Containers(2)));
 }

@@ -25,7 +25,8 @@ async fn told(disturb: impl Fn(&World, &mut Value)) -> String {
     world.queue("troubled").visible(20);
     world.queue("healthy").visible(1);
     let one = json!({"messagesPerContainer": 1});
-    let mut workers = ["troubled", "healthy"].map(|name| worker(name, &one, &json!({})));
+    let mut workers =
+        ["troubled", "healthy"].map(|name| worker(name, &one, &json!({"strategy": "spread"})));
     disturb(&world, &mut workers[0]);
     world.take_calls();
     let report = tick(&scaler(&world, &config(&workers)), &world, 0).await;

@@ -1,9 +1,10 @@
 //! Derived definitions are legal whenever their base is, and lose nothing of it.
 
-use decision::config::{Completion, Packing, Strategy as PackingStrategy};
+use decision::config::{Completion, Packing, Rung, Strategy as PackingStrategy, Watcher};
 use decision::definition::TaskDefinition;
-use decision::units::{Containers, CpuUnits, Tasks};
-use decision::variant::Recipe;
+use decision::fargate::TaskSize;
+use decision::units::{Containers, CpuUnits, MebiBytes, Tasks};
+use decision::variant::{Recipe, Settings};
 use proptest::prelude::{
     Just, ProptestConfig, Strategy, any, prop, prop_assert, prop_oneof, proptest,
 };
@@ -18,11 +19,17 @@ fn packing(completion: Completion) -> Packing {
         strategy: PackingStrategy::Dense,
         max_containers_per_task: None,
         registered_sizes: None,
-        max_tasks: Tasks(10),
+        max_tasks: Some(Tasks(10)),
         max_task_cpu: CpuUnits(32_768),
         completion,
-        watcher_image: "busybox".to_owned(),
+        watcher: Watcher::Image("busybox".to_owned()),
+        reserve: TaskSize { cpu: CpuUnits(0), memory: MebiBytes(0) },
+        drop_port_mappings: false,
     }
+}
+
+fn settings<'a>(container: &'a str, packing: &'a Packing) -> Settings<'a> {
+    Settings { container: Some(container), packing, rungs: &[Rung::ClusterDefault] }
 }
 
 /// Sizes of Fargate and free ones of EC2, which may leave either part unset.
@@ -130,7 +137,7 @@ proptest! {
         let names = definition["containerDefinitions"].as_array().unwrap();
         let name = names[worker % names.len()]["name"].as_str().unwrap();
         let packing = packing(completion);
-        let Ok(recipe) = Recipe::new(&base, Some(name), &packing) else { return Ok(()) };
+        let Ok(recipe) = Recipe::new(&base, settings(name, &packing)) else { return Ok(()) };
         let (most, obstacle) = recipe.most_containers();
         prop_assert!(1 < most.0 || obstacle.is_some(), "one a task has its reason");
         for n in 2..=most.0 {
@@ -154,7 +161,7 @@ fn enough_generated_definitions_are_legal_and_can_be_cloned() {
             let described = world.active_revisions("any").remove(0);
             let base = TaskDefinition::parse(&described, &json!([])).unwrap();
             let packing = packing(Completion::All);
-            let recipe = Recipe::new(&base, Some("c0"), &packing);
+            let recipe = Recipe::new(&base, settings("c0", &packing));
             cloned += u32::from(recipe.is_ok_and(|recipe| 1 < recipe.most_containers().0.0));
         }
     }
@@ -201,7 +208,16 @@ async fn every_field_of_the_base_survives() {
 
     let described = world.active_revisions("a").remove(0);
     let derived = world.active_revisions("a--x2").remove(0);
-    let own = ["taskDefinitionArn", "family", "containerDefinitions", "cpu", "memory"];
+    // The two share one disk.
+    assert_eq!(derived["ephemeralStorage"], json!({"sizeInGiB": 42}));
+    let own = [
+        "taskDefinitionArn",
+        "family",
+        "containerDefinitions",
+        "cpu",
+        "memory",
+        "ephemeralStorage",
+    ];
     for (member, value) in described.as_object().unwrap() {
         let kept = own.contains(&member.as_str()) || derived[member] == *value;
         assert!(kept, "{member}: {} became {}", value, derived[member]);

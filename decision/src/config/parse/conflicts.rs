@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{Completion, QueueRef, Worker};
+use super::super::{Completion, QueueRef, Watcher, Worker};
 use super::worker::{Draft, Origin};
+use crate::fargate::TaskSize;
 use crate::units::{Containers, Family, TaskDefinitionRef};
 
 pub(super) fn refuse_conflicts(drafts: &mut [Draft<'_>]) {
@@ -213,7 +214,29 @@ fn is_same(of_file: &QueueRef, discovered: &QueueRef) -> bool {
 }
 
 /// What decides the derived definitions of a family beside the number of clones.
-type VariantSettings = (TaskDefinitionRef, Option<String>, Completion, String);
+#[derive(PartialEq)]
+struct VariantSettings {
+    task_definition: TaskDefinitionRef,
+    container: Option<String>,
+    completion: Completion,
+    watcher: Watcher,
+    reserve: TaskSize,
+    drop_port_mappings: bool,
+}
+
+impl From<&Worker> for VariantSettings {
+    fn from(worker: &Worker) -> Self {
+        let packing = &worker.packing;
+        Self {
+            task_definition: worker.task_definition.clone(),
+            container: worker.container.clone(),
+            completion: packing.completion,
+            watcher: packing.watcher.clone(),
+            reserve: packing.reserve,
+            drop_port_mappings: packing.drop_port_mappings,
+        }
+    }
+}
 
 /// Two workers that clone one family in different ways would replace each other's revisions at
 /// every tick.
@@ -222,12 +245,7 @@ fn refuse_shared_variants(drafts: &mut [Draft<'_>]) {
     for (index, draft) in drafts.iter().enumerate() {
         let clones = |w: &&Worker| w.packing.max_containers_per_task != Some(Containers(1));
         if let Some(worker) = draft.worker.as_ref().filter(clones) {
-            let settings = (
-                worker.task_definition.clone(),
-                worker.container.clone(),
-                worker.packing.completion,
-                worker.packing.watcher_image.clone(),
-            );
+            let settings = VariantSettings::from(worker);
             let family = worker.task_definition.family();
             families.entry(family).or_default().push((index, draft.origin, settings));
         }
@@ -240,8 +258,8 @@ fn refuse_shared_variants(drafts: &mut [Draft<'_>]) {
             if let (Some(other), Some(draft)) = (other, drafts.get_mut(*index)) {
                 let message = format!(
                     "clones family `{family}` in another way than {other}, and they would replace \
-                     each other's derived revisions; give both the same taskDefinition, container, \
-                     completion and watcherImage, or one of them packing.maxContainersPerTask: 1"
+                     each other's derived revisions; give both the same taskDefinition, container \
+                     and packing, or one of them packing.maxContainersPerTask: 1"
                 );
                 draft.refuse("taskDefinition", &message);
             }

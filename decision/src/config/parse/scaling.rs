@@ -11,13 +11,15 @@ use super::super::reader::{Fields, ListOf};
 use super::super::shape::about;
 use super::super::{
     Breaker, Completion, Delayed, Minimum, Packing, Policy, ProgressBrake, Scaling, Strategy,
+    Watcher,
 };
 use super::minimum::read_minimum;
 use super::policy::read_policy;
 use super::{Defaults, MOST_CONTAINERS, Registration};
 use crate::document::Node;
+use crate::fargate::TaskSize;
 use crate::limits;
-use crate::units::{Containers, CpuUnits, Messages, Tasks};
+use crate::units::{Containers, CpuUnits, MebiBytes, Messages, Tasks};
 
 /// With the watcher beside them, one less.
 const PER_TASK: u32 = limits::CONTAINERS_PER_TASK.0;
@@ -25,7 +27,7 @@ const PER_TASK: u32 = limits::CONTAINERS_PER_TASK.0;
 /// The cap of a worker that names none.
 const DEFAULT_MAX_CONTAINERS: Containers = Containers(100);
 
-/// One `RunTask` call.
+/// One `RunTask` call, where the strategy makes tasks large so as to start few.
 const DEFAULT_MAX_TASKS: Tasks = limits::TASKS_PER_RUN_TASK;
 
 /// Longer than large images take, and than an Auto Scaling group takes to bring an instance.
@@ -37,12 +39,12 @@ const DEFAULT_IDLE_AFTER: Duration = Duration::from_mins(5);
 /// The largest Fargate task.
 const LARGEST_CPU: u32 = 32_768;
 
-/// A few megabytes of shell, `wget` and `awk`, from a registry without pull limits.
-const DEFAULT_WATCHER_IMAGE: &str = "public.ecr.aws/docker/library/busybox:1.37";
+/// In MiB.
+const LARGEST_MEMORY: u32 = 249_856;
 
 /// What of the packing the operator wrote himself, and did not leave to us.
 pub(super) struct Chosen {
-    strategy: Strategy,
+    strategy: Option<Strategy>,
     max_tasks: Option<Tasks>,
     max_containers_per_task: Option<Containers>,
 }
@@ -58,39 +60,68 @@ const COMPLETIONS: OneOf<Completion> = OneOf(&[("all", Completion::All), ("any",
 pub(super) fn read_packing(worker: &mut Fields<'_>, defaults: &Defaults) -> (Packing, Chosen) {
     let image = defaults.watcher_image.clone();
     let mut packing = Packing {
-        strategy: Strategy::Spread,
+        strategy: Strategy::Cheapest,
         max_containers_per_task: None,
         registered_sizes: None,
-        max_tasks: DEFAULT_MAX_TASKS,
+        max_tasks: None,
         max_task_cpu: CpuUnits(LARGEST_CPU),
         completion: Completion::All,
-        watcher_image: image.unwrap_or_else(|| DEFAULT_WATCHER_IMAGE.to_owned()),
+        watcher: image.unwrap_or_else(|| Watcher::DEFAULT.to_owned()).into(),
+        reserve: NOTHING,
+        drop_port_mappings: false,
     };
-    let mut max_tasks = None;
+    let mut chosen = Chosen { strategy: None, max_tasks: None, max_containers_per_task: None };
     if let Some(mut fields) = worker.object("packing", "how containers become tasks") {
+        chosen.strategy = read_strategy(&mut fields);
         read_tasks(&mut fields, &mut packing);
+        read_room(&mut fields, &mut packing);
         read_sizes(&mut fields, &mut packing, defaults.registration);
         let what = about("tasks that one tick may start; more than ten go in several calls");
-        let what = what.defaults_to("10, or what `steps` say").tag("max-tasks");
-        max_tasks = fields.optional("maxTasks", Whole(1..=MOST_CONTAINERS), what).map(Tasks);
+        let what = what.defaults_to(
+            "what `steps` say; else none with `cheapest`, and 10 with the other strategies",
+        );
+        let what = what.tag("max-tasks");
+        chosen.max_tasks = fields.optional("maxTasks", Whole(1..=MOST_CONTAINERS), what).map(Tasks);
         fields.finish();
     }
     if defaults.registration == Some(Registration::Off) {
         packing = packing.of_registered_sizes();
     }
-    let max_containers_per_task = packing.max_containers_per_task;
-    let chosen = Chosen { strategy: packing.strategy, max_tasks, max_containers_per_task };
+    chosen.max_containers_per_task = packing.max_containers_per_task;
     (packing, chosen)
+}
+
+fn read_strategy(fields: &mut Fields<'_>) -> Option<Strategy> {
+    let what = about(
+        "`cheapest`: one container a task, unless several cost a tenth less a container and hour; \
+         `spread`: as few a task as `maxTasks` allows; `dense`: as many as there may be",
+    );
+    let what = what.defaults_to("`cheapest`, and `spread` where `steps` count tasks");
+    fields.optional("strategy", STRATEGIES, what.tag("strategy"))
+}
+
+const NOTHING: TaskSize = TaskSize { cpu: CpuUnits::ZERO, memory: MebiBytes::ZERO };
+
+/// What clones take of a task and what they do not.
+fn read_room(fields: &mut Fields<'_>, packing: &mut Packing) {
+    let what = about("whether clones map no ports, where those of the definition are left over");
+    let dropped = fields.optional("dropPortMappings", Boolean, what.defaults_to("`false`"));
+    packing.drop_port_mappings = dropped.unwrap_or_default();
+    let what = about("what others put into every task beside the definition, such as an agent");
+    let Some(mut reserve) = fields.object("reserve", what.defaults_to("none")) else { return };
+    let cpu = about("CPU units").defaults_to("`0`");
+    let cpu = reserve.optional("cpu", Whole(0..=LARGEST_CPU), cpu);
+    let memory = about("MiB").defaults_to("`0`");
+    let memory = reserve.optional("memory", Whole(0..=LARGEST_MEMORY), memory);
+    reserve.finish();
+    packing.reserve = TaskSize {
+        cpu: CpuUnits(cpu.unwrap_or_default()),
+        memory: MebiBytes(memory.unwrap_or_default()),
+    };
 }
 
 /// What tasks are like.
 fn read_tasks(fields: &mut Fields<'_>, packing: &mut Packing) {
-    let what = about(
-        "`spread`: few containers a task; `dense`: many; `cheapest`: the least Fargate price an \
-         hour, then the fewest calls",
-    );
-    let what = what.defaults_to("`spread`").tag("strategy");
-    packing.strategy = fields.optional("strategy", STRATEGIES, what).unwrap_or(packing.strategy);
     let what = about("`all`: a task ends with its last worker container; `any`: with its first");
     let what = what.defaults_to("`all`").tag("completion");
     let completion = fields.optional("completion", COMPLETIONS, what);
@@ -106,9 +137,12 @@ fn read_tasks(fields: &mut Fields<'_>, packing: &mut Packing) {
     let what = what.defaults_to("`32768`").tag("max-task-cpu");
     let cpu = fields.optional("maxTaskCpu", Whole(256..=LARGEST_CPU), what).map(CpuUnits);
     packing.max_task_cpu = cpu.unwrap_or(packing.max_task_cpu);
-    let what = about("a busybox image for the watcher of this worker's tasks");
+    let what = about(
+        "a busybox image for the watcher of this worker's tasks; `worker`: its own, which has \
+         `sh`, `wget`, `awk` and `timeout`",
+    );
     let image = fields.optional("watcherImage", IMAGE, what.defaults_to("the file's"));
-    packing.watcher_image = image.unwrap_or_else(|| packing.watcher_image.clone());
+    packing.watcher = image.map_or_else(|| packing.watcher.clone(), Watcher::from);
 }
 
 fn read_sizes(fields: &mut Fields<'_>, packing: &mut Packing, registration: Option<Registration>) {
@@ -156,6 +190,15 @@ impl Form for PerTask {
     }
 }
 
+impl Chosen {
+    /// The strategy where the operator names none: what tasks cost decides, unless the rule itself
+    /// counts tasks.
+    fn strategy_with(&self, policy: Option<&Policy>) -> Strategy {
+        let counts_tasks = matches!(policy, Some(Policy::StepsOfTasks(_)));
+        self.strategy.unwrap_or(if counts_tasks { Strategy::Spread } else { Strategy::Cheapest })
+    }
+}
+
 impl Packing {
     /// Where nothing may be registered, there are the base itself and the listed sizes.
     fn of_registered_sizes(mut self) -> Self {
@@ -172,8 +215,13 @@ impl Packing {
             Policy::StepsOfTasks(steps) => steps.iter().map(|(_, tasks)| *tasks).max(),
             _ => None,
         });
-        let max_tasks = chosen.max_tasks.or(steps).unwrap_or(self.max_tasks);
-        Self { max_tasks, ..self }
+        let strategy = chosen.strategy_with(scaling.map(|scaling| &scaling.policy));
+        let of_strategy = match strategy {
+            Strategy::Cheapest => None,
+            Strategy::Spread | Strategy::Dense => Some(DEFAULT_MAX_TASKS),
+        };
+        let max_tasks = chosen.max_tasks.or(steps).or(of_strategy);
+        Self { strategy, max_tasks, ..self }
     }
 }
 
@@ -184,7 +232,7 @@ pub(super) fn read_scaling(worker: &mut Fields<'_>, packing: &Chosen) -> Option<
     }
     let mut fields =
         worker.object("scaling", about("how many containers a backlog asks for").required())?;
-    let policy = read_policy(&mut fields, packing.strategy);
+    let policy = read_policy(&mut fields, packing.strategy.unwrap_or(Strategy::Spread));
     let min = read_minimum(&mut fields);
     let what = about("containers that are never exceeded").tag("max-containers");
     let what = what.defaults_to("what `steps` ask for at most, else 100");
@@ -263,7 +311,7 @@ fn default_max(policy: &Policy, packing: &Chosen) -> Containers {
         }
         Policy::StepsOfTasks(steps) => {
             let tasks = steps.iter().map(|(_, tasks)| *tasks).max().unwrap_or_default();
-            let per_task = match packing.strategy {
+            let per_task = match packing.strategy_with(Some(policy)) {
                 Strategy::Spread => Containers(1),
                 _ => packing.max_containers_per_task.unwrap_or(limits::CONTAINERS_PER_TASK),
             };

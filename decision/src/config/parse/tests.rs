@@ -3,9 +3,10 @@ use proptest::prelude::{any, prop_oneof, proptest};
 use serde_json::json;
 
 use super::super::Worker;
-use super::super::{Completion, Packing, Policy, Rung, Strategy};
+use super::super::{Completion, Packing, Policy, Rung, Strategy, Watcher};
 use super::*;
-use crate::units::{Containers, CpuUnits, Messages, Tasks, WorkerName};
+use crate::fargate::TaskSize;
+use crate::units::{Containers, CpuUnits, MebiBytes, Messages, Tasks, WorkerName};
 
 mod found;
 
@@ -50,13 +51,15 @@ fn the_shipped_example_is_correct() {
     assert_eq!(thumbnail.scaling.policy, Policy::MessagesPerContainer(Messages(20)));
     assert_eq!(thumbnail.launch.rungs, [Rung::LaunchType("FARGATE".to_owned())]);
     let expected = Packing {
-        strategy: Strategy::Spread,
+        strategy: Strategy::Cheapest,
         max_containers_per_task: None,
         registered_sizes: None,
-        max_tasks: Tasks(10),
+        max_tasks: None,
         max_task_cpu: CpuUnits(32_768),
         completion: Completion::All,
-        watcher_image: "public.ecr.aws/docker/library/busybox:1.37".to_owned(),
+        watcher: Watcher::Image("public.ecr.aws/docker/library/busybox:1.37".to_owned()),
+        reserve: TaskSize { cpu: CpuUnits(0), memory: MebiBytes(0) },
+        drop_port_mappings: false,
     };
     assert_eq!(thumbnail.packing, expected);
 
@@ -64,6 +67,7 @@ fn the_shipped_example_is_correct() {
     assert_eq!(export.scaling.policy, Policy::StepsOfTasks(steps));
     assert_eq!(export.scaling.max_containers, Containers(40));
     assert_eq!(export.packing.strategy, Strategy::Dense);
+    assert_eq!(export.packing.max_tasks, Some(Tasks(10)), "what the steps say");
 
     let spot_then_on_demand =
         ["FARGATE_SPOT", "FARGATE"].map(|name| Rung::CapacityProvider(name.to_owned()));

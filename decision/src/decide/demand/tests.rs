@@ -8,9 +8,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::config::{
-    Breaker, Completion, Launch, Minimum, OnDrain, Packing, ProgressBrake, QueueRef, Window,
+    Breaker, Completion, Launch, Minimum, OnDrain, Packing, ProgressBrake, QueueRef, Watcher,
+    Window,
 };
-use crate::units::{ClusterName, CpuUnits, TaskDefinitionRef, WorkerName};
+use crate::fargate::TaskSize;
+use crate::units::{ClusterName, CpuUnits, MebiBytes, TaskDefinitionRef, WorkerName};
 
 fn worker(policy: Policy) -> Worker {
     Worker {
@@ -36,10 +38,12 @@ fn worker(policy: Policy) -> Worker {
             strategy: Strategy::Spread,
             max_containers_per_task: None,
             registered_sizes: None,
-            max_tasks: Tasks(10),
+            max_tasks: Some(Tasks(10)),
             max_task_cpu: CpuUnits(32_768),
             completion: Completion::All,
-            watcher_image: "busybox".to_owned(),
+            watcher: Watcher::Image("busybox".to_owned()),
+            reserve: TaskSize { cpu: CpuUnits(0), memory: MebiBytes(0) },
+            drop_port_mappings: false,
         },
         launch: Launch::default(),
         on_drain: OnDrain::default(),

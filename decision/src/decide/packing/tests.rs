@@ -8,39 +8,92 @@ fn budget(per_task: u32, tasks: u32) -> Budget {
 
 fn packed(groups: &[(u32, u32)], deferred: u32) -> Packed {
     let groups = groups.iter().map(|&(n, tasks)| (Containers(n), Tasks(tasks))).collect();
-    Packed { groups, deferred: Containers(deferred) }
+    Packed { groups, deferred: Containers(deferred), several: None }
+}
+
+fn sizes(most: u32) -> Vec<Containers> {
+    (1..=most).map(Containers).collect()
+}
+
+/// At most so many tasks at once.
+fn cheapest_at_once(
+    launch: u32,
+    budget: Budget,
+    at_once: Option<u32>,
+    price: impl Fn(Containers) -> MicroDollars,
+) -> Packed {
+    let costs = Costs { sizes: &sizes(budget.per_task.0), price, at_once: at_once.map(Tasks) };
+    cheapest(Containers(launch), budget, &costs)
 }
 
 #[test]
 fn spread_uses_as_few_containers_a_task_as_the_tasks_allow() {
-    assert_eq!(spread(Containers(7), budget(9, 10)), packed(&[(1, 7)], 0));
-    assert_eq!(spread(Containers(30), budget(9, 10)), packed(&[(3, 10)], 0));
-    assert_eq!(spread(Containers(25), budget(9, 10)), packed(&[(3, 5), (2, 5)], 0));
-    assert_eq!(spread(Containers(100), budget(4, 10)), packed(&[(4, 10)], 60));
-    assert_eq!(spread(Containers(0), budget(4, 10)), packed(&[], 0));
+    let spread =
+        |launch, budget: Budget| spread(Containers(launch), budget, &sizes(budget.per_task.0));
+    assert_eq!(spread(7, budget(9, 10)), packed(&[(1, 7)], 0));
+    assert_eq!(spread(30, budget(9, 10)), packed(&[(3, 10)], 0));
+    assert_eq!(spread(25, budget(9, 10)), packed(&[(3, 5), (2, 5)], 0));
+    assert_eq!(spread(100, budget(4, 10)), packed(&[(4, 10)], 60));
+    assert_eq!(spread(0, budget(4, 10)), packed(&[], 0));
 }
 
 #[test]
 fn dense_uses_as_many_containers_a_task_as_are_allowed() {
-    assert_eq!(dense(Containers(30), budget(4, 10)), packed(&[(4, 7), (2, 1)], 0));
-    assert_eq!(dense(Containers(8), budget(4, 10)), packed(&[(4, 2)], 0));
-    assert_eq!(dense(Containers(3), budget(4, 10)), packed(&[(3, 1)], 0));
-    assert_eq!(dense(Containers(100), budget(4, 10)), packed(&[(4, 10)], 60));
+    let dense =
+        |launch, budget: Budget| dense(Containers(launch), budget, &sizes(budget.per_task.0));
+    assert_eq!(dense(30, budget(4, 10)), packed(&[(4, 7), (2, 1)], 0));
+    assert_eq!(dense(8, budget(4, 10)), packed(&[(4, 2)], 0));
+    assert_eq!(dense(3, budget(4, 10)), packed(&[(3, 1)], 0));
+    assert_eq!(dense(100, budget(4, 10)), packed(&[(4, 10)], 60));
 }
 
 /// 0.6 vCPU and 1.2 GB round up well in threes: 2 vCPU and 4 GB.
 #[test]
-fn cheapest_finds_the_sizes_that_round_well() {
+fn several_a_task_are_for_what_costs_a_tenth_less() {
     let price = |n: Containers| MicroDollars([90, 90, 99, 180, 185, 198, 360, 360, 360][index(n)]);
-    assert_eq!(cheapest(Containers(30), budget(9, 20), price), packed(&[(6, 5)], 0));
-    assert_eq!(cheapest(Containers(31), budget(9, 20), price), packed(&[(5, 2), (3, 7)], 0));
-    assert_eq!(cheapest(Containers(3), budget(9, 20), price), packed(&[(3, 1)], 0));
+    let cheaper = |groups: &[_]| Packed { several: Some(Several::Cheaper), ..packed(groups, 0) };
+    assert_eq!(cheapest_at_once(30, budget(9, 90), None, price), cheaper(&[(3, 10)]));
+    assert_eq!(cheapest_at_once(31, budget(9, 90), None, price), cheaper(&[(3, 10), (1, 1)]));
+    assert_eq!(cheapest_at_once(1, budget(9, 90), None, price), packed(&[(1, 1)], 0));
+    let little_less = |n: Containers| MicroDollars(u64::from(n.0) * 92 + 8);
+    assert_eq!(cheapest_at_once(30, budget(9, 90), None, little_less), packed(&[(1, 30)], 0));
 }
 
 #[test]
-fn equal_prices_are_decided_by_the_fewest_calls() {
+fn several_of_the_same_price_are_for_what_cannot_start_at_once() {
     let linear = |n: Containers| MicroDollars(u64::from(n.0));
-    assert_eq!(cheapest(Containers(21), budget(2, 30), linear), packed(&[(2, 10), (1, 1)], 0));
+    let at_once = |tasks, groups: &[_]| Packed {
+        several: Some(Several::AtOnce(Tasks(tasks))),
+        ..packed(groups, 0)
+    };
+    assert_eq!(cheapest_at_once(100, budget(9, 500), Some(100), linear), packed(&[(1, 100)], 0));
+    assert_eq!(
+        cheapest_at_once(101, budget(9, 500), Some(100), linear),
+        at_once(101, &[(2, 50), (1, 1)])
+    );
+    assert_eq!(cheapest_at_once(21, budget(2, 11), None, linear), at_once(21, &[(2, 10), (1, 1)]));
+    // Only powers of two cost no more than singles.
+    let in_twos = |n: Containers| MicroDollars(u64::from(n.0.next_power_of_two()));
+    assert_eq!(
+        cheapest_at_once(50, budget(9, 500), Some(15), in_twos),
+        at_once(50, &[(4, 12), (2, 1)])
+    );
+    assert_eq!(
+        cheapest_at_once(51, budget(9, 500), Some(15), in_twos),
+        at_once(51, &[(4, 12), (1, 3)])
+    );
+    // Never a dearer one, whoever has to wait.
+    let dear = |n: Containers| MicroDollars(u64::from(n.0) * u64::from(n.0));
+    assert_eq!(cheapest_at_once(200, budget(9, 500), Some(100), dear), packed(&[(1, 200)], 0));
+    assert_eq!(cheapest_at_once(200, budget(9, 50), None, dear), packed(&[(1, 50)], 150));
+}
+
+#[test]
+fn a_size_that_wastes_gives_way_to_a_neighbour_that_does_not() {
+    let wasteful = |n: Containers| [3, 5, 6, 7, 9].contains(&n.0);
+    let kept = |most| economical((1..=most).map(Containers), wasteful);
+    assert_eq!(kept(9), [1, 2, 4, 6, 8].map(Containers), "six has no better neighbour");
+    assert_eq!(kept(7), [1, 2, 4, 6, 7].map(Containers));
 }
 
 /// Fives and ones: a rest of four would need four tasks.
@@ -63,6 +116,10 @@ impl Packed {
         self.groups.iter().map(|(n, tasks)| tasks.containers(*n)).sum()
     }
 
+    fn tasks(&self) -> Tasks {
+        self.groups.iter().map(|(_, tasks)| *tasks).sum()
+    }
+
     fn cost(&self, price: impl Fn(Containers) -> MicroDollars) -> u64 {
         self.groups.iter().map(|(n, tasks)| price(*n).times(tasks.0).0).sum()
     }
@@ -72,27 +129,58 @@ proptest! {
     #[test]
     fn every_packing_is_exact_and_stays_in_its_room(
         launch in 0_u32..400, per_task in 1_u32..=10, tasks in 1_u32..60,
-        prices in prop::collection::vec(1_u64..1000, 10),
+        at_once in prop::option::of(1_u32..60), prices in prop::collection::vec(1_u64..1000, 10),
     ) {
         let price = |n: Containers| MicroDollars(prices[index(n)]);
         let (launch, budget) = (Containers(launch), budget(per_task, tasks));
-        for packed in [spread(launch, budget), dense(launch, budget), cheapest(launch, budget, price)] {
+        let all = sizes(per_task);
+        let costs = Costs { sizes: &all, price, at_once: at_once.map(Tasks) };
+        let free = [spread(launch, budget, &all), dense(launch, budget, &all)];
+        let cheapest = cheapest(launch, budget, &costs);
+        for packed in free.iter().chain([&cheapest]) {
             prop_assert_eq!(packed.containers().plus(packed.deferred), launch);
-            let all_tasks: Tasks = packed.groups.iter().map(|(_, tasks)| *tasks).sum();
-            prop_assert!(all_tasks <= budget.tasks);
+            prop_assert!(packed.tasks() <= budget.tasks);
             prop_assert!(packed.groups.len() <= 2);
             prop_assert!(packed.groups.iter().all(|(n, _)| (1..=per_task).contains(&n.0)));
+        }
+        for packed in free {
             prop_assert!(
                 packed.deferred == Containers(0) || packed.containers() == budget.containers());
+        }
+        prop_assert!(cheapest.deferred == Containers(0) || cheapest.tasks() == budget.tasks);
+    }
+
+    /// By what one container a task costs, by what the others do, and by how many there may be.
+    #[test]
+    fn cheapest_never_costs_more_than_one_container_a_task(
+        launch in 1_u32..400, per_task in 1_u32..=10, tasks in 1_u32..400,
+        at_once in prop::option::of(1_u32..200), prices in prop::collection::vec(1_u64..1000, 10),
+    ) {
+        let price = |n: Containers| MicroDollars(prices[index(n)]);
+        let packed = cheapest_at_once(launch, budget(per_task, tasks), at_once, price);
+        let singles = prices[0] * u64::from(packed.containers().0);
+        prop_assert!(packed.cost(price) <= singles);
+        let best = (1..=per_task).map(Containers).min_by(|a, b| {
+            price(*a).times(b.0).cmp(&price(*b).times(a.0))
+        });
+        let best = best.unwrap();
+        let saves = price(best).0 * 10 <= prices[0] * u64::from(best.0) * 9;
+        let each = packed.groups.first().map_or(1, |(n, _)| n.0);
+        if saves && best.0 <= packed.containers().0 {
+            // Whoever could save a tenth does, by the best but for a rest.
+            let each = Containers(each);
+            prop_assert!(price(each).times(best.0) <= price(best).times(each.0));
+        }
+        if !saves && launch <= tasks.min(at_once.unwrap_or(tasks)) {
+            prop_assert_eq!(each, 1, "nothing is saved, and there is room");
         }
     }
 
     #[test]
     fn a_few_sizes_hold_as_much_as_any_mix_of_two_could(
         launch in 0_u32..60, others in prop::collection::btree_set(2_u32..=9, 0..4),
-        tasks in 0_u32..12, prices in prop::collection::vec(1_u64..1000, 10),
+        tasks in 0_u32..12,
     ) {
-        let price = |n: Containers| MicroDollars(prices[index(n)]);
         let sizes: Vec<_> = [1].into_iter().chain(others).map(Containers).collect();
         let (launch, budget) = (Containers(launch), budget(sizes.last().unwrap().0, tasks));
         let mut most = 0;
@@ -104,40 +192,12 @@ proptest! {
                 }
             }
         }
-        for packed in [
-            spread_of(launch, budget, &sizes),
-            dense_of(launch, budget, &sizes),
-            cheapest_of(launch, budget, &sizes, price),
-        ] {
+        for packed in [spread_of(launch, budget, &sizes), dense_of(launch, budget, &sizes)] {
             prop_assert_eq!(packed.containers(), Containers(most));
             prop_assert_eq!(packed.containers().plus(packed.deferred), launch);
             prop_assert!(packed.groups.iter().map(|(_, tasks)| tasks.0).sum::<u32>() <= tasks);
             prop_assert!(packed.groups.len() <= 2);
             prop_assert!(packed.groups.iter().all(|(n, _)| sizes.contains(n)));
         }
-    }
-
-    #[test]
-    fn cheapest_is_never_dearer_than_brute_force(
-        launch in 1_u32..60, per_task in 1_u32..=10, tasks in 1_u32..30,
-        prices in prop::collection::vec(1_u64..1000, 10),
-    ) {
-        let price = |n: Containers| MicroDollars(prices[index(n)]);
-        let budget = budget(per_task, tasks);
-        let held = Containers(launch).min(budget.containers()).0;
-        let mut best = u64::MAX;
-        for a in 1..=per_task {
-            for b in 1..=per_task {
-                for many_a in 0..=tasks {
-                    for many_b in 0..=tasks - many_a {
-                        if a * many_a + b * many_b == held {
-                            let (a, b) = (price(Containers(a)), price(Containers(b)));
-                            best = best.min(a.times(many_a).0 + b.times(many_b).0);
-                        }
-                    }
-                }
-            }
-        }
-        prop_assert_eq!(cheapest(Containers(launch), budget, price).cost(price), best);
     }
 }

@@ -43,7 +43,9 @@ fn owed(name: usize, tasks: u32, messages: u64) -> WorkerPlan {
         groups: vec![group],
         placement: None,
         deferred: None,
-        hourly_price: None,
+        price: None,
+        several: None,
+        cautions: Vec::new(),
         known: std::collections::BTreeSet::new(),
     };
     WorkerPlan {
