@@ -17,7 +17,7 @@ pub use self::current::{Current, Discovery, InForce};
 use self::meant::Meant;
 use crate::aws::ReadCloud;
 
-/// A place that holds a configuration.
+/// What holds a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// `file:PATH`, relative to the working directory (in Lambda, the function's package).
@@ -120,9 +120,9 @@ impl Source {
                 .ok_or_else(|| malformed(PARAMETER));
         }
         if let Some(rest) = text.strip_prefix("s3:") {
-            let place = rest.strip_prefix("//").and_then(|place| place.split_once('/'));
-            let place = place.filter(|(bucket, key)| is_bucket(bucket) && is_key(key));
-            let (bucket, key) = place.ok_or_else(|| malformed(OBJECT))?;
+            let object = rest.strip_prefix("//").and_then(|object| object.split_once('/'));
+            let object = object.filter(|(bucket, key)| is_bucket(bucket) && is_key(key));
+            let (bucket, key) = object.ok_or_else(|| malformed(OBJECT))?;
             return Ok(Self::Object { bucket: bucket.to_owned(), key: key.to_owned() });
         }
         match meant::meant(text) {

@@ -28,7 +28,7 @@ pub(crate) use form::{Boolean, Special, Text, Wrong};
 pub(crate) use parse::WORKERS;
 pub(crate) use reader::{Fields, ListOf, Reading};
 
-pub use crate::document::{Document, Place, Problem};
+pub use crate::document::{Document, Position, Problem};
 pub use discovery::{Discover, TaggedQueue};
 pub use draining::{Draining, OnDrain};
 pub use minimum::{Floor, Minimum, Window};
@@ -108,7 +108,7 @@ impl Default for Limits {
 /// A worker whose part of the configuration is wrong: nothing is done for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// Its name, or its place in the file where it has no usable name.
+    /// Its name, or its path in the file where it has no usable name.
     pub worker: WorkerName,
     /// What it was called before, as far as that can be read: its tasks are somebody's all the same.
     pub previous_names: Vec<WorkerName>,
@@ -275,7 +275,7 @@ pub struct Launch {
     pub placement_constraints: Vec<PlacementConstraint>,
     /// At most five, not on Fargate.
     pub placement_strategy: Vec<PlacementStrategy>,
-    /// Our own scheduler in the place of ECS's, on EC2 only.
+    /// Our own scheduler instead of ECS's, on EC2 only.
     pub placement: Option<Placement>,
     /// Whether ECS adds `aws:ecs:clusterName` to the task.
     pub enable_ecs_managed_tags: bool,

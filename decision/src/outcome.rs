@@ -129,7 +129,7 @@ impl GroupOutcome {
     /// The tasks that a call without an answer may have started.
     pub fn presumed(&self, worker: &WorkerName, snapshot: &Snapshot) -> Vec<Task> {
         let Some(unseen) = self.unseen(worker, snapshot) else { return Vec::new() };
-        unseen.presumed(self.unanswered_places()).collect()
+        unseen.presumed(self.unanswered_instances()).collect()
     }
 
     fn unseen<'a>(&'a self, worker: &'a WorkerName, snapshot: &Snapshot) -> Option<Unseen<'a>> {
@@ -138,7 +138,7 @@ impl GroupOutcome {
     }
 
     /// For each task that may be there, where it may be, if that is known.
-    pub fn unanswered_places(&self) -> Vec<Option<InstanceArn>> {
+    pub fn unanswered_instances(&self) -> Vec<Option<InstanceArn>> {
         let count = usize::try_from(self.unanswered.0).unwrap_or(usize::MAX);
         let known = self.unanswered_on.iter().cloned().map(Some);
         known.chain(std::iter::repeat(None)).take(count).collect()

@@ -33,7 +33,7 @@ pub struct Plan {
     pub workers: Vec<WorkerPlan>,
     /// Container instances that somebody has to look at; `None` where our own scheduler was not asked.
     pub faults: Option<Vec<InstanceFault>>,
-    /// The places of the workers that are launched, in the order in which they are served.
+    /// The indices of the workers that are launched, in the order in which they are served.
     pub order: Vec<usize>,
     /// What the lifecycle hooks are told that hold draining instances.
     pub hooks: Vec<HookPlan>,
@@ -432,7 +432,7 @@ pub enum Search {
 /// One call that starts tasks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// Its place among the worker's calls, from zero.
+    /// Its number among the worker's calls, from zero.
     pub number: usize,
     /// One to ten. Source: ECS API, `RunTaskRequest.count`.
     pub tasks: Tasks,

@@ -192,8 +192,8 @@ fn ends_with_escape(text: &str) -> bool {
 fn begun_at_the_end(text: &str, piece: &str) -> Option<usize> {
     let text = text.trim_end_matches(['.', '…']);
     let first = piece.get(..SHORTEST_SECRET)?;
-    let mut places = text.match_indices(first).map(|(at, _)| at);
-    places.find(|at| text.get(*at..).is_some_and(|begun| piece.starts_with(begun)))
+    let mut found = text.match_indices(first).map(|(at, _)| at);
+    found.find(|at| text.get(*at..).is_some_and(|begun| piece.starts_with(begun)))
 }
 
 /// What was taken out line by line is told once.

@@ -142,7 +142,7 @@ impl Cause {
     }
 
     /// Whether the answer would be the same on any other capacity, or should be heard by a person
-    /// before other capacity is bought in its place.
+    /// before other capacity is bought instead.
     pub fn is_of_every_rung(self) -> bool {
         matches!(
             self,

@@ -189,7 +189,7 @@ impl<'a> Recipe<'a> {
         }
     }
 
-    /// The worker's clones in its place, the sidecars in theirs, the watcher at the end.
+    /// The worker's clones where the worker stands, the sidecars where they stand, the watcher at the end.
     fn containers(&self, n: Containers) -> Vec<Value> {
         let all = self.base.document.get("containerDefinitions").and_then(Value::as_array);
         let mut containers = Vec::new();
@@ -210,7 +210,7 @@ impl<'a> Recipe<'a> {
     fn clone_of(&self, worker: &Map<String, Value>, index: u32, n: Containers) -> Value {
         let mut clone = worker.clone();
         clone.insert("name".to_owned(), json!(clone_name(&self.worker.name, index)));
-        clone.insert("environment".to_owned(), environment_with_place(worker, index, n));
+        clone.insert("environment".to_owned(), environment_with_index(worker, index, n));
         if 1 < index {
             rename_port_mappings(&mut clone, index);
         }
@@ -322,16 +322,16 @@ fn clone_name(container: &str, index: u32) -> String {
     if index == 1 { container.to_owned() } else { format!("{container}-{index}") }
 }
 
-/// The worker's environment with its place among the clones.
-fn environment_with_place(worker: &Map<String, Value>, index: u32, n: Containers) -> Value {
-    let place = [("WORKER_INDEX", index.to_string()), ("WORKER_COUNT", n.to_string())];
-    let is_place = |variable: &&Value| {
+/// The worker's environment with its number among the clones.
+fn environment_with_index(worker: &Map<String, Value>, index: u32, n: Containers) -> Value {
+    let numbers = [("WORKER_INDEX", index.to_string()), ("WORKER_COUNT", n.to_string())];
+    let is_number = |variable: &&Value| {
         let name = variable.get("name").and_then(Value::as_str);
-        place.iter().any(|(own, _)| Some(*own) == name)
+        numbers.iter().any(|(own, _)| Some(*own) == name)
     };
     let own = worker.get("environment").and_then(Value::as_array).into_iter().flatten();
-    let own = own.filter(|variable| !is_place(variable)).cloned();
-    let added = place.iter().map(|(name, value)| json!({"name": name, "value": value}));
+    let own = own.filter(|variable| !is_number(variable)).cloned();
+    let added = numbers.iter().map(|(name, value)| json!({"name": name, "value": value}));
     own.chain(added).collect()
 }
 

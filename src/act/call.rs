@@ -93,7 +93,7 @@ pub(super) struct Called {
     /// The instances that refused some.
     pub(super) refused_by: BTreeSet<InstanceArn>,
     pub(super) unanswered: Tasks,
-    /// Where these were asked for, where they had a place.
+    /// Where these were asked for, where they were for named instances.
     pub(super) unanswered_on: Vec<InstanceArn>,
     /// Another delivery of the tick has made this call with another plan, or could: it was not
     /// made here.

@@ -167,7 +167,7 @@ impl WriteCloud {
         answer.map(drop).map_err(|error| error.told(about))
     }
 
-    /// Gives a container instance some tags, in place of those with the same keys.
+    /// Gives a container instance some tags, instead of those with the same keys.
     ///
     /// # Errors
     /// When ECS refuses.

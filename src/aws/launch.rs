@@ -45,7 +45,7 @@ pub struct RunTasks<'a> {
     pub runs_on: RunsOn,
     /// On which capacity.
     pub rung: &'a Rung,
-    /// The only instance it may place on, and the call's place among the worker's, where our own
+    /// The only instance it may place on, and the call's number among the worker's, where our own
     /// scheduler places.
     pub pin: Option<(&'a Pin, usize)>,
 }
@@ -61,7 +61,7 @@ pub struct StartTasks<'a> {
     pub revision: &'a RevisionArn,
     /// `startedBy`, `group` and tags.
     pub marks: &'a Marks,
-    /// The call's place among the worker's.
+    /// The call's number among the worker's.
     pub number: usize,
     /// The operator's own settings.
     pub launch: &'a Launch,

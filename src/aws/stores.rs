@@ -153,10 +153,10 @@ impl ReadCloud {
 
     fn with_advice_on_object(&self, error: CallError) -> CallError {
         let partition = Partition::of(self.region.as_str()).name;
-        let (region, place) = (&self.region, error.subject.trim_start_matches("s3://").to_owned());
+        let (region, object) = (&self.region, error.subject.trim_start_matches("s3://").to_owned());
         advised(error, |code| match code {
             "AccessDenied" => Some(format!(
-                "the function's role needs s3:GetObject on arn:{partition}:s3:::{place} (template: \
+                "the function's role needs s3:GetObject on arn:{partition}:s3:::{object} (template: \
                  ConfigArn), the bucket's policy must not deny it, and the object must be there: \
                  S3 says this of a missing one too where s3:ListBucket is not allowed"
             )),

@@ -54,7 +54,7 @@ pub(super) enum Kind {
 pub(super) enum Unusable {
     /// Something on the way has answered.
     #[error(
-        "HTTP {status} with {what} in the place of an answer of AWS; something on the way, such as a \
+        "HTTP {status} with {what} instead of an answer of AWS; something on the way, such as a \
          proxy, has answered, and nothing was done"
     )]
     Foreign { status: u16, what: String },

@@ -99,7 +99,7 @@ fn validate(file: &Path) -> Result<Said, Failed> {
     let warnings = config.warnings.iter().map(Problem::told_as_warning);
     let warnings: Vec<_> = warnings.collect();
     let mut problems: Vec<_> = config.refused.into_iter().flat_map(|r| r.problems).collect();
-    problems.sort_by_key(|problem| problem.place);
+    problems.sort_by_key(|problem| problem.position);
     if !problems.is_empty() {
         return Err(Failed::Wrong([lines(&problems), warnings].concat()));
     }

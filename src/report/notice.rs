@@ -327,7 +327,7 @@ impl NoticeReport {
         let errors = (!self.errors.is_empty()).then(|| self.errors.join("; "));
         let outcome = word(&self.outcome);
         let workers: Vec<_> = self.workers.iter().map(|of| of.worker.as_str()).collect();
-        let places: Vec<_> =
+        let instances: Vec<_> =
             self.container_instances.iter().map(|p| p.container_instance.as_str()).collect();
         macro_rules! line {
             ($level:ident) => {
@@ -338,7 +338,7 @@ impl NoticeReport {
                     dry_run = self.dry_run,
                     notice.event = self.event.map(|kind| kind.to_string()),
                     notice.instance = instance,
-                    notice.container_instances = places.join(", "),
+                    notice.container_instances = instances.join(", "),
                     notice.workers = workers.join(", "),
                     tasks.there = self.workers.iter().map(|w| w.tasks.len()).sum::<usize>(),
                     tasks.stopped = self.workers.iter().map(|w| w.stopped).sum::<usize>(),

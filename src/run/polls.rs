@@ -3,7 +3,7 @@
 //! A schedule's event comes once a minute at most. With `pollEvery` its invocation stays, and looks
 //! again after so long, until no call may be started any more: that is when the next event is near,
 //! where the function's timeout is the schedule's period. The ticks are named by the schedule's
-//! instant and their place after it, so that every delivery of one event names the same ones.
+//! instant and their number after it, so that every delivery of one event names the same ones.
 
 use std::time::Duration;
 
@@ -55,8 +55,8 @@ impl Scaler {
 /// When the next tick is due, counted from the invocation's beginning. What is overdue is left out.
 fn next(limits: &Limits, passed: Duration, last: Duration) -> Option<Duration> {
     let every = limits.poll_every?.as_secs().max(1);
-    let place = passed.as_secs().checked_div(every)?.checked_add(1)?;
-    let next = Duration::from_secs(place.checked_mul(every)?);
+    let number = passed.as_secs().checked_div(every)?.checked_add(1)?;
+    let next = Duration::from_secs(number.checked_mul(every)?);
     (next.checked_add(WHOLE_TICK)? <= last).then_some(next)
 }
 

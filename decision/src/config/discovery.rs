@@ -72,8 +72,8 @@ impl TaggedQueue {
 
     fn told_in_tags(&self, by: &Discover, problem: Problem) -> Problem {
         let tag = |name: &str| format!("{}:{name}", by.tag);
-        let is_at = |place: &str| {
-            let rest = problem.path.strip_prefix(place);
+        let is_at = |key: &str| {
+            let rest = problem.path.strip_prefix(key);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
         };
         let found = shape().tags().find(|tag| is_at(tag.key)).map(|tag| tag.tag);

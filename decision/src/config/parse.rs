@@ -7,7 +7,7 @@ mod launch;
 mod minimum;
 mod network;
 mod placement;
-mod places;
+mod regions;
 mod policy;
 mod scaling;
 mod worker;
@@ -20,7 +20,7 @@ use serde_json::Value;
 use self::conflicts::refuse_conflicts;
 use self::draining::DrainingPart;
 use self::launch::LaunchPart;
-use self::places::warn_of_places;
+use self::regions::warn_of_regions;
 use self::worker::{Draft, Origin, read_queues, read_workers};
 use super::discovery::{DEFAULT_TAG, Discover, TaggedQueue};
 use super::form::names::{CLUSTER, IMAGE, SCALER, TagText};
@@ -86,7 +86,7 @@ impl Config {
         Self::of(&Document::of_value("event", document))
     }
 
-    /// Reads a document that knows its places.
+    /// Reads a document that knows the position of every value.
     ///
     /// # Errors
     /// As [`Config::parse`].
@@ -136,7 +136,7 @@ impl Config {
 fn refused(shared: Vec<Problem>, drafts: Vec<Draft<'_>>) -> ConfigError {
     let own = drafts.into_iter().flat_map(|draft| draft.problems);
     let mut all: Vec<_> = shared.into_iter().chain(own).collect();
-    all.sort_by_key(|problem| (problem.count, problem.place));
+    all.sort_by_key(|problem| (problem.count, problem.position));
     ConfigError(Problem::first(all))
 }
 
@@ -181,7 +181,7 @@ pub(super) fn read_all<'a>(document: &'a Document, shared: &'a Reading) -> Optio
     };
     let drafts = read_workers(&mut fields, &defaults);
     fields.finish();
-    warn_of_places(&drafts, shared);
+    warn_of_regions(&drafts, shared);
     Some(ReadFile { config, defaults, drafts })
 }
 

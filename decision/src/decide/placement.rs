@@ -46,7 +46,7 @@ type Demands<'a> = (
     &'a BTreeSet<InstanceArn>,
 );
 
-/// The instances that can take no task of a worker, by their place, and why.
+/// The instances that can take no task of a worker, by their index, and why.
 type Barred = BTreeMap<usize, Lack>;
 
 /// Gives every task of our own scheduler its instance, in the order in which workers are served.
@@ -213,8 +213,8 @@ struct Ask<'a> {
 impl<'a> Ask<'a> {
     /// A panic is a fault of ours, and that worker's failure only.
     fn place(&self, filling: &mut Filling<'a>, wanted: Wanted<'_>) -> Read<LaunchPlan> {
-        let place = || self.place_groups(filling, wanted);
-        catch_unwind(AssertUnwindSafe(place)).unwrap_or(Err(ReadError::Panic))
+        let all = || self.place_groups(filling, wanted);
+        catch_unwind(AssertUnwindSafe(all)).unwrap_or(Err(ReadError::Panic))
     }
 
     /// The same launch of these tasks, each with its instance. What finds no room is left out and told.

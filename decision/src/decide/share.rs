@@ -13,7 +13,7 @@ pub(super) struct Allowance {
     pub(super) bound: TaskBound,
 }
 
-/// The places of the workers that are launched: first who waited longest, then who has most to do.
+/// The indices of the workers that are launched: first who waited longest, then who has most to do.
 pub(super) fn order(
     workers: &[WorkerPlan],
     memories: &BTreeMap<WorkerName, WorkerMemory>,

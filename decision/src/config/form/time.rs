@@ -1,4 +1,4 @@
-//! Durations, moments and places of the clock.
+//! Durations, moments and times of the clock.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -133,8 +133,8 @@ fn flaw_of_cron(text: &str) -> Wrong {
     }
     let is_wrong = |index: usize, field: &str| {
         let mut alone = ["*"; 5];
-        if let Some(place) = alone.get_mut(index) {
-            *place = field;
+        if let Some(slot) = alone.get_mut(index) {
+            *slot = field;
         }
         parsed_cron(&alone.join(" ")).is_none()
     };

@@ -97,25 +97,25 @@ fn alike(queue: &QueueRef) -> (Option<String>, Option<String>, String) {
 /// A function has the clusters of its own account and Region: of two that are called the same and are
 /// elsewhere than each other, one is out of its reach.
 fn refuse_clusters_of_others(drafts: &mut [Draft<'_>]) {
-    let place = |draft: &Draft<'_>| {
+    let scope = |draft: &Draft<'_>| {
         let cluster = &draft.worker.as_ref()?.cluster;
-        let (partition, region, account) = cluster.place()?;
-        let place = [partition, region, account].map(str::to_owned);
-        Some((cluster.short().to_owned(), place))
+        let (partition, region, account) = cluster.scope()?;
+        let scope = [partition, region, account].map(str::to_owned);
+        Some((cluster.short().to_owned(), scope))
     };
-    let places: Vec<_> = drafts.iter().map(place).collect();
-    // The first draft of each place that a name has: those of the file come before the others.
+    let scopes: Vec<_> = drafts.iter().map(scope).collect();
+    // The first draft of each account and Region that a name has: those of the file come before the others.
     let mut firsts: BTreeMap<&str, Vec<(usize, &[String; 3])>> = BTreeMap::new();
-    for (index, (name, place)) in indexed(&places) {
+    for (index, (name, scope)) in indexed(&scopes) {
         let known = firsts.entry(name).or_default();
-        if known.iter().all(|(_, other)| *other != place) {
-            known.push((index, place));
+        if known.iter().all(|(_, other)| *other != scope) {
+            known.push((index, scope));
         }
     }
-    for (index, (name, own)) in indexed(&places) {
+    for (index, (name, own)) in indexed(&scopes) {
         let origin = drafts.get(index).map(|draft| draft.origin);
         let others = firsts.get(name.as_str()).into_iter().flatten();
-        let mut others = others.filter(|(_, place)| *place != own);
+        let mut others = others.filter(|(_, scope)| *scope != own);
         let other = others.find_map(|(other, _)| {
             drafts.get(*other).filter(|other| Some(other.origin) <= origin).map(Draft::called)
         });

@@ -7,7 +7,7 @@ use super::super::shape::about;
 use super::super::{Refused, Worker};
 use super::draining::read_on_drain;
 use super::launch::LaunchPart;
-use super::places::Named;
+use super::regions::Named;
 use super::{Defaults, PREVIOUS_NAMES, WORKERS, scaling};
 use crate::document::{Node, Problem};
 use crate::units::{ClusterName, WorkerName};
@@ -25,7 +25,7 @@ pub(super) struct Draft<'a> {
     /// Where the file describes it.
     pub(super) node: Option<&'a Node>,
     pub(super) source: String,
-    /// Its place in the file, or the ARN of its queue.
+    /// Its path in the file, or the ARN of its queue.
     pub(super) path: String,
     pub(super) name: Option<String>,
     pub(super) previous_names: Vec<WorkerName>,
@@ -55,12 +55,12 @@ impl Draft<'_> {
             Some(name) => (key.to_owned(), Some(name)),
             None => (format!("{}.{key}", self.path), None),
         };
-        let problem = Problem::new(&path, message).at(value.and_then(|value| value.place));
+        let problem = Problem::new(&path, message).at(value.and_then(|value| value.position));
         problem.in_worker(worker).of_source(&self.source)
     }
 }
 
-/// A worker without a name that fits into a line is told by its place in the list.
+/// A worker without a name that fits into a line is named by its number in the list.
 fn told_as(name: Option<&str>) -> Option<&str> {
     name.filter(|name| (1..=128).contains(&name.len()))
 }

@@ -304,11 +304,12 @@ mod held {
                 continue;
             };
             let (least, mut with) = (parsed(LEAST), parsed(LEAST));
-            let place = path.iter().fold(&mut with, |place, part| match part.strip_suffix("[]") {
-                Some(list) => &mut place[list][0],
-                None => &mut place[*part],
-            });
-            *place = parsed(&format!("[{literal}]"))[0].clone();
+            let member =
+                path.iter().fold(&mut with, |member, part| match part.strip_suffix("[]") {
+                    Some(list) => &mut member[list][0],
+                    None => &mut member[*part],
+                });
+            *member = parsed(&format!("[{literal}]"))[0].clone();
             let is_default = config(&with) == config(&least);
             let is_written = Config { workers: config(&with).workers, ..config(&least) };
             assert!(

@@ -92,7 +92,7 @@ struct Room<'a> {
 
 /// Tasks that have an instance, and what the instances lack for one more.
 pub(super) struct Placed {
-    /// The places of their instances among all, in the order of the tasks.
+    /// The indices of their instances among all, in the order of the tasks.
     pub(super) on: Vec<usize>,
     /// At how many instances what is missing for one task more.
     pub(super) lacks: BTreeMap<Lack, usize>,

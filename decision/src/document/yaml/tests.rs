@@ -5,14 +5,14 @@ fn problems(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_value_knows_its_place() {
+fn every_value_knows_its_position() {
     let tree = parse("a: 1\nb:\n  - x\n  - {c: \"ü\", d: ~}\n").unwrap();
-    let place = |node: &Node| node.place.map(|place| (place.line, place.column));
-    assert_eq!(tree.get("a").and_then(place), Some((1, 4)));
+    let position = |node: &Node| node.position.map(|position| (position.line, position.column));
+    assert_eq!(tree.get("a").and_then(position), Some((1, 4)));
     let items = tree.get("b").and_then(Node::items).unwrap();
-    assert_eq!(place(&items[0]), Some((3, 5)));
-    assert_eq!(place(items[1].get("d").unwrap()), Some((4, 17)));
-    let key = items[1].member("d").unwrap().place.unwrap();
+    assert_eq!(position(&items[0]), Some((3, 5)));
+    assert_eq!(position(items[1].get("d").unwrap()), Some((4, 17)));
+    let key = items[1].member("d").unwrap().position.unwrap();
     assert_eq!((key.line, key.column), (4, 14));
     assert!(items[1].get("d").unwrap().is_null());
 }
@@ -86,6 +86,6 @@ fn a_byte_order_mark_and_the_line_ends_of_windows_are_no_content() {
     let tree = parse("\u{feff}a: x\r\nb: z\r\n").unwrap();
     assert_eq!(tree.get("a").and_then(Node::as_str), Some("x"));
     assert_eq!(tree.get("b").and_then(Node::as_str), Some("z"));
-    let place = tree.member("b").and_then(|member| member.place).unwrap();
-    assert_eq!((place.line, place.column), (2, 1));
+    let position = tree.member("b").and_then(|member| member.position).unwrap();
+    assert_eq!((position.line, position.column), (2, 1));
 }

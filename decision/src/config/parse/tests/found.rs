@@ -197,8 +197,8 @@ fn an_empty_section_is_as_if_it_were_left_out() {
     let [empty] = said(&file("", "").replace("{messagesPerContainer: 1}", "")).try_into().unwrap();
     let [absent] =
         said(&file("", "").replace("scaling: {messagesPerContainer: 1}", "")).try_into().unwrap();
-    let without_place = |text: &str| text.split_once(" worker").map(|(_, rest)| rest.to_owned());
-    let (empty, absent) = (without_place(&empty), without_place(&absent));
+    let without_position = |text: &str| text.split_once(" worker").map(|(_, rest)| rest.to_owned());
+    let (empty, absent) = (without_position(&empty), without_position(&absent));
     assert_eq!(empty, absent);
     assert_eq!(said("workers:\n"), said("workers:\n  \n"));
     assert!(said("workers:\n")[0].contains("is missing"), "{:?}", said("workers:\n"));
@@ -321,7 +321,7 @@ fn arns_of_different_accounts_regions_and_partitions_are_refused_where_nothing_c
         said(&text).join("\n")
     };
     let cluster = "arn:aws:ecs:eu-central-1:111122223333:cluster/jobs";
-    let definition = |place: &str| format!("arn:aws:ecs:{place}:task-definition/thumbnail:1");
+    let definition = |scope: &str| format!("arn:aws:ecs:{scope}:task-definition/thumbnail:1");
     assert_eq!(of(cluster, ["jobs", &definition("eu-central-1:111122223333")]), "");
     let of_other_account = "arn:aws:sqs:eu-central-1:444455556666:jobs";
     assert_eq!(of(cluster, [of_other_account, "thumbnail"]), "");
