@@ -19,7 +19,9 @@ use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt, stream};
 
 use self::call::{Called, Exhausted, Launch, Rest};
-pub use self::draining::{DrainActed, DrainCalls, HookActed, StopActed, answer, drain, stop};
+pub use self::draining::{
+    AnswerOutcome, DrainCalls, DrainOutcome, StopOutcome, answer, drain, stop,
+};
 use self::revisions::{Found, Revisions, Superseded};
 use crate::aws::Aws;
 

@@ -27,7 +27,7 @@ use decision::snapshot::Depth;
 use decision::units::{Containers, Messages, ScalerName, TaskArn, Tasks, WorkerName, elapsed};
 
 pub use hook::{HookOutcome, HookReport};
-pub use notice::{ClaimReport, LeavingReport, NoticeOutcome, NoticeReport, StandingReport};
+pub use notice::{HookOwnerReport, LeavingReport, NoticeOutcome, NoticeReport, StandingReport};
 pub use placement::{InstanceReport, NeedsReport, PlacementReport, Short};
 pub use waiting::WaitsFor;
 

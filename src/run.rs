@@ -14,7 +14,7 @@ use lambda_runtime::Diagnostic;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use crate::act::{HookActed, act, answer};
+use crate::act::{AnswerOutcome, act, answer};
 use crate::aws::{Aws, NoRegion, ReadCloud};
 use crate::ledger::Ledger;
 use crate::observe::{get_ready, observe};
@@ -274,7 +274,7 @@ impl Scaler {
             }
             Mode::DryRun => (
                 plan.workers.into_iter().map(WorkerOutcome::not).collect(),
-                hooks.into_iter().map(HookActed::not).collect(),
+                hooks.into_iter().map(AnswerOutcome::not).collect(),
             ),
         };
 

@@ -20,8 +20,8 @@ use crate::units::{
 use crate::variant::{Obstacle, Variant};
 
 pub use draining::{
-    Because, Claim, DrainPlan, DrainStep, Emptying, HookAnswer, HookPlan, Leaving, NotOurs, Reply,
-    StopPlan, TaskPlan, TaskStep,
+    Because, DrainPlan, DrainStep, Emptying, HookAnswer, HookOwner, HookPlan, Leaving, NotOurs,
+    Reply, StopPlan, TaskPlan, TaskStep,
 };
 pub use placement::{InstanceFault, Lack, Pin, PlacementPlan, SizePlaced, Symptom, Way};
 

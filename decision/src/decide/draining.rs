@@ -10,8 +10,8 @@ use crate::config::{Config, OnDrain, Worker};
 use crate::event::{Notice, NoticeKind};
 use crate::limits;
 use crate::plan::{
-    Because, Claim, DrainPlan, DrainStep, Emptying, HookAnswer, HookPlan, Leaving, NotOurs, Reply,
-    StopPlan, TaskPlan, TaskStep,
+    Because, DrainPlan, DrainStep, Emptying, HookAnswer, HookOwner, HookPlan, Leaving, NotOurs,
+    Reply, StopPlan, TaskPlan, TaskStep,
 };
 use crate::snapshot::{
     ClusterTasks, Held, Mark, ReadError, Snapshot, Sought, Standing, Task, TaskThere,
@@ -38,7 +38,7 @@ pub fn drain(config: &Config, notice: &Notice, sought: &Sought) -> DrainPlan {
         clusters: sought.clusters.keys().cloned().collect(),
         unread,
         instances: instances.collect(),
-        claim: claim(config, notice, sought),
+        hook: hook_owner(config, notice, sought),
     }
 }
 
@@ -52,15 +52,15 @@ fn step(status: &str) -> DrainStep {
     }
 }
 
-fn claim(config: &Config, notice: &Notice, sought: &Sought) -> Option<Claim> {
+fn hook_owner(config: &Config, notice: &Notice, sought: &Sought) -> Option<HookOwner> {
     let hook = notice.hook.clone()?;
     Some(match &config.draining.hook {
         Some(ours) if *ours == hook.name => {
             let mark = Mark { hook: hook.clone(), since: Some(sought.now) };
-            Claim::Ours { hook, tags: mark.tags(&sought.scaler) }
+            HookOwner::Ours { hook, tags: mark.tags(&sought.scaler) }
         }
-        Some(ours) => Claim::NotOurs { hook, why: NotOurs::Another(ours.clone()) },
-        None => Claim::NotOurs { hook, why: NotOurs::NoneNamed },
+        Some(ours) => HookOwner::NotOurs { hook, why: NotOurs::Another(ours.clone()) },
+        None => HookOwner::NotOurs { hook, why: NotOurs::NoneNamed },
     })
 }
 

@@ -98,20 +98,20 @@ fn a_cluster_of_two_names_has_each_instance_once_and_one_that_is_not_read_keeps_
 
 #[test]
 fn a_hook_is_the_ticks_to_answer_where_the_configuration_names_it() {
-    let claim = |draining: &Value| drains(draining, &termination()).claim.unwrap();
-    let Claim::Ours { hook, tags } = claim(&json!({"lifecycleHook": "drain-workers"})) else {
+    let owner = |draining: &Value| drains(draining, &termination()).hook.unwrap();
+    let HookOwner::Ours { hook, tags } = owner(&json!({"lifecycleHook": "drain-workers"})) else {
         panic!("it is ours")
     };
     assert_eq!((hook.group.as_str(), hook.name.as_str()), ("jobs", "drain-workers"));
     assert_eq!(tags.unwrap().len(), 3);
-    let why = |draining: &Value| match claim(draining) {
-        Claim::NotOurs { why, .. } => why,
-        Claim::Ours { hook, .. } => panic!("{hook:?}"),
+    let why = |draining: &Value| match owner(draining) {
+        HookOwner::NotOurs { why, .. } => why,
+        HookOwner::Ours { hook, .. } => panic!("{hook:?}"),
     };
     assert_eq!(why(&json!({})), NotOurs::NoneNamed);
     assert_eq!(why(&json!({"lifecycleHook": "mine"})), NotOurs::Another("mine".to_owned()));
     let spot = of_ec2("EC2 Spot Instance Interruption Warning");
-    assert_eq!(drains(&json!({"lifecycleHook": "drain-workers"}), &spot).claim, None);
+    assert_eq!(drains(&json!({"lifecycleHook": "drain-workers"}), &spot).hook, None);
 }
 
 #[test]
