@@ -37,7 +37,7 @@ pub struct Attempt {
     pub groups: Vec<GroupAttempt>,
 }
 
-/// What came of the tasks of one size so far.
+/// What came of the tasks of a group so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GroupAttempt {
     /// What is done.
@@ -86,15 +86,15 @@ impl Attempt {
 
     /// What named instances refused, the largest tasks first.
     pub fn displaced(&self) -> Vec<DisplacedTasks> {
-        let mut sizes: BTreeMap<Containers, (Tasks, Option<&RevisionArn>)> = BTreeMap::new();
+        let mut groups: BTreeMap<Containers, (Tasks, Option<&RevisionArn>)> = BTreeMap::new();
         for GroupAttempt { done, displaced, .. } in &self.groups {
-            let (tasks, revision) = sizes.entry(done.containers_per_task).or_default();
+            let (tasks, revision) = groups.entry(done.containers_per_task).or_default();
             *tasks = tasks.plus(*displaced);
             // A second try has its own revision, and the first one's is not ACTIVE any more.
             *revision = done.revision.as_ref().or(*revision);
         }
-        let sizes = sizes.into_iter().rev().filter(|(_, (tasks, _))| *tasks != Tasks::ZERO);
-        sizes
+        let groups = groups.into_iter().rev().filter(|(_, (tasks, _))| *tasks != Tasks::ZERO);
+        groups
             .filter_map(|(containers_per_task, (tasks, revision))| {
                 Some(DisplacedTasks { containers_per_task, tasks, revision: revision?.clone() })
             })
@@ -233,7 +233,7 @@ fn panicked(launch: &LaunchPlan) -> Vec<GroupAttempt> {
     let groups = launch.groups.iter().map(|group| GroupOutcome {
         revision: Some(match &group.revision {
             Revision::Registered(revision) => revision.clone(),
-            // Its number is not known any more; the family tells the size.
+            // Its number is not known any more; the family says how many containers a task has.
             Revision::Derived(variant, _) => RevisionArn(variant.family.to_string()),
         }),
         containers_per_task: group.containers_per_task,
@@ -322,7 +322,7 @@ impl<'a> OpenGroup<'a> {
     fn leave(&mut self, rest: &Rest, is_first: bool) {
         match rest {
             Rest::All => return,
-            Rest::OtherSizes if !is_first => return,
+            Rest::OtherGroups if !is_first => return,
             Rest::Stale(error) => {
                 let stale = |call: &Call| {
                     let called = Called::refused(call, error.clone());
@@ -330,7 +330,7 @@ impl<'a> OpenGroup<'a> {
                 };
                 self.attempt.stale.extend(self.calls.iter().map(stale));
             }
-            Rest::OtherSizes | Rest::Elsewhere | Rest::None => {
+            Rest::OtherGroups | Rest::Elsewhere | Rest::None => {
                 let not_asked: Tasks = self.calls.iter().map(|call| call.tasks).sum();
                 let GroupAttempt { done, displaced, .. } = &mut self.attempt;
                 done.missing = done.missing.plus(not_asked);

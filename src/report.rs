@@ -255,7 +255,7 @@ pub enum Counts {
     Tasks,
 }
 
-/// Tasks of one size.
+/// Tasks with the same number of worker containers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Launched {

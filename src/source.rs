@@ -149,7 +149,7 @@ impl Source {
     /// Reads what is there, `None` where that is the version that is known.
     ///
     /// # Errors
-    /// When it cannot be read, or is not text of a reasonable size.
+    /// When it cannot be read, or is not text of a reasonable length.
     pub async fn read(
         &self,
         cloud: &ReadCloud,

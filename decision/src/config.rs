@@ -229,7 +229,7 @@ pub struct Packing {
     pub strategy: Strategy,
     /// The most containers in a task that the operator allows; `None`: what the definition allows.
     pub max_containers_per_task: Option<Containers>,
-    /// The only sizes there may be, in containers, where `registration` is off; `None`: what a size
+    /// The only counts of containers a task there may be, where `registration` is off; `None`: what a count
     /// needs is registered. A task of one container runs the base and needs nothing.
     pub registered_sizes: Option<Vec<Containers>>,
     /// Tasks that one tick may start.

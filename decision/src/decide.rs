@@ -11,7 +11,7 @@ mod packing;
 mod placement;
 mod progress;
 mod share;
-mod sizes;
+mod per_task;
 mod unowned;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,9 +22,9 @@ use jiff::Timestamp;
 
 use self::own::OwnTasks;
 use self::packing::{Budget, Packed};
+use self::per_task::ContainersPerTask;
 use self::progress::Look;
 use self::share::Allowance;
-use self::sizes::Sizes;
 use crate::config::{Breaker, Config, Launch, Limits, ProgressBrake, Rung, Strategy, Worker};
 use crate::definition::{Tag, TaskDefinition};
 use crate::fargate::{MicroDollars, PriceList};
@@ -142,12 +142,12 @@ fn decide_action(
     if own.are_of_this_tick_or_later(snapshot) {
         return Ok(Action::Idle(Idle::Superseded));
     }
-    let (sizes, unregistered) = Sizes::of(worker, &recipe, snapshot)?;
+    let (per_task, unregistered) = ContainersPerTask::of(worker, &recipe, snapshot)?;
     plan.health.unregistered = unregistered;
-    let need = demand::need(worker, &depth, &alive, sizes.most);
+    let need = demand::need(worker, &depth, &alive, per_task.most);
     let breaker = plan.health.breaker.as_ref();
-    let per_task = sizes.most;
-    let look = Look { worker, now: snapshot.now, depth, need, per_task, own: &own, breaker };
+    let (now, most) = (snapshot.now, per_task.most);
+    let look = Look { worker, now, depth, need, per_task: most, own: &own, breaker };
     let progress = look.after(before);
     plan.health.ahead = eager(&progress, depth);
     let alive = Alive { idle: progress.idling.idle, ..alive };
@@ -161,7 +161,7 @@ fn decide_action(
         queue,
         alive,
         recipe,
-        sizes,
+        per_task,
         look,
         progress: &progress,
         allowance,
@@ -202,17 +202,17 @@ struct Facts<'a> {
     queue: Queue,
     alive: Alive,
     recipe: Recipe<'a>,
-    sizes: Sizes,
+    per_task: ContainersPerTask,
     look: Look<'a>,
     progress: &'a Progress,
     allowance: Option<Allowance>,
 }
 
 fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
-    let Facts { worker, queue, alive, recipe, sizes, .. } = facts;
-    let (packing, per_task) = (&worker.packing, sizes.most);
+    let Facts { worker, queue, alive, recipe, per_task, .. } = facts;
+    let (packing, most) = (&worker.packing, per_task.most);
     let minimum = worker.scaling.min_containers.at(facts.snapshot.now);
-    let mut decision = demand::decide(worker, queue.depth, minimum, *alive, per_task);
+    let mut decision = demand::decide(worker, queue.depth, minimum, *alive, most);
     restrain(&mut decision, facts);
     if decision.launch == Containers::ZERO {
         return Ok(Action::Idle(Idle::Answered(Box::new(decision))));
@@ -223,7 +223,7 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
         Some(Allowance { tasks, bound }) if tasks < packing.max_tasks => (tasks, bound),
         _ => (packing.max_tasks, TaskBound::MaxTasks),
     };
-    let budget = Budget { per_task, tasks };
+    let budget = Budget { per_task: most, tasks };
     let packed = pack(facts, &decision, budget);
     let mut numbered = 0..;
     let groups = packed
@@ -235,8 +235,8 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
         containers: packed.deferred,
         tasks,
         bound,
-        per_task,
-        obstacle: sizes.obstacle.clone(),
+        per_task: most,
+        obstacle: per_task.obstacle.clone(),
     });
     Ok(Action::Launch(Box::new(LaunchPlan {
         decision,
@@ -295,7 +295,7 @@ fn renew_launch(
             return None;
         }
         let nothing_known = &BTreeMap::new();
-        group.revision = sizes::revision(&recipe, n, nothing_known).ok()?;
+        group.revision = per_task::revision(&recipe, n, nothing_known).ok()?;
     }
     Some(launch)
 }
@@ -304,8 +304,8 @@ fn renew_launch(
 /// worth reading beside the tasks. Where nothing may be registered, all that the operator lists.
 pub fn foresee(worker: &Worker, alone: &Snapshot) -> Vec<Family> {
     if let Some(listed) = &worker.packing.registered_sizes {
-        let derived = listed.iter().filter(|size| Containers(1) < **size);
-        return derived.map(|size| worker.task_definition.family().variant(*size)).collect();
+        let derived = listed.iter().filter(|count| Containers(1) < **count);
+        return derived.map(|count| worker.task_definition.family().variant(*count)).collect();
     }
     let plan = apart(worker, || decide_worker(worker, None, alone));
     let Action::Launch(launch) = plan.action else { return Vec::new() };
@@ -364,13 +364,13 @@ fn pack(facts: &Facts<'_>, decision: &Decision, budget: Budget) -> Packed {
         Some(tasks) => (Budget { tasks: tasks.min(budget.tasks), ..budget }, Strategy::Spread),
         None => (budget, strategy),
     };
-    match (facts.sizes.only(), strategy) {
+    match (facts.per_task.only(), strategy) {
         (None, Strategy::Spread) => packing::spread(launch, budget),
         (None, Strategy::Dense) => packing::dense(launch, budget),
         (None, Strategy::Cheapest) => packing::cheapest(launch, budget, price),
-        (Some(sizes), Strategy::Spread) => packing::spread_of(launch, budget, &sizes),
-        (Some(sizes), Strategy::Dense) => packing::dense_of(launch, budget, &sizes),
-        (Some(sizes), Strategy::Cheapest) => packing::cheapest_of(launch, budget, &sizes, price),
+        (Some(counts), Strategy::Spread) => packing::spread_of(launch, budget, &counts),
+        (Some(counts), Strategy::Dense) => packing::dense_of(launch, budget, &counts),
+        (Some(counts), Strategy::Cheapest) => packing::cheapest_of(launch, budget, &counts, price),
     }
 }
 
@@ -397,7 +397,7 @@ fn make_group(
 ) -> Result<Group, Refusal> {
     let (snapshot, worker) = (facts.snapshot, facts.worker);
     let known = &snapshot.derived;
-    let revision = facts.sizes.revision(&facts.recipe, containers_per_task, known)?;
+    let revision = facts.per_task.revision(&facts.recipe, containers_per_task, known)?;
     let tick = snapshot.worker_tick(&worker.name);
     let calls = batches(tasks).zip(numbered).map(|(tasks, number)| {
         let rungs = 0..facts.rungs.len();
@@ -433,9 +433,9 @@ fn marks(facts: &Facts<'_>, groups: &[Group]) -> Marks {
 }
 
 fn plan_tag(groups: &[Group]) -> Tag {
-    let size = |group: &Group| format!("{}x{}", group.tasks(), group.containers_per_task);
-    let sizes: Vec<_> = groups.iter().map(size).collect();
-    Tag { key: tags::PLAN.to_owned(), value: sizes.join(" + ") }
+    let spelt = |group: &Group| format!("{}x{}", group.tasks(), group.containers_per_task);
+    let groups: Vec<_> = groups.iter().map(spelt).collect();
+    Tag { key: tags::PLAN.to_owned(), value: groups.join(" + ") }
 }
 
 #[cfg(test)]

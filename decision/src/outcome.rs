@@ -21,7 +21,7 @@ pub struct WorkerOutcome {
     pub groups: Vec<GroupOutcome>,
 }
 
-/// What came of the tasks of one size.
+/// What came of the tasks of a group.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GroupOutcome {
     /// The revision that was run, where there was one to run.

@@ -23,7 +23,7 @@ pub use draining::{
     Because, DrainPlan, DrainStep, Emptying, HookAnswer, HookOwner, HookPlan, Leaving, NotOurs,
     Reply, StopPlan, TaskPlan, TaskStep,
 };
-pub use placement::{InstanceFault, Lack, Pin, PlacementPlan, SizePlaced, Symptom, Way};
+pub use placement::{GroupPlaced, InstanceFault, Lack, Pin, PlacementPlan, Symptom, Way};
 
 /// What a tick is going to do.
 #[must_use = "a plan does nothing until it is carried out"]
@@ -65,7 +65,7 @@ pub struct Health {
     pub breaker: Option<Tripped>,
     /// What becomes of a message that nobody can process.
     pub redrive: Redrive,
-    /// Sizes that are to be there and are not.
+    /// Variants that are to be there and are not.
     pub unregistered: Vec<Unregistered>,
     /// What asks for containers again and again that end before a message can be received.
     pub ahead: Option<Eager>,
@@ -95,7 +95,7 @@ pub struct Late {
     pub tasks: Tasks,
 }
 
-/// A size that may not be registered, and is not there as it would have to be.
+/// A variant that may not be registered, and is not there as it would have to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unregistered {
     /// Its family.
@@ -316,7 +316,7 @@ pub struct LaunchPlan {
     pub runs_on: RunsOn,
     /// How our tasks are known.
     pub marks: Marks,
-    /// One or two sizes of tasks.
+    /// One or two groups of tasks.
     pub groups: Vec<Group>,
     /// Where the tasks go, where our own scheduler places them.
     pub placement: Option<PlacementPlan>,
@@ -396,7 +396,7 @@ pub struct Deferred {
     pub obstacle: Option<Obstacle>,
 }
 
-/// Tasks of one size.
+/// Tasks with the same number of worker containers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
     /// What they run.

@@ -71,8 +71,8 @@ impl Capacity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Rest {
     All,
-    /// There was no room for one task of this size.
-    OtherSizes,
+    /// There was no room for one task of this group.
+    OtherGroups,
     /// The instance that was to take the tick's first task refused it: the tick is not taken yet.
     Elsewhere,
     /// Its revision was refused.
@@ -249,7 +249,7 @@ impl Called {
         } else if self.displaced != Tasks::ZERO {
             Rest::Elsewhere
         } else {
-            Rest::OtherSizes
+            Rest::OtherGroups
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a signed request is answered with: a body of a bounded size, or an error as JSON or XML.
+//! What a signed request is answered with: a body of a bounded length, or an error as JSON or XML.
 
 use std::error::Error as StdError;
 use std::fmt;

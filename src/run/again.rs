@@ -101,11 +101,11 @@ async fn place_displaced(
 
 fn displaced<'a>(worker: &'a Worker, attempt: &'a Attempt) -> Option<Displaced<'a>> {
     let Action::Launch(launch) = &attempt.plan.action else { return None };
-    let sizes = attempt.displaced();
-    (!sizes.is_empty()).then(|| Displaced {
+    let groups = attempt.displaced();
+    (!groups.is_empty()).then(|| Displaced {
         worker,
         launch,
-        sizes,
+        groups,
         refused: attempt.groups.iter().flat_map(|group| group.done.refused_by.clone()).collect(),
         has_tick: attempt.groups.iter().any(|group| !group.done.started.is_empty()),
     })

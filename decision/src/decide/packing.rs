@@ -1,4 +1,4 @@
-//! How containers become tasks: at most two sizes, exactly as many containers as asked for. Pure.
+//! How containers become tasks: at most two counts of containers a task, exactly as many containers as asked for. Pure.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -57,67 +57,67 @@ pub(super) fn dense(launch: Containers, budget: Budget) -> Packed {
 }
 
 /// The least price an hour, then the fewest calls, then the fewest tasks. Every exact mix of two
-/// sizes is looked at.
+/// counts is looked at.
 pub(super) fn cheapest(
     launch: Containers,
     budget: Budget,
     price: impl Fn(Containers) -> MicroDollars,
 ) -> Packed {
-    let sizes: Vec<_> = (1..=budget.per_task.0).map(Containers).collect();
-    cheapest_of(launch, budget, &sizes, price)
+    let counts: Vec<_> = (1..=budget.per_task.0).map(Containers).collect();
+    cheapest_of(launch, budget, &counts, price)
 }
 
-/// As [`cheapest`], of these sizes.
+/// As [`cheapest`], of these counts.
 pub(super) fn cheapest_of(
     launch: Containers,
     budget: Budget,
-    sizes: &[Containers],
+    counts: &[Containers],
     price: impl Fn(Containers) -> MicroDollars,
 ) -> Packed {
-    let prices: BTreeMap<_, _> = sizes.iter().map(|n| (n.0, price(*n))).collect();
+    let prices: BTreeMap<_, _> = counts.iter().map(|n| (n.0, price(*n))).collect();
     let price = |(n, tasks): &(u32, u32)| prices.get(n).copied().unwrap_or_default().times(*tasks);
-    of_sizes(launch, budget, sizes, |mix| {
+    of_counts(launch, budget, counts, |mix| {
         let [large, small] = mix;
         let calls = |of: &(u32, u32)| of.1.div_ceil(limits::TASKS_PER_RUN_TASK.0);
         (price(large).plus(price(small)), calls(large) + calls(small), tasks(mix))
     })
 }
 
-/// As few containers a task as these sizes and the number of tasks allow.
-pub(super) fn spread_of(launch: Containers, budget: Budget, sizes: &[Containers]) -> Packed {
+/// As few containers a task as these counts and the number of tasks allow.
+pub(super) fn spread_of(launch: Containers, budget: Budget, counts: &[Containers]) -> Packed {
     let largest = |mix: &Mix| mix.iter().filter(|(_, tasks)| 0 < *tasks).map(|(n, _)| *n).max();
-    of_sizes(launch, budget, sizes, |mix| (largest(mix), Reverse(tasks(mix))))
+    of_counts(launch, budget, counts, |mix| (largest(mix), Reverse(tasks(mix))))
 }
 
-/// As many containers a task as these sizes allow.
-pub(super) fn dense_of(launch: Containers, budget: Budget, sizes: &[Containers]) -> Packed {
-    of_sizes(launch, budget, sizes, |mix| (tasks(mix), Reverse(mix.map(|(n, _)| n))))
+/// As many containers a task as these counts allow.
+pub(super) fn dense_of(launch: Containers, budget: Budget, counts: &[Containers]) -> Packed {
+    of_counts(launch, budget, counts, |mix| (tasks(mix), Reverse(mix.map(|(n, _)| n))))
 }
 
-/// The mix of two of these sizes that holds as much as the tasks allow, and of those the one that
+/// The mix of two of these counts that holds as much as the tasks allow, and of those the one that
 /// costs least.
-fn of_sizes<C: Ord>(
+fn of_counts<C: Ord>(
     launch: Containers,
     budget: Budget,
-    sizes: &[Containers],
+    counts: &[Containers],
     cost: impl Fn(&Mix) -> C,
 ) -> Packed {
     let most = launch.min(budget.containers()).0;
-    let best = |held| mixes(held, budget.tasks.0, sizes).min_by_key(|mix| (cost(mix), *mix));
+    let best = |held| mixes(held, budget.tasks.0, counts).min_by_key(|mix| (cost(mix), *mix));
     Packed::new(launch, (0..=most).rev().find_map(best).unwrap_or_default())
 }
 
-/// Two sizes and how many tasks of each, the larger first.
+/// Two counts of containers a task and how many tasks of each, the larger first.
 type Mix = [(u32, u32); 2];
 
 fn tasks([large, small]: &Mix) -> u32 {
     large.1.saturating_add(small.1)
 }
 
-/// Every mix of two of these sizes that holds exactly so many containers in so many tasks at most.
-fn mixes(held: u32, most: u32, sizes: &[Containers]) -> impl Iterator<Item = Mix> {
-    let pairs = sizes.iter().flat_map(move |large| {
-        let smaller = sizes.iter().filter(move |small| *small <= large);
+/// Every mix of two of these counts that holds exactly so many containers in so many tasks at most.
+fn mixes(held: u32, most: u32, counts: &[Containers]) -> impl Iterator<Item = Mix> {
+    let pairs = counts.iter().flat_map(move |large| {
+        let smaller = counts.iter().filter(move |small| *small <= large);
         smaller.map(move |small| (large.0, small.0))
     });
     pairs.filter(|(_, small)| 0 < *small).flat_map(move |(large, small)| {

@@ -15,7 +15,7 @@ use self::rooms::{Fit, Placed, Rooms};
 use crate::config::{Config, Placement, Worker};
 use crate::definition::{Needs, Tag, TaskDefinition, View};
 use crate::plan::{
-    Action, Group, Lack, LaunchPlan, PlacementPlan, Refusal, Revision, Search, SizePlaced,
+    Action, Group, GroupPlaced, Lack, LaunchPlan, PlacementPlan, Refusal, Revision, Search,
     WorkerPlan,
 };
 use crate::snapshot::{Instance, Instances, Read, ReadError, Snapshot};
@@ -84,15 +84,15 @@ pub struct Displaced<'a> {
     pub worker: &'a Worker,
     /// The launch that they were of.
     pub launch: &'a LaunchPlan,
-    /// What was refused, by size.
-    pub sizes: Vec<DisplacedTasks>,
+    /// What was refused, by group.
+    pub groups: Vec<DisplacedTasks>,
     /// Who refused one.
     pub refused: BTreeSet<InstanceArn>,
     /// Whether the launch's first call has started its task: then this delivery has the tick.
     pub has_tick: bool,
 }
 
-/// Tasks of one size that instances refused.
+/// Tasks of one group that instances refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DisplacedTasks {
     /// Worker containers in each.
@@ -117,8 +117,8 @@ pub fn place_again(displaced: &[Displaced<'_>], snapshot: &Snapshot) -> Vec<Read
 
 impl Displaced<'_> {
     fn wanted(&self) -> Wanted<'_> {
-        let groups = self.sizes.iter().filter_map(|size| {
-            let DisplacedTasks { containers_per_task: n, tasks, revision: found } = size;
+        let groups = self.groups.iter().filter_map(|group| {
+            let DisplacedTasks { containers_per_task: n, tasks, revision: found } = group;
             let group = self.launch.groups.iter().find(|group| group.containers_per_task == *n)?;
             let revision = match &group.revision {
                 Revision::Derived(variant, _) => {
@@ -244,7 +244,7 @@ impl<'a> Ask<'a> {
             let Placed { on, lacks } = rooms.place(&fit, asked);
             let without_room = asked.minus(Tasks::counted(on.len()));
             let containers_per_task = group.containers_per_task;
-            placement.add(SizePlaced { asked, without_room, containers_per_task, needs, lacks });
+            placement.add(GroupPlaced { asked, without_room, containers_per_task, needs, lacks });
             let on: Vec<_> = on.iter().filter_map(|index| instances.active.get(*index)).collect();
             groups.push(Group { calls: numbering.calls(self, &on), ..group });
         }

@@ -6,7 +6,7 @@ use granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, Ta
 
 use super::{Content, Member, Node, Position, Problem, Scalar};
 
-/// Values that aliases (`*name`) may repeat: a text of a megabyte could otherwise become any size.
+/// Values that aliases (`*name`) may repeat: a text of a megabyte could otherwise become any length.
 const MOST_REPEATED: usize = 100_000;
 
 /// The values of a text.
@@ -192,7 +192,7 @@ impl Tree {
             return stop(told(position, "this alias stands within what it repeats"));
         };
         let node = node.clone();
-        self.repeated = self.repeated.saturating_add(size(&node));
+        self.repeated = self.repeated.saturating_add(values_in(&node));
         if MOST_REPEATED < self.repeated {
             let message = format!("aliases repeat more than {MOST_REPEATED} values up to here");
             return stop(told(position, &message));
@@ -217,11 +217,11 @@ impl Open {
     }
 }
 
-fn size(node: &Node) -> usize {
+fn values_in(node: &Node) -> usize {
     let below: usize = match &node.content {
         Content::Scalar(_) => 0,
-        Content::List(items) => items.iter().map(size).sum(),
-        Content::Object(members) => members.iter().map(|member| size(&member.value)).sum(),
+        Content::List(items) => items.iter().map(values_in).sum(),
+        Content::Object(members) => members.iter().map(|member| values_in(&member.value)).sum(),
     };
     below.saturating_add(1)
 }

@@ -69,7 +69,7 @@ pub(super) fn read_packing(worker: &mut Fields<'_>, defaults: &Defaults) -> (Pac
     let mut max_tasks = None;
     if let Some(mut fields) = worker.object("packing", "how containers become tasks") {
         read_tasks(&mut fields, &mut packing);
-        read_sizes(&mut fields, &mut packing, defaults.registration);
+        read_registered(&mut fields, &mut packing, defaults.registration);
         let what = about("tasks that one tick may start; more than ten go in several calls");
         let what = what.defaults_to("10, or what `steps` say").tag("max-tasks");
         max_tasks = fields.optional("maxTasks", Whole(1..=MOST_CONTAINERS), what).map(Tasks);
@@ -94,7 +94,7 @@ fn read_tasks(fields: &mut Fields<'_>, packing: &mut Packing) {
     let what = about("`all`: a task ends with its last worker container; `any`: with its first");
     let what = what.defaults_to("`all`").tag("completion");
     let completion = fields.optional("completion", COMPLETIONS, what);
-    // Where it is wrong, a size that either allows is not told of.
+    // Where it is wrong, a count that either allows is not refused.
     let most = if fields.has("completion") { Completion::Any } else { Completion::All };
     let per_task = PerTask(completion.unwrap_or(most));
     packing.completion = completion.unwrap_or(packing.completion);
@@ -111,15 +111,15 @@ fn read_tasks(fields: &mut Fields<'_>, packing: &mut Packing) {
     packing.watcher_image = image.unwrap_or_else(|| packing.watcher_image.clone());
 }
 
-fn read_sizes(fields: &mut Fields<'_>, packing: &mut Packing, registration: Option<Registration>) {
+fn read_registered(fields: &mut Fields<'_>, packing: &mut Packing, registration: Option<Registration>) {
     let key = "registeredSizes";
     let what = "with `registration: off`: the containers that a task may have beside one";
-    let sizes = ListOf { length: 1..=10, of: PerTask(packing.completion) };
-    let sizes = fields.list(key, &sizes, about(what).defaults_to("none"));
+    let counts = ListOf { length: 1..=10, of: PerTask(packing.completion) };
+    let counts = fields.list(key, &counts, about(what).defaults_to("none"));
     if registration == Some(Registration::On) && fields.has(key) {
         fields.problem(key, "is for `registration: off`, at the top of the file, which is not set");
     }
-    packing.registered_sizes = sizes.map(|sizes| sizes.into_iter().map(Containers).collect());
+    packing.registered_sizes = counts.map(|counts| counts.into_iter().map(Containers).collect());
 }
 
 /// Containers in a task. With `all`, one of the ten is the watcher.
@@ -157,10 +157,10 @@ impl Form for PerTask {
 }
 
 impl Packing {
-    /// Where nothing may be registered, there are the base itself and the listed sizes.
+    /// Where nothing may be registered, there are the base itself and the listed counts.
     fn of_registered_sizes(mut self) -> Self {
-        let sizes = self.registered_sizes.get_or_insert_default();
-        let largest = sizes.iter().copied().max().unwrap_or(Containers(1));
+        let counts = self.registered_sizes.get_or_insert_default();
+        let largest = counts.iter().copied().max().unwrap_or(Containers(1));
         let most = self.max_containers_per_task.map_or(largest, |most| most.min(largest));
         self.max_containers_per_task = Some(most);
         self

@@ -46,12 +46,12 @@ fn equal_prices_are_decided_by_the_fewest_calls() {
 /// Fives and ones: a rest of four would need four tasks.
 #[test]
 fn a_few_sizes_hold_what_they_can_and_leave_the_rest() {
-    let sizes = [Containers(1), Containers(5)];
-    assert_eq!(dense_of(Containers(12), budget(5, 10), &sizes), packed(&[(5, 2), (1, 2)], 0));
-    assert_eq!(dense_of(Containers(49), budget(5, 10), &sizes), packed(&[(5, 9), (1, 1)], 3));
-    assert_eq!(spread_of(Containers(9), budget(5, 10), &sizes), packed(&[(1, 9)], 0));
-    assert_eq!(spread_of(Containers(12), budget(5, 10), &sizes), packed(&[(5, 1), (1, 7)], 0));
-    assert_eq!(spread_of(Containers(3), budget(5, 0), &sizes), packed(&[], 3));
+    let counts = [Containers(1), Containers(5)];
+    assert_eq!(dense_of(Containers(12), budget(5, 10), &counts), packed(&[(5, 2), (1, 2)], 0));
+    assert_eq!(dense_of(Containers(49), budget(5, 10), &counts), packed(&[(5, 9), (1, 1)], 3));
+    assert_eq!(spread_of(Containers(9), budget(5, 10), &counts), packed(&[(1, 9)], 0));
+    assert_eq!(spread_of(Containers(12), budget(5, 10), &counts), packed(&[(5, 1), (1, 7)], 0));
+    assert_eq!(spread_of(Containers(3), budget(5, 0), &counts), packed(&[], 3));
 }
 
 fn index(n: Containers) -> usize {
@@ -93,11 +93,11 @@ proptest! {
         tasks in 0_u32..12, prices in prop::collection::vec(1_u64..1000, 10),
     ) {
         let price = |n: Containers| MicroDollars(prices[index(n)]);
-        let sizes: Vec<_> = [1].into_iter().chain(others).map(Containers).collect();
-        let (launch, budget) = (Containers(launch), budget(sizes.last().unwrap().0, tasks));
+        let counts: Vec<_> = [1].into_iter().chain(others).map(Containers).collect();
+        let (launch, budget) = (Containers(launch), budget(counts.last().unwrap().0, tasks));
         let mut most = 0;
-        for a in &sizes {
-            for b in &sizes {
+        for a in &counts {
+            for b in &counts {
                 for many_a in 0..=tasks {
                     let held = (0..=tasks - many_a).map(|many_b| a.0 * many_a + b.0 * many_b);
                     most = most.max(held.filter(|held| *held <= launch.0).max().unwrap_or(0));
@@ -105,15 +105,15 @@ proptest! {
             }
         }
         for packed in [
-            spread_of(launch, budget, &sizes),
-            dense_of(launch, budget, &sizes),
-            cheapest_of(launch, budget, &sizes, price),
+            spread_of(launch, budget, &counts),
+            dense_of(launch, budget, &counts),
+            cheapest_of(launch, budget, &counts, price),
         ] {
             prop_assert_eq!(packed.containers(), Containers(most));
             prop_assert_eq!(packed.containers().plus(packed.deferred), launch);
             prop_assert!(packed.groups.iter().map(|(_, tasks)| tasks.0).sum::<u32>() <= tasks);
             prop_assert!(packed.groups.len() <= 2);
-            prop_assert!(packed.groups.iter().all(|(n, _)| sizes.contains(n)));
+            prop_assert!(packed.groups.iter().all(|(n, _)| counts.contains(n)));
         }
     }
 

@@ -10,22 +10,22 @@ use crate::variant::{Obstacle, Recipe};
 
 const DESCRIBE: &str = "DescribeTaskDefinition";
 
-/// The sizes that a worker's tasks may have.
-pub(super) struct Sizes {
-    /// The largest.
+/// How many containers a worker's tasks may have.
+pub(super) struct ContainersPerTask {
+    /// At most.
     pub(super) most: Containers,
-    /// Why it is no larger, where the definition says so.
+    /// Why no more, where the definition says so.
     pub(super) obstacle: Option<Obstacle>,
     /// The only ones beside one container, where nothing may be registered.
     registered: Option<BTreeMap<Containers, RevisionArn>>,
 }
 
-impl Sizes {
-    /// Where nothing may be registered, a size is there when the newest revision of its family is
+impl ContainersPerTask {
+    /// Where nothing may be registered, a count is there when the newest revision of its family is
     /// derived from this very base; the others are told apart.
     ///
     /// # Errors
-    /// When a size that the operator asks for cannot be derived, or could not be read.
+    /// When a count that the operator asks for cannot be derived, or could not be read.
     pub(super) fn of(
         worker: &Worker,
         recipe: &Recipe<'_>,
@@ -35,17 +35,17 @@ impl Sizes {
         let Some(listed) = &worker.packing.registered_sizes else {
             return Ok((Self { most, obstacle, registered: None }, Vec::new()));
         };
-        let derived = listed.iter().filter(|size| Containers(1) < **size && **size <= most);
+        let derived = listed.iter().filter(|count| Containers(1) < **count && **count <= most);
         let (mut registered, mut unregistered) = (BTreeMap::new(), Vec::new());
-        for size in derived {
-            let family = worker.task_definition.family().variant(*size);
+        for count in derived {
+            let family = worker.task_definition.family().variant(*count);
             let newest = match snapshot.derived.get(&family) {
                 Some(Newest::Read(newest)) => newest.clone()?,
                 Some(Newest::Remembered(_)) | None => return Err(super::unread(DESCRIBE).into()),
             };
-            let variant = recipe.variant(*size).map_err(Refusal::Definition)?;
+            let variant = recipe.variant(*count).map_err(Refusal::Definition)?;
             match newest.as_ref().filter(|found| found.has(&variant.digest)) {
-                Some(found) => drop(registered.insert(*size, found.arn.clone())),
+                Some(found) => drop(registered.insert(*count, found.arn.clone())),
                 None => unregistered.push(Unregistered {
                     family,
                     newest: newest.as_ref().map(|found| found.arn.clone()),
@@ -57,7 +57,7 @@ impl Sizes {
         Ok((Self { most, obstacle, registered: Some(registered) }, unregistered))
     }
 
-    /// The only sizes, the smallest first; `None` where there may be any up to the largest.
+    /// The only counts, the smallest first; `None` where there may be any up to the most.
     pub(super) fn only(&self) -> Option<Vec<Containers>> {
         let registered = self.registered.as_ref()?;
         Some([Containers(1)].into_iter().chain(registered.keys().copied()).collect())
