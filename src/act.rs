@@ -101,7 +101,7 @@ impl Attempt {
             .collect()
     }
 
-    /// Takes over what became of the tasks that were placed anew. Who refused them is told, and is no
+    /// Takes over what became of the tasks that were placed anew. Who refused them is reported, and is no
     /// failure any more.
     pub fn replace_displaced(&mut self, again: Self) {
         let Action::Launch(launch) = &again.plan.action else { return };
@@ -119,14 +119,14 @@ impl Attempt {
         self.groups.extend(again.groups);
     }
 
-    /// Tells what kept a second try from being made.
-    pub fn tell(&mut self, error: ReadError) {
+    /// Reports what kept a second try from being made.
+    pub fn report(&mut self, error: ReadError) {
         if let Some(group) = self.groups.first_mut() {
             group.done.errors.push(error);
         }
     }
 
-    /// Leaves the stale calls at what they came to, and tells what kept them from another try.
+    /// Leaves the stale calls at what they came to, and reports what kept them from another try.
     pub fn settle(&mut self, hindrance: Option<&ReadError>) {
         let Action::Launch(plan) = &self.plan.action else { return };
         for group in &mut self.groups {
@@ -176,7 +176,7 @@ impl GroupAttempt {
     /// Adds a call. A task that the snapshot showed already is not what is owed now: ECS repeats
     /// the answer of a repeated token, and the rest is left to the next tick.
     fn add(&mut self, mut called: Called, plan: &LaunchPlan) {
-        called.tell_shortage();
+        called.report_shortage();
         self.displaced = self.displaced.plus(called.displaced);
         let Called { tasks, adopted, failures, missing, unanswered, error, .. } = called;
         let done = &mut self.done;
@@ -253,7 +253,7 @@ struct Common<'a> {
 
 /// Runs a worker's calls. The first goes alone: it names the whole plan, so that of two deliveries
 /// of one tick that planned differently only one gets its way, and the other hears of it. It also
-/// tells whether there is room, before many are asked for.
+/// shows whether there is room, before many are asked for.
 async fn launch<'a>(
     cloud: &'a Aws,
     common: &Common<'a>,
@@ -331,11 +331,11 @@ impl<'a> OpenGroup<'a> {
                 self.attempt.stale.extend(self.calls.iter().map(stale));
             }
             Rest::OtherGroups | Rest::Elsewhere | Rest::None => {
-                let not_asked: Tasks = self.calls.iter().map(|call| call.tasks).sum();
+                let not_called: Tasks = self.calls.iter().map(|call| call.tasks).sum();
                 let GroupAttempt { done, displaced, .. } = &mut self.attempt;
-                done.missing = done.missing.plus(not_asked);
+                done.missing = done.missing.plus(not_called);
                 if *rest == Rest::Elsewhere && self.found.is_some() {
-                    *displaced = displaced.plus(not_asked);
+                    *displaced = displaced.plus(not_called);
                 }
             }
         }

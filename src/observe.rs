@@ -81,18 +81,18 @@ pub async fn observe(
     }
 }
 
-/// What was read before the definitions is told by what they have to hide, too.
+/// What was read before the definitions is redacted by what they have to hide, too.
 fn in_words(
     cloud: &ReadCloud,
     tasks: BTreeMap<ClusterName, Read<ClusterTasks>>,
 ) -> BTreeMap<ClusterName, Read<ClusterTasks>> {
-    let told = |read: ClusterTasks| ClusterTasks { ended: cloud.in_words(read.ended), ..read };
-    tasks.into_iter().map(|(cluster, read)| (cluster, read.map(told))).collect()
+    let redacted = |read: ClusterTasks| ClusterTasks { ended: cloud.in_words(read.ended), ..read };
+    tasks.into_iter().map(|(cluster, read)| (cluster, read.map(redacted))).collect()
 }
 
 /// What can be done before the first tick: the queues' URLs are found, which a tick of a warm function
 /// knows, and the first connections are open. Where no URL has to be found, one depth is read for the
-/// connection's sake. Nothing is lost when it fails: the tick asks again, and tells.
+/// connection's sake. Nothing is lost when it fails: the tick reads again, and reports.
 pub async fn get_ready(cloud: &ReadCloud, workers: &[Worker]) {
     let named = workers.iter().filter(|worker| !matches!(worker.queue, QueueRef::Url(_)));
     let found = stream::iter(named)

@@ -132,7 +132,7 @@ impl Source {
         }
     }
 
-    /// What its mistakes are told by: a file by its path, so that an editor finds the line.
+    /// What its mistakes are reported with: a file by its path, so that an editor finds the line.
     pub(crate) fn in_messages(&self) -> String {
         match self {
             Self::File(path) => path.display().to_string(),
@@ -305,13 +305,13 @@ mod tests {
 
     #[test]
     fn a_source_in_another_spelling_is_told_by_the_variable_and_the_form_that_was_meant() {
-        let told = |text: &str| Source::parse(text).unwrap_err().to_string();
+        let error = |text: &str| Source::parse(text).unwrap_err().to_string();
         assert_eq!(
-            told("workers.yaml"),
+            error("workers.yaml"),
             "SCALER_CONFIG is `workers.yaml`, write `file:workers.yaml`"
         );
-        assert!(told("S3://bucket/key").contains("write `s3://bucket/key`"));
-        let secret = told("hunter-2");
+        assert!(error("S3://bucket/key").contains("write `s3://bucket/key`"));
+        let secret = error("hunter-2");
         assert!(secret.contains("SCALER_CONFIG") && !secret.contains("hunter-2"), "{secret}");
     }
 

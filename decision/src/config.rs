@@ -1,7 +1,7 @@
 //! What the operator asked for: parsed once, checked, mistakes explained.
 //!
 //! A mistake in one worker refuses that worker and no other; a
-//! mistake in what all share refuses the file. Either way every mistake is told at once.
+//! mistake in what all share refuses the file. Either way every mistake is reported at once.
 
 mod discovery;
 mod draining;
@@ -56,7 +56,7 @@ pub struct Config {
     pub limits: Limits,
     /// What becomes metrics.
     pub metrics: Metrics,
-    /// How long it is used before its source is asked whether it changed.
+    /// How long it is used before its source is checked for a change.
     pub refresh: Duration,
     /// Which queues are workers by their tags.
     pub discover: Option<Discover>,

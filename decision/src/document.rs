@@ -10,11 +10,11 @@ mod yaml;
 use serde_json::Value;
 
 pub use problem::Problem;
-pub(crate) use problem::{MOST_TOLD, counted};
+pub(crate) use problem::{MOST_REPORTED, counted};
 pub(crate) use scalar::Scalar;
 pub(crate) use yaml::meaningless;
 
-/// A parsed text, and what its mistakes are told by.
+/// A parsed text, and what its mistakes are reported with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Document {
     /// Where it is from, such as `workers.yaml`; empty where nobody asks.
@@ -57,7 +57,7 @@ pub(crate) struct Member {
 }
 
 impl Document {
-    /// Reads YAML, of which JSON is a part. Mistakes are told with `source` before them.
+    /// Reads YAML, of which JSON is a part. Mistakes are reported with `source` before them.
     ///
     /// # Errors
     /// Where it is no YAML, or what of YAML is not taken here.

@@ -2,7 +2,7 @@
 //!
 //! Sizes: ECS developer guide, "Fargate task size" and `RegisterTaskDefinition` (`cpu`, `memory`).
 //! Prices: <https://aws.amazon.com/fargate/pricing/>, On-Demand Linux, read 2026-09-10 (Tokyo ARM
-//! 2026-07-07). They are used to compare sizes and to tell about what a launch costs; the bill is
+//! 2026-07-07). They are used to compare sizes and to estimate what a launch costs; the bill is
 //! AWS's.
 
 use std::fmt;

@@ -18,7 +18,7 @@ pub mod refusal; // what AWS's words mean
 pub mod redaction; // what of them may be shown
 pub mod document; // a text as values, each with its position
 pub mod definition; // a task definition
-pub mod config; // what the operator asked for
+pub mod config; // what the operator wants
 pub mod variant; // a definition with its worker cloned
 pub mod event; // what woke us
 pub mod snapshot; // the world as read once

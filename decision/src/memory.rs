@@ -2,7 +2,7 @@
 //! that was just started knows nothing, and every decision is safe without it.
 //!
 //! ECS is eventually consistent: its lists may not show a task yet when the next tick asks, and that
-//! tick must not start it again. Nor does a list of what runs tell what has failed.
+//! tick must not start it again. Nor does a list of what runs show what has failed.
 //!
 //! Its times are those of the wall clock, which an invocation carries: a process is frozen between
 //! two invocations, and its monotonic clock may stand still meanwhile. A clock that was set back makes
@@ -31,10 +31,10 @@ use crate::units::{
 const WITHOUT_GAP: Duration = Duration::from_secs(90);
 
 /// An instance that refused a task is the last choice for so long: what it is short of may be nothing
-/// that ECS tells, such as network interfaces.
+/// that ECS reports, such as network interfaces.
 const REFUSED: Duration = Duration::from_mins(3);
 
-/// A longer time without a look tells nothing of an agent: it loses its connection now and then.
+/// A longer time without a look says nothing about an agent: it loses its connection now and then.
 const LOOKED_AT: Duration = Duration::from_mins(5);
 
 /// The memory of a process.
@@ -287,7 +287,7 @@ impl Cluster {
             let Task { arn, worker, created, instance, .. } = task;
             Seen { arn, worker, created: *created, instance: instance.as_ref() }
         });
-        // Where one stood that has ended, nobody tells.
+        // Where one stood that has ended, nobody says.
         let ended = seen.ended.iter().map(|task| {
             let Ended { arn, worker, created, .. } = task;
             Seen { arn, worker, created: *created, instance: None }

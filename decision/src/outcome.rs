@@ -44,7 +44,7 @@ pub struct GroupOutcome {
     pub unanswered_on: Vec<InstanceArn>,
     /// Instances that refused a task.
     pub refused_by: BTreeSet<InstanceArn>,
-    /// Why tasks are not there, as ECS tells it.
+    /// Why tasks are not there, as ECS says it.
     pub failures: Vec<TaskFailure>,
     /// Why tasks were asked for elsewhere.
     pub moved: Vec<TaskFailure>,
@@ -54,7 +54,7 @@ pub struct GroupOutcome {
     pub untidy: Option<CallError>,
 }
 
-/// What tells a derived revision from another.
+/// What distinguishes a derived revision from another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Derived {
     /// Its family.
@@ -81,7 +81,7 @@ pub struct StartedTask {
 pub struct TaskFailure {
     /// Such as `RESOURCE:MEMORY`, `AGENT` or `Capacity is unavailable at this time`.
     pub reason: String,
-    /// More of it, where ECS tells more.
+    /// More of it, where ECS says more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// What it means.

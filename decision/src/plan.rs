@@ -31,11 +31,11 @@ pub use placement::{GroupPlaced, InstanceFault, Lack, Pin, PlacementPlan, Sympto
 pub struct Plan {
     /// One entry a worker, in the order of the configuration.
     pub workers: Vec<WorkerPlan>,
-    /// Container instances that somebody has to look at; `None` where our own scheduler was not asked.
+    /// Container instances that somebody has to look at; `None` where our own scheduler was not used.
     pub faults: Option<Vec<InstanceFault>>,
     /// The indices of the workers that are launched, in the order in which they are served.
     pub order: Vec<usize>,
-    /// What the lifecycle hooks are told that hold draining instances.
+    /// How the lifecycle hooks are answered that hold draining instances.
     pub hooks: Vec<HookPlan>,
 }
 
@@ -69,7 +69,7 @@ pub struct Health {
     pub unregistered: Vec<Unregistered>,
     /// What asks for containers again and again that end before a message can be received.
     pub ahead: Option<Eager>,
-    /// What ECS has told since the last look of tasks that it had accepted.
+    /// What ECS has reported since the last look of tasks that it had accepted.
     pub late: Vec<Late>,
 }
 

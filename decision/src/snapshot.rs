@@ -235,7 +235,7 @@ pub struct Task {
     pub revision: RevisionArn,
     /// Its containers, sidecars too.
     pub containers: Vec<(String, ContainerStatus)>,
-    /// When `RunTask` made it, where ECS tells it.
+    /// When `RunTask` made it, where ECS gives it.
     pub created: Option<Timestamp>,
     /// When it reached RUNNING.
     pub started: Option<Timestamp>,
@@ -259,7 +259,7 @@ impl Task {
     }
 }
 
-/// The capacity that a task was started by, as ECS tells it.
+/// The capacity that a task was started by, as ECS gives it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Capacity {
     /// `capacityProviderName`, where there is one.
@@ -324,7 +324,7 @@ pub struct Ended {
     pub worker: WorkerName,
     /// What it ran.
     pub revision: RevisionArn,
-    /// When `RunTask` made it, where ECS tells it.
+    /// When `RunTask` made it, where ECS gives it.
     pub created: Option<Timestamp>,
     /// When it reached RUNNING, if it ever did.
     pub started: Option<Timestamp>,
@@ -361,7 +361,7 @@ impl Ended {
         Cause::of_stop(&self.code, &self.reason)
     }
 
-    /// Whether nobody else ended it. What ECS had no room for after all tells nothing of the worker
+    /// Whether nobody else ended it. What ECS had no room for after all says nothing about the worker
     /// either.
     pub fn by_itself(&self) -> bool {
         self.cause() == Cause::OfWorker
@@ -403,7 +403,7 @@ pub enum ReadError {
         what: String,
     },
     /// We are wrong ourselves.
-    #[error("a fault of ecs-queue-scaler itself (a panic, told on stderr); please report it")]
+    #[error("a fault of ecs-queue-scaler itself (a panic, see stderr); please report it")]
     Panic,
     /// A queue, a cluster or a task definition is elsewhere.
     #[error(

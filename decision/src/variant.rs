@@ -20,7 +20,7 @@ pub use obstacle::Obstacle;
 /// The container that ends a task with its last worker.
 const WATCHER_SCRIPT: &str = include_str!("variant/watcher.sh");
 
-/// What `DescribeTaskDefinition` tells and `RegisterTaskDefinition` does not take.
+/// What `DescribeTaskDefinition` returns and `RegisterTaskDefinition` does not take.
 /// Source: ECS API, the members of `TaskDefinition` that `RegisterTaskDefinitionRequest` lacks.
 const READ_ONLY: [&str; 9] = [
     "taskDefinitionArn",

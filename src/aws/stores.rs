@@ -127,7 +127,7 @@ impl ReadCloud {
         let call = self.signed.call(&request);
         let call = call.map_err(|why| about.error(why, ErrorKind::Refused))?;
         let answer = self.pace.call(about, async || call.send().await).await;
-        answer.map_err(|error| error.told(about))
+        answer.map_err(|error| error.into_call_error(about))
     }
 
     fn with_advice_on_parameter(&self, error: CallError) -> CallError {

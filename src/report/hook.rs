@@ -59,7 +59,7 @@ impl HookReport {
         let AnswerOutcome { plan, answered, settled } = outcome;
         match plan {
             HookPlan::Unread { cluster, error } => Self::unread(cluster, &error),
-            HookPlan::Answer(answer) => Self::told(answer, answered, settled),
+            HookPlan::Answer(answer) => Self::answered(answer, answered, settled),
         }
     }
 
@@ -76,7 +76,7 @@ impl HookReport {
         }
     }
 
-    fn told(
+    fn answered(
         answer: HookAnswer,
         answered: Option<Result<Answered, ReadError>>,
         settled: Option<Result<(), CallError>>,

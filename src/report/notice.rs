@@ -100,9 +100,9 @@ pub struct StandingReport {
     pub worker: WorkerName,
     /// Those that have not ended.
     pub tasks: Vec<TaskArn>,
-    /// How many of them were told to end now.
+    /// How many of them were stopped now.
     pub stopped: usize,
-    /// How many of them a dry run would have told to end.
+    /// How many of them a dry run would have stopped.
     #[serde(skip_serializing_if = "is_zero")]
     pub would_stop: usize,
 }
@@ -137,7 +137,7 @@ impl NoticeReport {
     ) -> Self {
         let DrainPlan { clusters: _, unread, instances, hook } = &drained.plan;
         let mut errors: Vec<_> = unread.iter().map(ToString::to_string).collect();
-        let leaving: Vec<_> = instances.iter().map(|leaving| drained.told(leaving)).collect();
+        let leaving: Vec<_> = instances.iter().map(|leaving| drained.report(leaving)).collect();
         for leaving in instances {
             errors.extend(drained.errors(leaving));
             errors.extend(stopped.errors(leaving));
@@ -177,7 +177,7 @@ impl DrainOutcome {
         self.calls.get(&leaving.instance)?.drained.as_ref()
     }
 
-    fn told(&self, leaving: &Leaving) -> LeavingReport {
+    fn report(&self, leaving: &Leaving) -> LeavingReport {
         let Leaving { cluster, instance, status, step } = leaving;
         let (outcome, why) = match (step, self.drained(leaving)) {
             (DrainStep::Drain, None) => (NoticeOutcome::Planned, None),
@@ -256,16 +256,16 @@ impl StopOutcome {
         let mut workers = BTreeMap::new();
         let tasks = self.plan.instances.iter().filter_map(|emptying| emptying.tasks.as_ref().ok());
         for task in tasks.flatten() {
-            let told = workers.entry(&task.worker).or_insert_with(|| StandingReport {
+            let standing = workers.entry(&task.worker).or_insert_with(|| StandingReport {
                 worker: task.worker.clone(),
                 tasks: Vec::new(),
                 stopped: 0,
                 would_stop: 0,
             });
-            told.tasks.push(task.arn.clone());
+            standing.tasks.push(task.arn.clone());
             match (task.step, self.calls.get(&task.arn)) {
-                (TaskStep::Stop, None) => told.would_stop += 1,
-                (TaskStep::Stop, Some(Ok(()))) => told.stopped += 1,
+                (TaskStep::Stop, None) => standing.would_stop += 1,
+                (TaskStep::Stop, Some(Ok(()))) => standing.stopped += 1,
                 (TaskStep::Stop, Some(Err(_))) | (TaskStep::Leave, _) => {}
             }
         }

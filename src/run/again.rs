@@ -31,7 +31,7 @@ pub(super) async fn try_again(
         };
         for attempt in attempts.iter_mut().filter(is_open) {
             attempt.settle(None);
-            attempt.tell(ReadError::Panic);
+            attempt.report(ReadError::Panic);
         }
     }
     attempts.into_iter().map(Attempt::close).collect()
@@ -92,7 +92,7 @@ async fn place_displaced(
     for (index, attempt) in attempts.iter_mut().enumerate() {
         match placed.remove(&index) {
             Some(Ok(launch)) => again.push((launch, attempt)),
-            Some(Err(error)) => attempt.tell(error),
+            Some(Err(error)) => attempt.report(error),
             None => {}
         }
     }

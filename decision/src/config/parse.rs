@@ -38,14 +38,14 @@ const MOST_TASKS: u32 = 100_000;
 /// No worker may ask for more, for the same reason.
 const MOST_CONTAINERS: u32 = 100_000;
 
-/// A result that tells of more workers would be larger than Lambda allows.
+/// A result about more workers would be larger than Lambda allows.
 /// Source: Lambda quotas, "Invocation payload": 6 MB.
 pub(crate) const WORKERS: std::ops::RangeInclusive<usize> = 1..=5000;
 
 /// What the file says once for all workers.
 struct Defaults {
     cluster: Option<ClusterName>,
-    /// Whether it is there and wrong, which no worker is told again.
+    /// Whether it is there and wrong, which is not reported again for each worker.
     cluster_is_wrong: bool,
     watcher_image: Option<String>,
     /// `None` where it is wrong.
@@ -140,7 +140,7 @@ fn refused(shared: Vec<Problem>, drafts: Vec<Draft<'_>>) -> ConfigError {
     ConfigError(Problem::first(all))
 }
 
-/// What YAML says; mistakes are told with `source` before them.
+/// What YAML says; mistakes are reported with `source` before them.
 ///
 /// # Errors
 /// When it is not one.

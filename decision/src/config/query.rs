@@ -232,8 +232,8 @@ mod tests {
             "attribute:x exists and",
             "attribute:x == a b",
         ];
-        let told = texts.map(|text| format!("{text}\n  {}", flaw(text).unwrap_or_default()));
-        insta::assert_snapshot!(told.join("\n"));
+        let reported = texts.map(|text| format!("{text}\n  {}", flaw(text).unwrap_or_default()));
+        insta::assert_snapshot!(reported.join("\n"));
     }
 
     #[test]

@@ -6,14 +6,14 @@ use std::ops::RangeInclusive;
 
 use super::form::{Form, Wrong};
 use super::shape::{About, Key};
-use crate::document::{Document, MOST_TOLD, Node, Position, Problem, Scalar, meaningless};
+use crate::document::{Document, MOST_REPORTED, Node, Position, Problem, Scalar, meaningless};
 
 /// What is found while a document, or a worker of it, is read.
 #[derive(Default)]
 pub(crate) struct Reading {
     source: String,
     worker: Option<String>,
-    told: RefCell<Vec<Problem>>,
+    reported: RefCell<Vec<Problem>>,
     more: Cell<usize>,
     warnings: RefCell<Vec<Problem>>,
     /// The keys that are asked for, where that is what is wanted.
@@ -63,9 +63,9 @@ impl Reading {
     /// Notes one more mistake.
     pub(crate) fn add(&self, path: &str, position: Option<Position>, message: &str) {
         if self.are_many() {
-            return self.add_untold(1);
+            return self.add_number(1);
         }
-        self.told.borrow_mut().push(self.problem(path, position, message));
+        self.reported.borrow_mut().push(self.problem(path, position, message));
     }
 
     /// Where the document is from.
@@ -90,15 +90,15 @@ impl Reading {
 
     /// How many mistakes there are so far.
     pub(crate) fn count(&self) -> usize {
-        self.told.borrow().len().saturating_add(self.more.get())
+        self.reported.borrow().len().saturating_add(self.more.get())
     }
 
     /// Whether only their number counts.
     fn are_many(&self) -> bool {
-        MOST_TOLD <= self.told.borrow().len()
+        MOST_REPORTED <= self.reported.borrow().len()
     }
 
-    fn add_untold(&self, count: usize) {
+    fn add_number(&self, count: usize) {
         self.more.set(self.more.get().saturating_add(count));
     }
 
@@ -130,7 +130,7 @@ impl Reading {
 
     /// The first mistakes in the order of the document, and the number of the others.
     pub(crate) fn take_problems(&self) -> Vec<Problem> {
-        let mut all = self.told.take();
+        let mut all = self.reported.take();
         all.sort_by_key(|problem| problem.position);
         if 0 < self.more.get() {
             all.push(Problem { count: self.more.get(), ..Problem::new("", "") });
@@ -256,7 +256,7 @@ impl<'a> Fields<'a> {
         Some(items.iter().enumerate().filter_map(item).collect())
     }
 
-    /// The members of the list in a field as objects; those that are none are told and left out.
+    /// The members of the list in a field as objects; those that are none are reported and left out.
     pub(crate) fn objects(
         &mut self,
         key: &'static str,
@@ -324,7 +324,7 @@ impl<'a> Fields<'a> {
         let members = self.node.members().unwrap_or_default();
         for member in members.iter().filter(|member| !self.known.contains(&member.key.as_str())) {
             if self.reading.are_many() {
-                self.reading.add_untold(1);
+                self.reading.add_number(1);
                 continue;
             }
             let hint = match nearest(&member.key, self.known.iter().copied()) {

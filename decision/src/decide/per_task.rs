@@ -22,7 +22,7 @@ pub(super) struct ContainersPerTask {
 
 impl ContainersPerTask {
     /// Where nothing may be registered, a count is there when the newest revision of its family is
-    /// derived from this very base; the others are told apart.
+    /// derived from this very base; the others are reported.
     ///
     /// # Errors
     /// When a count that the operator asks for cannot be derived, or could not be read.
@@ -118,6 +118,6 @@ fn containers_per_task(
     }
     match (recipe.most_containers(), packing.max_containers_per_task) {
         ((_, Some(obstacle)), Some(_)) => Err(Refusal::Definition(obstacle)),
-        ((most, obstacle), asked) => Ok((most.min(asked.unwrap_or(most)), obstacle)),
+        ((most, obstacle), wanted) => Ok((most.min(wanted.unwrap_or(most)), obstacle)),
     }
 }

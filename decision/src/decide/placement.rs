@@ -170,7 +170,7 @@ pub(super) fn needs(
     if n == Containers(1) {
         return Ok(Some(of_base));
     }
-    // What ECS requires of an instance, it tells of what is registered.
+    // What ECS requires of an instance, it says of what is registered.
     let variant = View::of(&recipe.variant(n)?.document).map(|view| view.needs());
     Ok(variant.map(|needs| Needs { attributes: of_base.attributes, ..needs }))
 }
@@ -217,7 +217,7 @@ impl<'a> Ask<'a> {
         catch_unwind(AssertUnwindSafe(all)).unwrap_or(Err(ReadError::Panic))
     }
 
-    /// The same launch of these tasks, each with its instance. What finds no room is left out and told.
+    /// The same launch of these tasks, each with its instance. What finds no room is left out and reported.
     fn place_groups(&self, filling: &mut Filling<'a>, wanted: Wanted<'_>) -> Read<LaunchPlan> {
         let Wanted { launch, groups: wanted, claim } = wanted;
         let Self { worker, snapshot, .. } = self;

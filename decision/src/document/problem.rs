@@ -5,8 +5,8 @@ use std::fmt;
 use super::Position;
 use crate::redaction::cut;
 
-/// So many mistakes are told one by one; nobody reads more.
-pub(crate) const MOST_TOLD: usize = 50;
+/// So many mistakes are reported one by one; nobody reads more.
+pub(crate) const MOST_REPORTED: usize = 50;
 
 /// No path of a document that means well is longer, in bytes.
 const LONGEST_PATH: usize = 200;
@@ -27,7 +27,7 @@ pub struct Problem {
     pub path: String,
     /// What is wrong there and what is allowed.
     pub message: String,
-    /// How many mistakes it stands for: one, or those of which only the number is told.
+    /// How many mistakes it stands for: one, or those of which only the number is reported.
     pub count: usize,
 }
 
@@ -60,7 +60,7 @@ impl Problem {
     }
 
     /// The same where it is not a mistake, but may be meant otherwise.
-    pub fn told_as_warning(&self) -> String {
+    pub fn as_warning(&self) -> String {
         let mut warning = self.clone();
         let (source, position) = (std::mem::take(&mut warning.source), warning.position.take());
         let begin = Self { source, position, ..Self::new("", "warning: ") };
@@ -70,12 +70,12 @@ impl Problem {
     /// The first mistakes, and the number of the others.
     pub(crate) fn first(all: impl IntoIterator<Item = Self>) -> Vec<Self> {
         let (one, many): (Vec<_>, Vec<_>) = all.into_iter().partition(|p| p.count == 1);
-        let more = one.len().saturating_sub(MOST_TOLD).saturating_add(counted(&many));
-        let mut told: Vec<_> = one.into_iter().take(MOST_TOLD).collect();
+        let more = one.len().saturating_sub(MOST_REPORTED).saturating_add(counted(&many));
+        let mut reported: Vec<_> = one.into_iter().take(MOST_REPORTED).collect();
         if 0 < more {
-            told.push(Self { count: more, ..Self::new("", &format!("and {more} more")) });
+            reported.push(Self { count: more, ..Self::new("", &format!("and {more} more")) });
         }
-        told
+        reported
     }
 }
 

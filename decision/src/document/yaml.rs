@@ -96,7 +96,7 @@ impl Tree {
         if self.documents == 1 {
             return Ok(());
         }
-        stop(told(position, "a second document begins here, after `---`; only one is read"))
+        stop(problem(position, "a second document begins here, after `---`; only one is read"))
     }
 
     fn is_key_next(&self) -> bool {
@@ -114,7 +114,7 @@ impl Tree {
         let Some(open) = self.open.last_mut() else { return Ok(()) };
         if let (Some(line), false) = (open.known.get(&text), is_merge) {
             let message = format!("the key `{text}` is given twice, first in line {line}");
-            self.problems.push(told(position, &message));
+            self.problems.push(problem(position, &message));
         }
         if !is_merge {
             open.known.entry(text.clone()).or_insert(position.line);
@@ -142,7 +142,7 @@ impl Tree {
     fn tag(&mut self, tag: Option<&Tag>, position: Position) {
         let Some(foreign) = tag.filter(|tag| is_foreign(tag)) else { return };
         let message = meaningless(&foreign.original());
-        self.problems.push(told(position, &message));
+        self.problems.push(problem(position, &message));
     }
 
     fn close(&mut self) {
@@ -189,13 +189,13 @@ impl Tree {
             return stop(no_key(position));
         }
         let Some(node) = self.anchors.get(&anchor) else {
-            return stop(told(position, "this alias stands within what it repeats"));
+            return stop(problem(position, "this alias stands within what it repeats"));
         };
         let node = node.clone();
         self.repeated = self.repeated.saturating_add(values_in(&node));
         if MOST_REPEATED < self.repeated {
             let message = format!("aliases repeat more than {MOST_REPEATED} values up to here");
-            return stop(told(position, &message));
+            return stop(problem(position, &message));
         }
         self.add(node, 0);
         Ok(())
@@ -210,7 +210,7 @@ impl Open {
             content => vec![Node { content, ..node }],
         };
         if sources.iter().any(|source| source.members().is_none()) {
-            return Some(told(position, "expected an object, or a list of them, after `<<`"));
+            return Some(problem(position, "expected an object, or a list of them, after `<<`"));
         }
         self.merged.extend(sources);
         None
@@ -254,7 +254,7 @@ fn position_of(mark: &Marker) -> Position {
     Position { line: mark.line(), column: mark.col().saturating_add(1) }
 }
 
-fn told(position: Position, message: &str) -> Problem {
+fn problem(position: Position, message: &str) -> Problem {
     Problem::new("", message).at(Some(position))
 }
 
@@ -264,7 +264,7 @@ fn stop(problem: Problem) -> Result<(), Box<Problem>> {
 }
 
 fn no_key(position: Position) -> Problem {
-    told(position, "expected a key, which is text")
+    problem(position, "expected a key, which is text")
 }
 
 fn broken(error: &ScanError) -> Problem {
@@ -283,7 +283,7 @@ fn broken(error: &ScanError) -> Problem {
         ErrorKind::RecursionLimitExceeded => "it is nested too deeply".to_owned(),
         _ => error.info(),
     };
-    told(position_of(error.marker()), &format!("this is not valid YAML: {why}"))
+    problem(position_of(error.marker()), &format!("this is not valid YAML: {why}"))
 }
 
 #[cfg(test)]

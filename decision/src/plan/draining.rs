@@ -156,13 +156,13 @@ pub struct HookAnswer {
     pub ec2: Ec2InstanceId,
     /// The hook.
     pub hook: Hook,
-    /// What it is told.
+    /// The answer.
     pub reply: Reply,
     /// The tag that ends it for the ticks, once the hook holds nothing any more.
     pub settled: Tag,
 }
 
-/// What a hook is told.
+/// How a hook is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// The instance is still needed.

@@ -148,7 +148,7 @@ impl PlacementPlan {
         short
     }
 
-    /// Adds the tasks of a group, of which some have no room. Of two groups without, the first is told.
+    /// Adds the tasks of a group, of which some have no room. Of two groups without, the first is reported.
     pub fn add(&mut self, placed: GroupPlaced) {
         let GroupPlaced { asked, without_room, containers_per_task, needs, lacks } = placed;
         self.asked = self.asked.plus(asked);
@@ -163,7 +163,7 @@ impl PlacementPlan {
 }
 
 impl fmt::Display for PlacementPlan {
-    /// What is told where some tasks have no room.
+    /// What is reported where some tasks have no room.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} tasks have room; {}", self.fit(), self.asked, self.why())
     }

@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_cron_expression_that_cannot_be_read_is_told_by_its_field() {
-        for (text, told) in [
+        for (text, reported) in [
             ("0 8 * *", "this one has 4 fields"),
             ("0 0 8 * * 1-5", "this one has 6 fields"),
             ("0 8 * * MON-FRY", "`MON-FRY` is not a day of week"),
@@ -202,7 +202,7 @@ mod tests {
             ("0 8 30 2 *", "this one never comes"),
         ] {
             let wrong = cron(&Node::untyped(text)).unwrap_err();
-            assert_eq!(wrong, Wrong::Because(told.to_owned()), "{text}");
+            assert_eq!(wrong, Wrong::Because(reported.to_owned()), "{text}");
         }
     }
 }

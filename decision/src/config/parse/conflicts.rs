@@ -28,7 +28,7 @@ fn refuse_names_of_others(drafts: &mut [Draft<'_>]) {
         [draft.name.clone().into_iter().collect(), draft.previous()].concat()
     });
     let previous = by_name(drafts, previous_of);
-    let told = |name: &str, other: &Draft<'_>| {
+    let sentence = |name: &str, other: &Draft<'_>| {
         format!("has `{name}`, which is a name of {} too", other.called())
     };
     let refused: Vec<_> = drafts
@@ -37,9 +37,9 @@ fn refuse_names_of_others(drafts: &mut [Draft<'_>]) {
         .filter_map(|(index, draft)| {
             let own = draft.previous();
             let is_repeated = |name: &&String| 1 < own.iter().filter(|other| other == name).count();
-            let repeated = own.iter().find(is_repeated).map(|name| told(name, draft));
+            let repeated = own.iter().find(is_repeated).map(|name| sentence(name, draft));
             let of_other = |name: &String, all| {
-                first_of_others(drafts, index, all, name).map(|other| told(name, other))
+                first_of_others(drafts, index, all, name).map(|other| sentence(name, other))
             };
             let shared = repeated.or_else(|| own.iter().find_map(|name| of_other(name, &names)));
             if let Some(message) = shared {
@@ -88,7 +88,7 @@ fn first_of_others<'a>(
     others.find(|other| other.origin <= origin)
 }
 
-/// The same for all names of a queue, as far as they tell: its Region, its account and its name.
+/// The same for all names of a queue, as far as they say: its Region, its account and its name.
 fn alike(queue: &QueueRef) -> (Option<String>, Option<String>, String) {
     let owned = |part: Option<&str>| part.map(str::to_owned);
     (owned(queue.region()), owned(queue.account()), queue.name().to_owned())

@@ -117,7 +117,7 @@ impl QueueRef {
         let differ = |a: Option<&str>, b: Option<&str>| a.zip(b).is_some_and(|(a, b)| a != b);
         let is_elsewhere =
             differ(self.region(), other.region()) || differ(self.account(), other.account());
-        let is_told = self.region() == other.region() && self.account() == other.account();
-        self.name() == other.name() && !is_elsewhere && !is_told
+        let is_equal = self.region() == other.region() && self.account() == other.account();
+        self.name() == other.name() && !is_elsewhere && !is_equal
     }
 }

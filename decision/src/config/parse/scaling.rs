@@ -111,7 +111,11 @@ fn read_tasks(fields: &mut Fields<'_>, packing: &mut Packing) {
     packing.watcher_image = image.unwrap_or_else(|| packing.watcher_image.clone());
 }
 
-fn read_registered(fields: &mut Fields<'_>, packing: &mut Packing, registration: Option<Registration>) {
+fn read_registered(
+    fields: &mut Fields<'_>,
+    packing: &mut Packing,
+    registration: Option<Registration>,
+) {
     let key = "registeredSizes";
     let what = "with `registration: off`: the containers that a task may have beside one";
     let counts = ListOf { length: 1..=10, of: PerTask(packing.completion) };
@@ -252,7 +256,7 @@ fn read_rest(fields: &mut Fields<'_>) -> Scaling {
     }
 }
 
-/// From what a task needs to start and ECS to tell it, to a day.
+/// From what a task needs to start and ECS to show it, to a day.
 const PATIENCE: std::ops::RangeInclusive<u64> = 120..=86_400;
 
 /// A worker's cap where it names none: what its steps ask for at most, else a hundred.

@@ -288,7 +288,7 @@ mod held {
         }
     }
 
-    /// A default that is told is the one that holds.
+    /// A default that is documented is the one that holds.
     #[test]
     fn the_defaults_of_the_tables_are_the_readers() {
         const LEAST: &str = "workers: [{name: a, queue: a, taskDefinition: a, cluster: c, scaling: \

@@ -38,7 +38,7 @@ fn quotes_and_yamls_own_tags_say_what_is_text() {
 #[test]
 fn what_is_not_taken_is_told_with_its_line_and_column() {
     let many = format!("a: &a [{}]\nb: [{}]\n", "1, ".repeat(1000), "*a, ".repeat(101));
-    let told: Vec<_> = [
+    let reported: Vec<_> = [
         "[",
         "a: 1\nb: 2\na: 3\nb: 4\n",
         "a: 1\n---\na: 2\n",
@@ -59,15 +59,15 @@ fn what_is_not_taken_is_told_with_its_line_and_column() {
         format!("{:?}: {}", text.chars().take(30).collect::<String>(), problems(text).join("\n  "))
     })
     .into();
-    insta::assert_snapshot!(told.join("\n"));
+    insta::assert_snapshot!(reported.join("\n"));
 }
 
 /// What a message shows of a text that is not a configuration may be a secret.
 #[test]
 fn a_text_that_is_no_yaml_is_not_quoted() {
     for text in ["hunter-2: [", "- \"hunter-2", "hunter-2: a: b", "hunter-2: }", "*hunter-2"] {
-        let told = problems(text).join("\n");
-        assert!(!told.contains("hunter-2"), "{told}");
+        let reported = problems(text).join("\n");
+        assert!(!reported.contains("hunter-2"), "{reported}");
     }
 }
 

@@ -182,8 +182,8 @@ proptest! {
         let asked = (rule, &needs, distinct, volatile);
         prop_assert_eq!(&placed.on, &by_brute_force(&cluster, &tasks, asked, wanted));
         if placed.on.len() < usize::try_from(wanted).unwrap() {
-            let told: usize = placed.lacks.values().sum();
-            prop_assert_eq!(told, instances.active.len(), "each tells what it lacks");
+            let reported: usize = placed.lacks.values().sum();
+            prop_assert_eq!(reported, instances.active.len(), "each tells what it lacks");
         }
     }
 
