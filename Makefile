@@ -91,6 +91,7 @@ check: $(VENV) $(CARGO_DENY) $(SAM) $(CHECKOV) ## format, lints, documentation, 
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --all-features -- --deny warnings
 	$(PYTHON) tests/ablation.py --check
+	$(PYTHON) tools/walks.py --check
 	cargo test --locked --quiet --package decision generated_documents
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --all-features --no-deps --document-private-items \
 		--quiet --package decision --package ecs-queue-scaler

@@ -19,7 +19,9 @@ use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt, stream};
 
 use self::call::{Called, Exhausted, Launch, Rest};
-pub use self::draining::{DrainActed, DrainCalls, HookActed, StopActed, answer, drain, stop};
+pub use self::draining::{
+    AnswerOutcome, DrainCalls, DrainOutcome, StopOutcome, answer, drain, stop,
+};
 use self::revisions::{Found, Revisions, Superseded};
 use crate::aws::Aws;
 
@@ -35,7 +37,7 @@ pub struct Attempt {
     pub groups: Vec<GroupAttempt>,
 }
 
-/// What came of the tasks of one size so far.
+/// What came of the tasks of a group so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GroupAttempt {
     /// What is done.
@@ -84,22 +86,22 @@ impl Attempt {
 
     /// What named instances refused, the largest tasks first.
     pub fn displaced(&self) -> Vec<DisplacedTasks> {
-        let mut sizes: BTreeMap<Containers, (Tasks, Option<&RevisionArn>)> = BTreeMap::new();
+        let mut groups: BTreeMap<Containers, (Tasks, Option<&RevisionArn>)> = BTreeMap::new();
         for GroupAttempt { done, displaced, .. } in &self.groups {
-            let (tasks, revision) = sizes.entry(done.containers_per_task).or_default();
+            let (tasks, revision) = groups.entry(done.containers_per_task).or_default();
             *tasks = tasks.plus(*displaced);
             // A second try has its own revision, and the first one's is not ACTIVE any more.
             *revision = done.revision.as_ref().or(*revision);
         }
-        let sizes = sizes.into_iter().rev().filter(|(_, (tasks, _))| *tasks != Tasks::ZERO);
-        sizes
+        let groups = groups.into_iter().rev().filter(|(_, (tasks, _))| *tasks != Tasks::ZERO);
+        groups
             .filter_map(|(containers_per_task, (tasks, revision))| {
                 Some(DisplacedTasks { containers_per_task, tasks, revision: revision?.clone() })
             })
             .collect()
     }
 
-    /// Takes over what became of the tasks that were placed anew. Who refused them is told, and is no
+    /// Takes over what became of the tasks that were placed anew. Who refused them is reported, and is no
     /// failure any more.
     pub fn replace_displaced(&mut self, again: Self) {
         let Action::Launch(launch) = &again.plan.action else { return };
@@ -117,14 +119,14 @@ impl Attempt {
         self.groups.extend(again.groups);
     }
 
-    /// Tells what kept a second try from being made.
-    pub fn tell(&mut self, error: ReadError) {
+    /// Reports what kept a second try from being made.
+    pub fn report(&mut self, error: ReadError) {
         if let Some(group) = self.groups.first_mut() {
             group.done.errors.push(error);
         }
     }
 
-    /// Leaves the stale calls at what they came to, and tells what kept them from another try.
+    /// Leaves the stale calls at what they came to, and reports what kept them from another try.
     pub fn settle(&mut self, hindrance: Option<&ReadError>) {
         let Action::Launch(plan) = &self.plan.action else { return };
         for group in &mut self.groups {
@@ -174,7 +176,7 @@ impl GroupAttempt {
     /// Adds a call. A task that the snapshot showed already is not what is owed now: ECS repeats
     /// the answer of a repeated token, and the rest is left to the next tick.
     fn add(&mut self, mut called: Called, plan: &LaunchPlan) {
-        called.tell_shortage();
+        called.report_shortage();
         self.displaced = self.displaced.plus(called.displaced);
         let Called { tasks, adopted, failures, missing, unanswered, error, .. } = called;
         let done = &mut self.done;
@@ -231,7 +233,7 @@ fn panicked(launch: &LaunchPlan) -> Vec<GroupAttempt> {
     let groups = launch.groups.iter().map(|group| GroupOutcome {
         revision: Some(match &group.revision {
             Revision::Registered(revision) => revision.clone(),
-            // Its number is not known any more; the family tells the size.
+            // Its number is not known any more; the family says how many containers a task has.
             Revision::Derived(variant, _) => RevisionArn(variant.family.to_string()),
         }),
         containers_per_task: group.containers_per_task,
@@ -251,7 +253,7 @@ struct Common<'a> {
 
 /// Runs a worker's calls. The first goes alone: it names the whole plan, so that of two deliveries
 /// of one tick that planned differently only one gets its way, and the other hears of it. It also
-/// tells whether there is room, before many are asked for.
+/// shows whether there is room, before many are asked for.
 async fn launch<'a>(
     cloud: &'a Aws,
     common: &Common<'a>,
@@ -320,7 +322,7 @@ impl<'a> OpenGroup<'a> {
     fn leave(&mut self, rest: &Rest, is_first: bool) {
         match rest {
             Rest::All => return,
-            Rest::OtherSizes if !is_first => return,
+            Rest::OtherGroups if !is_first => return,
             Rest::Stale(error) => {
                 let stale = |call: &Call| {
                     let called = Called::refused(call, error.clone());
@@ -328,12 +330,12 @@ impl<'a> OpenGroup<'a> {
                 };
                 self.attempt.stale.extend(self.calls.iter().map(stale));
             }
-            Rest::OtherSizes | Rest::Elsewhere | Rest::None => {
-                let not_asked: Tasks = self.calls.iter().map(|call| call.tasks).sum();
+            Rest::OtherGroups | Rest::Elsewhere | Rest::None => {
+                let not_called: Tasks = self.calls.iter().map(|call| call.tasks).sum();
                 let GroupAttempt { done, displaced, .. } = &mut self.attempt;
-                done.missing = done.missing.plus(not_asked);
+                done.missing = done.missing.plus(not_called);
                 if *rest == Rest::Elsewhere && self.found.is_some() {
-                    *displaced = displaced.plus(not_asked);
+                    *displaced = displaced.plus(not_called);
                 }
             }
         }

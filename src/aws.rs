@@ -145,7 +145,7 @@ impl Aws {
         }
     }
 
-    /// What the tick has asked for so far.
+    /// The calls that the tick has made so far.
     pub fn tally(&self) -> Tally {
         self.read.pace.tally().clone()
     }
@@ -187,15 +187,15 @@ fn call_error<E>(about: About<'_>, error: &SdkError<E>, words: &Words) -> CallEr
 where
     E: Error + ProvideErrorMetadata + 'static,
 {
-    let code = error.code().map(|code| words.told(code));
+    let code = error.code().map(|code| words.redacted(code));
     let message = match (Unusable::in_error(error), error.message()) {
         (Some(unusable), _) => unusable.to_string(),
         (None, Some(message)) => message.to_owned(),
         (None, None) if error.as_service_error().is_some() => "no message".to_owned(),
         (None, None) => explained(chain(error)),
     };
-    let message = words.told(&message);
-    let request_id = error.meta().request_id().map(|id| words.told(id));
+    let message = words.redacted(&message);
+    let request_id = error.meta().request_id().map(|id| words.redacted(id));
     let (operation, subject) = (about.operation, about.subject.to_owned());
     CallError { operation, subject, code, message, request_id, kind: kind_of(error) }
 }
@@ -211,16 +211,16 @@ fn explained(failure: String) -> String {
     )
 }
 
-/// An error and its causes, each told once.
+/// An error and its causes, each once.
 fn chain(error: &dyn Error) -> String {
-    let mut told = error.to_string();
+    let mut chain = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let text = error.to_string();
-        if !told.ends_with(&text) {
-            told = format!("{told}: {text}");
+        if !chain.ends_with(&text) {
+            chain = format!("{chain}: {text}");
         }
         cause = error.source();
     }
-    told
+    chain
 }

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use decision::memory::Memory;
 
-/// The memory of a process. A panic in one tick leaves what the others have told.
+/// The memory of a process. A panic in one tick leaves what the others have left in it.
 #[derive(Debug, Default)]
 pub struct Ledger(Mutex<Memory>);
 

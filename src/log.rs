@@ -18,7 +18,7 @@ pub const VERBATIM: &str = "verbatim";
 
 /// A subscriber for the level that Lambda's `LoggingConfig` asks for. The SDK's own events stay
 /// out: they print requests and answers, and with them task definitions and credentials. What goes
-/// wrong there comes back as an error and is told by the report.
+/// wrong there comes back as an error and is in the report.
 pub fn subscriber<W>(level: &str, writer: W) -> impl Subscriber + Send + Sync + 'static
 where
     W: for<'a> MakeWriter<'a, Writer: Write> + Clone + Send + Sync + 'static,
@@ -28,7 +28,7 @@ where
         .with_target("ecs_queue_scaler", level)
         .with_target("lambda_runtime", LevelFilter::ERROR.min(level))
         // It prints the error of every invocation that fails, in Rust's own notation; the report and
-        // `RunError::log` have told it.
+        // `RunError::log` have logged it.
         .with_target("lambda_runtime::layers::panic", LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer()
         .json()

@@ -3,11 +3,11 @@
 //! Each worker goes its own way: its queue; then, if it can be owed something, its cluster's tasks
 //! (listed, described) and beside them its base definition and the derived revisions that it will
 //! need. What workers share is read once, for whoever comes first. The instances that lifecycle hooks
-//! hold are read beside all this. A read that fails stays in its place.
+//! hold are read beside all this. A read that fails stays in the snapshot as an error.
 
 mod draining;
 mod once;
-mod places;
+mod instances;
 mod renamed;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,8 +18,8 @@ use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt, stream};
 
 pub use self::draining::{NoticeContext, look, seek};
+use self::instances::InstanceReads;
 use self::once::Once;
-use self::places::Places;
 use self::renamed::Renamed;
 use crate::aws::{QueueRead, ReadCloud};
 use crate::ledger::Ledger;
@@ -53,7 +53,7 @@ pub async fn observe(
         tasks: Once::default(),
         definitions: Once::default(),
         derived: Once::default(),
-        places: Places::new(cloud),
+        instances: InstanceReads::new(cloud),
     };
     let queues = stream::iter(&config.workers)
         .map(async |worker| (worker.name.clone(), reads.of(worker).await))
@@ -69,7 +69,7 @@ pub async fn observe(
     Snapshot {
         queues: confirmed(alone_with_their_queues(queues, cloud.region()), config),
         tasks: in_words(cloud, reads.tasks.into_read()),
-        instances: reads.places.into_read(),
+        instances: reads.instances.into_read(),
         disconnected: memory.disconnected(context.now),
         held,
         refusals: reads.renamed.memories(memory.refusals(context.now)),
@@ -81,18 +81,18 @@ pub async fn observe(
     }
 }
 
-/// What was read before the definitions is told by what they have to hide, too.
+/// What was read before the definitions is redacted by what they have to hide, too.
 fn in_words(
     cloud: &ReadCloud,
     tasks: BTreeMap<ClusterName, Read<ClusterTasks>>,
 ) -> BTreeMap<ClusterName, Read<ClusterTasks>> {
-    let told = |read: ClusterTasks| ClusterTasks { ended: cloud.in_words(read.ended), ..read };
-    tasks.into_iter().map(|(cluster, read)| (cluster, read.map(told))).collect()
+    let redacted = |read: ClusterTasks| ClusterTasks { ended: cloud.in_words(read.ended), ..read };
+    tasks.into_iter().map(|(cluster, read)| (cluster, read.map(redacted))).collect()
 }
 
 /// What can be done before the first tick: the queues' URLs are found, which a tick of a warm function
 /// knows, and the first connections are open. Where no URL has to be found, one depth is read for the
-/// connection's sake. Nothing is lost when it fails: the tick asks again, and tells.
+/// connection's sake. Nothing is lost when it fails: the tick reads again, and reports.
 pub async fn get_ready(cloud: &ReadCloud, workers: &[Worker]) {
     let named = workers.iter().filter(|worker| !matches!(worker.queue, QueueRef::Url(_)));
     let found = stream::iter(named)
@@ -115,7 +115,7 @@ struct Reads<'a> {
     tasks: Once<ClusterName, ClusterTasks>,
     definitions: Once<TaskDefinitionRef, TaskDefinition>,
     derived: Once<Family, Option<DerivedRevision>>,
-    places: Places<'a>,
+    instances: InstanceReads<'a>,
 }
 
 impl Reads<'_> {
@@ -127,11 +127,11 @@ impl Reads<'_> {
                 let base = self.definition(&worker.task_definition).await;
                 if let Ok(base) = &*base {
                     let derived = self.read_derived(worker, read.queue, base);
-                    futures_util::join!(derived, self.places.read_matching(worker, base));
+                    futures_util::join!(derived, self.instances.read_matching(worker, base));
                 }
             };
             let tasks = self.read_tasks(&worker.cluster);
-            futures_util::join!(tasks, definitions, self.places.read(worker));
+            futures_util::join!(tasks, definitions, self.instances.read(worker));
         }
         Ok(read)
     }
@@ -182,19 +182,19 @@ pub async fn with_fresh_instances(
     snapshot: Snapshot,
     workers: impl Iterator<Item = &Worker>,
 ) -> Snapshot {
-    let places = Places::new(cloud);
+    let instances = InstanceReads::new(cloud);
     let definitions = &snapshot.definitions;
     join_all(workers.map(async |worker| {
         let base = definitions.get(&worker.task_definition).and_then(|read| read.as_ref().ok());
         let matching = async {
             if let Some(base) = base {
-                places.read_matching(worker, base).await;
+                instances.read_matching(worker, base).await;
             }
         };
-        futures_util::join!(places.read(worker), matching);
+        futures_util::join!(instances.read(worker), matching);
     }))
     .await;
-    Snapshot { instances: places.into_read(), ..snapshot }
+    Snapshot { instances: instances.into_read(), ..snapshot }
 }
 
 /// A panic is a fault of ours, and the failure of whoever needed the answer.

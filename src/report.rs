@@ -27,7 +27,7 @@ use decision::snapshot::Depth;
 use decision::units::{Containers, Messages, ScalerName, TaskArn, Tasks, WorkerName, elapsed};
 
 pub use hook::{HookOutcome, HookReport};
-pub use notice::{ClaimReport, LeavingReport, NoticeOutcome, NoticeReport, StandingReport};
+pub use notice::{HookOwnerReport, LeavingReport, NoticeOutcome, NoticeReport, StandingReport};
 pub use placement::{InstanceReport, NeedsReport, PlacementReport, Short};
 pub use waiting::WaitsFor;
 
@@ -51,7 +51,7 @@ pub struct Report {
     pub config: ConfigReport,
     /// One entry a worker.
     pub workers: Vec<WorkerReport>,
-    /// Container instances that somebody has to look at; absent where our own scheduler was not asked.
+    /// Container instances that somebody has to look at; absent where our own scheduler was not used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instances: Option<Vec<InstanceReport>>,
     /// Over all workers.
@@ -88,7 +88,7 @@ pub struct TickOutcome {
     pub mode: Mode,
     /// What came of each worker's plan.
     pub workers: Vec<WorkerOutcome>,
-    /// Container instances that somebody has to look at; `None` where our own scheduler was not asked.
+    /// Container instances that somebody has to look at; `None` where our own scheduler was not used.
     pub faults: Option<Vec<InstanceFault>>,
     /// What was done about instances that a lifecycle hook holds.
     pub draining: Vec<HookReport>,
@@ -96,7 +96,7 @@ pub struct TickOutcome {
     pub unowned: Vec<Unowned>,
     /// What becomes metrics.
     pub wanted: Metrics,
-    /// When it was, how long it took, and what it asked.
+    /// When it was, how long it took, and its calls.
     pub measured: Measured,
 }
 
@@ -114,8 +114,8 @@ pub struct Origin<'a> {
 pub struct Measured {
     /// When it began.
     pub at: Timestamp,
-    /// What it asked of AWS.
-    pub asked: Tally,
+    /// The calls that it made.
+    pub tally: Tally,
     /// How long it took.
     pub milliseconds: u64,
 }
@@ -129,7 +129,7 @@ pub struct ConfigReport {
     /// Which version it is, where there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// How long ago its source was asked.
+    /// How long ago its source was checked.
     pub age_seconds: u64,
     /// Why what is newer is not used.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -148,10 +148,10 @@ pub struct ConfigReport {
 pub struct DiscoveryReport {
     /// Queues that carry the tag.
     pub queues: usize,
-    /// How long ago they were asked for; absent when that has never worked.
+    /// How long ago they were read; absent when that has never worked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub age_seconds: Option<u64>,
-    /// Why they could not be asked for again.
+    /// Why they could not be read again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -255,7 +255,7 @@ pub enum Counts {
     Tasks,
 }
 
-/// Tasks of one size.
+/// Tasks with the same number of worker containers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Launched {
@@ -278,7 +278,7 @@ pub struct Launched {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failed {
-    /// What ECS was short of, or what else kept it, as far as its words tell.
+    /// What ECS was short of, or what else kept it, as far as its words say.
     pub shortage: Cause,
     /// ECS's words.
     pub reason: String,
@@ -324,7 +324,7 @@ impl Report {
     pub fn new(outcome: TickOutcome) -> Self {
         let TickOutcome { name, tick, request_id, config, mode, wanted, measured, .. } = outcome;
         let TickOutcome { workers, faults, draining, unowned, .. } = outcome;
-        let Measured { at, asked: Tally { calls, throttles }, milliseconds } = measured;
+        let Measured { at, tally: Tally { calls, throttles }, milliseconds } = measured;
         let workers: Vec<_> =
             workers.into_iter().map(|outcome| worker::report(outcome, mode)).collect();
         let launched = || workers.iter().flat_map(|worker| &worker.launched);
@@ -427,7 +427,7 @@ impl Report {
     }
 }
 
-fn told(config: &Config) -> Vec<String> {
+fn warnings(config: &Config) -> Vec<String> {
     config.warnings.iter().map(ToString::to_string).collect()
 }
 
@@ -442,24 +442,24 @@ impl ConfigReport {
     /// The same with what is to be said of it.
     #[must_use]
     pub fn with_warnings(self, config: &Config) -> Self {
-        Self { warnings: told(config), ..self }
+        Self { warnings: warnings(config), ..self }
     }
 
     /// Of what is in force.
     pub fn new(in_force: &InForce, now: Timestamp) -> Self {
-        let age = |asked| elapsed(asked, now);
+        let age = |at| elapsed(at, now);
         let discovery = in_force.discovery.as_ref().map(|found| DiscoveryReport {
             queues: found.queues,
-            age_seconds: found.asked.map(age).as_ref().map(Duration::as_secs),
+            age_seconds: found.checked.map(age).as_ref().map(Duration::as_secs),
             error: found.error.clone(),
         });
         Self {
             source: in_force.source.clone(),
             version: in_force.version.clone(),
-            age_seconds: in_force.asked.map(age).unwrap_or_default().as_secs(),
+            age_seconds: in_force.checked.map(age).unwrap_or_default().as_secs(),
             error: in_force.error.clone(),
             discovery,
-            warnings: told(&in_force.config),
+            warnings: warnings(&in_force.config),
         }
     }
 
@@ -472,7 +472,7 @@ impl ConfigReport {
 }
 
 impl WorkerReport {
-    /// Whether somebody has to look. A shortage that ECS tells under `failures[]` is none, as long
+    /// Whether somebody has to look. A shortage that ECS reports under `failures[]` is none, as long
     /// as something was placed: the next tick tries the rest.
     pub fn has_failed(&self) -> bool {
         !self.errors.is_empty()

@@ -14,7 +14,7 @@ use lambda_runtime::Diagnostic;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use crate::act::{HookActed, act, answer};
+use crate::act::{AnswerOutcome, act, answer};
 use crate::aws::{Aws, NoRegion, ReadCloud};
 use crate::ledger::Ledger;
 use crate::observe::{get_ready, observe};
@@ -59,8 +59,8 @@ pub struct Invocation {
     is_first: bool,
 }
 
-/// What an invocation has where Lambda does not tell: the template's timeout.
-const UNTOLD_TIME: Duration = Duration::from_mins(1);
+/// What an invocation has where Lambda does not say: the template's timeout.
+const DEFAULT_TIME: Duration = Duration::from_mins(1);
 
 /// No call that prepares starts later; Lambda gives ten seconds.
 /// Source: Lambda developer guide, "Lambda execution environment lifecycle".
@@ -68,12 +68,12 @@ const PREPARATION: Duration = Duration::from_secs(2);
 
 impl Invocation {
     /// Reads Lambda's clock: `deadline` is in milliseconds since 1970. One that is no time from now
-    /// on, as of a local runtime, tells nothing.
+    /// on, as of a local runtime, says nothing.
     pub fn new(request_id: &str, now: Timestamp, deadline: u64) -> Self {
         let now_ms = u64::try_from(now.as_millisecond()).unwrap_or_default();
         let left =
             Duration::from_millis(deadline.saturating_sub(now_ms)).min(limits::FUNCTION_TIMEOUT);
-        let left = if left.is_zero() { UNTOLD_TIME } else { left };
+        let left = if left.is_zero() { DEFAULT_TIME } else { left };
         let deadline = Instant::now() + left;
         Self { request_id: request_id.to_owned(), now, deadline, is_first: true }
     }
@@ -180,7 +180,7 @@ impl Scaler {
 
     /// What can be done before the first event, at the whole processor that Lambda gives to this
     /// phase: the configuration is read, and the queues are found. What does not come in time, or is
-    /// wrong, is the first tick's to read again and to tell.
+    /// wrong, is the first tick's to read again and to report.
     pub async fn prepare(&self, now: Timestamp) {
         let Ok(aws) = &self.aws else { return };
         let soon = Instant::now() + PREPARATION;
@@ -191,7 +191,7 @@ impl Scaler {
         }
     }
 
-    /// The one way in: whatever the event asks for. What each tick came to goes to `tell` (the function's
+    /// The one way in: whatever the event asks for. What each tick came to goes to `publish` (the function's
     /// is [`Ran::log`]). All is tried before it fails, if something failed, so that Lambda's error metric
     /// sees it.
     ///
@@ -201,9 +201,9 @@ impl Scaler {
         &self,
         payload: &Value,
         invocation: &Invocation,
-        tell: impl Fn(&Ran),
+        publish: impl Fn(&Ran),
     ) -> Result<Ran, RunError> {
-        let ran = self.woken(payload, invocation, tell).await;
+        let ran = self.woken(payload, invocation, publish).await;
         ran.inspect_err(|error| error.log(&invocation.request_id))
     }
 
@@ -211,15 +211,15 @@ impl Scaler {
         &self,
         payload: &Value,
         invocation: &Invocation,
-        tell: impl Fn(&Ran),
+        publish: impl Fn(&Ran),
     ) -> Result<Ran, RunError> {
         let report = match Woken::parse(payload, &invocation.request_id)? {
-            Woken::Tick(event) => return Box::pin(self.ticks(&event, invocation, tell)).await,
+            Woken::Tick(event) => return Box::pin(self.ticks(&event, invocation, publish)).await,
             Woken::Notice(notice) => Box::pin(self.notice(&notice, invocation)).await?,
             Woken::Test => NoticeReport::of_test(self.context(invocation)),
         };
         let ran = Ran::Notice(Box::new(report));
-        tell(&ran);
+        publish(&ran);
         ran.checked()
     }
 
@@ -274,7 +274,7 @@ impl Scaler {
             }
             Mode::DryRun => (
                 plan.workers.into_iter().map(WorkerOutcome::not).collect(),
-                hooks.into_iter().map(HookActed::not).collect(),
+                hooks.into_iter().map(AnswerOutcome::not).collect(),
             ),
         };
 
@@ -322,7 +322,7 @@ async fn launch(aws: &Aws, config: &Config, snapshot: &Snapshot, plan: Plan) -> 
 
 fn measured(aws: &Aws, at: Timestamp, started: Instant) -> Measured {
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Measured { at, asked: aws.tally(), milliseconds }
+    Measured { at, tally: aws.tally(), milliseconds }
 }
 
 /// The configuration narrowed to some of its workers.
@@ -361,16 +361,16 @@ fn refuse_if_early(event: &Event, now: Timestamp) -> Result<(), RunError> {
 }
 
 fn quoted(names: &[WorkerName]) -> String {
-    const TOLD: usize = 50;
-    let quoted: Vec<_> = names.iter().take(TOLD).map(|name| format!("`{name}`")).collect();
-    match names.len().saturating_sub(TOLD) {
+    const MOST: usize = 50;
+    let quoted: Vec<_> = names.iter().take(MOST).map(|name| format!("`{name}`")).collect();
+    match names.len().saturating_sub(MOST) {
         0 => quoted.join(", "),
         more => format!("{} and {more} more", quoted.join(", ")),
     }
 }
 
 impl From<RunError> for Diagnostic {
-    /// The runtime's own conversion would name the Rust type and tell only the outermost message.
+    /// The runtime's own conversion would name the Rust type and give only the outermost message.
     fn from(error: RunError) -> Self {
         let error_type = match &error {
             RunError::Event(_) => "EventError",

@@ -17,7 +17,7 @@ pub use self::current::{Current, Discovery, InForce};
 use self::meant::Meant;
 use crate::aws::ReadCloud;
 
-/// A place that holds a configuration.
+/// What holds a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// `file:PATH`, relative to the working directory (in Lambda, the function's package).
@@ -120,9 +120,9 @@ impl Source {
                 .ok_or_else(|| malformed(PARAMETER));
         }
         if let Some(rest) = text.strip_prefix("s3:") {
-            let place = rest.strip_prefix("//").and_then(|place| place.split_once('/'));
-            let place = place.filter(|(bucket, key)| is_bucket(bucket) && is_key(key));
-            let (bucket, key) = place.ok_or_else(|| malformed(OBJECT))?;
+            let object = rest.strip_prefix("//").and_then(|object| object.split_once('/'));
+            let object = object.filter(|(bucket, key)| is_bucket(bucket) && is_key(key));
+            let (bucket, key) = object.ok_or_else(|| malformed(OBJECT))?;
             return Ok(Self::Object { bucket: bucket.to_owned(), key: key.to_owned() });
         }
         match meant::meant(text) {
@@ -132,7 +132,7 @@ impl Source {
         }
     }
 
-    /// What its mistakes are told by: a file by its path, so that an editor finds the line.
+    /// What its mistakes are reported with: a file by its path, so that an editor finds the line.
     pub(crate) fn in_messages(&self) -> String {
         match self {
             Self::File(path) => path.display().to_string(),
@@ -149,7 +149,7 @@ impl Source {
     /// Reads what is there, `None` where that is the version that is known.
     ///
     /// # Errors
-    /// When it cannot be read, or is not text of a reasonable size.
+    /// When it cannot be read, or is not text of a reasonable length.
     pub async fn read(
         &self,
         cloud: &ReadCloud,
@@ -305,13 +305,13 @@ mod tests {
 
     #[test]
     fn a_source_in_another_spelling_is_told_by_the_variable_and_the_form_that_was_meant() {
-        let told = |text: &str| Source::parse(text).unwrap_err().to_string();
+        let error = |text: &str| Source::parse(text).unwrap_err().to_string();
         assert_eq!(
-            told("workers.yaml"),
+            error("workers.yaml"),
             "SCALER_CONFIG is `workers.yaml`, write `file:workers.yaml`"
         );
-        assert!(told("S3://bucket/key").contains("write `s3://bucket/key`"));
-        let secret = told("hunter-2");
+        assert!(error("S3://bucket/key").contains("write `s3://bucket/key`"));
+        let secret = error("hunter-2");
         assert!(secret.contains("SCALER_CONFIG") && !secret.contains("hunter-2"), "{secret}");
     }
 

@@ -1,7 +1,7 @@
 //! What the operator asked for: parsed once, checked, mistakes explained.
 //!
 //! A mistake in one worker refuses that worker and no other; a
-//! mistake in what all share refuses the file. Either way every mistake is told at once.
+//! mistake in what all share refuses the file. Either way every mistake is reported at once.
 
 mod discovery;
 mod draining;
@@ -29,7 +29,7 @@ pub(crate) use form::{Boolean, Special, Text, Wrong};
 pub(crate) use parse::WORKERS;
 pub(crate) use reader::{Fields, ListOf, Reading};
 
-pub use crate::document::{Document, Place, Problem};
+pub use crate::document::{Document, Position, Problem};
 pub use discovery::{Discover, TaggedQueue};
 pub use draining::{Draining, OnDrain};
 pub use minimum::{Floor, Minimum, Window};
@@ -57,7 +57,7 @@ pub struct Config {
     pub limits: Limits,
     /// What becomes metrics.
     pub metrics: Metrics,
-    /// How long it is used before its source is asked whether it changed.
+    /// How long it is used before its source is checked for a change.
     pub refresh: Duration,
     /// Which queues are workers by their tags.
     pub discover: Option<Discover>,
@@ -109,7 +109,7 @@ impl Default for Limits {
 /// A worker whose part of the configuration is wrong: nothing is done for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// Its name, or its place in the file where it has no usable name.
+    /// Its name, or its path in the file where it has no usable name.
     pub worker: WorkerName,
     /// What it was called before, as far as that can be read: its tasks are somebody's all the same.
     pub previous_names: Vec<WorkerName>,
@@ -230,7 +230,7 @@ pub struct Packing {
     pub strategy: Strategy,
     /// The most containers in a task that the operator allows; `None`: what the definition allows.
     pub max_containers_per_task: Option<Containers>,
-    /// The only sizes there may be, in containers, where `registration` is off; `None`: what a size
+    /// The only counts of containers a task there may be, where `registration` is off; `None`: what a count
     /// needs is registered. A task of one container runs the base and needs nothing.
     pub registered_sizes: Option<Vec<Containers>>,
     /// Tasks that one tick may start, where the worker has a bound of its own.
@@ -306,7 +306,7 @@ pub struct Launch {
     pub placement_constraints: Vec<PlacementConstraint>,
     /// At most five, not on Fargate.
     pub placement_strategy: Vec<PlacementStrategy>,
-    /// Our own scheduler in the place of ECS's, on EC2 only.
+    /// Our own scheduler instead of ECS's, on EC2 only.
     pub placement: Option<Placement>,
     /// Whether ECS adds `aws:ecs:clusterName` to the task.
     pub enable_ecs_managed_tags: bool,

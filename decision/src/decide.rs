@@ -7,11 +7,12 @@ mod health;
 mod idle;
 mod late;
 mod own;
+mod packed;
 mod packing;
 mod placement;
 mod progress;
 mod share;
-mod sizes;
+mod per_task;
 mod unowned;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,21 +22,19 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use self::own::OwnTasks;
-use self::packing::{Budget, Costs, Packed};
+use self::packing::Budget;
+use self::per_task::ContainersPerTask;
 use self::progress::Look;
 use self::share::{Allowance, Share};
-use self::sizes::Sizes;
-use crate::config::{Breaker, Config, Launch, Limits, ProgressBrake, Rung, Strategy, Worker};
+use crate::config::{Breaker, Config, Launch, Limits, ProgressBrake, Rung, Worker};
 use crate::definition::{Tag, TaskDefinition};
-use crate::fargate::MicroDollars;
 use crate::plan::{
     Action, Alive, Bound, Call, ClientToken, Decision, Deferred, Eager, Group, Idle, LaunchPlan,
-    LeftOut, Marks, NetworkMode, Plan, Price, Refusal, Revision, RunsOn, TaskBound, Way,
-    WorkerPlan,
+    LeftOut, Marks, NetworkMode, Plan, Refusal, Revision, RunsOn, TaskBound, Way, WorkerPlan,
 };
 use crate::snapshot::{Ahead, Depth, Progress, Queue, Read, ReadError, Snapshot};
 use crate::units::{Containers, Family, Messages, TaskArn, Tasks};
-use crate::variant::{Caution, Recipe};
+use crate::variant::Recipe;
 use crate::{limits, tags};
 
 pub use draining::{drain, still_needed, stop};
@@ -150,12 +149,12 @@ fn decide_action(
     if own.are_of_this_tick_or_later(snapshot) {
         return Ok(Action::Idle(Idle::Superseded));
     }
-    let (sizes, unregistered) = Sizes::of(worker, &recipe, snapshot)?;
+    let (per_task, unregistered) = ContainersPerTask::of(worker, &recipe, snapshot)?;
     plan.health.unregistered = unregistered;
-    let need = demand::need(worker, &depth, &alive, sizes.most);
+    let need = demand::need(worker, &depth, &alive, per_task.most);
     let breaker = plan.health.breaker.as_ref();
-    let per_task = sizes.most;
-    let look = Look { worker, now: snapshot.now, depth, need, per_task, own: &own, breaker };
+    let (now, most) = (snapshot.now, per_task.most);
+    let look = Look { worker, now, depth, need, per_task: most, own: &own, breaker };
     let progress = look.after(before);
     plan.health.ahead = eager(&progress, depth);
     let alive = Alive { idle: progress.idling.idle, ..alive };
@@ -169,7 +168,7 @@ fn decide_action(
         queue,
         alive,
         recipe,
-        sizes,
+        per_task,
         look,
         progress: &progress,
         share,
@@ -210,30 +209,30 @@ struct Facts<'a> {
     queue: Queue,
     alive: Alive,
     recipe: Recipe<'a>,
-    sizes: Sizes,
+    per_task: ContainersPerTask,
     look: Look<'a>,
     progress: &'a Progress,
     share: Share,
 }
 
 fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
-    let Facts { worker, queue, alive, recipe, sizes, .. } = facts;
-    let (packing, per_task) = (&worker.packing, sizes.most);
+    let Facts { worker, queue, alive, recipe, per_task, .. } = facts;
+    let (packing, most) = (&worker.packing, per_task.most);
     let minimum = worker.scaling.min_containers.at(facts.snapshot.now);
-    let mut decision = demand::decide(worker, queue.depth, minimum, *alive, per_task);
+    let mut decision = demand::decide(worker, queue.depth, minimum, *alive, most);
     restrain(&mut decision, facts);
     if decision.launch == Containers::ZERO {
         return Ok(Action::Idle(Idle::Answered(Box::new(decision))));
     }
     let placement = placement::plan(worker, recipe);
     let network_mode = network_mode(recipe, worker)?;
-    let most = packing.max_tasks.unwrap_or(Tasks(u32::MAX));
+    let own = packing.max_tasks.unwrap_or(Tasks(u32::MAX));
     let (tasks, bound) = match facts.share.allowance {
-        Some(Allowance { tasks, bound }) if tasks < most => (tasks, bound),
-        _ => (most, TaskBound::MaxTasks),
+        Some(Allowance { tasks, bound }) if tasks < own => (tasks, bound),
+        _ => (own, TaskBound::MaxTasks),
     };
-    let budget = Budget { per_task, tasks };
-    let packed = pack(facts, &decision, budget);
+    let budget = Budget { per_task: most, tasks };
+    let packed = packed::pack(facts, &decision, budget);
     let mut numbered = 0..;
     let groups = packed
         .groups
@@ -244,8 +243,8 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
         containers: packed.deferred,
         tasks,
         bound,
-        per_task,
-        obstacle: sizes.obstacle.clone(),
+        per_task: most,
+        obstacle: per_task.obstacle.clone(),
     });
     Ok(Action::Launch(Box::new(LaunchPlan {
         decision,
@@ -258,9 +257,9 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
         groups,
         placement,
         deferred,
-        price: price(facts, &packed),
+        price: packed::price(facts, &packed),
         several: packed.several,
-        cautions: cautions(facts, &packed),
+        cautions: packed::cautions(facts, &packed),
         known: facts
             .look
             .own
@@ -305,7 +304,7 @@ fn renew_launch(
             return None;
         }
         let nothing_known = &BTreeMap::new();
-        group.revision = sizes::revision(&recipe, n, nothing_known).ok()?;
+        group.revision = per_task::revision(&recipe, n, nothing_known).ok()?;
     }
     Some(launch)
 }
@@ -364,59 +363,6 @@ fn restrain(decision: &mut Decision, facts: &Facts<'_>) {
     }
 }
 
-fn pack(facts: &Facts<'_>, decision: &Decision, budget: Budget) -> Packed {
-    let (recipe, launch) = (&facts.recipe, decision.launch);
-    let all = facts.sizes.all(recipe);
-    // The rule itself says how many tasks there are.
-    if let Some(tasks) = decision.launch_tasks {
-        return packing::spread(launch, Budget { tasks: tasks.min(budget.tasks), ..budget }, &all);
-    }
-    let prices = recipe.price_list(&facts.snapshot.region);
-    let is_wasteful = |n| prices.is_some_and(|prices| recipe.is_wasteful(n, prices));
-    let sizes = packing::economical(all.iter().copied(), is_wasteful);
-    match (facts.worker.packing.strategy, prices) {
-        (Strategy::Spread, _) => packing::spread(launch, budget, &sizes),
-        (Strategy::Cheapest, Some(prices)) => {
-            let price = |n| recipe.hourly_price(n, prices).unwrap_or_default();
-            let at_once = facts.share.at_once;
-            packing::cheapest(launch, budget, &Costs { sizes: &all, price, at_once })
-        }
-        // What has no price is as large as its owner asks for.
-        (Strategy::Dense | Strategy::Cheapest, _) => packing::dense(launch, budget, &sizes),
-    }
-}
-
-fn price(facts: &Facts<'_>, packed: &Packed) -> Option<Price> {
-    let (recipe, list) = (&facts.recipe, facts.recipe.price_list(&facts.snapshot.region)?);
-    let of = |n: &Containers| recipe.hourly_price(*n, list);
-    if packed.groups.is_empty() {
-        return None;
-    }
-    let mut prices = packed.groups.iter().map(|(n, tasks)| Some(of(n)?.times(tasks.0)));
-    let hourly = prices.try_fold(MicroDollars::default(), |sum, price| Some(sum.plus(price?)))?;
-    let containers: Containers = packed.groups.iter().map(|(n, t)| t.containers(*n)).sum();
-    let singles = of(&Containers(1)).map(|one| one.times(containers.0));
-    Some(Price { hourly, region: list.region, singles: singles.filter(|less| *less < hourly) })
-}
-
-/// What somebody should know of the definitions of these tasks.
-fn cautions(facts: &Facts<'_>, packed: &Packed) -> Vec<Caution> {
-    let Facts { recipe, sizes, worker, .. } = facts;
-    let mut cautions: Vec<_> = sizes.caution.iter().cloned().collect();
-    for (n, _) in &packed.groups {
-        let of_size = recipe.cautions(*n);
-        cautions.extend(
-            of_size.into_iter().filter(|caution| !cautions.contains(caution)).collect::<Vec<_>>(),
-        );
-    }
-    let watched = packed.groups.iter().filter(|(n, _)| recipe.is_watched(*n));
-    let tasks: Tasks = watched.map(|(_, tasks)| *tasks).sum();
-    if limits::PUBLIC_PULLS < tasks && worker.packing.watcher.is_public() {
-        cautions.push(Caution::PublicWatcher { tasks });
-    }
-    cautions
-}
-
 fn make_group(
     facts: &Facts<'_>,
     containers_per_task: Containers,
@@ -425,7 +371,7 @@ fn make_group(
 ) -> Result<Group, Refusal> {
     let (snapshot, worker) = (facts.snapshot, facts.worker);
     let known = &snapshot.derived;
-    let revision = facts.sizes.revision(&facts.recipe, containers_per_task, known)?;
+    let revision = facts.per_task.revision(&facts.recipe, containers_per_task, known)?;
     let tick = snapshot.worker_tick(&worker.name);
     let calls = batches(tasks).zip(numbered).map(|(tasks, number)| {
         let rungs = 0..facts.rungs.len();
@@ -461,9 +407,9 @@ fn marks(facts: &Facts<'_>, groups: &[Group]) -> Marks {
 }
 
 fn plan_tag(groups: &[Group]) -> Tag {
-    let size = |group: &Group| format!("{}x{}", group.tasks(), group.containers_per_task);
-    let sizes: Vec<_> = groups.iter().map(size).collect();
-    Tag { key: tags::PLAN.to_owned(), value: sizes.join(" + ") }
+    let spelt = |group: &Group| format!("{}x{}", group.tasks(), group.containers_per_task);
+    let groups: Vec<_> = groups.iter().map(spelt).collect();
+    Tag { key: tags::PLAN.to_owned(), value: groups.join(" + ") }
 }
 
 #[cfg(test)]

@@ -164,7 +164,7 @@ impl TaskDefinition {
         })
     }
 
-    /// Whether it can be run. An emulator that tells no status means yes.
+    /// Whether it can be run. An emulator that gives no status means yes.
     pub fn is_active(&self) -> bool {
         matches!(self.view.status.as_str(), "ACTIVE" | "")
     }

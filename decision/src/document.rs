@@ -10,11 +10,11 @@ mod yaml;
 use serde_json::Value;
 
 pub use problem::Problem;
-pub(crate) use problem::{MOST_TOLD, counted};
+pub(crate) use problem::{MOST_REPORTED, counted};
 pub(crate) use scalar::Scalar;
 pub(crate) use yaml::meaningless;
 
-/// A parsed text, and what its mistakes are told by.
+/// A parsed text, and what its mistakes are reported with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Document {
     /// Where it is from, such as `workers.yaml`; empty where nobody asks.
@@ -22,9 +22,9 @@ pub struct Document {
     pub(crate) root: Node,
 }
 
-/// A place in a text, as editors count: from one.
+/// A position in a text, as editors count: from one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct Position {
     /// The line.
     pub line: usize,
     /// The character in the line.
@@ -35,7 +35,7 @@ pub struct Place {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Node {
     /// `None` where there is no text, as in an event.
-    pub(crate) place: Option<Place>,
+    pub(crate) position: Option<Position>,
     pub(crate) content: Content,
 }
 
@@ -52,12 +52,12 @@ pub(crate) enum Content {
 pub(crate) struct Member {
     pub(crate) key: String,
     /// Of the key.
-    pub(crate) place: Option<Place>,
+    pub(crate) position: Option<Position>,
     pub(crate) value: Node,
 }
 
 impl Document {
-    /// Reads YAML, of which JSON is a part. Mistakes are told with `source` before them.
+    /// Reads YAML, of which JSON is a part. Mistakes are reported with `source` before them.
     ///
     /// # Errors
     /// Where it is no YAML, or what of YAML is not taken here.
@@ -87,7 +87,8 @@ impl Default for Content {
 
 impl Node {
     /// Nothing.
-    pub(crate) const BLANK: Self = Self { place: None, content: Content::Scalar(Scalar::NOTHING) };
+    pub(crate) const BLANK: Self =
+        Self { position: None, content: Content::Scalar(Scalar::NOTHING) };
 
     /// What somebody wrote without a type, as in the tag of a queue: it is what is asked for.
     pub(crate) fn untyped(text: &str) -> Self {
@@ -95,15 +96,15 @@ impl Node {
     }
 
     pub(crate) fn of_scalar(scalar: Scalar) -> Self {
-        Self { place: None, content: Content::Scalar(scalar) }
+        Self { position: None, content: Content::Scalar(scalar) }
     }
 
     pub(crate) fn list(members: Vec<Self>) -> Self {
-        Self { place: None, content: Content::List(members) }
+        Self { position: None, content: Content::List(members) }
     }
 
     pub(crate) fn object() -> Self {
-        Self { place: None, content: Content::Object(Vec::new()) }
+        Self { position: None, content: Content::Object(Vec::new()) }
     }
 
     pub(crate) fn scalar(&self) -> Option<&Scalar> {
@@ -163,7 +164,7 @@ impl Node {
         let known = members.iter().position(|member| member.key == key);
         let index = known.unwrap_or(members.len());
         if known.is_none() {
-            members.push(Member { key: key.to_owned(), place: None, value: Self::object() });
+            members.push(Member { key: key.to_owned(), position: None, value: Self::object() });
         }
         let Some(member) = members.get_mut(index) else { return };
         match rest {
@@ -196,7 +197,7 @@ impl From<&Value> for Node {
     fn from(value: &Value) -> Self {
         let member = |(key, value): (&String, &Value)| Member {
             key: key.clone(),
-            place: None,
+            position: None,
             value: Self::from(value),
         };
         let content = match value {
@@ -204,6 +205,6 @@ impl From<&Value> for Node {
             Value::Object(members) => Content::Object(members.iter().map(member).collect()),
             scalar => Content::Scalar(Scalar::from(scalar)),
         };
-        Self { place: None, content }
+        Self { position: None, content }
     }
 }

@@ -16,9 +16,9 @@ pub mod tags; // what we mark tasks and definitions with
 pub mod fargate; // sizes and prices
 pub mod refusal; // what AWS's words mean
 pub mod redaction; // what of them may be shown
-pub mod document; // a text as values, each with its place
+pub mod document; // a text as values, each with its position
 pub mod definition; // a task definition
-pub mod config; // what the operator asked for
+pub mod config; // what the operator wants
 pub mod variant; // a definition with its worker cloned
 pub mod event; // what woke us
 pub mod snapshot; // the world as read once

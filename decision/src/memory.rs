@@ -2,7 +2,7 @@
 //! that was just started knows nothing, and every decision is safe without it.
 //!
 //! ECS is eventually consistent: its lists may not show a task yet when the next tick asks, and that
-//! tick must not start it again. Nor does a list of what runs tell what has failed.
+//! tick must not start it again. Nor does a list of what runs show what has failed.
 //!
 //! Its times are those of the wall clock, which an invocation carries: a process is frozen between
 //! two invocations, and its monotonic clock may stand still meanwhile. A clock that was set back makes
@@ -31,10 +31,10 @@ use crate::units::{
 const WITHOUT_GAP: Duration = Duration::from_secs(90);
 
 /// An instance that refused a task is the last choice for so long: what it is short of may be nothing
-/// that ECS tells, such as network interfaces.
+/// that ECS reports, such as network interfaces.
 const REFUSED: Duration = Duration::from_mins(3);
 
-/// A longer time without a look tells nothing of an agent: it loses its connection now and then.
+/// A longer time without a look says nothing about an agent: it loses its connection now and then.
 const LOOKED_AT: Duration = Duration::from_mins(5);
 
 /// The memory of a process.
@@ -75,7 +75,7 @@ struct Unanswered {
     worker: WorkerName,
     revision: RevisionArn,
     /// For each of the tasks, where it was asked for, if it was for one instance.
-    places: Vec<Option<InstanceArn>>,
+    instances: Vec<Option<InstanceArn>>,
 }
 
 /// A task that is listed.
@@ -152,7 +152,7 @@ impl Memory {
         let news = cluster.news(&read, now);
         let calls = cluster.unanswered.iter().zip(cluster.open(&read));
         let calls = calls.filter(|(call, _)| is_within(limits::LISTS_LAG, call.over, now));
-        let presumed: Vec<_> = calls.flat_map(|(call, places)| call.tasks(places)).collect();
+        let presumed: Vec<_> = calls.flat_map(|(call, instances)| call.tasks(instances)).collect();
         let remembered = cluster.ended.iter().map(|(arn, ended)| (arn.clone(), ended.clone()));
         let read_now = read.ended.iter().map(|ended| (ended.arn.clone(), ended.clone()));
         let ended: BTreeMap<_, _> = remembered.chain(read_now).collect();
@@ -173,7 +173,7 @@ impl Memory {
         let known = known.map(|(_, cluster, tasks)| (cluster, *tasks));
         let open = self.clusters.iter().flat_map(|(name, cluster)| {
             let calls = cluster.unanswered.iter().filter(|call| is_in_hour(call.began, now));
-            calls.map(move |call| (name, Tasks::counted(call.places.len())))
+            calls.map(move |call| (name, Tasks::counted(call.instances.len())))
         });
         for (cluster, tasks) in known.chain(open) {
             let sum = launched.entry(cluster.clone()).or_default();
@@ -244,19 +244,19 @@ fn is_within(time: Duration, at: Timestamp, now: Timestamp) -> bool {
 }
 
 impl Unanswered {
-    /// The call's tasks at these places.
-    fn tasks(&self, places: Vec<Option<InstanceArn>>) -> impl Iterator<Item = Task> {
+    /// The call's tasks on these instances.
+    fn tasks(&self, instances: Vec<Option<InstanceArn>>) -> impl Iterator<Item = Task> {
         let Self { worker, revision, began, tick, .. } = self;
-        Unseen { worker, revision, created: *began, tick: *tick }.presumed(places)
+        Unseen { worker, revision, created: *began, tick: *tick }.presumed(instances)
     }
 
-    /// The place of the call's tasks, of those that are open, that a task can have.
-    fn place_of(&self, task: &Seen<'_>, open: &[Option<InstanceArn>]) -> Option<usize> {
+    /// Which of the open tasks of the call a task that is seen can be, by index.
+    fn index_for(&self, task: &Seen<'_>, open: &[Option<InstanceArn>]) -> Option<usize> {
         let since = self.began.checked_sub(limits::CLOCKS_DIFFER).unwrap_or(self.began);
         let can_be =
             *task.worker == self.worker && task.created.is_some_and(|created| since <= created);
-        let fits = |place: &Option<InstanceArn>| match (place, task.instance) {
-            (Some(place), Some(instance)) => place == instance,
+        let fits = |on: &Option<InstanceArn>| match (on, task.instance) {
+            (Some(on), Some(instance)) => on == instance,
             (None, _) | (_, None) => true,
         };
         open.iter().position(fits).filter(|_| can_be)
@@ -280,14 +280,14 @@ impl Cluster {
         unended.chain(calls).chain(read)
     }
 
-    /// The places of each unanswered call whose tasks do not show up: those that do are new ones that
+    /// For each unanswered call, where its tasks may be that do not show up: those that do are new ones that
     /// can be of it. A task is of one call only; the oldest call has the first choice.
     fn open(&self, seen: &ClusterTasks) -> Vec<Vec<Option<InstanceArn>>> {
         let there = seen.alive.iter().chain(&seen.leaving).map(|task| {
             let Task { arn, worker, created, instance, .. } = task;
             Seen { arn, worker, created: *created, instance: instance.as_ref() }
         });
-        // Where one stood that has ended, nobody tells.
+        // Where one stood that has ended, nobody says.
         let ended = seen.ended.iter().map(|task| {
             let Ended { arn, worker, created, .. } = task;
             Seen { arn, worker, created: *created, instance: None }
@@ -297,10 +297,10 @@ impl Cluster {
         };
         let mut new: Vec<_> = there.chain(ended).filter(is_new).collect();
         let calls = self.unanswered.iter().map(|call| {
-            let mut open = call.places.clone();
+            let mut open = call.instances.clone();
             new.retain(|task| {
-                let place = call.place_of(task, &open);
-                place.map(|place| open.swap_remove(place)).is_none()
+                let index = call.index_for(task, &open);
+                index.map(|index| open.swap_remove(index)).is_none()
             });
             open
         });
@@ -317,12 +317,12 @@ impl Cluster {
     ) -> Vec<(Timestamp, Tasks)> {
         let is_new = |at| is_within(limits::LISTS_LAG, at, now);
         let open = self.open(seen);
-        let shown = open.into_iter().zip(&mut self.unanswered).map(|(places, call)| {
-            let before = std::mem::replace(&mut call.places, places);
-            (call.began, Tasks::counted(before.len()).minus(Tasks::counted(call.places.len())))
+        let shown = open.into_iter().zip(&mut self.unanswered).map(|(instances, call)| {
+            let before = std::mem::replace(&mut call.instances, instances);
+            (call.began, Tasks::counted(before.len()).minus(Tasks::counted(call.instances.len())))
         });
         let shown = shown.collect();
-        self.unanswered.retain(|call| is_new(call.over) && !call.places.is_empty());
+        self.unanswered.retain(|call| is_new(call.over) && !call.instances.is_empty());
         self.ended.extend(seen.ended.iter().map(|ended| (ended.arn.clone(), ended.clone())));
         self.ended.retain(|_, ended| is_recent(ended, now));
         let Self { unended, ended, .. } = self;
@@ -439,7 +439,7 @@ impl Cluster {
                 tick,
                 worker: worker.clone(),
                 revision: revision.clone(),
-                places: group.unanswered_places(),
+                instances: group.unanswered_instances(),
             });
         }
         group.count().plus(group.unanswered) != Tasks::ZERO

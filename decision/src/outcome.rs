@@ -21,7 +21,7 @@ pub struct WorkerOutcome {
     pub groups: Vec<GroupOutcome>,
 }
 
-/// What came of the tasks of one size.
+/// What came of the tasks of a group.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GroupOutcome {
     /// The revision that was run, where there was one to run.
@@ -44,7 +44,7 @@ pub struct GroupOutcome {
     pub unanswered_on: Vec<InstanceArn>,
     /// Instances that refused a task.
     pub refused_by: BTreeSet<InstanceArn>,
-    /// Why tasks are not there, as ECS tells it.
+    /// Why tasks are not there, as ECS says it.
     pub failures: Vec<TaskFailure>,
     /// Why tasks were asked for elsewhere.
     pub moved: Vec<TaskFailure>,
@@ -54,7 +54,7 @@ pub struct GroupOutcome {
     pub untidy: Option<CallError>,
 }
 
-/// What tells a derived revision from another.
+/// What distinguishes a derived revision from another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Derived {
     /// Its family.
@@ -81,7 +81,7 @@ pub struct StartedTask {
 pub struct TaskFailure {
     /// Such as `RESOURCE:MEMORY`, `AGENT` or `Capacity is unavailable at this time`.
     pub reason: String,
-    /// More of it, where ECS tells more.
+    /// More of it, where ECS says more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// What it means.
@@ -129,7 +129,7 @@ impl GroupOutcome {
     /// The tasks that a call without an answer may have started.
     pub fn presumed(&self, worker: &WorkerName, snapshot: &Snapshot) -> Vec<Task> {
         let Some(unseen) = self.unseen(worker, snapshot) else { return Vec::new() };
-        unseen.presumed(self.unanswered_places()).collect()
+        unseen.presumed(self.unanswered_instances()).collect()
     }
 
     fn unseen<'a>(&'a self, worker: &'a WorkerName, snapshot: &Snapshot) -> Option<Unseen<'a>> {
@@ -138,7 +138,7 @@ impl GroupOutcome {
     }
 
     /// For each task that may be there, where it may be, if that is known.
-    pub fn unanswered_places(&self) -> Vec<Option<InstanceArn>> {
+    pub fn unanswered_instances(&self) -> Vec<Option<InstanceArn>> {
         let count = usize::try_from(self.unanswered.0).unwrap_or(usize::MAX);
         let known = self.unanswered_on.iter().cloned().map(Some);
         known.chain(std::iter::repeat(None)).take(count).collect()

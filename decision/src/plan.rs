@@ -20,10 +20,10 @@ use crate::units::{
 use crate::variant::{Caution, Obstacle, Variant};
 
 pub use draining::{
-    Because, Claim, DrainPlan, DrainStep, Emptying, HookAnswer, HookPlan, Leaving, NotOurs, Reply,
-    StopPlan, TaskPlan, TaskStep,
+    Because, DrainPlan, DrainStep, Emptying, HookAnswer, HookOwner, HookPlan, Leaving, NotOurs,
+    Reply, StopPlan, TaskPlan, TaskStep,
 };
-pub use placement::{InstanceFault, Lack, Pin, PlacementPlan, SizePlaced, Symptom, Way};
+pub use placement::{GroupPlaced, InstanceFault, Lack, Pin, PlacementPlan, Symptom, Way};
 
 /// What a tick is going to do.
 #[must_use = "a plan does nothing until it is carried out"]
@@ -31,11 +31,11 @@ pub use placement::{InstanceFault, Lack, Pin, PlacementPlan, SizePlaced, Symptom
 pub struct Plan {
     /// One entry a worker, in the order of the configuration.
     pub workers: Vec<WorkerPlan>,
-    /// Container instances that somebody has to look at; `None` where our own scheduler was not asked.
+    /// Container instances that somebody has to look at; `None` where our own scheduler was not used.
     pub faults: Option<Vec<InstanceFault>>,
-    /// The places of the workers that are launched, in the order in which they are served.
+    /// The indices of the workers that are launched, in the order in which they are served.
     pub order: Vec<usize>,
-    /// What the lifecycle hooks are told that hold draining instances.
+    /// How the lifecycle hooks are answered that hold draining instances.
     pub hooks: Vec<HookPlan>,
 }
 
@@ -65,11 +65,11 @@ pub struct Health {
     pub breaker: Option<Tripped>,
     /// What becomes of a message that nobody can process.
     pub redrive: Redrive,
-    /// Sizes that are to be there and are not.
+    /// Variants that are to be there and are not.
     pub unregistered: Vec<Unregistered>,
     /// What asks for containers again and again that end before a message can be received.
     pub ahead: Option<Eager>,
-    /// What ECS has told since the last look of tasks that it had accepted.
+    /// What ECS has reported since the last look of tasks that it had accepted.
     pub late: Vec<Late>,
 }
 
@@ -95,7 +95,7 @@ pub struct Late {
     pub tasks: Tasks,
 }
 
-/// A size that may not be registered, and is not there as it would have to be.
+/// A variant that may not be registered, and is not there as it would have to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unregistered {
     /// Its family.
@@ -310,7 +310,7 @@ pub struct LaunchPlan {
     pub runs_on: RunsOn,
     /// How our tasks are known.
     pub marks: Marks,
-    /// One or two sizes of tasks.
+    /// One or two groups of tasks.
     pub groups: Vec<Group>,
     /// Where the tasks go, where our own scheduler places them.
     pub placement: Option<PlacementPlan>,
@@ -416,7 +416,7 @@ pub struct Deferred {
     pub obstacle: Option<Obstacle>,
 }
 
-/// Tasks of one size.
+/// Tasks with the same number of worker containers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
     /// What they run.
@@ -452,7 +452,7 @@ pub enum Search {
 /// One call that starts tasks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// Its place among the worker's calls, from zero.
+    /// Its number among the worker's calls, from zero.
     pub number: usize,
     /// One to ten. Source: ECS API, `RunTaskRequest.count`.
     pub tasks: Tasks,

@@ -192,11 +192,11 @@ fn ends_with_escape(text: &str) -> bool {
 fn begun_at_the_end(text: &str, piece: &str) -> Option<usize> {
     let text = text.trim_end_matches(['.', '…']);
     let first = piece.get(..SHORTEST_SECRET)?;
-    let mut places = text.match_indices(first).map(|(at, _)| at);
-    places.find(|at| text.get(*at..).is_some_and(|begun| piece.starts_with(begun)))
+    let mut found = text.match_indices(first).map(|(at, _)| at);
+    found.find(|at| text.get(*at..).is_some_and(|begun| piece.starts_with(begun)))
 }
 
-/// What was taken out line by line is told once.
+/// What was taken out line by line is shown once.
 fn once(text: &str) -> String {
     let twice = ["", " ", "\n", "\r\n", "\\n", "\\r\\n", "\\\\n"];
     let twice = twice.map(|between| format!("{REDACTED}{between}{REDACTED}"));
@@ -209,18 +209,18 @@ fn once(text: &str) -> String {
 
 /// Control characters, and those that turn the direction of writing, as what they are.
 fn on_one_line(text: &str) -> String {
-    let mut told = String::with_capacity(text.len());
+    let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
-            '\n' | '\r' | '\t' => told.extend(character.escape_default()),
+            '\n' | '\r' | '\t' => shown.extend(character.escape_default()),
             '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                told.extend(character.escape_unicode());
+                shown.extend(character.escape_unicode());
             }
-            character if character.is_control() => told.extend(character.escape_unicode()),
-            character => told.push(character),
+            character if character.is_control() => shown.extend(character.escape_unicode()),
+            character => shown.push(character),
         }
     }
-    told
+    shown
 }
 
 /// A text of at most so many bytes, and how many are left out.

@@ -3,7 +3,7 @@
 //!
 //! AWS has few codes and many texts: the same words come with different codes, and the same code
 //! with words that ask for the opposite. So there is one table, read from the top, by code *and*
-//! text. What stands in it is all that the program knows of AWS's words; what does not is told as it
+//! text. What stands in it is all that the program knows of AWS's words; what does not is reported as it
 //! is, and is nobody's fault.
 
 mod table;
@@ -36,7 +36,7 @@ pub enum Cause {
     Throttled,
     /// A fault of AWS's own: it may have been done.
     ServerFault,
-    /// Our clock is wrong: nothing was done, and the answer tells the right time.
+    /// Our clock is wrong: nothing was done, and the answer has the right time.
     Clock,
     /// The revision is not there any more: somebody may have replaced it.
     Stale,
@@ -50,7 +50,7 @@ pub enum Cause {
     Credentials,
     /// What was to be answered is over.
     Over,
-    /// What others did to the task: it tells nothing of the worker.
+    /// What others did to the task: it says nothing about the worker.
     OfOthers,
     /// The worker's own: its image, its secrets, its command, its crash.
     OfWorker,
@@ -142,7 +142,7 @@ impl Cause {
     }
 
     /// Whether the answer would be the same on any other capacity, or should be heard by a person
-    /// before other capacity is bought in its place.
+    /// before other capacity is bought instead.
     pub fn is_of_every_rung(self) -> bool {
         matches!(
             self,

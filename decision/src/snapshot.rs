@@ -1,6 +1,6 @@
 //! The world as read once: queues, tasks, task definitions. Pure data.
 //!
-//! What could not be read is in it as an error in its place. It never looks like zero.
+//! What could not be read is in it as an error, where the value would be. It never looks like zero.
 
 mod draining;
 mod instances;
@@ -119,8 +119,8 @@ impl Snapshot {
 
     /// Adds tasks that were started since it was read, and those that may have been.
     pub fn add_started(&mut self, cluster: &ClusterName, tasks: Vec<Task>, presumed: Vec<Task>) {
-        let places = tasks.iter().chain(&presumed).filter_map(|task| task.instance.clone());
-        self.placed_on.extend(places);
+        let instances = tasks.iter().chain(&presumed).filter_map(|task| task.instance.clone());
+        self.placed_on.extend(instances);
         if let Some(Ok(read)) = self.tasks.get_mut(cluster) {
             read.alive.extend(tasks);
             read.presumed.extend(presumed);
@@ -235,7 +235,7 @@ pub struct Task {
     pub revision: RevisionArn,
     /// Its containers, sidecars too.
     pub containers: Vec<(String, ContainerStatus)>,
-    /// When `RunTask` made it, where ECS tells it.
+    /// When `RunTask` made it, where ECS gives it.
     pub created: Option<Timestamp>,
     /// When it reached RUNNING.
     pub started: Option<Timestamp>,
@@ -247,7 +247,7 @@ pub struct Task {
     pub instance: Option<InstanceArn>,
     /// By which capacity it was started.
     pub capacity: Capacity,
-    /// Whether ECS still looks for a place for it: it is `PROVISIONING`.
+    /// Whether ECS still looks for capacity for it: it is `PROVISIONING`.
     pub provisioning: bool,
 }
 
@@ -259,7 +259,7 @@ impl Task {
     }
 }
 
-/// The capacity that a task was started by, as ECS tells it.
+/// The capacity that a task was started by, as ECS gives it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Capacity {
     /// `capacityProviderName`, where there is one.
@@ -307,10 +307,10 @@ impl Unseen<'_> {
     }
 
     /// Those that a call without an answer may have started, and where each may be.
-    pub fn presumed(self, places: Vec<Option<InstanceArn>>) -> impl Iterator<Item = Task> {
-        places.into_iter().enumerate().map(move |(number, place)| {
+    pub fn presumed(self, instances: Vec<Option<InstanceArn>>) -> impl Iterator<Item = Task> {
+        instances.into_iter().enumerate().map(move |(number, instance)| {
             let arn = TaskArn(format!("task {number} of a call without an answer"));
-            self.task(arn, place)
+            self.task(arn, instance)
         })
     }
 }
@@ -324,7 +324,7 @@ pub struct Ended {
     pub worker: WorkerName,
     /// What it ran.
     pub revision: RevisionArn,
-    /// When `RunTask` made it, where ECS tells it.
+    /// When `RunTask` made it, where ECS gives it.
     pub created: Option<Timestamp>,
     /// When it reached RUNNING, if it ever did.
     pub started: Option<Timestamp>,
@@ -361,7 +361,7 @@ impl Ended {
         Cause::of_stop(&self.code, &self.reason)
     }
 
-    /// Whether nobody else ended it. What ECS had no room for after all tells nothing of the worker
+    /// Whether nobody else ended it. What ECS had no room for after all says nothing about the worker
     /// either.
     pub fn by_itself(&self) -> bool {
         self.cause() == Cause::OfWorker
@@ -403,7 +403,7 @@ pub enum ReadError {
         what: String,
     },
     /// We are wrong ourselves.
-    #[error("a fault of ecs-queue-scaler itself (a panic, told on stderr); please report it")]
+    #[error("a fault of ecs-queue-scaler itself (a panic, see stderr); please report it")]
     Panic,
     /// A queue, a cluster or a task definition is elsewhere.
     #[error(

@@ -3,7 +3,7 @@
 //! Pure. Arithmetic saturates; every rounding is a method whose name says which way.
 
 mod partition;
-mod place;
+mod arn;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -13,8 +13,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+pub use arn::{Arn, region_of_sqs_host};
 pub use partition::Partition;
-pub use place::{Arn, region_of_sqs_host};
 
 macro_rules! count {
     ($(#[$doc:meta])* $name:ident($number:ty)) => {
@@ -195,8 +195,8 @@ macro_rules! located {
             }
 
             /// Partition, Region and account, where its ARN says so.
-            pub fn place(&self) -> Option<(&str, &str, &str)> {
-                Some(Arn::parse(&self.0)?.place())
+            pub fn scope(&self) -> Option<(&str, &str, &str)> {
+                Some(Arn::parse(&self.0)?.scope())
             }
         }
 
@@ -398,8 +398,8 @@ mod tests {
         let arn = ClusterName::from("arn:aws-cn:ecs:cn-north-1:123456789012:cluster/jobs");
         assert_eq!(arn, ClusterName::from("jobs"));
         assert_ne!(arn, ClusterName::from("others"));
-        assert_eq!(arn.place(), Some(("aws-cn", "cn-north-1", "123456789012")));
-        assert_eq!(ClusterName::from("jobs").place(), None);
+        assert_eq!(arn.scope(), Some(("aws-cn", "cn-north-1", "123456789012")));
+        assert_eq!(ClusterName::from("jobs").scope(), None);
     }
 
     #[test]

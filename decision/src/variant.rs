@@ -23,7 +23,7 @@ pub use containers::clone_names;
 pub use obstacle::Obstacle;
 pub use single::Flaw;
 
-/// What `DescribeTaskDefinition` tells and `RegisterTaskDefinition` does not take.
+/// What `DescribeTaskDefinition` returns and `RegisterTaskDefinition` does not take.
 /// Source: ECS API, the members of `TaskDefinition` that `RegisterTaskDefinitionRequest` lacks.
 const READ_ONLY: [&str; 9] = [
     "taskDefinitionArn",

@@ -13,7 +13,7 @@ use decision::units::{ClusterName, InstanceArn, RevisionArn, TaskArn, Tasks};
 
 /// Capacity that met a quota of the account in this tick: asking again would only meet it again.
 #[derive(Default)]
-pub(super) struct Exhausted(Mutex<BTreeMap<Capacity, Told>>);
+pub(super) struct Exhausted(Mutex<BTreeMap<Capacity, ReportedQuota>>);
 
 /// What has a quota of its own: Fargate's are an account's in a Region, whatever the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,9 +23,9 @@ enum Capacity {
     Other(ClusterName, Rung),
 }
 
-/// How a quota was told.
+/// How a quota was reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Told {
+enum ReportedQuota {
     /// Under `failures[]` of a call, which ECS may remember by its token.
     InFailures,
     /// As the error of a call, which leaves no token.
@@ -38,22 +38,24 @@ impl Exhausted {
         match exhausted.get(&Capacity::of(plan, rung)) {
             None => false,
             // The first call asks all the same: whose token it is, has the tick.
-            Some(Told::InFailures) => call != 0,
-            Some(Told::AsError) => true,
+            Some(ReportedQuota::InFailures) => call != 0,
+            Some(ReportedQuota::AsError) => true,
         }
     }
 
     fn learn(&self, plan: &LaunchPlan, rung: &Rung, answer: &Result<Started, RunTaskError>) {
-        let told = match answer {
+        let reported = match answer {
             Ok(started) if started.failures.iter().any(|f| f.cause == Cause::Quota) => {
-                Told::InFailures
+                ReportedQuota::InFailures
             }
-            Err(RunTaskError::Call(error)) if error.cause() == Cause::Quota => Told::AsError,
+            Err(RunTaskError::Call(error)) if error.cause() == Cause::Quota => {
+                ReportedQuota::AsError
+            }
             Ok(_) | Err(_) => return,
         };
         let mut exhausted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = exhausted.entry(Capacity::of(plan, rung)).or_insert(told);
-        *known = told.max(*known);
+        let known = exhausted.entry(Capacity::of(plan, rung)).or_insert(reported);
+        *known = reported.max(*known);
     }
 }
 
@@ -71,8 +73,8 @@ impl Capacity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Rest {
     All,
-    /// There was no room for one task of this size.
-    OtherSizes,
+    /// There was no room for one task of this group.
+    OtherGroups,
     /// The instance that was to take the tick's first task refused it: the tick is not taken yet.
     Elsewhere,
     /// Its revision was refused.
@@ -93,7 +95,7 @@ pub(super) struct Called {
     /// The instances that refused some.
     pub(super) refused_by: BTreeSet<InstanceArn>,
     pub(super) unanswered: Tasks,
-    /// Where these were asked for, where they had a place.
+    /// Where these were asked for, where they were for named instances.
     pub(super) unanswered_on: Vec<InstanceArn>,
     /// Another delivery of the tick has made this call with another plan, or could: it was not
     /// made here.
@@ -132,7 +134,7 @@ impl Launch<'_> {
         for (rung, token) in plan.launch.rungs.iter().zip(tokens) {
             called.leave_rung();
             if exhausted.has(plan, rung, call.number) {
-                called.not_asked();
+                called.skip();
                 continue;
             }
             let run = RunTasks { count: called.missing, ..self.request(token, rung) };
@@ -173,7 +175,7 @@ impl Launch<'_> {
             let run = RunTasks { pin: Some((pin, call.number)), ..self.request(token, rung) };
             let _ = called.add(self.cloud.write.run_tasks(run).await);
         }
-        called.tell_of_one(&pin.arn);
+        called.keep_of_one(&pin.arn);
         called.displace(std::slice::from_ref(&pin.arn));
         called
     }
@@ -222,7 +224,7 @@ impl Called {
     }
 
     /// Whether ECS refused the revision and nothing is known to be there. An earlier attempt may have
-    /// started it all the same: its token tells, whatever revision the call is made with again.
+    /// started it all the same: its token says so, whatever revision the call is made with again.
     pub(super) fn is_stale(&self) -> bool {
         let nothing = self.tasks.is_empty() && self.adopted.is_empty() && !self.lost_tick;
         nothing && self.error.as_ref().is_some_and(|error| error.cause().may_be_stale())
@@ -249,7 +251,7 @@ impl Called {
         } else if self.displaced != Tasks::ZERO {
             Rest::Elsewhere
         } else {
-            Rest::OtherSizes
+            Rest::OtherGroups
         }
     }
 
@@ -266,7 +268,7 @@ impl Called {
                 self.missing = self.missing.minus(Tasks::counted(tasks.len()));
                 self.adopted.extend(tasks);
                 self.lost_tick = true;
-                // An earlier delivery went down this ladder; how far, ECS does not tell.
+                // An earlier delivery went down this ladder; how far, ECS does not say.
                 Next::End
             }
             Err(RunTaskError::Call(error)) => {
@@ -287,8 +289,8 @@ impl Called {
         }
     }
 
-    /// `RunTask` may tell of each instance that it looked at; only one was meant.
-    fn tell_of_one(&mut self, meant: &InstanceArn) {
+    /// `RunTask` may report on each instance that it looked at; only one was meant.
+    fn keep_of_one(&mut self, meant: &InstanceArn) {
         let of_it = self.failures.iter().find(|failure| failure.instance.as_ref() == Some(meant));
         let of_it = of_it.or(self.failures.first()).cloned();
         let instance = Some(meant.clone());
@@ -306,8 +308,8 @@ impl Called {
         let silent: Vec<_> = silent.cloned().collect();
         let nameless = self.failures.iter().filter(|failure| failure.instance.is_none()).count();
         if self.error.is_none() && !self.lost_tick {
-            let told = Tasks::counted(refused.len()).plus(Tasks::counted(nameless));
-            self.displaced = self.missing.min(told);
+            let named = Tasks::counted(refused.len()).plus(Tasks::counted(nameless));
+            self.displaced = self.missing.min(named);
             self.unanswered = self.missing.minus(self.displaced);
             self.refused_by = refused;
         }
@@ -316,8 +318,8 @@ impl Called {
         }
     }
 
-    /// A shortage is told as one, in whichever way ECS tells it.
-    pub(super) fn tell_shortage(&mut self) {
+    /// A shortage is reported as one, by whichever channel ECS says it.
+    pub(super) fn report_shortage(&mut self) {
         let is_shortage =
             |error: &CallError| error.kind == ErrorKind::Refused && error.cause().is_shortage();
         if self.error.as_ref().is_some_and(is_shortage) {
@@ -325,7 +327,7 @@ impl Called {
         }
     }
 
-    /// What a rung was refused for is told beside what others could not place.
+    /// What a rung was refused for is reported beside what others could not place.
     fn leave_rung(&mut self) {
         let Some(error) = self.error.take() else { return };
         let (cause, instance) = (error.cause(), None);
@@ -334,7 +336,7 @@ impl Called {
         self.not_placed(&TaskFailure { reason, detail: Some(message), cause, instance });
     }
 
-    fn not_asked(&mut self) {
+    fn skip(&mut self) {
         let failure = TaskFailure {
             reason: "quota".to_owned(),
             detail: Some("not asked: an earlier call of this tick met it".to_owned()),

@@ -12,14 +12,15 @@ use futures_util::future::join_all;
 use crate::aws::{Answered, Aws, Drained};
 use decision::definition::Tag;
 use decision::plan::{
-    Claim, DrainPlan, DrainStep, Emptying, HookAnswer, HookPlan, Leaving, Reply, StopPlan, TaskStep,
+    DrainPlan, DrainStep, Emptying, HookAnswer, HookOwner, HookPlan, Leaving, Reply, StopPlan,
+    TaskStep,
 };
 use decision::snapshot::{CallError, ReadError};
 use decision::units::{InstanceArn, TaskArn};
 
 /// What came of the first half of a notice.
 #[derive(Clone, Debug, PartialEq)]
-pub struct DrainActed {
+pub struct DrainOutcome {
     /// The plan that was carried out.
     pub plan: DrainPlan,
     /// The calls that were made, by what they were about.
@@ -37,7 +38,7 @@ pub struct DrainCalls {
 
 /// What came of the second half of a notice.
 #[derive(Clone, Debug, PartialEq)]
-pub struct StopActed {
+pub struct StopOutcome {
     /// The plan that was carried out.
     pub plan: StopPlan,
     /// The calls that were made, by what they were about.
@@ -46,7 +47,7 @@ pub struct StopActed {
 
 /// What came of a tick's plan for a hook.
 #[derive(Clone, Debug, PartialEq)]
-pub struct HookActed {
+pub struct AnswerOutcome {
     /// The plan that was carried out.
     pub plan: HookPlan,
     /// What Auto Scaling said, if it was asked.
@@ -55,7 +56,7 @@ pub struct HookActed {
     pub settled: Option<Result<(), CallError>>,
 }
 
-impl DrainActed {
+impl DrainOutcome {
     /// A plan that was not carried out.
     pub fn not(plan: DrainPlan) -> Self {
         Self { plan, calls: BTreeMap::new() }
@@ -76,14 +77,14 @@ impl DrainCalls {
     }
 }
 
-impl StopActed {
+impl StopOutcome {
     /// A plan that was not carried out.
     pub fn not(plan: StopPlan) -> Self {
         Self { plan, calls: BTreeMap::new() }
     }
 }
 
-impl HookActed {
+impl AnswerOutcome {
     /// A plan that was not carried out.
     pub fn not(plan: HookPlan) -> Self {
         Self { plan, answered: None, settled: None }
@@ -91,9 +92,9 @@ impl HookActed {
 }
 
 /// Drains the container instances of a machine, and marks them for the ticks.
-pub async fn drain(cloud: &Aws, plan: DrainPlan) -> DrainActed {
-    let tags = match &plan.claim {
-        Some(Claim::Ours { tags: Ok(tags), .. }) => Some(tags.as_slice()),
+pub async fn drain(cloud: &Aws, plan: DrainPlan) -> DrainOutcome {
+    let tags = match &plan.hook {
+        Some(HookOwner::Ours { tags: Ok(tags), .. }) => Some(tags.as_slice()),
         _ => None,
     };
     let calls = join_all(plan.instances.iter().map(async |leaving| {
@@ -101,7 +102,7 @@ pub async fn drain(cloud: &Aws, plan: DrainPlan) -> DrainActed {
         (leaving.instance.clone(), calls)
     }));
     let calls = calls.await.into_iter().collect();
-    DrainActed { plan, calls }
+    DrainOutcome { plan, calls }
 }
 
 async fn drain_one(cloud: &Aws, leaving: &Leaving, tags: Option<&[Tag]>) -> DrainCalls {
@@ -119,7 +120,7 @@ async fn drain_one(cloud: &Aws, leaving: &Leaving, tags: Option<&[Tag]>) -> Drai
 }
 
 /// Stops the tasks that are planned to be, each for itself.
-pub async fn stop(cloud: &Aws, plan: StopPlan) -> StopActed {
+pub async fn stop(cloud: &Aws, plan: StopPlan) -> StopOutcome {
     let calls = join_all(plan.instances.iter().map(async |emptying| {
         let Emptying { cluster, instance: _, tasks } = emptying;
         let stopped = tasks.iter().flatten().filter(|task| task.step == TaskStep::Stop);
@@ -130,23 +131,23 @@ pub async fn stop(cloud: &Aws, plan: StopPlan) -> StopActed {
         .await
     }));
     let calls = calls.await.into_iter().flatten().collect();
-    StopActed { plan, calls }
+    StopOutcome { plan, calls }
 }
 
 /// Answers the hooks of a tick, each for itself: a panic must not end what is launched beside it.
-pub async fn answer(cloud: &Aws, plans: Vec<HookPlan>) -> Vec<HookActed> {
+pub async fn answer(cloud: &Aws, plans: Vec<HookPlan>) -> Vec<AnswerOutcome> {
     join_all(plans.into_iter().map(async |plan| {
         let acted = AssertUnwindSafe(Box::pin(answer_one(cloud, &plan))).catch_unwind().await;
-        acted.unwrap_or_else(|_| HookActed {
+        acted.unwrap_or_else(|_| AnswerOutcome {
             answered: Some(Err(ReadError::Panic)),
-            ..HookActed::not(plan)
+            ..AnswerOutcome::not(plan)
         })
     }))
     .await
 }
 
-async fn answer_one(cloud: &Aws, plan: &HookPlan) -> HookActed {
-    let not = HookActed::not(plan.clone());
+async fn answer_one(cloud: &Aws, plan: &HookPlan) -> AnswerOutcome {
+    let not = AnswerOutcome::not(plan.clone());
     let HookPlan::Answer(HookAnswer { instance, ec2, hook, reply, settled, .. }) = plan else {
         return not;
     };
@@ -164,5 +165,5 @@ async fn answer_one(cloud: &Aws, plan: &HookPlan) -> HookActed {
     } else {
         None
     };
-    HookActed { answered: Some(answered.map_err(ReadError::from)), settled, ..not }
+    AnswerOutcome { answered: Some(answered.map_err(ReadError::from)), settled, ..not }
 }

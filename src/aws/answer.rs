@@ -1,4 +1,4 @@
-//! What a signed request is answered with: a body of a bounded size, or an error as JSON or XML.
+//! What a signed request is answered with: a body of a bounded length, or an error as JSON or XML.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -86,7 +86,7 @@ fn failed(
     OrchestratorError::operation(Error::erase(Fault(error.build())))
 }
 
-/// The code and the message of an error, as the JSON protocol or S3 tells them.
+/// The code and the message of an error, as the JSON protocol or S3 has them.
 fn error_in(response: &HttpResponse, body: &[u8]) -> aws_smithy_types::error::metadata::Builder {
     let mut error = ErrorMetadata::builder();
     let text = String::from_utf8_lossy(body);
@@ -102,7 +102,7 @@ fn error_in(response: &HttpResponse, body: &[u8]) -> aws_smithy_types::error::me
     } else {
         error = error.message(format!("HTTP status {}", response.status().as_u16()));
     }
-    // S3 tells the Region of a bucket of ours that is elsewhere.
+    // S3 names the Region of a bucket of ours that is elsewhere.
     // Source: S3 user guide, "Redirects"; S3 API, `HeadBucket`, `x-amz-bucket-region`.
     if let Some(region) = response.headers().get("x-amz-bucket-region")
         && (response.status().as_u16() == 301 || text.contains("<Region>"))

@@ -1,4 +1,4 @@
-//! Answers of a bounded size: what answers in the place of AWS may never come to an end.
+//! Answers of a bounded length: what answers instead of AWS may never come to an end.
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;

@@ -73,7 +73,7 @@ impl ReadCloud {
         let send =
             async || call.clone().customize().interceptor(body.clone()).send().await.map(drop);
         if let Err(error) = self.pace.call(about, send).await {
-            let error = error.told(about);
+            let error = error.into_call_error(about);
             return if error.cause().may_be_stale() { Ok(None) } else { Err(error.into()) };
         }
         let answer = body.json();
@@ -121,7 +121,8 @@ impl WriteCloud {
             let body = RequestBody::new(&variant.document);
             call.clone().customize().interceptor(body).send().await
         };
-        let answer = self.pace.call(about, send).await.map_err(|error| error.told(about))?;
+        let answer =
+            self.pace.call(about, send).await.map_err(|error| error.into_call_error(about))?;
         let arn = answer.task_definition().and_then(|definition| definition.task_definition_arn());
         arn.map(RevisionArn::from)
             .ok_or_else(|| about.error("the answer names no revision", ErrorKind::Unanswered))
@@ -139,6 +140,6 @@ impl WriteCloud {
         };
         let call = self.ecs.deregister_task_definition().task_definition(revision.as_str());
         let answer = self.pace.call(about, async || call.clone().send().await).await;
-        answer.map(drop).map_err(|error| error.told(about))
+        answer.map(drop).map_err(|error| error.into_call_error(about))
     }
 }

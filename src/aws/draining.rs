@@ -132,19 +132,19 @@ impl WriteCloud {
             .container_instances(instance.as_str())
             .status(ContainerInstanceStatus::Draining);
         let answer = self.pace.call(about, async || call.clone().send().await).await;
-        let answer = answer.map_err(|error| error.told(about))?;
+        let answer = answer.map_err(|error| error.into_call_error(about))?;
         let Some(failure) = answer.failures().first() else {
-            let is_told = !answer.container_instances().is_empty();
+            let is_listed = !answer.container_instances().is_empty();
             let nothing = "the answer names no instance and no failure";
-            return is_told
+            return is_listed
                 .then_some(Drained::Done)
                 .ok_or_else(|| about.error(nothing, ErrorKind::Unanswered));
         };
-        let reason = self.pace.words.told(failure.reason().unwrap_or("no reason given"));
+        let reason = self.pace.words.redacted(failure.reason().unwrap_or("no reason given"));
         if ["MISSING", "INACTIVE"].contains(&reason.as_str()) {
             return Ok(Drained::Gone(reason));
         }
-        let detail = failure.detail().map(|detail| self.pace.words.told(detail));
+        let detail = failure.detail().map(|detail| self.pace.words.redacted(detail));
         let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
         Err(about.error(format!("{reason}{detail}"), ErrorKind::Refused))
     }
@@ -164,10 +164,10 @@ impl WriteCloud {
         let call = self.ecs.stop_task().cluster(cluster.as_str()).task(task.as_str());
         let call = call.reason(reason);
         let answer = self.pace.call(about, async || call.clone().send().await).await;
-        answer.map(drop).map_err(|error| error.told(about))
+        answer.map(drop).map_err(|error| error.into_call_error(about))
     }
 
-    /// Gives a container instance some tags, in place of those with the same keys.
+    /// Gives a container instance some tags, instead of those with the same keys.
     ///
     /// # Errors
     /// When ECS refuses.
@@ -179,7 +179,7 @@ impl WriteCloud {
         let call = self.ecs.tag_resource().resource_arn(instance.as_str());
         let call = call.set_tags(Some(tags.collect()));
         let answer = self.pace.call(about, async || call.clone().send().await).await;
-        answer.map(drop).map_err(|error| error.told(about))
+        answer.map(drop).map_err(|error| error.into_call_error(about))
     }
 
     /// Lets a hook hold its instance for another `HeartbeatTimeout`.
@@ -229,7 +229,7 @@ impl WriteCloud {
         match self.pace.call(about, async || call.send().await).await {
             Ok(_) => Ok(Answered::Done),
             Err(error) => {
-                let error = error.told(about);
+                let error = error.into_call_error(about);
                 if error.cause() == Cause::Over {
                     Ok(Answered::Over(error.message))
                 } else {

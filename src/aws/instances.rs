@@ -121,7 +121,7 @@ impl ReadCloud {
             .set_container_instances(Some(arns.iter().map(ToString::to_string).collect()))
             .include(ContainerInstanceField::Tags);
         let answer = self.pace.call(about, async || call.clone().send().await).await;
-        let answer = answer.map_err(|error| error.told(about))?;
+        let answer = answer.map_err(|error| error.into_call_error(about))?;
         let described = answer.container_instances.unwrap_or_default();
         let gone = answer.failures.unwrap_or_default();
         let gone = gone.iter().filter(|failure| failure.reason() == Some("MISSING")).count();

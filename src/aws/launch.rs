@@ -45,7 +45,7 @@ pub struct RunTasks<'a> {
     pub runs_on: RunsOn,
     /// On which capacity.
     pub rung: &'a Rung,
-    /// The only instance it may place on, and the call's place among the worker's, where our own
+    /// The only instance it may place on, and the call's number among the worker's, where our own
     /// scheduler places.
     pub pin: Option<(&'a Pin, usize)>,
 }
@@ -61,7 +61,7 @@ pub struct StartTasks<'a> {
     pub revision: &'a RevisionArn,
     /// `startedBy`, `group` and tags.
     pub marks: &'a Marks,
-    /// The call's place among the worker's.
+    /// The call's number among the worker's.
     pub number: usize,
     /// The operator's own settings.
     pub launch: &'a Launch,
@@ -127,13 +127,13 @@ impl WriteCloud {
         let about = About { operation: "StartTask", subject, rate: Rate::ClusterChange };
         let call = start_request(&self.ecs, start);
         let answer = self.pace.call(about, async || call.clone().send().await).await;
-        let answer = answer.map_err(|error| error.told(about))?;
+        let answer = answer.map_err(|error| error.into_call_error(about))?;
         started(about, answer.tasks(), answer.failures(), &self.pace.words)
     }
 }
 
 /// Which of Fargate's rates the tasks of a cluster's default capacity take from, as far as its answers
-/// have told. A default may be of both kinds.
+/// have shown. A default may be of both kinds.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Defaults(Arc<Mutex<BTreeMap<ClusterName, BTreeSet<Rate>>>>);
 
@@ -151,11 +151,11 @@ impl Defaults {
         kinds.into_iter().map(|rate| (rate, count)).chain(call).collect()
     }
 
-    /// Before the first answer, the definition tells: one for Fargate alone runs nowhere else.
+    /// Before the first answer, the definition says it: one for Fargate alone runs nowhere else.
     fn of(&self, run: &RunTasks<'_>) -> BTreeSet<Rate> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match (known.get(run.cluster), run.runs_on) {
-            (Some(told), _) if !told.is_empty() => told.clone(),
+            (Some(known), _) if !known.is_empty() => known.clone(),
             (_, RunsOn::Fargate) => BTreeSet::from([Rate::OnDemandTasks]),
             (_, RunsOn::Anything) => BTreeSet::new(),
         }
@@ -199,8 +199,8 @@ fn failed(failure: &EcsFailure, words: &Words) -> TaskFailure {
     let reason = failure.reason().unwrap_or("no reason given");
     TaskFailure {
         cause: Cause::of_failure(reason, failure.detail()),
-        reason: words.told(reason),
-        detail: failure.detail().map(|detail| words.told(detail)),
+        reason: words.redacted(reason),
+        detail: failure.detail().map(|detail| words.redacted(detail)),
         instance: failure.arn().filter(|arn| arn.contains(INSTANCE)).map(InstanceArn::from),
     }
 }
@@ -215,7 +215,7 @@ fn refused(about: About<'_>, error: GaveUp<run_task::RunTaskError>) -> RunTaskEr
         let arns = conflict.resource_ids().iter().map(|arn| TaskArn::from(arn.as_str()));
         return RunTaskError::Conflict(arns.collect());
     }
-    RunTaskError::Call(error.told(about))
+    RunTaskError::Call(error.into_call_error(about))
 }
 
 fn request(ecs: &aws_sdk_ecs::Client, run: RunTasks<'_>) -> RunTaskFluentBuilder {

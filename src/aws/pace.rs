@@ -167,7 +167,7 @@ struct OfRate {
     taken: Mutex<Option<Instant>>,
 }
 
-/// What was asked of AWS.
+/// Calls to AWS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Calls by the API's name, repetitions included.
@@ -239,7 +239,7 @@ impl Pace {
         Self { no_call_after: Some(end), ..self.clone() }
     }
 
-    /// What the tick has asked for so far.
+    /// The calls that the tick has made so far.
     pub(super) fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -298,7 +298,7 @@ impl Pace {
         let (mut all, mut token) = (Vec::new(), None);
         for _ in 0..most {
             let page = self.call(about, async || send(token.clone()).await).await;
-            let (listed, next) = page.map_err(|error| error.told(about))?;
+            let (listed, next) = page.map_err(|error| error.into_call_error(about))?;
             all.extend(listed.unwrap_or_default());
             token = next;
             if token.is_none() {
@@ -372,7 +372,7 @@ pub(super) struct GaveUp<E> {
 
 /// Why an attempt gave nothing.
 pub(super) enum SdkOrTime<E> {
-    /// As the SDK tells it.
+    /// As the SDK says it.
     Sdk(SdkError<E>),
     /// The time was up before it could be sent.
     Time(CallError),
@@ -380,7 +380,7 @@ pub(super) enum SdkOrTime<E> {
 
 impl<E: Error + ProvideErrorMetadata + 'static> GaveUp<E> {
     /// As far as it may be shown.
-    pub(super) fn told(self, about: About<'_>) -> CallError {
+    pub(super) fn into_call_error(self, about: About<'_>) -> CallError {
         let error = match self.last {
             SdkOrTime::Sdk(error) => call_error(about, &error, &self.words),
             SdkOrTime::Time(error) => error,

@@ -89,7 +89,7 @@ impl ReadCloud {
         let about = About { operation: "GetQueueUrl", subject, rate: Rate::Free };
         let call = self.sqs.get_queue_url().queue_name(name).set_queue_owner_aws_account_id(owner);
         let answer = self.pace.call(about, async || call.clone().send().await).await;
-        let answer = answer.map_err(|error| error.told(about))?;
+        let answer = answer.map_err(|error| error.into_call_error(about))?;
         let url = answer.queue_url.ok_or_else(|| ReadError::Answer {
             operation: "GetQueueUrl",
             what: "it has no QueueUrl".to_owned(),
@@ -114,13 +114,13 @@ impl ReadCloud {
             .set_attribute_names(Some(counts.to_vec()))
             .attribute_names(QueueAttributeName::RedrivePolicy);
         let answer = self.pace.call(about, async || call.clone().send().await).await;
-        let answer = answer.map_err(|error| error.told(about))?;
+        let answer = answer.map_err(|error| error.into_call_error(about))?;
         let attributes = answer.attributes.unwrap_or_default();
         let count = |name: &QueueAttributeName| {
             let value = attributes.get(name);
             value.and_then(|value| value.parse().ok()).map(Messages).ok_or_else(|| {
                 let seen = value.map_or("is missing".to_owned(), |value| {
-                    format!("is `{}`, no number", self.pace.words.told(value))
+                    format!("is `{}`, no number", self.pace.words.redacted(value))
                 });
                 ReadError::Answer {
                     operation: "GetQueueAttributes",

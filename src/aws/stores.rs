@@ -127,7 +127,7 @@ impl ReadCloud {
         let call = self.signed.call(&request);
         let call = call.map_err(|why| about.error(why, ErrorKind::Refused))?;
         let answer = self.pace.call(about, async || call.send().await).await;
-        answer.map_err(|error| error.told(about))
+        answer.map_err(|error| error.into_call_error(about))
     }
 
     fn with_advice_on_parameter(&self, error: CallError) -> CallError {
@@ -153,10 +153,10 @@ impl ReadCloud {
 
     fn with_advice_on_object(&self, error: CallError) -> CallError {
         let partition = Partition::of(self.region.as_str()).name;
-        let (region, place) = (&self.region, error.subject.trim_start_matches("s3://").to_owned());
+        let (region, object) = (&self.region, error.subject.trim_start_matches("s3://").to_owned());
         advised(error, |code| match code {
             "AccessDenied" => Some(format!(
-                "the function's role needs s3:GetObject on arn:{partition}:s3:::{place} (template: \
+                "the function's role needs s3:GetObject on arn:{partition}:s3:::{object} (template: \
                  ConfigArn), the bucket's policy must not deny it, and the object must be there: \
                  S3 says this of a missing one too where s3:ListBucket is not allowed"
             )),

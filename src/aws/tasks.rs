@@ -66,20 +66,20 @@ impl ReadCloud {
 
     /// The same with AWS's words as they may be shown, by all that is known so far.
     pub fn in_words(&self, ended: impl IntoIterator<Item = Ended>) -> Vec<Ended> {
-        let told = |ended: Ended| {
+        let redacted = |ended: Ended| {
             let words = &self.pace.words;
             let container = |container: EndedContainer| {
-                let reason = container.reason.map(|reason| words.told(&reason));
+                let reason = container.reason.map(|reason| words.redacted(&reason));
                 EndedContainer { reason, ..container }
             };
             Ended {
-                code: words.told(&ended.code),
-                reason: words.told(&ended.reason),
+                code: words.redacted(&ended.code),
+                reason: words.redacted(&ended.reason),
                 containers: ended.containers.into_iter().map(container).collect(),
                 ..ended
             }
         };
-        ended.into_iter().map(told).collect()
+        ended.into_iter().map(redacted).collect()
     }
 
     /// `startedBy` allows no other filter; `desiredStatus` is RUNNING when it is not given.
@@ -134,9 +134,9 @@ impl ReadCloud {
         others: impl Iterator<Item = String>,
     ) -> Read<BTreeMap<String, EcsTask>> {
         let listed: BTreeSet<_> = listed.into_iter().collect();
-        let asked: BTreeSet<_> = listed.iter().cloned().chain(others).collect();
-        let asked: Vec<_> = asked.into_iter().collect();
-        let hundreds = asked.chunks(limits::TASKS_PER_DESCRIBE);
+        let described: BTreeSet<_> = listed.iter().cloned().chain(others).collect();
+        let described: Vec<_> = described.into_iter().collect();
+        let hundreds = described.chunks(limits::TASKS_PER_DESCRIBE);
         let described = try_join_all(hundreds.map(|arns| self.describe(cluster, arns))).await?;
         let described: BTreeMap<_, _> = described.into_iter().flatten().collect();
         match listed.iter().filter(|arn| !described.contains_key(*arn)).count() {
@@ -158,7 +158,7 @@ impl ReadCloud {
         let call = self.ecs.describe_tasks().cluster(subject).set_tasks(Some(arns.to_vec()));
         let call = call.include(TaskField::Tags);
         let answer = self.pace.call(about, async || call.clone().send().await).await;
-        let tasks = answer.map_err(|error| error.told(about))?.tasks.unwrap_or_default();
+        let tasks = answer.map_err(|error| error.into_call_error(about))?.tasks.unwrap_or_default();
         let named = tasks.into_iter().filter_map(|task| Some((task.task_arn()?.to_owned(), task)));
         Ok(named.collect())
     }
@@ -238,7 +238,7 @@ fn read_ended(task: &EcsTask) -> Option<Ended> {
     })
 }
 
-/// A time as ECS tells it.
+/// A time as ECS gives it.
 pub(super) fn timestamp(time: &DateTime) -> Option<Timestamp> {
     let nanoseconds = i32::try_from(time.subsec_nanos()).ok()?;
     Timestamp::new(time.secs(), nanoseconds).ok()

@@ -54,7 +54,7 @@ pub(super) enum Kind {
 pub(super) enum Unusable {
     /// Something on the way has answered.
     #[error(
-        "HTTP {status} with {what} in the place of an answer of AWS; something on the way, such as a \
+        "HTTP {status} with {what} instead of an answer of AWS; something on the way, such as a \
          proxy, has answered, and nothing was done"
     )]
     Foreign { status: u16, what: String },
@@ -115,7 +115,7 @@ impl Intercept for Usable {
 }
 
 fn check(operation: &str, response: &HttpResponse) -> Result<(), Unusable> {
-    // One that was not read to its end is told by whoever read it.
+    // One that was not read to its end is reported by whoever read it.
     let Some(body) = response.body().bytes() else { return Ok(()) };
     let status = response.status().as_u16();
     let header = |name| response.headers().get(name).unwrap_or_default();
@@ -127,7 +127,7 @@ fn check(operation: &str, response: &HttpResponse) -> Result<(), Unusable> {
         304 => Ok(()),
         500.. if is_html => Err(Unusable::Gateway(status)),
         _ if is_html => Err(Unusable::Foreign { status, what: "a page in HTML".to_owned() }),
-        // S3 tells in XML that a bucket is elsewhere.
+        // S3 says in XML that a bucket is elsewhere.
         300..400 if !body.starts_with(b"<?xml") => {
             let what = format!("a redirection to {}", host(header("location")));
             Err(Unusable::Foreign { status, what })
@@ -281,7 +281,7 @@ mod tests {
         let mut elsewhere = answer(302, "");
         elsewhere.headers_mut().insert("location", "https://portal.example/login?token=secret");
         let moved = "<?xml version=\"1.0\"?><Error><Code>TemporaryRedirect</Code></Error>";
-        let told = [
+        let texts = [
             check("ListTasks", &answer(200, page)),
             check("ListTasks", &answer(403, page)),
             check("ListTasks", &answer(502, page)),
@@ -292,7 +292,8 @@ mod tests {
             check("GetObject", &answer(307, moved)),
             check("ListTasks", &answer(400, "no JSON")),
         ];
-        let told = told.map(|told| told.map_or_else(|error| error.to_string(), |()| "-".into()));
-        insta::assert_snapshot!(told.join("\n"));
+        let texts =
+            texts.map(|result| result.map_or_else(|error| error.to_string(), |()| "-".into()));
+        insta::assert_snapshot!(texts.join("\n"));
     }
 }

@@ -9,10 +9,10 @@ use serde_json::Value;
 use decision::redaction::Secrets;
 
 /// So many different texts are remembered with what was made of them.
-const MOST_TOLD: usize = 1000;
+const MOST_REMEMBERED: usize = 1000;
 
 /// Longer ones are seldom the same twice, in bytes.
-const LONGEST_TOLD: usize = 1024;
+const LONGEST_REMEMBERED: usize = 1024;
 
 /// The one place of a process that knows what may not be shown.
 #[derive(Clone, Default)]
@@ -29,7 +29,7 @@ struct Known {
     secrets: Secrets,
     /// AWS has few words: the same ones come with hundreds of tasks, and again for an hour, and each text
     /// is looked through for every value of every definition.
-    told: BTreeMap<String, String>,
+    redacted: BTreeMap<String, String>,
 }
 
 impl Words {
@@ -41,21 +41,21 @@ impl Words {
     pub(super) fn learn(&self, definition: &str, document: &Value) {
         let mut known = self.known();
         if known.secrets.learn(definition, document) {
-            known.told.clear();
+            known.redacted.clear();
         }
     }
 
     /// A text as it may be shown.
-    pub(super) fn told(&self, text: &str) -> String {
+    pub(super) fn redacted(&self, text: &str) -> String {
         let mut known = self.known();
-        if let Some(told) = known.told.get(text) {
-            return told.clone();
+        if let Some(redacted) = known.redacted.get(text) {
+            return redacted.clone();
         }
-        let told = known.secrets.redacted(text);
-        if text.len() <= LONGEST_TOLD && known.told.len() < MOST_TOLD {
-            known.told.insert(text.to_owned(), told.clone());
+        let redacted = known.secrets.redacted(text);
+        if text.len() <= LONGEST_REMEMBERED && known.redacted.len() < MOST_REMEMBERED {
+            known.redacted.insert(text.to_owned(), redacted.clone());
         }
-        told
+        redacted
     }
 }
 
@@ -69,23 +69,23 @@ mod tests {
     fn what_was_told_once_is_told_anew_when_there_is_more_to_hide() {
         let words = Words::default();
         let text = "CannotStartContainerError: hunter22 is no option";
-        assert_eq!(words.told(text), text);
+        assert_eq!(words.redacted(text), text);
         words.learn("a:1", &json!({"environment": [{"name": "KEY", "value": "hunter22"}]}));
         let redacted = "CannotStartContainerError: [redacted] is no option";
         for _ in 0..2 {
-            assert_eq!(words.told(text), redacted);
+            assert_eq!(words.redacted(text), redacted);
         }
     }
 
     #[test]
     fn many_and_long_texts_are_told_and_not_remembered() {
         let words = Words::default();
-        for number in 0..=MOST_TOLD {
-            assert_eq!(words.told(&number.to_string()), number.to_string());
+        for number in 0..=MOST_REMEMBERED {
+            assert_eq!(words.redacted(&number.to_string()), number.to_string());
         }
-        assert_eq!(words.known().told.len(), MOST_TOLD);
+        assert_eq!(words.known().redacted.len(), MOST_REMEMBERED);
         words.learn("a:1", &json!({}));
-        words.told(&"x".repeat(LONGEST_TOLD + 1));
-        assert_eq!(words.known().told.len(), 0);
+        words.redacted(&"x".repeat(LONGEST_REMEMBERED + 1));
+        assert_eq!(words.known().redacted.len(), 0);
     }
 }

@@ -20,7 +20,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Check a configuration and tell everything that is wrong with it, a line each
+    /// Check a configuration and report everything that is wrong with it, a line each
     Validate {
         /// The file, YAML or JSON; `-` is standard input
         #[arg(default_value = "workers.yaml")]
@@ -67,12 +67,12 @@ fn main() -> ExitCode {
         Err(Failed::Wrong(err)) => (Said { err, ..Said::default() }, ExitCode::FAILURE),
         Err(Failed::Use(line)) => (Said { err: vec![line], ..Said::default() }, ExitCode::from(2)),
     };
-    // Who closes standard error does not want to be told.
-    drop(told(&mut io::stderr(), &err));
-    told(&mut io::stdout(), &out).map_or(ExitCode::FAILURE, |()| code)
+    // Who closes standard error wants no error about it.
+    drop(print(&mut io::stderr(), &err));
+    print(&mut io::stdout(), &out).map_or(ExitCode::FAILURE, |()| code)
 }
 
-fn told(out: &mut impl Write, lines: &[String]) -> io::Result<()> {
+fn print(out: &mut impl Write, lines: &[String]) -> io::Result<()> {
     lines.iter().try_for_each(|line| writeln!(out, "{line}"))
 }
 
@@ -96,10 +96,10 @@ fn validate(file: &Path) -> Result<Said, Failed> {
         Ok(config) => config,
         Err(ConfigError(problems)) => return Err(Failed::Wrong(lines(&problems))),
     };
-    let warnings = config.warnings.iter().map(Problem::told_as_warning);
+    let warnings = config.warnings.iter().map(Problem::as_warning);
     let warnings: Vec<_> = warnings.collect();
     let mut problems: Vec<_> = config.refused.into_iter().flat_map(|r| r.problems).collect();
-    problems.sort_by_key(|problem| problem.place);
+    problems.sort_by_key(|problem| problem.position);
     if !problems.is_empty() {
         return Err(Failed::Wrong([lines(&problems), warnings].concat()));
     }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Origin, word};
-use crate::act::HookActed;
+use crate::act::AnswerOutcome;
 use crate::aws::Answered;
 use decision::plan::{Because, HookAnswer, HookPlan, Reply};
 use decision::snapshot::{CallError, ReadError};
@@ -55,11 +55,11 @@ pub enum HookOutcome {
 
 impl HookReport {
     /// What came of a tick's plan for a hook.
-    pub fn of(acted: HookActed) -> Self {
-        let HookActed { plan, answered, settled } = acted;
+    pub fn of(outcome: AnswerOutcome) -> Self {
+        let AnswerOutcome { plan, answered, settled } = outcome;
         match plan {
             HookPlan::Unread { cluster, error } => Self::unread(cluster, &error),
-            HookPlan::Answer(answer) => Self::told(answer, answered, settled),
+            HookPlan::Answer(answer) => Self::answered(answer, answered, settled),
         }
     }
 
@@ -76,7 +76,7 @@ impl HookReport {
         }
     }
 
-    fn told(
+    fn answered(
         answer: HookAnswer,
         answered: Option<Result<Answered, ReadError>>,
         settled: Option<Result<(), CallError>>,

@@ -97,7 +97,7 @@ impl Report {
         counts.chain([duration, age]).collect()
     }
 
-    /// Only where our own scheduler was asked.
+    /// Only where our own scheduler was used.
     fn of_instances(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let faults = self.instances.as_ref().into_iter();
         faults.flat_map(|faults| {

@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use super::metrics::{counted, own_line};
 use super::{VERSION, word};
-use crate::act::{DrainActed, DrainCalls, StopActed};
+use crate::act::{DrainCalls, DrainOutcome, StopOutcome};
 use crate::aws::Drained;
 use crate::log::VERBATIM;
 use crate::observe::NoticeContext;
 use decision::config::Metrics;
 use decision::event::{Mode, Notice, NoticeKind};
-use decision::plan::{Claim, DrainPlan, DrainStep, Leaving, TaskStep};
+use decision::plan::{DrainPlan, DrainStep, HookOwner, Leaving, TaskStep};
 use decision::snapshot::CallError;
 use decision::units::{ClusterName, Ec2InstanceId, InstanceArn, ScalerName, TaskArn, WorkerName};
 
@@ -45,7 +45,7 @@ pub struct NoticeReport {
     pub workers: Vec<StandingReport>,
     /// What becomes of the hook that holds the instance.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub hook: Option<ClaimReport>,
+    pub hook: Option<HookOwnerReport>,
     /// What somebody has to look at.
     pub errors: Vec<String>,
     /// Names the invocation.
@@ -100,9 +100,9 @@ pub struct StandingReport {
     pub worker: WorkerName,
     /// Those that have not ended.
     pub tasks: Vec<TaskArn>,
-    /// How many of them were told to end now.
+    /// How many of them were stopped now.
     pub stopped: usize,
-    /// How many of them a dry run would have told to end.
+    /// How many of them a dry run would have stopped.
     #[serde(skip_serializing_if = "is_zero")]
     pub would_stop: usize,
 }
@@ -115,7 +115,7 @@ fn is_zero(count: &usize) -> bool {
 /// What becomes of the hook that holds the instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ClaimReport {
+pub struct HookOwnerReport {
     /// The Auto Scaling group.
     pub group: String,
     /// Its name.
@@ -132,12 +132,12 @@ impl NoticeReport {
     pub fn new(
         notice: &Notice,
         context: NoticeContext<'_>,
-        drained: &DrainActed,
-        stopped: &StopActed,
+        drained: &DrainOutcome,
+        stopped: &StopOutcome,
     ) -> Self {
-        let DrainPlan { clusters: _, unread, instances, claim } = &drained.plan;
+        let DrainPlan { clusters: _, unread, instances, hook } = &drained.plan;
         let mut errors: Vec<_> = unread.iter().map(ToString::to_string).collect();
-        let leaving: Vec<_> = instances.iter().map(|leaving| drained.told(leaving)).collect();
+        let leaving: Vec<_> = instances.iter().map(|leaving| drained.report(leaving)).collect();
         for leaving in instances {
             errors.extend(drained.errors(leaving));
             errors.extend(stopped.errors(leaving));
@@ -152,7 +152,7 @@ impl NoticeReport {
             why,
             container_instances: leaving,
             workers: stopped.by_worker(),
-            hook: claim.as_ref().map(|claim| drained.told_claim(claim)),
+            hook: hook.as_ref().map(|owner| drained.owner(owner)),
             errors,
             ..Self::empty(context)
         }
@@ -172,12 +172,12 @@ fn nowhere(notice: &Notice, plan: &DrainPlan) -> String {
     }
 }
 
-impl DrainActed {
+impl DrainOutcome {
     fn drained(&self, leaving: &Leaving) -> Option<&Result<Drained, CallError>> {
         self.calls.get(&leaving.instance)?.drained.as_ref()
     }
 
-    fn told(&self, leaving: &Leaving) -> LeavingReport {
+    fn report(&self, leaving: &Leaving) -> LeavingReport {
         let Leaving { cluster, instance, status, step } = leaving;
         let (outcome, why) = match (step, self.drained(leaving)) {
             (DrainStep::Drain, None) => (NoticeOutcome::Planned, None),
@@ -212,31 +212,33 @@ impl DrainActed {
         let DrainCalls { drained, marked } = self.calls.get(instance).cloned().unwrap_or_default();
         let drained = drained.and_then(Result::err).map(|error| error.to_string());
         let marked = marked.and_then(Result::err).map(|error| error.to_string());
-        let untaggable = match &self.plan.claim {
-            Some(Claim::Ours { tags: Err(why), .. }) => Some(why.to_string()),
+        let untaggable = match &self.plan.hook {
+            Some(HookOwner::Ours { tags: Err(why), .. }) => Some(why.to_string()),
             _ => None,
         };
         not_yet.into_iter().chain(drained).chain(marked).chain(untaggable).collect()
     }
 
-    fn told_claim(&self, claim: &Claim) -> ClaimReport {
+    fn owner(&self, owner: &HookOwner) -> HookOwnerReport {
         let is_marked = |calls: &DrainCalls| matches!(calls.marked, Some(Ok(())));
-        let (hook, why) = match claim {
-            Claim::NotOurs { hook, why } => (hook, Some(why.to_string())),
-            Claim::Ours { hook, .. } if self.calls.values().any(is_marked) => (hook, None),
-            Claim::Ours { hook, tags: Ok(_) }
+        let (hook, why) = match owner {
+            HookOwner::NotOurs { hook, why } => (hook, Some(why.to_string())),
+            HookOwner::Ours { hook, .. } if self.calls.values().any(is_marked) => (hook, None),
+            HookOwner::Ours { hook, tags: Ok(_) }
                 if self.calls.is_empty() && self.there().next().is_some() =>
             {
                 (hook, Some("a dry run marks nothing; otherwise the ticks would answer it".into()))
             }
-            Claim::Ours { hook, .. } => (hook, Some("it is left to its own timeout".to_owned())),
+            HookOwner::Ours { hook, .. } => {
+                (hook, Some("it is left to its own timeout".to_owned()))
+            }
         };
         let (group, name) = (hook.group.clone(), hook.name.clone());
-        ClaimReport { group, name, watched: why.is_none(), why }
+        HookOwnerReport { group, name, watched: why.is_none(), why }
     }
 }
 
-impl StopActed {
+impl StopOutcome {
     /// What went wrong about the tasks of a container instance.
     fn errors(&self, leaving: &Leaving) -> Vec<String> {
         let of_instance = self.plan.instances.iter().find(|it| it.instance == leaving.instance);
@@ -254,16 +256,16 @@ impl StopActed {
         let mut workers = BTreeMap::new();
         let tasks = self.plan.instances.iter().filter_map(|emptying| emptying.tasks.as_ref().ok());
         for task in tasks.flatten() {
-            let told = workers.entry(&task.worker).or_insert_with(|| StandingReport {
+            let standing = workers.entry(&task.worker).or_insert_with(|| StandingReport {
                 worker: task.worker.clone(),
                 tasks: Vec::new(),
                 stopped: 0,
                 would_stop: 0,
             });
-            told.tasks.push(task.arn.clone());
+            standing.tasks.push(task.arn.clone());
             match (task.step, self.calls.get(&task.arn)) {
-                (TaskStep::Stop, None) => told.would_stop += 1,
-                (TaskStep::Stop, Some(Ok(()))) => told.stopped += 1,
+                (TaskStep::Stop, None) => standing.would_stop += 1,
+                (TaskStep::Stop, Some(Ok(()))) => standing.stopped += 1,
                 (TaskStep::Stop, Some(Err(_))) | (TaskStep::Leave, _) => {}
             }
         }
@@ -327,7 +329,7 @@ impl NoticeReport {
         let errors = (!self.errors.is_empty()).then(|| self.errors.join("; "));
         let outcome = word(&self.outcome);
         let workers: Vec<_> = self.workers.iter().map(|of| of.worker.as_str()).collect();
-        let places: Vec<_> =
+        let instances: Vec<_> =
             self.container_instances.iter().map(|p| p.container_instance.as_str()).collect();
         macro_rules! line {
             ($level:ident) => {
@@ -338,7 +340,7 @@ impl NoticeReport {
                     dry_run = self.dry_run,
                     notice.event = self.event.map(|kind| kind.to_string()),
                     notice.instance = instance,
-                    notice.container_instances = places.join(", "),
+                    notice.container_instances = instances.join(", "),
                     notice.workers = workers.join(", "),
                     tasks.there = self.workers.iter().map(|w| w.tasks.len()).sum::<usize>(),
                     tasks.stopped = self.workers.iter().map(|w| w.stopped).sum::<usize>(),

@@ -1,4 +1,4 @@
-//! What our own scheduler tells: where tasks had room, what is short, and instances to look at.
+//! What our own scheduler reports: where tasks had room, what is short, and instances to look at.
 
 use serde::Serialize;
 

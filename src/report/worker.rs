@@ -143,7 +143,7 @@ fn report_planned(report: &mut WorkerReport, plan: &LaunchPlan) {
         .collect();
 }
 
-/// What has no room is told as what ECS does not place. A dry run asks for nothing.
+/// What has no room is reported as what ECS does not place. A dry run asks for nothing.
 fn report_placement(report: &mut WorkerReport, placement: Option<&PlacementPlan>, mode: Mode) {
     let Some(placement) = placement else { return };
     report.placement = Some(PlacementReport::from(placement));
@@ -214,8 +214,9 @@ fn launched(group: GroupOutcome) -> Option<Launched> {
 
 /// What instances refused and others were asked for.
 fn moved(moved: &[TaskFailure]) -> Option<String> {
-    let told: Vec<_> = by_reason(moved).iter().map(ToString::to_string).collect();
-    (!told.is_empty()).then(|| format!("placed anew, as an instance refused: {}", told.join("; ")))
+    let reasons: Vec<_> = by_reason(moved).iter().map(ToString::to_string).collect();
+    (!reasons.is_empty())
+        .then(|| format!("placed anew, as an instance refused: {}", reasons.join("; ")))
 }
 
 /// Equal failures once, with their number.

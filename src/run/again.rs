@@ -31,7 +31,7 @@ pub(super) async fn try_again(
         };
         for attempt in attempts.iter_mut().filter(is_open) {
             attempt.settle(None);
-            attempt.tell(ReadError::Panic);
+            attempt.report(ReadError::Panic);
         }
     }
     attempts.into_iter().map(Attempt::close).collect()
@@ -92,7 +92,7 @@ async fn place_displaced(
     for (index, attempt) in attempts.iter_mut().enumerate() {
         match placed.remove(&index) {
             Some(Ok(launch)) => again.push((launch, attempt)),
-            Some(Err(error)) => attempt.tell(error),
+            Some(Err(error)) => attempt.report(error),
             None => {}
         }
     }
@@ -101,11 +101,11 @@ async fn place_displaced(
 
 fn displaced<'a>(worker: &'a Worker, attempt: &'a Attempt) -> Option<Displaced<'a>> {
     let Action::Launch(launch) = &attempt.plan.action else { return None };
-    let sizes = attempt.displaced();
-    (!sizes.is_empty()).then(|| Displaced {
+    let groups = attempt.displaced();
+    (!groups.is_empty()).then(|| Displaced {
         worker,
         launch,
-        sizes,
+        groups,
         refused: attempt.groups.iter().flat_map(|group| group.done.refused_by.clone()).collect(),
         has_tick: attempt.groups.iter().any(|group| !group.done.started.is_empty()),
     })

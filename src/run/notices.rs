@@ -1,7 +1,7 @@
 //! An invocation that the notice of an instance that goes away has made.
 
 use super::{Invocation, RunError, Scaler};
-use crate::act::{DrainActed, StopActed};
+use crate::act::{DrainOutcome, StopOutcome};
 use crate::aws::Aws;
 use crate::observe::NoticeContext;
 use crate::report::NoticeReport;
@@ -43,7 +43,7 @@ async fn let_go(
     let plan = decide::drain(config, notice, &sought);
     let drained = match context.mode {
         Mode::Launch => act::drain(aws, plan).await,
-        Mode::DryRun => DrainActed::not(plan),
+        Mode::DryRun => DrainOutcome::not(plan),
     };
 
     let scalers = config.scalers(context.scaler);
@@ -51,7 +51,7 @@ async fn let_go(
     let plan = decide::stop(config, notice, context.scaler, standing);
     let stopped = match context.mode {
         Mode::Launch => act::stop(aws, plan).await,
-        Mode::DryRun => StopActed::not(plan),
+        Mode::DryRun => StopOutcome::not(plan),
     };
     NoticeReport::new(notice, context, &drained, &stopped)
 }

@@ -3,7 +3,7 @@
 //! A schedule's event comes once a minute at most. With `pollEvery` its invocation stays, and looks
 //! again after so long, until no call may be started any more: that is when the next event is near,
 //! where the function's timeout is the schedule's period. The ticks are named by the schedule's
-//! instant and their place after it, so that every delivery of one event names the same ones.
+//! instant and their number after it, so that every delivery of one event names the same ones.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use super::{Invocation, Ran, RunError, Scaler};
 use decision::config::Limits;
 use decision::event::Event;
 
-/// A tick is not begun with less than this left for its calls: what it could not do would be told as
+/// A tick is not begun with less than this left for its calls: what it could not do would be reported as
 /// a failure, every minute.
 const WHOLE_TICK: Duration = Duration::from_secs(5);
 
 impl Scaler {
-    /// One tick, or as many as `pollEvery` asks for, each of which goes to `tell`. All workers are served
+    /// One tick, or as many as `pollEvery` asks for, each of which goes to `publish`. All workers are served
     /// first; then the invocation fails if one of them failed in any tick, with that tick's report. The
     /// result is the last tick's.
     ///
@@ -28,7 +28,7 @@ impl Scaler {
         &self,
         event: &Event,
         invocation: &Invocation,
-        tell: impl Fn(&Ran),
+        publish: impl Fn(&Ran),
     ) -> Result<Ran, RunError> {
         let began = Instant::now();
         let mut failed: Option<Ran> = None;
@@ -41,7 +41,7 @@ impl Scaler {
                 Err(error) => return Err(RunError::first(failed, error, invocation)),
             };
             let ran = Ran::Tick(Box::new(report));
-            tell(&ran);
+            publish(&ran);
             let last = (invocation.deadline - began).saturating_sub(limits.deadline_margin);
             let next = next(&limits, began.elapsed(), last).filter(|_| event.is_plain_schedules());
             let Some(next) = next else { return failed.unwrap_or(ran).checked() };
@@ -55,8 +55,8 @@ impl Scaler {
 /// When the next tick is due, counted from the invocation's beginning. What is overdue is left out.
 fn next(limits: &Limits, passed: Duration, last: Duration) -> Option<Duration> {
     let every = limits.poll_every?.as_secs().max(1);
-    let place = passed.as_secs().checked_div(every)?.checked_add(1)?;
-    let next = Duration::from_secs(place.checked_mul(every)?);
+    let number = passed.as_secs().checked_div(every)?.checked_add(1)?;
+    let next = Duration::from_secs(number.checked_mul(every)?);
     (next.checked_add(WHOLE_TICK)? <= last).then_some(next)
 }
 

@@ -1,4 +1,4 @@
-//! The configuration in force: read once, asked after now and then, and kept as a whole while what
+//! The configuration in force: read once, checked now and then, and kept as a whole while what
 //! is newer cannot be used.
 
 use std::fmt::Write;
@@ -33,7 +33,7 @@ pub struct InForce {
     /// Which version it is, where there are several.
     pub version: Option<String>,
     /// When its source answered the last time.
-    pub asked: Option<Timestamp>,
+    pub checked: Option<Timestamp>,
     /// Why what is newer is not used.
     pub error: Option<String>,
     /// What its `discover` found.
@@ -45,9 +45,9 @@ pub struct InForce {
 pub struct Discovery {
     /// Queues that carry the tag.
     pub queues: usize,
-    /// When they were asked for with success.
-    pub asked: Option<Timestamp>,
-    /// Why they could not be asked for since.
+    /// When they were read with success.
+    pub checked: Option<Timestamp>,
+    /// Why they could not be read since.
     pub error: Option<String>,
 }
 
@@ -59,7 +59,7 @@ struct State {
     /// Why the source, or what it newly discovers, could not be read.
     unread: Option<String>,
     /// When the source answered the last time.
-    asked: Option<Timestamp>,
+    checked: Option<Timestamp>,
 }
 
 /// A configuration that can be used.
@@ -79,7 +79,7 @@ struct Good {
 struct Found {
     by: Discover,
     queues: Arc<Vec<TaggedQueue>>,
-    asked: Option<Timestamp>,
+    checked: Option<Timestamp>,
     error: Option<String>,
 }
 
@@ -89,7 +89,7 @@ impl Current {
         Self { source, state: Mutex::default() }
     }
 
-    /// The configuration for a tick of now. Its source is asked first, where that is due.
+    /// The configuration for a tick of now. Its source is checked first, where that is due.
     ///
     /// # Errors
     /// When there is none at all. The next tick tries again.
@@ -132,7 +132,7 @@ impl State {
             }
             (text, _) => text?,
         };
-        self.asked = Some(now);
+        self.checked = Some(now);
         self.unread = None;
         let Some(text) = text else { return Ok(None) };
         self.rejected = None;
@@ -154,7 +154,7 @@ impl State {
     fn is_due(&self, source: &Source, now: Timestamp) -> bool {
         let Some(good) = &self.good else { return true };
         let is_in_trouble = self.unread.is_some() || self.rejected.is_some();
-        source.is_free_to_ask() || is_in_trouble || is_old(self.asked, good.config.refresh, now)
+        source.is_free_to_ask() || is_in_trouble || is_old(self.checked, good.config.refresh, now)
     }
 
     /// Finds the queues of what is to be in force, and puts it there.
@@ -174,10 +174,10 @@ impl State {
         let before = before.filter(|found| found.by == by);
         let refresh = next.config.refresh;
         let found = match before {
-            Some(found) if found.error.is_none() && !is_old(found.asked, refresh, now) => found,
+            Some(found) if found.error.is_none() && !is_old(found.checked, refresh, now) => found,
             before => match (cloud.tagged_queues(&by).await, before) {
                 (Ok(queues), _) => {
-                    Found { by, queues: Arc::new(queues), asked: Some(now), error: None }
+                    Found { by, queues: Arc::new(queues), checked: Some(now), error: None }
                 }
                 (Err(error), Some(found)) => Found { error: Some(error.to_string()), ..found },
                 // What discovers in another way is good only with what it discovers.
@@ -188,7 +188,7 @@ impl State {
                 (Err(error), None) => Found {
                     by,
                     queues: Arc::default(),
-                    asked: None,
+                    checked: None,
                     error: Some(error.to_string()),
                 },
             },
@@ -217,11 +217,11 @@ impl State {
             config: good.config.clone(),
             source: source.to_string(),
             version: good.version.name.clone(),
-            asked: self.asked,
+            checked: self.checked,
             error: unread.or(rejected),
             discovery: good.found.as_ref().map(|found| Discovery {
                 queues: found.queues.len(),
-                asked: found.asked,
+                checked: found.checked,
                 error: found.error.clone(),
             }),
         })
@@ -245,22 +245,22 @@ impl Good {
 }
 
 /// A time that is not there yet is of a clock that was set back since: nobody knows how old that is.
-fn is_old(asked: Option<Timestamp>, refresh: Duration, now: Timestamp) -> bool {
-    let age = asked.and_then(|asked| Duration::try_from(now.duration_since(asked)).ok());
+fn is_old(checked: Option<Timestamp>, refresh: Duration, now: Timestamp) -> bool {
+    let age = checked.and_then(|checked| Duration::try_from(now.duration_since(checked)).ok());
     age.is_none_or(|age| refresh <= age)
 }
 
 /// The first mistakes; a document with a thousand broken workers is known by ten of them.
 fn mistakes(refused: &[Refused]) -> String {
-    const TOLD: usize = 10;
+    const MOST: usize = 10;
     let all = refused.iter().flat_map(|worker| &worker.problems);
-    let mut told = String::new();
-    for problem in all.clone().take(TOLD) {
-        let _ = write!(told, "; {problem}");
+    let mut text = String::new();
+    for problem in all.clone().take(MOST) {
+        let _ = write!(text, "; {problem}");
     }
-    let more: usize = all.skip(TOLD).map(|problem| problem.count).sum();
+    let more: usize = all.skip(MOST).map(|problem| problem.count).sum();
     if 0 < more {
-        let _ = write!(told, "; and {more} more");
+        let _ = write!(text, "; and {more} more");
     }
-    told.trim_start_matches("; ").to_owned()
+    text.trim_start_matches("; ").to_owned()
 }

@@ -120,7 +120,7 @@ fn a_module_uses_only_those_above_it() {
     let of = |path, text| tree(&[order, others, (path, text)]);
     for (path, text) in [
         ("src/run.rs", "use crate::act::act;\nuse crate::{act, aws::Aws};"),
-        ("src/act/call.rs", "use crate::aws::Aws; // not crate::run\nuse crate::act::Acted;"),
+        ("src/act/call.rs", "use crate::aws::Aws; // not crate::run\nuse crate::act::Called;"),
         ("src/act.rs", "#[cfg(test)]\nmod tests { use crate::run::Scaler; }"),
         ("decision/src/act.rs", "use crate::units::Tasks;"),
     ] {

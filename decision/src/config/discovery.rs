@@ -58,22 +58,22 @@ impl TaggedQueue {
         self.arn.rsplit(':').next().unwrap_or_default()
     }
 
-    /// The problems of the document, told in tags, without those of tags that are blamed already.
-    pub(super) fn told(
+    /// The problems of the document, in terms of tags, without those of tags that are blamed already.
+    pub(super) fn problems_in_tags(
         &self,
         by: &Discover,
         problems: Vec<Problem>,
         known: &[Problem],
     ) -> Vec<Problem> {
         let is_blamed = |path: &str| known.iter().any(|problem| problem.path == path);
-        let told = problems.into_iter().map(|problem| self.told_in_tags(by, problem));
-        told.filter(|problem| !is_blamed(&problem.path)).collect()
+        let problems = problems.into_iter().map(|problem| self.in_tags(by, problem));
+        problems.filter(|problem| !is_blamed(&problem.path)).collect()
     }
 
-    fn told_in_tags(&self, by: &Discover, problem: Problem) -> Problem {
+    fn in_tags(&self, by: &Discover, problem: Problem) -> Problem {
         let tag = |name: &str| format!("{}:{name}", by.tag);
-        let is_at = |place: &str| {
-            let rest = problem.path.strip_prefix(place);
+        let is_at = |key: &str| {
+            let rest = problem.path.strip_prefix(key);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
         };
         let found = shape().tags().find(|tag| is_at(tag.key)).map(|tag| tag.tag);

@@ -7,7 +7,7 @@ mod launch;
 mod minimum;
 mod network;
 mod placement;
-mod places;
+mod regions;
 mod policy;
 mod scaling;
 mod worker;
@@ -20,7 +20,7 @@ use serde_json::Value;
 use self::conflicts::refuse_conflicts;
 use self::draining::DrainingPart;
 use self::launch::LaunchPart;
-use self::places::warn_of_places;
+use self::regions::warn_of_regions;
 use self::worker::{Draft, Origin, read_queues, read_workers};
 use super::discovery::{DEFAULT_TAG, Discover, TaggedQueue};
 use super::form::names::{CLUSTER, IMAGE, SCALER, TagText};
@@ -38,14 +38,14 @@ const MOST_TASKS: u32 = 100_000;
 /// No worker may ask for more, for the same reason.
 const MOST_CONTAINERS: u32 = 100_000;
 
-/// A result that tells of more workers would be larger than Lambda allows.
+/// A result about more workers would be larger than Lambda allows.
 /// Source: Lambda quotas, "Invocation payload": 6 MB.
 pub(crate) const WORKERS: std::ops::RangeInclusive<usize> = 1..=5000;
 
 /// What the file says once for all workers.
 struct Defaults {
     cluster: Option<ClusterName>,
-    /// Whether it is there and wrong, which no worker is told again.
+    /// Whether it is there and wrong, which is not reported again for each worker.
     cluster_is_wrong: bool,
     watcher_image: Option<String>,
     /// `None` where it is wrong.
@@ -86,7 +86,7 @@ impl Config {
         Self::of(&Document::of_value("event", document))
     }
 
-    /// Reads a document that knows its places.
+    /// Reads a document that knows the position of every value.
     ///
     /// # Errors
     /// As [`Config::parse`].
@@ -136,11 +136,11 @@ impl Config {
 fn refused(shared: Vec<Problem>, drafts: Vec<Draft<'_>>) -> ConfigError {
     let own = drafts.into_iter().flat_map(|draft| draft.problems);
     let mut all: Vec<_> = shared.into_iter().chain(own).collect();
-    all.sort_by_key(|problem| (problem.count, problem.place));
+    all.sort_by_key(|problem| (problem.count, problem.position));
     ConfigError(Problem::first(all))
 }
 
-/// What YAML says; mistakes are told with `source` before them.
+/// What YAML says; mistakes are reported with `source` before them.
 ///
 /// # Errors
 /// When it is not one.
@@ -181,7 +181,7 @@ pub(super) fn read_all<'a>(document: &'a Document, shared: &'a Reading) -> Optio
     };
     let drafts = read_workers(&mut fields, &defaults);
     fields.finish();
-    warn_of_places(&drafts, shared);
+    warn_of_regions(&drafts, shared);
     Some(ReadFile { config, defaults, drafts })
 }
 

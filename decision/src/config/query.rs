@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_told_with_its_place() {
+    fn what_cannot_be_read_is_reported_with_its_position() {
         let texts = [
             "",
             "instance-type == t2.small",
@@ -232,8 +232,8 @@ mod tests {
             "attribute:x exists and",
             "attribute:x == a b",
         ];
-        let told = texts.map(|text| format!("{text}\n  {}", flaw(text).unwrap_or_default()));
-        insta::assert_snapshot!(told.join("\n"));
+        let reported = texts.map(|text| format!("{text}\n  {}", flaw(text).unwrap_or_default()));
+        insta::assert_snapshot!(reported.join("\n"));
     }
 
     #[test]

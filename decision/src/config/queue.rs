@@ -74,7 +74,7 @@ impl QueueRef {
         }
     }
 
-    /// Which queue it is, as far as that can be told in this Region; a name alone is of an account that
+    /// Which queue it is, as far as that can be known in this Region; a name alone is of an account that
     /// only AWS knows.
     pub fn id(&self, here: &Region) -> Option<QueueId> {
         Some(QueueId {

@@ -6,14 +6,14 @@ use std::ops::RangeInclusive;
 
 use super::form::{Form, Wrong};
 use super::shape::{About, Key};
-use crate::document::{Document, MOST_TOLD, Node, Place, Problem, Scalar, meaningless};
+use crate::document::{Document, MOST_REPORTED, Node, Position, Problem, Scalar, meaningless};
 
 /// What is found while a document, or a worker of it, is read.
 #[derive(Default)]
 pub(crate) struct Reading {
     source: String,
     worker: Option<String>,
-    told: RefCell<Vec<Problem>>,
+    reported: RefCell<Vec<Problem>>,
     more: Cell<usize>,
     warnings: RefCell<Vec<Problem>>,
     /// The keys that are asked for, where that is what is wanted.
@@ -48,7 +48,7 @@ impl Reading {
         let expected = if path.is_empty() { "keys such as `workers:`" } else { "an object" };
         self.add(
             path,
-            node.place,
+            node.position,
             &format!("expected {expected}, got {seen}{}", hint_of_tag(node)),
         );
         None
@@ -61,11 +61,11 @@ impl Reading {
     }
 
     /// Notes one more mistake.
-    pub(crate) fn add(&self, path: &str, place: Option<Place>, message: &str) {
+    pub(crate) fn add(&self, path: &str, position: Option<Position>, message: &str) {
         if self.are_many() {
-            return self.add_untold(1);
+            return self.add_number(1);
         }
-        self.told.borrow_mut().push(self.problem(path, place, message));
+        self.reported.borrow_mut().push(self.problem(path, position, message));
     }
 
     /// Where the document is from.
@@ -79,26 +79,26 @@ impl Reading {
     }
 
     /// Notes what somebody may mean, and most do not.
-    pub(crate) fn warn(&self, path: &str, place: Option<Place>, message: &str) {
-        self.warn_of(self.problem(path, place, message));
+    pub(crate) fn warn(&self, path: &str, position: Option<Position>, message: &str) {
+        self.warn_of(self.problem(path, position, message));
     }
 
-    fn problem(&self, path: &str, place: Option<Place>, message: &str) -> Problem {
-        let problem = Problem::new(path, message).at(place).in_worker(self.worker.as_deref());
+    fn problem(&self, path: &str, position: Option<Position>, message: &str) -> Problem {
+        let problem = Problem::new(path, message).at(position).in_worker(self.worker.as_deref());
         problem.of_source(&self.source)
     }
 
     /// How many mistakes there are so far.
     pub(crate) fn count(&self) -> usize {
-        self.told.borrow().len().saturating_add(self.more.get())
+        self.reported.borrow().len().saturating_add(self.more.get())
     }
 
     /// Whether only their number counts.
     fn are_many(&self) -> bool {
-        MOST_TOLD <= self.told.borrow().len()
+        MOST_REPORTED <= self.reported.borrow().len()
     }
 
-    fn add_untold(&self, count: usize) {
+    fn add_number(&self, count: usize) {
         self.more.set(self.more.get().saturating_add(count));
     }
 
@@ -124,14 +124,14 @@ impl Reading {
     /// What somebody may mean, in the order of the document: the first, and the number of the others.
     pub(crate) fn take_warnings(&self) -> Vec<Problem> {
         let mut all = self.warnings.take();
-        all.sort_by_key(|problem| problem.place);
+        all.sort_by_key(|problem| problem.position);
         Problem::first(all)
     }
 
     /// The first mistakes in the order of the document, and the number of the others.
     pub(crate) fn take_problems(&self) -> Vec<Problem> {
-        let mut all = self.told.take();
-        all.sort_by_key(|problem| problem.place);
+        let mut all = self.reported.take();
+        all.sort_by_key(|problem| problem.position);
         if 0 < self.more.get() {
             all.push(Problem { count: self.more.get(), ..Problem::new("", "") });
         }
@@ -169,17 +169,17 @@ impl<'a> Fields<'a> {
 
     /// Notes a mistake at one field.
     pub(crate) fn problem(&self, key: &str, message: &str) {
-        self.reading.add(&self.path_of(key), self.place_of(key), message);
+        self.reading.add(&self.path_of(key), self.position_of(key), message);
     }
 
     /// Notes what somebody may mean at one field.
     pub(crate) fn warn(&self, key: &str, message: &str) {
-        self.reading.warn(&self.path_of(key), self.place_of(key), message);
+        self.reading.warn(&self.path_of(key), self.position_of(key), message);
     }
 
     /// Where a field's value is, or where it could be.
-    fn place_of(&self, key: &str) -> Option<Place> {
-        self.node.get(key).map_or(self.node.place, |value| value.place)
+    fn position_of(&self, key: &str) -> Option<Position> {
+        self.node.get(key).map_or(self.node.position, |value| value.position)
     }
 
     /// The field as a form reads it, `None` when it is absent or wrong. What the form refuses is
@@ -228,7 +228,7 @@ impl<'a> Fields<'a> {
             Wrong::NotAllowed => hint_of_tag(value),
         };
         let message = format!("expected {}, got {}{why}", form.allowed(), value.shown());
-        self.reading.add(path, value.place, &message);
+        self.reading.add(path, value.position, &message);
         None
     }
 
@@ -256,7 +256,7 @@ impl<'a> Fields<'a> {
         Some(items.iter().enumerate().filter_map(item).collect())
     }
 
-    /// The members of the list in a field as objects; those that are none are told and left out.
+    /// The members of the list in a field as objects; those that are none are reported and left out.
     pub(crate) fn objects(
         &mut self,
         key: &'static str,
@@ -324,7 +324,7 @@ impl<'a> Fields<'a> {
         let members = self.node.members().unwrap_or_default();
         for member in members.iter().filter(|member| !self.known.contains(&member.key.as_str())) {
             if self.reading.are_many() {
-                self.reading.add_untold(1);
+                self.reading.add_number(1);
                 continue;
             }
             let hint = match nearest(&member.key, self.known.iter().copied()) {
@@ -332,7 +332,7 @@ impl<'a> Fields<'a> {
                 None => format!("known here: {}", self.known.join(", ")),
             };
             let message = format!("is not a known key; {hint}");
-            self.reading.add(&self.path_of(&member.key), member.place, &message);
+            self.reading.add(&self.path_of(&member.key), member.position, &message);
         }
     }
 

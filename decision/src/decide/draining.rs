@@ -1,5 +1,5 @@
 //! What is done about instances that are about to go away, and what the lifecycle hooks that hold them
-//! are told.
+//! are answered.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,8 +10,8 @@ use crate::config::{Config, OnDrain, Worker};
 use crate::event::{Notice, NoticeKind};
 use crate::limits;
 use crate::plan::{
-    Because, Claim, DrainPlan, DrainStep, Emptying, HookAnswer, HookPlan, Leaving, NotOurs, Reply,
-    StopPlan, TaskPlan, TaskStep,
+    Because, DrainPlan, DrainStep, Emptying, HookAnswer, HookOwner, HookPlan, Leaving, NotOurs,
+    Reply, StopPlan, TaskPlan, TaskStep,
 };
 use crate::snapshot::{
     ClusterTasks, Held, Mark, ReadError, Snapshot, Sought, Standing, Task, TaskThere,
@@ -38,7 +38,7 @@ pub fn drain(config: &Config, notice: &Notice, sought: &Sought) -> DrainPlan {
         clusters: sought.clusters.keys().cloned().collect(),
         unread,
         instances: instances.collect(),
-        claim: claim(config, notice, sought),
+        hook: hook_owner(config, notice, sought),
     }
 }
 
@@ -52,15 +52,15 @@ fn step(status: &str) -> DrainStep {
     }
 }
 
-fn claim(config: &Config, notice: &Notice, sought: &Sought) -> Option<Claim> {
+fn hook_owner(config: &Config, notice: &Notice, sought: &Sought) -> Option<HookOwner> {
     let hook = notice.hook.clone()?;
     Some(match &config.draining.hook {
         Some(ours) if *ours == hook.name => {
             let mark = Mark { hook: hook.clone(), since: Some(sought.now) };
-            Claim::Ours { hook, tags: mark.tags(&sought.scaler) }
+            HookOwner::Ours { hook, tags: mark.tags(&sought.scaler) }
         }
-        Some(ours) => Claim::NotOurs { hook, why: NotOurs::Another(ours.clone()) },
-        None => Claim::NotOurs { hook, why: NotOurs::NoneNamed },
+        Some(ours) => HookOwner::NotOurs { hook, why: NotOurs::Another(ours.clone()) },
+        None => HookOwner::NotOurs { hook, why: NotOurs::NoneNamed },
     })
 }
 
@@ -73,8 +73,8 @@ pub fn stop(
 ) -> StopPlan {
     let plan = |task: TaskThere| {
         let TaskThere { worker, arn, is_stopping } = task;
-        let is_told = !is_stopping && stops(config, notice.kind, &worker);
-        TaskPlan { worker, arn, step: if is_told { TaskStep::Stop } else { TaskStep::Leave } }
+        let is_to_stop = !is_stopping && stops(config, notice.kind, &worker);
+        TaskPlan { worker, arn, step: if is_to_stop { TaskStep::Stop } else { TaskStep::Leave } }
     };
     let instances = instances.into_iter().map(|Standing { cluster, instance, tasks }| {
         let tasks = tasks.map(|tasks| tasks.into_iter().map(plan).collect());
@@ -98,7 +98,7 @@ fn stops(config: &Config, kind: NoticeKind, worker: &WorkerName) -> bool {
     is_certain && of_worker.is_some_and(|known| known.on_drain == OnDrain::StopTasks)
 }
 
-/// What every hook that a tick has seen is told.
+/// How every hook is answered that a tick has seen.
 pub(super) fn hooks(snapshot: &Snapshot) -> Vec<HookPlan> {
     // A cluster may have two names in a configuration: an instance of it is one.
     let mut known = BTreeSet::new();
@@ -126,7 +126,7 @@ pub(super) fn hooks(snapshot: &Snapshot) -> Vec<HookPlan> {
     hooks
 }
 
-/// What the hooks are told when we are wrong ourselves.
+/// How the hooks are answered when we are wrong ourselves.
 pub(super) fn unread_hooks(snapshot: &Snapshot) -> Vec<HookPlan> {
     let clusters = snapshot.held.keys().cloned();
     clusters.map(|cluster| HookPlan::Unread { cluster, error: ReadError::Panic }).collect()

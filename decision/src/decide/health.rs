@@ -7,7 +7,7 @@ use crate::plan::Tripped;
 use crate::refusal::Cause;
 use crate::units::{Containers, Tasks, elapsed};
 
-/// As long as what ended tells something about what is started next. ECS does not keep it longer.
+/// As long as what ended says something about what is started next. ECS does not keep it longer.
 /// Source: ECS developer guide, "Stopped tasks error messages".
 const TELLS: SignedDuration = SignedDuration::from_hours(1);
 
@@ -60,7 +60,7 @@ fn judge(own: &OwnEnded<'_>) -> Verdict {
     }
     let exits = containers.iter().filter_map(|container| container.exit);
     let exits: Vec<_> = exits.map(|exit| exit.to_string()).collect();
-    let how = told(&task.code, own.words());
+    let how = how_it_ended(&task.code, own.words());
     Verdict::Badly(match (ran, exits.as_slice()) {
         (None, []) => how,
         (None, exits) => format!("{how}, exit code {}", exits.join(", ")),
@@ -71,7 +71,7 @@ fn judge(own: &OwnEnded<'_>) -> Verdict {
     })
 }
 
-fn told(code: &str, reason: &str) -> String {
+fn how_it_ended(code: &str, reason: &str) -> String {
     match (code, reason) {
         ("", "") => "no reason given".to_owned(),
         ("", text) | (text, "") => text.to_owned(),

@@ -26,9 +26,9 @@ const BEGUN: Duration = Duration::from_mins(2);
 /// has just come. A tick a minute has six in five minutes.
 const FEWEST_LOOKS: usize = 5;
 
-/// What was seen longer ago tells nothing of now, unless `idleAfter` is longer. A schedule of ten minutes
+/// What was seen longer ago says nothing of now, unless `idleAfter` is longer. A schedule of ten minutes
 /// that misses a tick is far below it.
-const TELLS: Duration = Duration::from_hours(1);
+const FRESH: Duration = Duration::from_hours(1);
 
 /// What is known after a look, by what was known before it and how many messages there were then.
 pub(super) fn look(before: &Idling, messages_before: Messages, look: &Look<'_>) -> Idling {
@@ -37,10 +37,10 @@ pub(super) fn look(before: &Idling, messages_before: Messages, look: &Look<'_>) 
         return before.rested();
     }
     let age = |at| elapsed(at, look.now);
-    let tells = after.saturating_mul(2).max(TELLS);
-    let is_fresh = before.looks.last().is_none_or(|(at, _)| age(*at) <= tells);
+    let fresh_for = after.saturating_mul(2).max(FRESH);
+    let is_fresh = before.looks.last().is_none_or(|(at, _)| age(*at) <= fresh_for);
     let before = if is_fresh { before.clone() } else { Idling::default() };
-    let known = still_idle(&before, look, tells);
+    let known = still_idle(&before, look, fresh_for);
     let since = before.since.unwrap_or(look.now);
     let mut looks = before.looks;
     // Where messages went, somebody has taken them.
@@ -63,8 +63,8 @@ pub(super) fn look(before: &Idling, messages_before: Messages, look: &Look<'_>) 
 }
 
 /// Those that were idle, are still there, and need not have taken a message since.
-fn still_idle(before: &Idling, look: &Look<'_>, tells: Duration) -> Containers {
-    let Some(ago) = before.proved.map(|at| elapsed(at, look.now)).filter(|ago| *ago <= tells)
+fn still_idle(before: &Idling, look: &Look<'_>, fresh_for: Duration) -> Containers {
+    let Some(ago) = before.proved.map(|at| elapsed(at, look.now)).filter(|ago| *ago <= fresh_for)
     else {
         return Containers::ZERO;
     };

@@ -1,4 +1,4 @@
-//! What ECS tells only after it has accepted a task: that there is no capacity for it, or that a
+//! What ECS reports only after it has accepted a task: that there is no capacity for it, or that a
 //! registry gave no image. It is not a failure of the worker, and the next launch minds it. Pure.
 
 use std::time::Duration;
@@ -29,7 +29,7 @@ const fn minutes(minutes: i64) -> SignedDuration {
     SignedDuration::from_mins(minutes)
 }
 
-/// From when to when the same was told again and again, and nothing began meanwhile.
+/// From when to when the same was reported again and again, and nothing began meanwhile.
 #[derive(Clone, Copy)]
 struct Spell {
     first: Timestamp,
@@ -37,9 +37,12 @@ struct Spell {
 }
 
 impl Spell {
-    /// Of what was told since the last success.
-    fn since(success: Option<Timestamp>, told: impl Iterator<Item = Timestamp>) -> Option<Self> {
-        told.filter(|at| success < Some(*at)).fold(None, |spell: Option<Self>, at| {
+    /// Of what was reported since the last success.
+    fn since(
+        success: Option<Timestamp>,
+        reported: impl Iterator<Item = Timestamp>,
+    ) -> Option<Self> {
+        reported.filter(|at| success < Some(*at)).fold(None, |spell: Option<Self>, at| {
             let Self { first, last } = spell.unwrap_or(Self { first: at, last: at });
             Some(Self { first: first.min(at), last: last.max(at) })
         })
@@ -77,9 +80,9 @@ fn left_out(rung: &Rung, own: &OwnTasks<'_>, now: Timestamp) -> Option<LeftOut> 
     // What waits for instances has not got any so far.
     let waiting = alive.filter_map(|own| own.waits_since);
     let waiting = waiting.flat_map(|since| [(since, Cause::NoRoom), (now, Cause::NoRoom)]);
-    let told: Vec<_> = refused.chain(waiting).collect();
-    let (_, cause) = *told.iter().max_by_key(|(at, _)| *at)?;
-    let spell = Spell::since(began, told.iter().map(|(at, _)| *at))?;
+    let reported: Vec<_> = refused.chain(waiting).collect();
+    let (_, cause) = *reported.iter().max_by_key(|(at, _)| *at)?;
+    let spell = Spell::since(began, reported.iter().map(|(at, _)| *at))?;
     Some(LeftOut { rung: rung.clone(), cause, wait: spell.wait(&RUNG, now)? })
 }
 
@@ -100,11 +103,11 @@ pub(super) fn registry(own: &OwnTasks<'_>, now: Timestamp) -> Option<Duration> {
     let alive = own.alive.iter().map(|own| own.started);
     let began = alive.chain(own.ended.iter().map(|own| own.task.started)).flatten().max();
     let throttled = |own: &&OwnEnded<'_>| own.is_refused() && own.cause() == Cause::Throttled;
-    let told = own.ended.iter().filter(throttled).map(|own| own.task.stopped);
-    Spell::since(began, told)?.wait(&REGISTRY, now)
+    let reported = own.ended.iter().filter(throttled).map(|own| own.task.stopped);
+    Spell::since(began, reported)?.wait(&REGISTRY, now)
 }
 
-/// What was told since the last look, equal words once.
+/// What was reported since the last look, equal words once.
 pub(super) fn news(own: &OwnTasks<'_>, tasks: &ClusterTasks) -> Vec<Late> {
     let mut news: Vec<Late> = Vec::new();
     for own in own.ended.iter().filter(|own| tasks.news.contains(&own.task.arn)) {

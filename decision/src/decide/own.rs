@@ -41,7 +41,7 @@ pub(super) struct OwnTask<'a> {
     pub(super) arn: &'a TaskArn,
     /// The scheduled tick that started it.
     pub(super) tick: Option<Timestamp>,
-    /// When it was made, where ECS tells it.
+    /// When it was made, where ECS gives it.
     pub(super) created: Option<Timestamp>,
     /// When it reached RUNNING.
     pub(super) started: Option<Timestamp>,
@@ -127,10 +127,10 @@ impl<'a> OwnTasks<'a> {
         self.alive.iter().filter(is_open).map(OwnTask::left).sum()
     }
 
-    /// The same at an earlier time, as far as the times of tasks tell.
+    /// The same at an earlier time, as far as the times of tasks show.
     pub(super) fn as_of(&self, then: Timestamp) -> Self {
         let alive = self.alive.iter().filter_map(|own| own.as_of(then));
-        // Since when they leave is not told: they were there until somebody looked.
+        // Since when they leave is not known: they were there until somebody looked.
         let leaving = self.leaving.iter().map(OwnTask::whole);
         let leaving = leaving.filter_map(|own| own.as_of(then));
         let ended_since = self.ended.iter().filter_map(|own| own.as_of(then));
@@ -203,7 +203,7 @@ impl<'a> OwnTask<'a> {
         late.filter(|_| is_starting)
     }
 
-    /// The same at an earlier time, as far as the times of tasks tell.
+    /// The same at an earlier time, as far as the times of tasks show.
     fn as_of(&self, then: Timestamp) -> Option<Self> {
         let is_there = self.created.is_none_or(|created| created <= then);
         let running = if ran_at(self.started, then) { self.running } else { Containers::ZERO };
@@ -221,7 +221,7 @@ impl<'a> OwnTask<'a> {
         self.containers.minus(self.stopped)
     }
 
-    /// Whether its worker has run long enough to tell that it can.
+    /// Whether its worker has run long enough to show that it can.
     pub(super) fn runs_well(&self, now: Timestamp) -> bool {
         self.has_run_for(RAN_WELL, now)
     }

@@ -1,4 +1,5 @@
-//! How containers become tasks: at most two sizes, exactly as many containers as asked for. Pure.
+//! How containers become tasks: at most two counts of containers a task, exactly as many containers
+//! as asked for. Pure.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -42,11 +43,11 @@ impl Budget {
     }
 }
 
-/// As few containers a task as these sizes and the number of tasks allow: all tasks equal, or one
-/// apart, where there is every size.
-pub(super) fn spread(launch: Containers, budget: Budget, sizes: &[Containers]) -> Packed {
-    if !is_whole(sizes, budget) {
-        return spread_of(launch, budget, sizes);
+/// As few containers a task as these counts and the number of tasks allow: all tasks equal, or one
+/// apart, where there is every count.
+pub(super) fn spread(launch: Containers, budget: Budget, counts: &[Containers]) -> Packed {
+    if !is_whole(counts, budget) {
+        return spread_of(launch, budget, counts);
     }
     let held = launch.min(budget.containers()).0;
     let tasks = held.min(budget.tasks.0).max(1);
@@ -54,26 +55,26 @@ pub(super) fn spread(launch: Containers, budget: Budget, sizes: &[Containers]) -
     Packed::new(launch, [(each + 1, over), (each, tasks - over)])
 }
 
-/// As many containers a task as these sizes allow, and one task with the rest, where there is every
-/// size.
-pub(super) fn dense(launch: Containers, budget: Budget, sizes: &[Containers]) -> Packed {
-    if !is_whole(sizes, budget) {
-        return dense_of(launch, budget, sizes);
+/// As many containers a task as these counts allow, and one task with the rest, where there is every
+/// count.
+pub(super) fn dense(launch: Containers, budget: Budget, counts: &[Containers]) -> Packed {
+    if !is_whole(counts, budget) {
+        return dense_of(launch, budget, counts);
     }
     let held = launch.min(budget.containers()).0;
     let each = budget.per_task.0.max(1);
     Packed::new(launch, [(each, held / each), (held % each, 1)])
 }
 
-/// Whether there is every size up to the largest.
-fn is_whole(sizes: &[Containers], budget: Budget) -> bool {
-    Containers::counted(sizes.len()) == budget.per_task
+/// Whether there is every count up to the largest.
+fn is_whole(counts: &[Containers], budget: Budget) -> bool {
+    Containers::counted(counts.len()) == budget.per_task
 }
 
-/// What tasks of each size cost.
+/// What tasks of so many containers cost.
 pub(super) struct Costs<'a, P> {
-    /// The sizes that there may be, the smallest first.
-    pub(super) sizes: &'a [Containers],
+    /// The containers that a task may have, the fewest first.
+    pub(super) counts: &'a [Containers],
     /// What an hour of a task of so many costs.
     pub(super) price: P,
     /// The tasks that can be started at once, where others would have to wait.
@@ -81,21 +82,21 @@ pub(super) struct Costs<'a, P> {
 }
 
 /// The fewest containers a task, unless several cost at least a tenth less each; more of them at the
-/// same price where the tasks would be too many. Never a size that costs more.
+/// same price where the tasks would be too many. Never a count that costs more.
 pub(super) fn cheapest<P>(launch: Containers, budget: Budget, costs: &Costs<'_, P>) -> Packed
 where
     P: Fn(Containers) -> MicroDollars,
 {
-    let Some(fewest) = costs.sizes.first().copied() else {
+    let Some(fewest) = costs.counts.first().copied() else {
         return Packed::new(launch, [(0, 0); 2]);
     };
-    let best = costs.sizes.iter().copied().min_by(|a, b| costs.compare(*a, *b)).unwrap_or(fewest);
+    let best = costs.counts.iter().copied().min_by(|a, b| costs.compare(*a, *b)).unwrap_or(fewest);
     let chosen = if costs.is_a_tenth_below(best, fewest) { best } else { fewest };
     let most = costs.at_once.map_or(budget.tasks, |tasks| tasks.min(budget.tasks));
     let tasks = |n: &Containers| launch.tasks_rounded_up(*n);
     let is_no_dearer = |n: &&Containers| chosen <= **n && costs.is_no_dearer(**n, chosen);
     let is_filled = |n: &Containers| *n == chosen || *n <= launch;
-    let mut larger = costs.sizes.iter().filter(is_no_dearer).copied().filter(is_filled);
+    let mut larger = costs.counts.iter().filter(is_no_dearer).copied().filter(is_filled);
     let each = match larger.clone().find(|n| tasks(n) <= most) {
         Some(enough) => enough,
         None => larger.next_back().unwrap_or(chosen),
@@ -117,14 +118,14 @@ impl<P: Fn(Containers) -> MicroDollars> Costs<'_, P> {
         (self.price)(a).times(b.0).is_a_tenth_below((self.price)(b).times(a.0))
     }
 
-    /// Tasks of this size, and the rest in one task, or in the smallest where that would cost more.
+    /// Tasks of so many, and the rest in one task, or in the smallest where that would cost more.
     fn fill(&self, launch: Containers, budget: Budget, each: Containers) -> Packed {
-        let Some(fewest) = self.sizes.first() else { return Packed::new(launch, [(0, 0); 2]) };
+        let Some(fewest) = self.counts.first() else { return Packed::new(launch, [(0, 0); 2]) };
         let held = launch.min(budget.tasks.containers(each)).0;
         let (full, rest) = (held / each.0.max(1), held % each.0.max(1));
         let left = budget.tasks.0.saturating_sub(full);
         let fits_one =
-            self.sizes.contains(&Containers(rest)) && self.is_no_dearer(Containers(rest), *fewest);
+            self.counts.contains(&Containers(rest)) && self.is_no_dearer(Containers(rest), *fewest);
         let rest =
             if fits_one { (rest, 1) } else { (fewest.0, (rest / fewest.0.max(1)).min(left)) };
         Packed::new(launch, [(each.0, full), rest])
@@ -135,56 +136,56 @@ impl<P: Fn(Containers) -> MicroDollars> Costs<'_, P> {
     }
 }
 
-/// The sizes of which none wastes money by rounding where one container more or less would not.
+/// The counts of which none wastes money by rounding where one container more or less would not.
 pub(super) fn economical(
-    sizes: impl IntoIterator<Item = Containers>,
+    counts: impl IntoIterator<Item = Containers>,
     is_wasteful: impl Fn(Containers) -> bool,
 ) -> Vec<Containers> {
-    let sizes: Vec<_> = sizes.into_iter().collect();
-    let is_better = |n: Containers| sizes.contains(&n) && !is_wasteful(n);
+    let counts: Vec<_> = counts.into_iter().collect();
+    let is_better = |n: Containers| counts.contains(&n) && !is_wasteful(n);
     let is_kept = |n: &Containers| {
         let neighbours = [n.minus(Containers(1)), n.plus(Containers(1))];
         !is_wasteful(*n) || !neighbours.into_iter().any(is_better)
     };
-    sizes.iter().copied().filter(is_kept).collect()
+    counts.iter().copied().filter(is_kept).collect()
 }
 
-/// As few containers a task as these sizes and the number of tasks allow.
-fn spread_of(launch: Containers, budget: Budget, sizes: &[Containers]) -> Packed {
+/// As few containers a task as these counts and the number of tasks allow.
+fn spread_of(launch: Containers, budget: Budget, counts: &[Containers]) -> Packed {
     let largest = |mix: &Mix| mix.iter().filter(|(_, tasks)| 0 < *tasks).map(|(n, _)| *n).max();
-    of_sizes(launch, budget, sizes, |mix| (largest(mix), Reverse(tasks(mix))))
+    of_counts(launch, budget, counts, |mix| (largest(mix), Reverse(tasks(mix))))
 }
 
-/// As many containers a task as these sizes allow.
-fn dense_of(launch: Containers, budget: Budget, sizes: &[Containers]) -> Packed {
-    of_sizes(launch, budget, sizes, |mix| (tasks(mix), Reverse(mix.map(|(n, _)| n))))
+/// As many containers a task as these counts allow.
+fn dense_of(launch: Containers, budget: Budget, counts: &[Containers]) -> Packed {
+    of_counts(launch, budget, counts, |mix| (tasks(mix), Reverse(mix.map(|(n, _)| n))))
 }
 
-/// The mix of two of these sizes that holds as much as the tasks allow, and of those the one that
+/// The mix of two of these counts that holds as much as the tasks allow, and of those the one that
 /// costs least.
-fn of_sizes<C: Ord>(
+fn of_counts<C: Ord>(
     launch: Containers,
     budget: Budget,
-    sizes: &[Containers],
+    counts: &[Containers],
     cost: impl Fn(&Mix) -> C,
 ) -> Packed {
-    let largest = sizes.last().copied().unwrap_or_default();
+    let largest = counts.last().copied().unwrap_or_default();
     let most = launch.min(budget.tasks.containers(largest)).0;
-    let best = |held| mixes(held, budget.tasks.0, sizes).min_by_key(|mix| (cost(mix), *mix));
+    let best = |held| mixes(held, budget.tasks.0, counts).min_by_key(|mix| (cost(mix), *mix));
     Packed::new(launch, (0..=most).rev().find_map(best).unwrap_or_default())
 }
 
-/// Two sizes and how many tasks of each, the larger first.
+/// Two counts of containers a task and how many tasks of each, the larger first.
 type Mix = [(u32, u32); 2];
 
 fn tasks([large, small]: &Mix) -> u32 {
     large.1.saturating_add(small.1)
 }
 
-/// Every mix of two of these sizes that holds exactly so many containers in so many tasks at most.
-fn mixes(held: u32, most: u32, sizes: &[Containers]) -> impl Iterator<Item = Mix> {
-    let pairs = sizes.iter().flat_map(move |large| {
-        let smaller = sizes.iter().filter(move |small| *small <= large);
+/// Every mix of two of these counts that holds exactly so many containers in so many tasks at most.
+fn mixes(held: u32, most: u32, counts: &[Containers]) -> impl Iterator<Item = Mix> {
+    let pairs = counts.iter().flat_map(move |large| {
+        let smaller = counts.iter().filter(move |small| *small <= large);
         smaller.map(move |small| (large.0, small.0))
     });
     pairs.filter(|(_, small)| 0 < *small).flat_map(move |(large, small)| {

@@ -15,7 +15,7 @@ use self::rooms::{Fit, Placed, Rooms};
 use crate::config::{Config, Placement, Worker};
 use crate::definition::{Needs, Tag, TaskDefinition, View};
 use crate::plan::{
-    Action, Group, Lack, LaunchPlan, PlacementPlan, Refusal, Revision, Search, SizePlaced,
+    Action, Group, GroupPlaced, Lack, LaunchPlan, PlacementPlan, Refusal, Revision, Search,
     WorkerPlan,
 };
 use crate::snapshot::{Instance, Instances, Read, ReadError, Snapshot};
@@ -46,7 +46,7 @@ type Demands<'a> = (
     &'a BTreeSet<InstanceArn>,
 );
 
-/// The instances that can take no task of a worker, by their place, and why.
+/// The instances that can take no task of a worker, by their index, and why.
 type Barred = BTreeMap<usize, Lack>;
 
 /// Gives every task of our own scheduler its instance, in the order in which workers are served.
@@ -84,15 +84,15 @@ pub struct Displaced<'a> {
     pub worker: &'a Worker,
     /// The launch that they were of.
     pub launch: &'a LaunchPlan,
-    /// What was refused, by size.
-    pub sizes: Vec<DisplacedTasks>,
+    /// What was refused, by group.
+    pub groups: Vec<DisplacedTasks>,
     /// Who refused one.
     pub refused: BTreeSet<InstanceArn>,
     /// Whether the launch's first call has started its task: then this delivery has the tick.
     pub has_tick: bool,
 }
 
-/// Tasks of one size that instances refused.
+/// Tasks of one group that instances refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DisplacedTasks {
     /// Worker containers in each.
@@ -117,8 +117,8 @@ pub fn place_again(displaced: &[Displaced<'_>], snapshot: &Snapshot) -> Vec<Read
 
 impl Displaced<'_> {
     fn wanted(&self) -> Wanted<'_> {
-        let groups = self.sizes.iter().filter_map(|size| {
-            let DisplacedTasks { containers_per_task: n, tasks, revision: found } = size;
+        let groups = self.groups.iter().filter_map(|group| {
+            let DisplacedTasks { containers_per_task: n, tasks, revision: found } = group;
             let group = self.launch.groups.iter().find(|group| group.containers_per_task == *n)?;
             let revision = match &group.revision {
                 Revision::Derived(variant, _) => {
@@ -162,7 +162,7 @@ pub(super) fn needs(
     if !recipe.is_derived(n) {
         return Ok(Some(of_base));
     }
-    // What ECS requires of an instance, it tells of what is registered.
+    // What ECS requires of an instance, it says of what is registered.
     let variant = View::of(&recipe.variant(n)?.document).map(|view| view.needs());
     Ok(variant.map(|needs| Needs { attributes: of_base.attributes, ..needs }))
 }
@@ -205,11 +205,11 @@ struct Ask<'a> {
 impl<'a> Ask<'a> {
     /// A panic is a fault of ours, and that worker's failure only.
     fn place(&self, filling: &mut Filling<'a>, wanted: Wanted<'_>) -> Read<LaunchPlan> {
-        let place = || self.place_groups(filling, wanted);
-        catch_unwind(AssertUnwindSafe(place)).unwrap_or(Err(ReadError::Panic))
+        let all = || self.place_groups(filling, wanted);
+        catch_unwind(AssertUnwindSafe(all)).unwrap_or(Err(ReadError::Panic))
     }
 
-    /// The same launch of these tasks, each with its instance. What finds no room is left out and told.
+    /// The same launch of these tasks, each with its instance. What finds no room is left out and reported.
     fn place_groups(&self, filling: &mut Filling<'a>, wanted: Wanted<'_>) -> Read<LaunchPlan> {
         let Wanted { launch, groups: wanted, claim } = wanted;
         let Self { worker, snapshot, .. } = self;
@@ -236,7 +236,7 @@ impl<'a> Ask<'a> {
             let Placed { on, lacks } = rooms.place(&fit, asked);
             let without_room = asked.minus(Tasks::counted(on.len()));
             let containers_per_task = group.containers_per_task;
-            placement.add(SizePlaced { asked, without_room, containers_per_task, needs, lacks });
+            placement.add(GroupPlaced { asked, without_room, containers_per_task, needs, lacks });
             let on: Vec<_> = on.iter().filter_map(|index| instances.active.get(*index)).collect();
             groups.push(Group { calls: numbering.calls(self, &on), ..group });
         }

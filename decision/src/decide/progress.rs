@@ -30,7 +30,7 @@
 //! over, of 1 to 64 minutes: no state is final.
 //!
 //! A FIFO queue gives out one message of a group at a time, so that visible messages say little. Unless
-//! the operator has told by `maxContainers` how many groups there are, its worker starts with four
+//! the operator has said by `maxContainers` how many groups there are, its worker starts with four
 //! containers, and with as many more as hold messages: growth pays twice there, and who is vouched for
 //! once.
 
@@ -290,7 +290,7 @@ impl Look<'_> {
 
 impl Moved {
     /// Longer and longer while containers end or fall idle, nothing good comes of any, and something is in
-    /// flight or idle. Where nothing is, nobody can tell what they did, and the pause stays as it is.
+    /// flight or idle. Where nothing is, nobody knows what they did, and the pause stays as it is.
     fn pause(&self, last: Duration) -> Duration {
         let Self { drop, some_went, held, locked, failed, newly_idle, of_tasks, .. } = self;
         let last = last.max(SHORTEST_PAUSE);

@@ -46,9 +46,9 @@ pub fn unowned(known: &BTreeSet<WorkerName>, snapshot: &Snapshot) -> Vec<Unowned
         }
         counts
     };
-    let told = snapshot.tasks.keys().flat_map(|cluster| {
+    let found = snapshot.tasks.keys().flat_map(|cluster| {
         let counts = of_cluster(cluster).into_iter();
         counts.map(|(worker, tasks)| Unowned { worker, cluster: cluster.clone(), tasks })
     });
-    told.collect()
+    found.collect()
 }

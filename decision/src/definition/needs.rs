@@ -167,12 +167,12 @@ mod tests {
                 "operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"},
             "containerDefinitions": [{"name": "a"}],
         }));
-        let told: Vec<_> = needs
+        let reported: Vec<_> = needs
             .attributes
             .iter()
             .map(|a| format!("{}={}", a.name, a.value.as_deref().unwrap_or("-")))
             .collect();
         let capability = "com.amazonaws.ecs.capability.task-eni=-";
-        assert_eq!(told, [capability, "ecs.cpu-architecture=arm64", "ecs.os-type=windows"]);
+        assert_eq!(reported, [capability, "ecs.cpu-architecture=arm64", "ecs.os-type=windows"]);
     }
 }

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use super::Place;
+use super::Position;
 use crate::redaction::cut;
 
-/// So many mistakes are told one by one; nobody reads more.
-pub(crate) const MOST_TOLD: usize = 50;
+/// So many mistakes are reported one by one; nobody reads more.
+pub(crate) const MOST_REPORTED: usize = 50;
 
 /// No path of a document that means well is longer, in bytes.
 const LONGEST_PATH: usize = 200;
@@ -20,14 +20,14 @@ pub struct Problem {
     /// The document, such as `workers.yaml` or `ssm:/scaler`; empty where that is known.
     pub source: String,
     /// Line and column, where the document is a text.
-    pub place: Option<Place>,
+    pub position: Option<Position>,
     /// The worker that it is in, where that has a name.
     pub worker: Option<String>,
     /// The key, such as `scaling.maxContainers`; empty for the whole.
     pub path: String,
     /// What is wrong there and what is allowed.
     pub message: String,
-    /// How many mistakes it stands for: one, or those of which only the number is told.
+    /// How many mistakes it stands for: one, or those of which only the number is reported.
     pub count: usize,
 }
 
@@ -36,7 +36,7 @@ impl Problem {
     pub(crate) fn new(path: &str, message: &str) -> Self {
         Self {
             source: String::new(),
-            place: None,
+            position: None,
             worker: None,
             path: shortened(path, LONGEST_PATH),
             message: shortened(message, LONGEST_MESSAGE),
@@ -49,9 +49,9 @@ impl Problem {
         Self { source: source.to_owned(), ..self }
     }
 
-    /// The same at a place.
-    pub(crate) fn at(self, place: Option<Place>) -> Self {
-        Self { place, ..self }
+    /// The same, where it is in the text.
+    pub(crate) fn at(self, position: Option<Position>) -> Self {
+        Self { position, ..self }
     }
 
     /// The same in a worker.
@@ -60,22 +60,22 @@ impl Problem {
     }
 
     /// The same where it is not a mistake, but may be meant otherwise.
-    pub fn told_as_warning(&self) -> String {
+    pub fn as_warning(&self) -> String {
         let mut warning = self.clone();
-        let (source, place) = (std::mem::take(&mut warning.source), warning.place.take());
-        let begin = Self { source, place, ..Self::new("", "warning: ") };
+        let (source, position) = (std::mem::take(&mut warning.source), warning.position.take());
+        let begin = Self { source, position, ..Self::new("", "warning: ") };
         format!("{begin}{warning}")
     }
 
     /// The first mistakes, and the number of the others.
     pub(crate) fn first(all: impl IntoIterator<Item = Self>) -> Vec<Self> {
         let (one, many): (Vec<_>, Vec<_>) = all.into_iter().partition(|p| p.count == 1);
-        let more = one.len().saturating_sub(MOST_TOLD).saturating_add(counted(&many));
-        let mut told: Vec<_> = one.into_iter().take(MOST_TOLD).collect();
+        let more = one.len().saturating_sub(MOST_REPORTED).saturating_add(counted(&many));
+        let mut reported: Vec<_> = one.into_iter().take(MOST_REPORTED).collect();
         if 0 < more {
-            told.push(Self { count: more, ..Self::new("", &format!("and {more} more")) });
+            reported.push(Self { count: more, ..Self::new("", &format!("and {more} more")) });
         }
-        told
+        reported
     }
 }
 
@@ -94,12 +94,12 @@ fn shortened(text: &str, most: usize) -> String {
 impl fmt::Display for Problem {
     /// As compilers do it: `workers.yaml:12:5: worker "thumbnail": scaling.maxContainers: ...`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { source, place, worker, path, message, count: _ } = self;
-        let place = place.map(|Place { line, column }| format!("{line}:{column}"));
-        let place = [Some(source.clone()).filter(|source| !source.is_empty()), place];
-        let place: Vec<_> = place.into_iter().flatten().collect();
-        if !place.is_empty() {
-            write!(f, "{}: ", place.join(":"))?;
+        let Self { source, position, worker, path, message, count: _ } = self;
+        let position = position.map(|Position { line, column }| format!("{line}:{column}"));
+        let position = [Some(source.clone()).filter(|source| !source.is_empty()), position];
+        let position: Vec<_> = position.into_iter().flatten().collect();
+        if !position.is_empty() {
+            write!(f, "{}: ", position.join(":"))?;
         }
         if let Some(worker) = worker {
             write!(f, "worker \"{worker}\": ")?;

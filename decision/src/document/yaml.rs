@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 
-use super::{Content, Member, Node, Place, Problem, Scalar};
+use super::{Content, Member, Node, Position, Problem, Scalar};
 
-/// Values that aliases (`*name`) may repeat: a text of a megabyte could otherwise become any size.
+/// Values that aliases (`*name`) may repeat: a text of a megabyte could otherwise become any length.
 const MOST_REPEATED: usize = 100_000;
 
 /// The values of a text.
@@ -44,7 +44,7 @@ struct Open {
 
 struct Key {
     text: String,
-    place: Place,
+    position: Position,
     is_merge: bool,
 }
 
@@ -59,17 +59,17 @@ impl Tree {
                 }
                 event => event,
             };
-            self.take(event, place_of(&span.start))?;
+            self.take(event, position_of(&span.start))?;
         }
         Ok(())
     }
 
-    fn take(&mut self, event: Event<'_>, place: Place) -> Result<(), Box<Problem>> {
+    fn take(&mut self, event: Event<'_>, position: Position) -> Result<(), Box<Problem>> {
         match event {
-            Event::DocumentStart(..) => self.begin(place)?,
+            Event::DocumentStart(..) => self.begin(position)?,
             Event::Scalar(text, style, anchor, tag) => {
                 let content = Content::Scalar(scalar(&text, style, tag.as_deref()));
-                let node = Node { place: Some(place), content };
+                let node = Node { position: Some(position), content };
                 if self.is_key_next() {
                     self.key(node, style)?;
                 } else {
@@ -77,26 +77,26 @@ impl Tree {
                 }
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.open(Content::List(Vec::new()), place, anchor)?;
-                self.tag(tag.as_deref(), place);
+                self.open(Content::List(Vec::new()), position, anchor)?;
+                self.tag(tag.as_deref(), position);
             }
             Event::MappingStart(_, anchor, tag) => {
-                self.open(Content::Object(Vec::new()), place, anchor)?;
-                self.tag(tag.as_deref(), place);
+                self.open(Content::Object(Vec::new()), position, anchor)?;
+                self.tag(tag.as_deref(), position);
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(),
-            Event::Alias(anchor) => self.repeat(anchor, place)?,
+            Event::Alias(anchor) => self.repeat(anchor, position)?,
             _ => {}
         }
         Ok(())
     }
 
-    fn begin(&mut self, place: Place) -> Result<(), Box<Problem>> {
+    fn begin(&mut self, position: Position) -> Result<(), Box<Problem>> {
         self.documents = self.documents.saturating_add(1);
         if self.documents == 1 {
             return Ok(());
         }
-        stop(told(place, "a second document begins here, after `---`; only one is read"))
+        stop(problem(position, "a second document begins here, after `---`; only one is read"))
     }
 
     fn is_key_next(&self) -> bool {
@@ -104,40 +104,45 @@ impl Tree {
     }
 
     fn key(&mut self, node: Node, style: ScalarStyle) -> Result<(), Box<Problem>> {
-        let place = node.place.unwrap_or(START);
-        let Content::Scalar(scalar) = node.content else { return stop(no_key(place)) };
+        let position = node.position.unwrap_or(START);
+        let Content::Scalar(scalar) = node.content else { return stop(no_key(position)) };
         if scalar.tag().is_some() {
-            return stop(no_key(place));
+            return stop(no_key(position));
         }
         let text = scalar.into_text();
         let is_merge = style == ScalarStyle::Plain && text == "<<";
         let Some(open) = self.open.last_mut() else { return Ok(()) };
         if let (Some(line), false) = (open.known.get(&text), is_merge) {
             let message = format!("the key `{text}` is given twice, first in line {line}");
-            self.problems.push(told(place, &message));
+            self.problems.push(problem(position, &message));
         }
         if !is_merge {
-            open.known.entry(text.clone()).or_insert(place.line);
+            open.known.entry(text.clone()).or_insert(position.line);
         }
-        open.key = Some(Key { text, place, is_merge });
+        open.key = Some(Key { text, position, is_merge });
         Ok(())
     }
 
-    fn open(&mut self, content: Content, place: Place, anchor: usize) -> Result<(), Box<Problem>> {
+    fn open(
+        &mut self,
+        content: Content,
+        position: Position,
+        anchor: usize,
+    ) -> Result<(), Box<Problem>> {
         if self.is_key_next() {
-            return stop(no_key(place));
+            return stop(no_key(position));
         }
-        let node = Node { place: Some(place), content };
+        let node = Node { position: Some(position), content };
         let (key, known, merged) = (None, BTreeMap::new(), Vec::new());
         self.open.push(Open { node, anchor, key, known, merged });
         Ok(())
     }
 
     /// A list or an object with a tag of its own means nothing here, whatever is in it.
-    fn tag(&mut self, tag: Option<&Tag>, place: Place) {
+    fn tag(&mut self, tag: Option<&Tag>, position: Position) {
         let Some(foreign) = tag.filter(|tag| is_foreign(tag)) else { return };
         let message = meaningless(&foreign.original());
-        self.problems.push(told(place, &message));
+        self.problems.push(problem(position, &message));
     }
 
     fn close(&mut self) {
@@ -165,9 +170,9 @@ impl Tree {
             return;
         };
         let problem = match (&mut open.node.content, open.key.take()) {
-            (Content::Object(_), Some(key)) if key.is_merge => open.merge(node, key.place),
+            (Content::Object(_), Some(key)) if key.is_merge => open.merge(node, key.position),
             (Content::Object(members), Some(key)) => {
-                members.push(Member { key: key.text, place: Some(key.place), value: node });
+                members.push(Member { key: key.text, position: Some(key.position), value: node });
                 None
             }
             (Content::List(items), _) => {
@@ -179,18 +184,18 @@ impl Tree {
         self.problems.extend(problem);
     }
 
-    fn repeat(&mut self, anchor: usize, place: Place) -> Result<(), Box<Problem>> {
+    fn repeat(&mut self, anchor: usize, position: Position) -> Result<(), Box<Problem>> {
         if self.is_key_next() {
-            return stop(no_key(place));
+            return stop(no_key(position));
         }
         let Some(node) = self.anchors.get(&anchor) else {
-            return stop(told(place, "this alias stands within what it repeats"));
+            return stop(problem(position, "this alias stands within what it repeats"));
         };
         let node = node.clone();
-        self.repeated = self.repeated.saturating_add(size(&node));
+        self.repeated = self.repeated.saturating_add(values_in(&node));
         if MOST_REPEATED < self.repeated {
             let message = format!("aliases repeat more than {MOST_REPEATED} values up to here");
-            return stop(told(place, &message));
+            return stop(problem(position, &message));
         }
         self.add(node, 0);
         Ok(())
@@ -199,24 +204,24 @@ impl Tree {
 
 impl Open {
     /// What `<<` brings in: an object, or a list of them.
-    fn merge(&mut self, node: Node, place: Place) -> Option<Problem> {
+    fn merge(&mut self, node: Node, position: Position) -> Option<Problem> {
         let sources = match node.content {
             Content::List(items) => items,
             content => vec![Node { content, ..node }],
         };
         if sources.iter().any(|source| source.members().is_none()) {
-            return Some(told(place, "expected an object, or a list of them, after `<<`"));
+            return Some(problem(position, "expected an object, or a list of them, after `<<`"));
         }
         self.merged.extend(sources);
         None
     }
 }
 
-fn size(node: &Node) -> usize {
+fn values_in(node: &Node) -> usize {
     let below: usize = match &node.content {
         Content::Scalar(_) => 0,
-        Content::List(items) => items.iter().map(size).sum(),
-        Content::Object(members) => members.iter().map(|member| size(&member.value)).sum(),
+        Content::List(items) => items.iter().map(values_in).sum(),
+        Content::Object(members) => members.iter().map(|member| values_in(&member.value)).sum(),
     };
     below.saturating_add(1)
 }
@@ -243,14 +248,14 @@ pub(crate) fn meaningless(tag: &str) -> String {
     )
 }
 
-const START: Place = Place { line: 1, column: 1 };
+const START: Position = Position { line: 1, column: 1 };
 
-fn place_of(mark: &Marker) -> Place {
-    Place { line: mark.line(), column: mark.col().saturating_add(1) }
+fn position_of(mark: &Marker) -> Position {
+    Position { line: mark.line(), column: mark.col().saturating_add(1) }
 }
 
-fn told(place: Place, message: &str) -> Problem {
-    Problem::new("", message).at(Some(place))
+fn problem(position: Position, message: &str) -> Problem {
+    Problem::new("", message).at(Some(position))
 }
 
 /// What is wrong so that no more can be read.
@@ -258,8 +263,8 @@ fn stop(problem: Problem) -> Result<(), Box<Problem>> {
     Err(Box::new(problem))
 }
 
-fn no_key(place: Place) -> Problem {
-    told(place, "expected a key, which is text")
+fn no_key(position: Position) -> Problem {
+    problem(position, "expected a key, which is text")
 }
 
 fn broken(error: &ScanError) -> Problem {
@@ -278,7 +283,7 @@ fn broken(error: &ScanError) -> Problem {
         ErrorKind::RecursionLimitExceeded => "it is nested too deeply".to_owned(),
         _ => error.info(),
     };
-    told(place_of(error.marker()), &format!("this is not valid YAML: {why}"))
+    problem(position_of(error.marker()), &format!("this is not valid YAML: {why}"))
 }
 
 #[cfg(test)]

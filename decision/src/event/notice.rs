@@ -1,4 +1,4 @@
-//! What tells that an EC2 instance is about to go away. Pure.
+//! What says that an EC2 instance is about to go away. Pure.
 //!
 //! Of these events only the content of `detail` counts. The ARN in `resources` has an Availability
 //! Zone where others have a Region, and no account: it is not read.

@@ -20,7 +20,7 @@ pub struct DrainPlan {
     /// The container instances that it is, in the order of their ARNs.
     pub instances: Vec<Leaving>,
     /// What becomes of the hook that holds it.
-    pub claim: Option<Claim>,
+    pub hook: Option<HookOwner>,
 }
 
 /// A container instance that is about to go away.
@@ -51,7 +51,7 @@ pub enum DrainStep {
 
 /// What becomes of a lifecycle hook that holds the machine of a notice.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Claim {
+pub enum HookOwner {
     /// The ticks are to answer it: these tags say so.
     Ours {
         /// The hook.
@@ -156,13 +156,13 @@ pub struct HookAnswer {
     pub ec2: Ec2InstanceId,
     /// The hook.
     pub hook: Hook,
-    /// What it is told.
+    /// The answer.
     pub reply: Reply,
     /// The tag that ends it for the ticks, once the hook holds nothing any more.
     pub settled: Tag,
 }
 
-/// What a hook is told.
+/// How a hook is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// The instance is still needed.

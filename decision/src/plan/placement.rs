@@ -104,9 +104,9 @@ pub enum Symptom {
     NoDaemon(ServiceName, Timestamp),
 }
 
-/// What came of placing the tasks of one size.
+/// What came of placing the tasks of a group.
 #[derive(Clone, Debug)]
-pub struct SizePlaced {
+pub struct GroupPlaced {
     /// Tasks that were to be placed.
     pub asked: Tasks,
     /// Of these, the ones that no instance has room for.
@@ -148,9 +148,9 @@ impl PlacementPlan {
         short
     }
 
-    /// Adds the tasks of a size, of which some have no room. Of two sizes without, the first is told.
-    pub fn add(&mut self, placed: SizePlaced) {
-        let SizePlaced { asked, without_room, containers_per_task, needs, lacks } = placed;
+    /// Adds the tasks of a group, of which some have no room. Of two groups without, the first is reported.
+    pub fn add(&mut self, placed: GroupPlaced) {
+        let GroupPlaced { asked, without_room, containers_per_task, needs, lacks } = placed;
         self.asked = self.asked.plus(asked);
         self.without_room = self.without_room.plus(without_room);
         let containers = without_room.containers(containers_per_task);
@@ -163,7 +163,7 @@ impl PlacementPlan {
 }
 
 impl fmt::Display for PlacementPlan {
-    /// What is told where some tasks have no room.
+    /// What is reported where some tasks have no room.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} tasks have room; {}", self.fit(), self.asked, self.why())
     }

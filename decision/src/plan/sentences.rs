@@ -155,7 +155,7 @@ impl fmt::Display for LeftOut {
 
 impl fmt::Display for Late {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "told after {} had accepted it", self.on)
+        write!(f, "reported after {} had accepted it", self.on)
     }
 }
 

@@ -26,19 +26,19 @@ fn without_command(text: &str) -> String {
 
 /// JSON keeps its names; without an end it is left out as a whole.
 fn without_json(text: &str) -> String {
-    let mut told = String::with_capacity(text.len());
+    let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = beginning(rest) {
         let (before, json) = rest.split_at(start);
-        told.push_str(before);
+        shown.push_str(before);
         let Some((value, after)) = parsed(json) else {
-            told.push_str(REDACTED);
-            return told;
+            shown.push_str(REDACTED);
+            return shown;
         };
-        told.push_str(&open(value, Field::Value).to_string());
+        shown.push_str(&open(value, Field::Value).to_string());
         rest = after;
     }
-    told + rest
+    shown + rest
 }
 
 /// Where a document may begin: with a bracket and a quotation mark, or another bracket.

@@ -19,7 +19,7 @@ fn definition() -> Value {
     }]})
 }
 
-fn told(text: &str) -> String {
+fn shown(text: &str) -> String {
     let mut secrets = Secrets::default();
     secrets.learn("thumbnail:1", &definition());
     secrets.redacted(text)
@@ -30,14 +30,14 @@ fn a_value_is_redacted_wherever_it_stands_and_names_stay() {
     let text = "container worker: canary-2 and canary and canary-3 of PASSWORD, canary-4";
     let expected =
         "container worker: [redacted] and [redacted] and [redacted] of PASSWORD, [redacted]";
-    assert_eq!(told(text), expected);
+    assert_eq!(shown(text), expected);
 }
 
 #[test]
 fn what_stands_in_a_name_or_is_short_is_no_secret() {
     let text = "1.dkr.ecr.eu-central-1.amazonaws.com/worker:1 is true";
-    assert_eq!(told(text), text);
-    assert_eq!(told("a precanary of canaries"), "a precanary of canaries");
+    assert_eq!(shown(text), text);
+    assert_eq!(shown("a precanary of canaries"), "a precanary of canaries");
 }
 
 #[test]
@@ -47,15 +47,15 @@ fn a_key_of_many_lines_is_redacted_in_every_spelling() {
     let html = KEY.replace('"', "&quot;");
     let spelt = KEY.replace('=', "\\u003d").replace('\n', "\\u000a");
     for spelling in [KEY, &once, &twice, &html, &spelt] {
-        let told = told(&format!("Invalid value: {spelling}."));
-        assert!(!told.contains("canary") && told.starts_with("Invalid value: "), "{told}");
+        let shown = shown(&format!("Invalid value: {spelling}."));
+        assert!(!shown.contains("canary") && shown.starts_with("Invalid value: "), "{shown}");
     }
 }
 
 #[test]
 fn the_beginning_of_a_value_at_the_end_of_a_text_is_redacted() {
-    assert_eq!(told("Invalid value: MIIcanary/li"), "Invalid value: [redacted]");
-    assert_eq!(told("Invalid value: MIIcanary/li..."), "Invalid value: [redacted]");
+    assert_eq!(shown("Invalid value: MIIcanary/li"), "Invalid value: [redacted]");
+    assert_eq!(shown("Invalid value: MIIcanary/li..."), "Invalid value: [redacted]");
 }
 
 #[test]
@@ -67,8 +67,8 @@ fn a_command_is_redacted_whatever_is_in_it() {
         r#"exec: "sh -c s3cret and so on"#,
         r#"exec: no; exec:"s3cret": permission denied"#,
     ];
-    let told: Vec<_> = cases.iter().map(|case| told(case)).collect();
-    insta::assert_snapshot!(told.join("\n"));
+    let shown: Vec<_> = cases.iter().map(|case| shown(case)).collect();
+    insta::assert_snapshot!(shown.join("\n"));
 }
 
 #[test]
@@ -84,17 +84,17 @@ fn json_keeps_its_names_and_loses_its_values() {
         format!("Invalid: {half}"),
         "subnets [subnet-1, subnet-2] and {no json}".to_owned(),
     ];
-    let told: Vec<_> = cases.iter().map(|case| told(case)).collect();
-    insta::assert_snapshot!(told.join("\n"));
+    let shown: Vec<_> = cases.iter().map(|case| shown(case)).collect();
+    insta::assert_snapshot!(shown.join("\n"));
 }
 
 #[test]
 fn a_text_is_one_line_of_a_kilobyte() {
     let long = "\u{7}é\n\u{202e}".repeat(60_000);
-    let told = told(&long);
-    assert!(told.len() <= LONGEST + 40 && told.ends_with("bytes more)"), "{told}");
-    assert!(told.starts_with("\\u{7}é\\n\\u{202e}"), "{told}");
-    assert!(!told.chars().any(char::is_control));
+    let shown = shown(&long);
+    assert!(shown.len() <= LONGEST + 40 && shown.ends_with("bytes more)"), "{shown}");
+    assert!(shown.starts_with("\\u{7}é\\n\\u{202e}"), "{shown}");
+    assert!(!shown.chars().any(char::is_control));
 }
 
 #[test]
@@ -107,8 +107,8 @@ fn debug_tells_nothing() {
 proptest! {
     #[test]
     fn any_text_is_told_and_no_secret_in_it(before in ".{0,40}", after in ".{0,40}") {
-        let told = told(&format!("{before} canary-2 {after}"));
-        prop_assert!(!told.contains("canary-2"), "{}", told);
-        prop_assert!(told.len() <= LONGEST + 40);
+        let shown = shown(&format!("{before} canary-2 {after}"));
+        prop_assert!(!shown.contains("canary-2"), "{}", shown);
+        prop_assert!(shown.len() <= LONGEST + 40);
     }
 }

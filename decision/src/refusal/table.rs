@@ -7,7 +7,7 @@ use super::{Cause, Row, Says};
 
 const ERROR: &[Channel] = &[Error];
 const STOP: &[Channel] = &[Stop];
-/// Told at once or after the task was accepted.
+/// Reported at once or after the task was accepted.
 const LATE: &[Channel] = &[Failure, Stop];
 const ANYWHERE: &[Channel] = &[Error, Failure, Stop];
 

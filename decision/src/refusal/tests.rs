@@ -32,8 +32,12 @@ fn every_row_is_reached_by_its_own_code_and_words() {
 fn every_row_is_in_lower_case_and_says_where_it_is_from() {
     for row in ROWS {
         for text in row.samples() {
-            let told = text.trim_start_matches("Sorry: ");
-            assert_eq!(told, told.to_lowercase(), "it is compared with texts in lower case");
+            let reported = text.trim_start_matches("Sorry: ");
+            assert_eq!(
+                reported,
+                reported.to_lowercase(),
+                "it is compared with texts in lower case"
+            );
         }
         assert!(!row.source.is_empty() && !row.channels.is_empty(), "{row:?}");
     }

@@ -127,7 +127,7 @@ impl Mark {
         Ok(tags.map(|(key, value)| Tag { key, value }).collect())
     }
 
-    /// What takes the place of a mark that nobody has to look at any more. The tags go with their
+    /// What replaces a mark that nobody has to look at any more. The tags go with their
     /// instance.
     pub fn settled(scaler: &ScalerName) -> Tag {
         let [key, ..] = keys(scaler);

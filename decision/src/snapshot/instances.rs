@@ -45,7 +45,7 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// The Availability Zone, empty where it is not told.
+    /// The Availability Zone, empty where it is not known.
     /// Source: ECS developer guide, "Amazon ECS container instance attributes".
     pub fn zone(&self) -> &str {
         self.attributes.get("ecs.availability-zone").and_then(Option::as_deref).unwrap_or_default()

@@ -15,7 +15,7 @@ use crate::units::{Containers, Credit, Messages, TaskArn};
 pub struct Progress {
     /// The queue's messages at the last looks, the newest first.
     pub totals: Vec<Messages>,
-    /// What the queue alone told since, where nobody has looked at the tasks.
+    /// What the queue alone showed since, where nobody has looked at the tasks.
     pub glances: Vec<(Timestamp, Depth)>,
     /// Containers that could be holding a message at the last looks, the newest first.
     pub held: Vec<Containers>,
@@ -95,7 +95,7 @@ pub struct Started {
     pub for_minimum: Containers,
 }
 
-/// At a tick a minute, as far back as ECS tells what ended.
+/// At a tick a minute, as far back as ECS shows what ended.
 const MOST_GLANCES: usize = 60;
 
 impl Progress {

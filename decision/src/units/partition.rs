@@ -9,7 +9,7 @@ pub struct Partition {
     pub name: &'static str,
     /// What its hosts end with.
     pub suffix: &'static str,
-    /// What its hosts end with where they are told in IPv6 too.
+    /// What its hosts end with where they have IPv6 too.
     pub dual_stack_suffix: &'static str,
 }
 

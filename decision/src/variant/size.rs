@@ -72,7 +72,7 @@ impl Recipe<'_> {
         view.names_fargate() || self.rungs.iter().any(may_be)
     }
 
-    /// Whether tasks are paid as Fargate's: what may be launched elsewhere as well is told at the
+    /// Whether tasks are paid as Fargate's: what may be launched elsewhere as well has the
     /// price that it has there.
     pub fn is_paid_as_fargate(&self) -> bool {
         self.rungs.iter().any(|rung| match rung.is_fargate() {

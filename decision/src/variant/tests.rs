@@ -241,11 +241,11 @@ fn what_stands_in_the_way_is_told_by_name() {
         ("no size", json!({"cpu": "300", "memory": "700"})),
         ("size unset", json!({"cpu": null})),
     ];
-    let told = cases.map(|(case, more)| {
+    let reported = cases.map(|(case, more)| {
         let obstacle = render(&definition(&more), Completion::All, 3).unwrap_err();
         format!("{case}\n  {obstacle}")
     });
-    insta::assert_snapshot!(told.join("\n"));
+    insta::assert_snapshot!(reported.join("\n"));
 }
 
 #[test]
@@ -259,8 +259,8 @@ fn a_definition_beyond_64_kib_is_refused() {
 fn a_container_must_be_named_where_there_are_several() {
     let (base, packing) = (definition(&json!({})), packing(Completion::All));
     let obstacle = Recipe::new(&base, settings(None, &packing)).unwrap_err();
-    let told = "the task definition has 3 containers, `worker`, `log`, `upload`; name the one that works in `container`";
-    assert_eq!(obstacle.to_string(), told);
+    let reported = "the task definition has 3 containers, `worker`, `log`, `upload`; name the one that works in `container`";
+    assert_eq!(obstacle.to_string(), reported);
 }
 
 #[test]

@@ -64,7 +64,7 @@ async fn a_rung_that_runs_short_after_all_is_left_out_for_a_while() {
         let [late] = worker.failures.as_slice() else { panic!("{worker:?}") };
         assert_eq!(late.tasks, Tasks(6));
         assert!(late.shortage.is_shortage() && late.reason == reason, "{late:?}");
-        assert_eq!(late.detail.as_deref(), Some("told after FARGATE_SPOT had accepted it"));
+        assert_eq!(late.detail.as_deref(), Some("reported after FARGATE_SPOT had accepted it"));
 
         world.queue("a").visible(7);
         let third = tick(&function, &world, 2).await;

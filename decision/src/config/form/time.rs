@@ -1,4 +1,4 @@
-//! Durations, moments and places of the clock.
+//! Durations, moments and times of the clock.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -133,8 +133,8 @@ fn flaw_of_cron(text: &str) -> Wrong {
     }
     let is_wrong = |index: usize, field: &str| {
         let mut alone = ["*"; 5];
-        if let Some(place) = alone.get_mut(index) {
-            *place = field;
+        if let Some(slot) = alone.get_mut(index) {
+            *slot = field;
         }
         parsed_cron(&alone.join(" ")).is_none()
     };
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_cron_expression_that_cannot_be_read_is_told_by_its_field() {
-        for (text, told) in [
+        for (text, reported) in [
             ("0 8 * *", "this one has 4 fields"),
             ("0 0 8 * * 1-5", "this one has 6 fields"),
             ("0 8 * * MON-FRY", "`MON-FRY` is not a day of week"),
@@ -202,7 +202,7 @@ mod tests {
             ("0 8 30 2 *", "this one never comes"),
         ] {
             let wrong = cron(&Node::untyped(text)).unwrap_err();
-            assert_eq!(wrong, Wrong::Because(told.to_owned()), "{text}");
+            assert_eq!(wrong, Wrong::Because(reported.to_owned()), "{text}");
         }
     }
 }

@@ -29,7 +29,7 @@ fn refuse_names_of_others(drafts: &mut [Draft<'_>]) {
         [draft.name.clone().into_iter().collect(), draft.previous()].concat()
     });
     let previous = by_name(drafts, previous_of);
-    let told = |name: &str, other: &Draft<'_>| {
+    let sentence = |name: &str, other: &Draft<'_>| {
         format!("has `{name}`, which is a name of {} too", other.called())
     };
     let refused: Vec<_> = drafts
@@ -38,9 +38,9 @@ fn refuse_names_of_others(drafts: &mut [Draft<'_>]) {
         .filter_map(|(index, draft)| {
             let own = draft.previous();
             let is_repeated = |name: &&String| 1 < own.iter().filter(|other| other == name).count();
-            let repeated = own.iter().find(is_repeated).map(|name| told(name, draft));
+            let repeated = own.iter().find(is_repeated).map(|name| sentence(name, draft));
             let of_other = |name: &String, all| {
-                first_of_others(drafts, index, all, name).map(|other| told(name, other))
+                first_of_others(drafts, index, all, name).map(|other| sentence(name, other))
             };
             let shared = repeated.or_else(|| own.iter().find_map(|name| of_other(name, &names)));
             if let Some(message) = shared {
@@ -89,7 +89,7 @@ fn first_of_others<'a>(
     others.find(|other| other.origin <= origin)
 }
 
-/// The same for all names of a queue, as far as they tell: its Region, its account and its name.
+/// The same for all names of a queue, as far as they say: its Region, its account and its name.
 fn alike(queue: &QueueRef) -> (Option<String>, Option<String>, String) {
     let owned = |part: Option<&str>| part.map(str::to_owned);
     (owned(queue.region()), owned(queue.account()), queue.name().to_owned())
@@ -98,25 +98,25 @@ fn alike(queue: &QueueRef) -> (Option<String>, Option<String>, String) {
 /// A function has the clusters of its own account and Region: of two that are called the same and are
 /// elsewhere than each other, one is out of its reach.
 fn refuse_clusters_of_others(drafts: &mut [Draft<'_>]) {
-    let place = |draft: &Draft<'_>| {
+    let scope = |draft: &Draft<'_>| {
         let cluster = &draft.worker.as_ref()?.cluster;
-        let (partition, region, account) = cluster.place()?;
-        let place = [partition, region, account].map(str::to_owned);
-        Some((cluster.short().to_owned(), place))
+        let (partition, region, account) = cluster.scope()?;
+        let scope = [partition, region, account].map(str::to_owned);
+        Some((cluster.short().to_owned(), scope))
     };
-    let places: Vec<_> = drafts.iter().map(place).collect();
-    // The first draft of each place that a name has: those of the file come before the others.
+    let scopes: Vec<_> = drafts.iter().map(scope).collect();
+    // The first draft of each account and Region that a name has: those of the file come before the others.
     let mut firsts: BTreeMap<&str, Vec<(usize, &[String; 3])>> = BTreeMap::new();
-    for (index, (name, place)) in indexed(&places) {
+    for (index, (name, scope)) in indexed(&scopes) {
         let known = firsts.entry(name).or_default();
-        if known.iter().all(|(_, other)| *other != place) {
-            known.push((index, place));
+        if known.iter().all(|(_, other)| *other != scope) {
+            known.push((index, scope));
         }
     }
-    for (index, (name, own)) in indexed(&places) {
+    for (index, (name, own)) in indexed(&scopes) {
         let origin = drafts.get(index).map(|draft| draft.origin);
         let others = firsts.get(name.as_str()).into_iter().flatten();
-        let mut others = others.filter(|(_, place)| *place != own);
+        let mut others = others.filter(|(_, scope)| *scope != own);
         let other = others.find_map(|(other, _)| {
             drafts.get(*other).filter(|other| Some(other.origin) <= origin).map(Draft::called)
         });

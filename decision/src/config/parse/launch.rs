@@ -25,7 +25,7 @@ pub(super) struct LaunchPart {
     managed_tags: Option<bool>,
     execute_command: Option<bool>,
     propagate_tags: Option<PropagateTags>,
-    /// Whether a mistake is told of it: what follows from that is not told again.
+    /// Whether a mistake of it is reported: what follows from that is not reported again.
     is_flawed: bool,
 }
 

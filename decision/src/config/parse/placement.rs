@@ -34,7 +34,7 @@ const COUNTED: OneOf<Counted> = OneOf(&[("all", Counted::All), ("worker", Counte
 const PACKED: OneOf<By> = OneOf(&[("memory", By::Memory), ("cpu", By::Cpu)]);
 
 pub(super) fn read_placement(launch: &mut Fields<'_>) -> Option<Placement> {
-    let what = about("our own scheduler in the place of ECS's, on EC2 instances");
+    let what = about("our own scheduler instead of ECS's, on EC2 instances");
     let mut fields = launch.object("placement", what.defaults_to("ECS places"))?;
     let rule = read_rule(&mut fields);
     let daemons = "services of which a task must run on an instance before it takes any";

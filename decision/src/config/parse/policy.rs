@@ -22,7 +22,7 @@ pub(super) fn read_policy(fields: &mut Fields<'_>, strategy: Strategy) -> Option
             let messages = messages.map(|m| Policy::MessagesPerContainer(Messages(u64::from(m))));
             return messages.or(steps).or(drain);
         }
-        // A mistake in it is told already.
+        // A mistake in it is reported already.
         [] if fields.is_written("messagesPerContainer") => {}
         [] => {
             let message =

@@ -75,7 +75,7 @@ pub(super) fn read_packing(worker: &mut Fields<'_>, defaults: &Defaults) -> (Pac
         chosen.strategy = read_strategy(&mut fields);
         read_tasks(&mut fields, &mut packing);
         read_room(&mut fields, &mut packing);
-        read_sizes(&mut fields, &mut packing, defaults.registration);
+        read_registered(&mut fields, &mut packing, defaults.registration);
         let what = about("tasks that one tick may start; more than ten go in several calls");
         let what = what.defaults_to(
             "what `steps` say; else none with `cheapest`, and 10 with the other strategies",
@@ -125,7 +125,7 @@ fn read_tasks(fields: &mut Fields<'_>, packing: &mut Packing) {
     let what = about("`all`: a task ends with its last worker container; `any`: with its first");
     let what = what.defaults_to("`all`").tag("completion");
     let completion = fields.optional("completion", COMPLETIONS, what);
-    // Where it is wrong, a size that either allows is not told of.
+    // Where it is wrong, a count that either allows is not refused.
     let most = if fields.has("completion") { Completion::Any } else { Completion::All };
     let per_task = PerTask(completion.unwrap_or(most));
     packing.completion = completion.unwrap_or(packing.completion);
@@ -145,15 +145,19 @@ fn read_tasks(fields: &mut Fields<'_>, packing: &mut Packing) {
     packing.watcher = image.map_or_else(|| packing.watcher.clone(), Watcher::from);
 }
 
-fn read_sizes(fields: &mut Fields<'_>, packing: &mut Packing, registration: Option<Registration>) {
+fn read_registered(
+    fields: &mut Fields<'_>,
+    packing: &mut Packing,
+    registration: Option<Registration>,
+) {
     let key = "registeredSizes";
     let what = "with `registration: off`: the containers that a task may have beside one";
-    let sizes = ListOf { length: 1..=10, of: PerTask(packing.completion) };
-    let sizes = fields.list(key, &sizes, about(what).defaults_to("none"));
+    let counts = ListOf { length: 1..=10, of: PerTask(packing.completion) };
+    let counts = fields.list(key, &counts, about(what).defaults_to("none"));
     if registration == Some(Registration::On) && fields.has(key) {
         fields.problem(key, "is for `registration: off`, at the top of the file, which is not set");
     }
-    packing.registered_sizes = sizes.map(|sizes| sizes.into_iter().map(Containers).collect());
+    packing.registered_sizes = counts.map(|counts| counts.into_iter().map(Containers).collect());
 }
 
 /// Containers in a task. With `all`, one of the ten is the watcher.
@@ -200,10 +204,10 @@ impl Chosen {
 }
 
 impl Packing {
-    /// Where nothing may be registered, there are the base itself and the listed sizes.
+    /// Where nothing may be registered, there are the base itself and the listed counts.
     fn of_registered_sizes(mut self) -> Self {
-        let sizes = self.registered_sizes.get_or_insert_default();
-        let largest = sizes.iter().copied().max().unwrap_or(Containers(1));
+        let counts = self.registered_sizes.get_or_insert_default();
+        let largest = counts.iter().copied().max().unwrap_or(Containers(1));
         let most = self.max_containers_per_task.map_or(largest, |most| most.min(largest));
         self.max_containers_per_task = Some(most);
         self
@@ -300,7 +304,7 @@ fn read_rest(fields: &mut Fields<'_>) -> Scaling {
     }
 }
 
-/// From what a task needs to start and ECS to tell it, to a day.
+/// From what a task needs to start and ECS to show it, to a day.
 const PATIENCE: std::ops::RangeInclusive<u64> = 120..=86_400;
 
 /// A worker's cap where it names none: what its steps ask for at most, else a hundred.

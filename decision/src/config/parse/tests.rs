@@ -184,13 +184,13 @@ fn a_bare_off_is_a_word() {
 fn sizes_are_listed_where_nothing_is_registered() {
     let sizes = |sizes: Value| worker(&json!({"packing": {"registeredSizes": sizes}}));
     let off = |worker| problems(&json!({"registration": "off", "workers": [worker]}));
-    let told = [
+    let reported = [
         problems(&json!({"workers": [sizes(json!([2]))]})),
         problems(&json!({"registration": "no", "workers": [sizes(json!([2]))]})),
         off(sizes(json!([]))),
         off(sizes(json!([0, 10, "2"]))),
     ];
-    insta::assert_snapshot!(told.join("\n"));
+    insta::assert_snapshot!(reported.join("\n"));
 }
 
 #[test]

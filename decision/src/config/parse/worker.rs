@@ -7,7 +7,7 @@ use super::super::shape::about;
 use super::super::{Refused, Worker};
 use super::draining::read_on_drain;
 use super::launch::LaunchPart;
-use super::places::Named;
+use super::regions::Named;
 use super::{Defaults, PREVIOUS_NAMES, WORKERS, scaling};
 use crate::document::{Node, Problem};
 use crate::units::{ClusterName, WorkerName};
@@ -25,7 +25,7 @@ pub(super) struct Draft<'a> {
     /// Where the file describes it.
     pub(super) node: Option<&'a Node>,
     pub(super) source: String,
-    /// Its place in the file, or the ARN of its queue.
+    /// Its path in the file, or the ARN of its queue.
     pub(super) path: String,
     pub(super) name: Option<String>,
     pub(super) previous_names: Vec<WorkerName>,
@@ -51,17 +51,17 @@ impl Draft<'_> {
             return Problem::new(key, message);
         }
         let value = self.node.and_then(|node| node.get(key)).or(self.node);
-        let (path, worker) = match told_as(self.name.as_deref()) {
+        let (path, worker) = match name_in_lines(self.name.as_deref()) {
             Some(name) => (key.to_owned(), Some(name)),
             None => (format!("{}.{key}", self.path), None),
         };
-        let problem = Problem::new(&path, message).at(value.and_then(|value| value.place));
+        let problem = Problem::new(&path, message).at(value.and_then(|value| value.position));
         problem.in_worker(worker).of_source(&self.source)
     }
 }
 
-/// A worker without a name that fits into a line is told by its place in the list.
-fn told_as(name: Option<&str>) -> Option<&str> {
+/// A worker without a name that fits into a line is named by its number in the list.
+fn name_in_lines(name: Option<&str>) -> Option<&str> {
     name.filter(|name| (1..=128).contains(&name.len()))
 }
 
@@ -70,9 +70,9 @@ fn read_worker<'a>(node: &'a Node, path: String, context: Context<'_>) -> Draft<
     let before = node.get("previousNames").and_then(Node::items).unwrap_or_default();
     let previous_names =
         before.iter().filter_map(|name| Some(WorkerName(name.as_str()?.to_owned()))).collect();
-    let told_as = told_as(name.as_deref());
-    let reading = context.reading.of_worker(told_as);
-    let root = if told_as.is_some() { "" } else { path.as_str() };
+    let name_shown = name_in_lines(name.as_deref());
+    let reading = context.reading.of_worker(name_shown);
+    let root = if name_shown.is_some() { "" } else { path.as_str() };
     let fields = reading.fields_of_item(node, root);
     let worker = fields.and_then(|fields| read_worker_fields(fields, context.defaults));
     context.reading.include(&reading);
@@ -83,12 +83,12 @@ fn read_worker<'a>(node: &'a Node, path: String, context: Context<'_>) -> Draft<
 
 fn read_tags(queue: &TaggedQueue, by: &Discover, defaults: &Defaults) -> Draft<'static> {
     let (document, mut own) = queue.document(by);
-    // Its name is the queue's, or the one of a tag: what is wrong is told by the tag.
+    // Its name is the queue's, or the one of a tag: what is wrong is reported by the tag.
     let reading = Reading::default();
     let fields = reading.fields(&document, "");
     let worker = fields.and_then(|fields| read_worker_fields(fields, defaults));
     let problems = reading.take_problems();
-    own.extend(queue.told(by, problems, &own));
+    own.extend(queue.problems_in_tags(by, problems, &own));
     // What is malformed is in nobody's way.
     let worker = worker.filter(|_| own.is_empty());
     Draft {

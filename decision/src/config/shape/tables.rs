@@ -37,12 +37,12 @@ impl Shape {
 
     fn table(&self, text: &mut String, keys: &[&Key]) {
         text.push_str("| key | what it may be | what it does | default |\n|---|---|---|---|\n");
-        let mut told = Vec::new();
+        let mut listed = Vec::new();
         for key in keys {
-            if told.contains(&&key.path) {
+            if listed.contains(&&key.path) {
                 continue;
             }
-            told.push(&key.path);
+            listed.push(&key.path);
             let default = if key.about.is_required { "required" } else { key.about.default };
             let (name, sentence) = (tail(key), key.about.sentence);
             let _ = writeln!(text, "| `{name}` | {} | {sentence} | {default} |", self.allowed(key));

@@ -288,7 +288,7 @@ mod held {
         }
     }
 
-    /// A default that is told is the one that holds.
+    /// A default that is documented is the one that holds.
     #[test]
     fn the_defaults_of_the_tables_are_the_readers() {
         const LEAST: &str = "workers: [{name: a, queue: a, taskDefinition: a, cluster: c, scaling: \
@@ -304,11 +304,12 @@ mod held {
                 continue;
             };
             let (least, mut with) = (parsed(LEAST), parsed(LEAST));
-            let place = path.iter().fold(&mut with, |place, part| match part.strip_suffix("[]") {
-                Some(list) => &mut place[list][0],
-                None => &mut place[*part],
-            });
-            *place = parsed(&format!("[{literal}]"))[0].clone();
+            let member =
+                path.iter().fold(&mut with, |member, part| match part.strip_suffix("[]") {
+                    Some(list) => &mut member[list][0],
+                    None => &mut member[*part],
+                });
+            *member = parsed(&format!("[{literal}]"))[0].clone();
             let is_default = config(&with) == config(&least);
             let is_written = Config { workers: config(&with).workers, ..config(&least) };
             assert!(

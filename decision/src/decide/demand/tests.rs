@@ -284,6 +284,6 @@ fn what_is_stuck_is_replaced_as_far_as_the_cap_allows() {
     assert_eq!(launch(&worker, stuck(2)), Containers(2));
     worker.scaling.max_containers = Containers(4);
     assert_eq!(launch(&worker, stuck(2)), Containers(1));
-    let told = decide(&worker, depth(3, 0), stuck(2), Containers(1)).to_string();
-    insta::assert_snapshot!(told);
+    let reported = decide(&worker, depth(3, 0), stuck(2), Containers(1)).to_string();
+    insta::assert_snapshot!(reported);
 }

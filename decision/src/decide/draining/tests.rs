@@ -98,20 +98,20 @@ fn a_cluster_of_two_names_has_each_instance_once_and_one_that_is_not_read_keeps_
 
 #[test]
 fn a_hook_is_the_ticks_to_answer_where_the_configuration_names_it() {
-    let claim = |draining: &Value| drains(draining, &termination()).claim.unwrap();
-    let Claim::Ours { hook, tags } = claim(&json!({"lifecycleHook": "drain-workers"})) else {
+    let owner = |draining: &Value| drains(draining, &termination()).hook.unwrap();
+    let HookOwner::Ours { hook, tags } = owner(&json!({"lifecycleHook": "drain-workers"})) else {
         panic!("it is ours")
     };
     assert_eq!((hook.group.as_str(), hook.name.as_str()), ("jobs", "drain-workers"));
     assert_eq!(tags.unwrap().len(), 3);
-    let why = |draining: &Value| match claim(draining) {
-        Claim::NotOurs { why, .. } => why,
-        Claim::Ours { hook, .. } => panic!("{hook:?}"),
+    let why = |draining: &Value| match owner(draining) {
+        HookOwner::NotOurs { why, .. } => why,
+        HookOwner::Ours { hook, .. } => panic!("{hook:?}"),
     };
     assert_eq!(why(&json!({})), NotOurs::NoneNamed);
     assert_eq!(why(&json!({"lifecycleHook": "mine"})), NotOurs::Another("mine".to_owned()));
     let spot = of_ec2("EC2 Spot Instance Interruption Warning");
-    assert_eq!(drains(&json!({"lifecycleHook": "drain-workers"}), &spot).claim, None);
+    assert_eq!(drains(&json!({"lifecycleHook": "drain-workers"}), &spot).hook, None);
 }
 
 #[test]
@@ -169,26 +169,26 @@ fn an_instance_is_let_go_only_when_nothing_of_ours_can_be_there() {
 }
 
 /// A call without an answer that was made at this second, for this instance or for any.
-fn presumed(second: i64, place: Option<&str>) -> ClusterTasks {
+fn presumed(second: i64, instance: Option<&str>) -> ClusterTasks {
     let (worker, revision) = (&WorkerName::from("a"), &RevisionArn::from("a:1"));
     let unseen = Unseen { worker, revision, created: at(second), tick: None };
-    let presumed = unseen.presumed(vec![place.map(InstanceArn::from)]).collect();
+    let presumed = unseen.presumed(vec![instance.map(InstanceArn::from)]).collect();
     ClusterTasks { presumed, ..ClusterTasks::default() }
 }
 
 #[test]
 fn a_call_without_an_answer_holds_where_it_may_have_started_something() {
     let may_start = Reply::Hold(Because::TasksMayStart);
-    for (second, place, expected) in [
+    for (second, instance, expected) in [
         (-200, None, &may_start),
         (0, Some(HERE), &may_start),
         (59, None, &may_start),
         (60, None, &Reply::LetGo),
         (0, Some("elsewhere"), &Reply::LetGo),
     ] {
-        let seen = presumed(second, place);
+        let seen = presumed(second, instance);
         let reply = reply(&held(Some(Ok(tasks(0)))), Some(&seen), at(300));
-        assert_eq!(reply, *expected, "{second} {place:?}");
+        assert_eq!(reply, *expected, "{second} {instance:?}");
     }
 }
 

@@ -97,7 +97,7 @@ fn one_that_ran_well_closes_it() {
     let three = [crash(0), crash(60), crash(120)];
     let with = |task| breaker(&[], &[three.as_slice(), &[task]].concat(), 1000);
     assert_eq!(with(ended(180, Some(200), 210, Some(0))), None, "exit code 0");
-    assert_eq!(with(ended(180, None, 210, Some(0))), None, "exit code 0, no start told");
+    assert_eq!(with(ended(180, None, 210, Some(0))), None, "exit code 0, no start known");
     assert_eq!(with(ended(180, Some(200), 320, Some(1))), None, "two minutes of work");
     assert!(with(ended(180, Some(200), 319, Some(1))).is_some());
     assert!(breaker(&[running(880)], &three, 1000).is_some(), "a canary that only began");

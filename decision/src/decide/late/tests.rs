@@ -4,9 +4,9 @@ fn at(minute: i64) -> Timestamp {
     Timestamp::new(1_800_000_000 + 60 * minute, 0).unwrap()
 }
 
-/// Minutes that are left of the pause, after what was told in these minutes.
-fn left(told: &[i64], success: Option<i64>, now: i64) -> Option<u64> {
-    let spell = Spell::since(success.map(at), told.iter().map(|minute| at(*minute)))?;
+/// Minutes that are left of the pause, after what was reported in these minutes.
+fn left(reported: &[i64], success: Option<i64>, now: i64) -> Option<u64> {
+    let spell = Spell::since(success.map(at), reported.iter().map(|minute| at(*minute)))?;
     spell.wait(&RUNG, at(now)).map(|left| left.as_secs() / 60)
 }
 
@@ -24,8 +24,8 @@ fn a_pause_is_as_long_as_the_shortage_has_lasted_within_bounds() {
         (vec![10], Some(11), 12, None),
         (vec![0, 12], Some(6), 13, Some(4)),
     ];
-    for (told, success, now, expected) in cases {
-        assert_eq!(left(&told, success, now), expected, "{told:?}, {success:?}, {now}");
+    for (reported, success, now, expected) in cases {
+        assert_eq!(left(&reported, success, now), expected, "{reported:?}, {success:?}, {now}");
     }
 }
 

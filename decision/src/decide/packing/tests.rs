@@ -11,7 +11,7 @@ fn packed(groups: &[(u32, u32)], deferred: u32) -> Packed {
     Packed { groups, deferred: Containers(deferred), several: None }
 }
 
-fn sizes(most: u32) -> Vec<Containers> {
+fn counts(most: u32) -> Vec<Containers> {
     (1..=most).map(Containers).collect()
 }
 
@@ -22,14 +22,14 @@ fn cheapest_at_once(
     at_once: Option<u32>,
     price: impl Fn(Containers) -> MicroDollars,
 ) -> Packed {
-    let costs = Costs { sizes: &sizes(budget.per_task.0), price, at_once: at_once.map(Tasks) };
+    let costs = Costs { counts: &counts(budget.per_task.0), price, at_once: at_once.map(Tasks) };
     cheapest(Containers(launch), budget, &costs)
 }
 
 #[test]
 fn spread_uses_as_few_containers_a_task_as_the_tasks_allow() {
     let spread =
-        |launch, budget: Budget| spread(Containers(launch), budget, &sizes(budget.per_task.0));
+        |launch, budget: Budget| spread(Containers(launch), budget, &counts(budget.per_task.0));
     assert_eq!(spread(7, budget(9, 10)), packed(&[(1, 7)], 0));
     assert_eq!(spread(30, budget(9, 10)), packed(&[(3, 10)], 0));
     assert_eq!(spread(25, budget(9, 10)), packed(&[(3, 5), (2, 5)], 0));
@@ -40,7 +40,7 @@ fn spread_uses_as_few_containers_a_task_as_the_tasks_allow() {
 #[test]
 fn dense_uses_as_many_containers_a_task_as_are_allowed() {
     let dense =
-        |launch, budget: Budget| dense(Containers(launch), budget, &sizes(budget.per_task.0));
+        |launch, budget: Budget| dense(Containers(launch), budget, &counts(budget.per_task.0));
     assert_eq!(dense(30, budget(4, 10)), packed(&[(4, 7), (2, 1)], 0));
     assert_eq!(dense(8, budget(4, 10)), packed(&[(4, 2)], 0));
     assert_eq!(dense(3, budget(4, 10)), packed(&[(3, 1)], 0));
@@ -98,13 +98,13 @@ fn a_size_that_wastes_gives_way_to_a_neighbour_that_does_not() {
 
 /// Fives and ones: a rest of four would need four tasks.
 #[test]
-fn a_few_sizes_hold_what_they_can_and_leave_the_rest() {
-    let sizes = [Containers(1), Containers(5)];
-    assert_eq!(dense_of(Containers(12), budget(5, 10), &sizes), packed(&[(5, 2), (1, 2)], 0));
-    assert_eq!(dense_of(Containers(49), budget(5, 10), &sizes), packed(&[(5, 9), (1, 1)], 3));
-    assert_eq!(spread_of(Containers(9), budget(5, 10), &sizes), packed(&[(1, 9)], 0));
-    assert_eq!(spread_of(Containers(12), budget(5, 10), &sizes), packed(&[(5, 1), (1, 7)], 0));
-    assert_eq!(spread_of(Containers(3), budget(5, 0), &sizes), packed(&[], 3));
+fn a_few_counts_hold_what_they_can_and_leave_the_rest() {
+    let counts = [Containers(1), Containers(5)];
+    assert_eq!(dense_of(Containers(12), budget(5, 10), &counts), packed(&[(5, 2), (1, 2)], 0));
+    assert_eq!(dense_of(Containers(49), budget(5, 10), &counts), packed(&[(5, 9), (1, 1)], 3));
+    assert_eq!(spread_of(Containers(9), budget(5, 10), &counts), packed(&[(1, 9)], 0));
+    assert_eq!(spread_of(Containers(12), budget(5, 10), &counts), packed(&[(5, 1), (1, 7)], 0));
+    assert_eq!(spread_of(Containers(3), budget(5, 0), &counts), packed(&[], 3));
 }
 
 fn index(n: Containers) -> usize {
@@ -133,8 +133,8 @@ proptest! {
     ) {
         let price = |n: Containers| MicroDollars(prices[index(n)]);
         let (launch, budget) = (Containers(launch), budget(per_task, tasks));
-        let all = sizes(per_task);
-        let costs = Costs { sizes: &all, price, at_once: at_once.map(Tasks) };
+        let all = counts(per_task);
+        let costs = Costs { counts: &all, price, at_once: at_once.map(Tasks) };
         let free = [spread(launch, budget, &all), dense(launch, budget, &all)];
         let cheapest = cheapest(launch, budget, &costs);
         for packed in free.iter().chain([&cheapest]) {
@@ -177,27 +177,27 @@ proptest! {
     }
 
     #[test]
-    fn a_few_sizes_hold_as_much_as_any_mix_of_two_could(
+    fn a_few_counts_hold_as_much_as_any_mix_of_two_could(
         launch in 0_u32..60, others in prop::collection::btree_set(2_u32..=9, 0..4),
         tasks in 0_u32..12,
     ) {
-        let sizes: Vec<_> = [1].into_iter().chain(others).map(Containers).collect();
-        let (launch, budget) = (Containers(launch), budget(sizes.last().unwrap().0, tasks));
+        let counts: Vec<_> = [1].into_iter().chain(others).map(Containers).collect();
+        let (launch, budget) = (Containers(launch), budget(counts.last().unwrap().0, tasks));
         let mut most = 0;
-        for a in &sizes {
-            for b in &sizes {
+        for a in &counts {
+            for b in &counts {
                 for many_a in 0..=tasks {
                     let held = (0..=tasks - many_a).map(|many_b| a.0 * many_a + b.0 * many_b);
                     most = most.max(held.filter(|held| *held <= launch.0).max().unwrap_or(0));
                 }
             }
         }
-        for packed in [spread_of(launch, budget, &sizes), dense_of(launch, budget, &sizes)] {
+        for packed in [spread_of(launch, budget, &counts), dense_of(launch, budget, &counts)] {
             prop_assert_eq!(packed.containers(), Containers(most));
             prop_assert_eq!(packed.containers().plus(packed.deferred), launch);
             prop_assert!(packed.groups.iter().map(|(_, tasks)| tasks.0).sum::<u32>() <= tasks);
             prop_assert!(packed.groups.len() <= 2);
-            prop_assert!(packed.groups.iter().all(|(n, _)| sizes.contains(n)));
+            prop_assert!(packed.groups.iter().all(|(n, _)| counts.contains(n)));
         }
     }
 }

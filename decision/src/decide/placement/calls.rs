@@ -35,7 +35,7 @@ impl Numbering {
     }
 }
 
-/// The call that takes the tick: another delivery has the same token, and is told.
+/// The call that takes the tick: another delivery has the same token, and gets a conflict.
 fn pin(ask: &Ask<'_>, instance: &Instance, number: usize, round: usize) -> Call {
     let token = ClientToken::new(ask.snapshot.worker_tick(&ask.worker.name), 0, round);
     let (arn, ec2) = (instance.arn.clone(), instance.ec2.clone());
@@ -86,8 +86,8 @@ mod tests {
             let on: Vec<_> = there.iter().cycle().take(tasks).collect();
             let dealt = dealt(&on);
             assert_eq!(dealt.len(), calls, "{tasks} on {instances}");
-            let told: usize = dealt.iter().map(Vec::len).sum();
-            assert_eq!(told, tasks);
+            let dealt_out: usize = dealt.iter().map(Vec::len).sum();
+            assert_eq!(dealt_out, tasks);
             for call in &dealt {
                 let unlike: std::collections::BTreeSet<_> = call.iter().collect();
                 assert!(

@@ -9,7 +9,7 @@ use crate::plan::Lack;
 use crate::snapshot::{Instance, Instances, Resources, Snapshot, Task};
 use crate::units::{ClusterName, Gpus, InstanceArn, Tasks, WorkerName};
 
-/// Tasks of one size of a worker.
+/// Tasks of one group of a worker.
 #[derive(Clone, Copy)]
 pub(super) struct Fit<'a> {
     pub(super) worker: &'a WorkerName,
@@ -26,7 +26,7 @@ pub(super) struct Fit<'a> {
 }
 
 impl Fit<'_> {
-    /// What keeps an instance from another task of this size, of what does not change in a tick.
+    /// What keeps an instance from another task of this group, of what does not change in a tick.
     fn bars(&self, index: usize, room: &Room<'_>) -> Option<Lack> {
         let missing = |Attribute { name, value }: &&Attribute| {
             let found = room.instance.attributes.get(name);
@@ -41,7 +41,7 @@ impl Fit<'_> {
         barred.or_else(|| missing().map(|attribute| Lack::Attribute(attribute.name.clone())))
     }
 
-    /// What keeps an instance from another task of this size, of what tasks take.
+    /// What keeps an instance from another task of this group, of what tasks take.
     fn lacks(&self, room: &Room<'_>) -> Option<Lack> {
         let (needs, left) = (self.needs, &room.left);
         let own = room.own(self.worker);
@@ -92,7 +92,7 @@ struct Room<'a> {
 
 /// Tasks that have an instance, and what the instances lack for one more.
 pub(super) struct Placed {
-    /// The places of their instances among all, in the order of the tasks.
+    /// The indices of their instances among all, in the order of the tasks.
     pub(super) on: Vec<usize>,
     /// At how many instances what is missing for one task more.
     pub(super) lacks: BTreeMap<Lack, usize>,

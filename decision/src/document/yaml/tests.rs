@@ -5,14 +5,14 @@ fn problems(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_value_knows_its_place() {
+fn every_value_knows_its_position() {
     let tree = parse("a: 1\nb:\n  - x\n  - {c: \"ü\", d: ~}\n").unwrap();
-    let place = |node: &Node| node.place.map(|place| (place.line, place.column));
-    assert_eq!(tree.get("a").and_then(place), Some((1, 4)));
+    let position = |node: &Node| node.position.map(|position| (position.line, position.column));
+    assert_eq!(tree.get("a").and_then(position), Some((1, 4)));
     let items = tree.get("b").and_then(Node::items).unwrap();
-    assert_eq!(place(&items[0]), Some((3, 5)));
-    assert_eq!(place(items[1].get("d").unwrap()), Some((4, 17)));
-    let key = items[1].member("d").unwrap().place.unwrap();
+    assert_eq!(position(&items[0]), Some((3, 5)));
+    assert_eq!(position(items[1].get("d").unwrap()), Some((4, 17)));
+    let key = items[1].member("d").unwrap().position.unwrap();
     assert_eq!((key.line, key.column), (4, 14));
     assert!(items[1].get("d").unwrap().is_null());
 }
@@ -38,7 +38,7 @@ fn quotes_and_yamls_own_tags_say_what_is_text() {
 #[test]
 fn what_is_not_taken_is_told_with_its_line_and_column() {
     let many = format!("a: &a [{}]\nb: [{}]\n", "1, ".repeat(1000), "*a, ".repeat(101));
-    let told: Vec<_> = [
+    let reported: Vec<_> = [
         "[",
         "a: 1\nb: 2\na: 3\nb: 4\n",
         "a: 1\n---\na: 2\n",
@@ -59,15 +59,15 @@ fn what_is_not_taken_is_told_with_its_line_and_column() {
         format!("{:?}: {}", text.chars().take(30).collect::<String>(), problems(text).join("\n  "))
     })
     .into();
-    insta::assert_snapshot!(told.join("\n"));
+    insta::assert_snapshot!(reported.join("\n"));
 }
 
 /// What a message shows of a text that is not a configuration may be a secret.
 #[test]
 fn a_text_that_is_no_yaml_is_not_quoted() {
     for text in ["hunter-2: [", "- \"hunter-2", "hunter-2: a: b", "hunter-2: }", "*hunter-2"] {
-        let told = problems(text).join("\n");
-        assert!(!told.contains("hunter-2"), "{told}");
+        let reported = problems(text).join("\n");
+        assert!(!reported.contains("hunter-2"), "{reported}");
     }
 }
 
@@ -86,6 +86,6 @@ fn a_byte_order_mark_and_the_line_ends_of_windows_are_no_content() {
     let tree = parse("\u{feff}a: x\r\nb: z\r\n").unwrap();
     assert_eq!(tree.get("a").and_then(Node::as_str), Some("x"));
     assert_eq!(tree.get("b").and_then(Node::as_str), Some("z"));
-    let place = tree.member("b").and_then(|member| member.place).unwrap();
-    assert_eq!((place.line, place.column), (2, 1));
+    let position = tree.member("b").and_then(|member| member.position).unwrap();
+    assert_eq!((position.line, position.column), (2, 1));
 }

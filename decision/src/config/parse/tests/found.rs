@@ -14,7 +14,7 @@ fn said(text: &str) -> Vec<String> {
     };
     let refused = config.refused.iter().flat_map(|refused| &refused.problems);
     let mistakes = refused.map(ToString::to_string);
-    mistakes.chain(config.warnings.iter().map(Problem::told_as_warning)).collect()
+    mistakes.chain(config.warnings.iter().map(Problem::as_warning)).collect()
 }
 
 /// A file of one worker, with more of its keys, and more of the file's.
@@ -111,7 +111,7 @@ fn within_a_worker_too() {
 /// Nothing of what a library says to programmers reaches an operator.
 #[test]
 fn no_advice_to_programmers_is_passed_on() {
-    let told: Vec<_> = [
+    let reported: Vec<_> = [
         "workers: []\nworkers: []",
         "workers: []\n---\nworkers: []",
         "a: *a",
@@ -132,11 +132,11 @@ fn no_advice_to_programmers_is_passed_on() {
     ]
     .map(|text| format!("{text:?}\n  {}", said(text).join("\n  ")))
     .into();
-    let told = told.join("\n");
+    let reported = reported.join("\n");
     for word in ["Option", "DuplicateKeyPolicy", "Policy", "Component", "deserializ", "Budget"] {
-        assert!(!told.contains(word), "{word}: {told}");
+        assert!(!reported.contains(word), "{word}: {reported}");
     }
-    insta::assert_snapshot!(told);
+    insta::assert_snapshot!(reported);
 }
 
 #[test]
@@ -197,8 +197,8 @@ fn an_empty_section_is_as_if_it_were_left_out() {
     let [empty] = said(&file("", "").replace("{messagesPerContainer: 1}", "")).try_into().unwrap();
     let [absent] =
         said(&file("", "").replace("scaling: {messagesPerContainer: 1}", "")).try_into().unwrap();
-    let without_place = |text: &str| text.split_once(" worker").map(|(_, rest)| rest.to_owned());
-    let (empty, absent) = (without_place(&empty), without_place(&absent));
+    let without_position = |text: &str| text.split_once(" worker").map(|(_, rest)| rest.to_owned());
+    let (empty, absent) = (without_position(&empty), without_position(&absent));
     assert_eq!(empty, absent);
     assert_eq!(said("workers:\n"), said("workers:\n  \n"));
     assert!(said("workers:\n")[0].contains("is missing"), "{:?}", said("workers:\n"));
@@ -207,8 +207,8 @@ fn an_empty_section_is_as_if_it_were_left_out() {
 /// A value that was to come from elsewhere and did not is no reason to take the default.
 #[test]
 fn a_key_without_a_value_is_not_its_default() {
-    let told = said_instead("scaling", "{messagesPerContainer: 1, maxContainers: }");
-    assert!(told.ends_with("got nothing"), "{told}");
+    let reported = said_instead("scaling", "{messagesPerContainer: 1, maxContainers: }");
+    assert!(reported.ends_with("got nothing"), "{reported}");
 }
 
 #[test]
@@ -219,8 +219,8 @@ fn a_bare_off_is_off_wherever_off_may_be() {
 
 #[test]
 fn a_margin_of_the_functions_whole_time_is_warned_of() {
-    let [told] = said(&file("", "deadlineMargin: 60s")).try_into().unwrap();
-    insta::assert_snapshot!(told);
+    let [reported] = said(&file("", "deadlineMargin: 60s")).try_into().unwrap();
+    insta::assert_snapshot!(reported);
     assert_eq!(said(&file("", "deadlineMargin: 59s")), [""; 0]);
 }
 
@@ -321,7 +321,7 @@ fn arns_of_different_accounts_regions_and_partitions_are_refused_where_nothing_c
         said(&text).join("\n")
     };
     let cluster = "arn:aws:ecs:eu-central-1:111122223333:cluster/jobs";
-    let definition = |place: &str| format!("arn:aws:ecs:{place}:task-definition/thumbnail:1");
+    let definition = |scope: &str| format!("arn:aws:ecs:{scope}:task-definition/thumbnail:1");
     assert_eq!(of(cluster, ["jobs", &definition("eu-central-1:111122223333")]), "");
     let of_other_account = "arn:aws:sqs:eu-central-1:444455556666:jobs";
     assert_eq!(of(cluster, [of_other_account, "thumbnail"]), "");

@@ -83,10 +83,10 @@ fn any_rule() -> impl proptest::strategy::Strategy<Value = Rule> {
     ]
 }
 
-/// Tasks of the worker and of others that stand already, by place.
+/// Tasks of the worker and of others that stand already, by instance.
 fn standing(counts: &[(bool, usize)], instances: &Instances) -> Vec<Task> {
-    let tasks = counts.iter().enumerate().filter_map(|(number, (own, place))| {
-        let instance = instances.active.get(*place)?;
+    let tasks = counts.iter().enumerate().filter_map(|(number, (own, index))| {
+        let instance = instances.active.get(*index)?;
         Some(Task {
             arn: crate::units::TaskArn(number.to_string()),
             worker: WorkerName::from(if *own { "own" } else { "other" }),
@@ -115,50 +115,50 @@ fn by_brute_force(
     let mut on: Vec<usize> = Vec::new();
     for _ in 0..wanted {
         let placed =
-            |place: usize| u32::try_from(on.iter().filter(|p| **p == place).count()).unwrap();
-        let standing = |place: usize, own: bool| {
+            |index: usize| u32::try_from(on.iter().filter(|p| **p == index).count()).unwrap();
+        let standing = |index: usize, own: bool| {
             let there =
-                tasks.iter().filter(|task| task.instance == Some(active[place].arn.clone()));
+                tasks.iter().filter(|task| task.instance == Some(active[index].arn.clone()));
             let there = there.filter(|task| !own || task.worker.as_str() == "own").count();
             u32::try_from(there).unwrap()
         };
-        let own = |place: usize| standing(place, true) + placed(place);
-        let all = |place: usize| active[place].tasks.0.max(standing(place, false)) + placed(place);
-        let left = |of: u32, each: u32, place: usize| of.saturating_sub(each * placed(place));
-        let cpu = |place: usize| left(active[place].remaining.cpu.0, needs.cpu.0, place);
-        let memory = |place: usize| left(active[place].remaining.memory.0, needs.memory.0, place);
-        let gpus = |place: usize| left(active[place].remaining.gpus.0, needs.gpus.0, place);
+        let own = |index: usize| standing(index, true) + placed(index);
+        let all = |index: usize| active[index].tasks.0.max(standing(index, false)) + placed(index);
+        let left = |of: u32, each: u32, index: usize| of.saturating_sub(each * placed(index));
+        let cpu = |index: usize| left(active[index].remaining.cpu.0, needs.cpu.0, index);
+        let memory = |index: usize| left(active[index].remaining.memory.0, needs.memory.0, index);
+        let gpus = |index: usize| left(active[index].remaining.gpus.0, needs.gpus.0, index);
         let port_taken =
-            |place: usize| active[place].remaining.tcp_taken.contains(&80) || 0 < placed(place);
-        let takes = |place: &usize| {
-            !cluster.barred.contains_key(place)
-                && needs.cpu.0 <= cpu(*place)
-                && needs.memory.0 <= memory(*place)
-                && needs.gpus.0 <= gpus(*place)
-                && (needs.tcp.is_empty() || !port_taken(*place))
-                && !(distinct && 0 < own(*place))
-                && !(volatile && 0 < placed(*place))
+            |index: usize| active[index].remaining.tcp_taken.contains(&80) || 0 < placed(index);
+        let takes = |index: &usize| {
+            !cluster.barred.contains_key(index)
+                && needs.cpu.0 <= cpu(*index)
+                && needs.memory.0 <= memory(*index)
+                && needs.gpus.0 <= gpus(*index)
+                && (needs.tcp.is_empty() || !port_taken(*index))
+                && !(distinct && 0 < own(*index))
+                && !(volatile && 0 < placed(*index))
         };
-        let of_zone = |place: usize, count: &dyn Fn(usize) -> u32| -> u32 {
-            let same = (0..active.len()).filter(|p| active[*p].zone() == active[place].zone());
+        let of_zone = |index: usize, count: &dyn Fn(usize) -> u32| -> u32 {
+            let same = (0..active.len()).filter(|p| active[*p].zone() == active[index].zone());
             same.map(count).sum()
         };
-        let refused = |place: usize| cluster.refusals.contains(&active[place].arn);
-        let rank = |place: usize| match rule {
-            Rule::LeastTasks(Counted::All) => (0, "", refused(place), all(place), own(place)),
-            Rule::LeastTasks(Counted::Worker) => (0, "", refused(place), own(place), all(place)),
+        let refused = |index: usize| cluster.refusals.contains(&active[index].arn);
+        let rank = |index: usize| match rule {
+            Rule::LeastTasks(Counted::All) => (0, "", refused(index), all(index), own(index)),
+            Rule::LeastTasks(Counted::Worker) => (0, "", refused(index), own(index), all(index)),
             Rule::Spread(Counted::All) => {
-                let zone = (of_zone(place, &all), active[place].zone());
-                (zone.0, zone.1, refused(place), all(place), own(place))
+                let zone = (of_zone(index, &all), active[index].zone());
+                (zone.0, zone.1, refused(index), all(index), own(index))
             }
             Rule::Spread(Counted::Worker) => {
-                let zone = (of_zone(place, &own), active[place].zone());
-                (zone.0, zone.1, refused(place), own(place), all(place))
+                let zone = (of_zone(index, &own), active[index].zone());
+                (zone.0, zone.1, refused(index), own(index), all(index))
             }
-            Rule::Binpack(By::Memory) => (0, "", refused(place), memory(place), cpu(place)),
-            Rule::Binpack(By::Cpu) => (0, "", refused(place), cpu(place), memory(place)),
+            Rule::Binpack(By::Memory) => (0, "", refused(index), memory(index), cpu(index)),
+            Rule::Binpack(By::Cpu) => (0, "", refused(index), cpu(index), memory(index)),
         };
-        let best = (0..active.len()).filter(takes).min_by_key(|place| (rank(*place), *place));
+        let best = (0..active.len()).filter(takes).min_by_key(|index| (rank(*index), *index));
         let Some(best) = best else { break };
         on.push(best);
     }
@@ -182,8 +182,8 @@ proptest! {
         let asked = (rule, &needs, distinct, volatile);
         prop_assert_eq!(&placed.on, &by_brute_force(&cluster, &tasks, asked, wanted));
         if placed.on.len() < usize::try_from(wanted).unwrap() {
-            let told: usize = placed.lacks.values().sum();
-            prop_assert_eq!(told, instances.active.len(), "each tells what it lacks");
+            let reported: usize = placed.lacks.values().sum();
+            prop_assert_eq!(reported, instances.active.len(), "each tells what it lacks");
         }
     }
 
@@ -209,9 +209,9 @@ proptest! {
         let (rule, barred) = (Rule::LeastTasks(Counted::All), &BTreeMap::new());
         let fit = Fit { worker, rule, needs: &needs, barred, refusals: None, distinct: false, volatile: false };
         let placed = Rooms::with(&instances, std::iter::empty(), &BTreeSet::new()).place(&fit, Tasks(wanted));
-        let after = |place: usize| {
-            let there = placed.on.iter().filter(|p| **p == place).count();
-            (u32::try_from(there).unwrap(), counts[place])
+        let after = |index: usize| {
+            let there = placed.on.iter().filter(|p| **p == index).count();
+            (u32::try_from(there).unwrap(), counts[index])
         };
         for (high, low) in (0..counts.len()).flat_map(|a| (0..counts.len()).map(move |b| (a, b))) {
             let ((got_high, (had_high, _)), (got_low, (had_low, room))) = (after(high), after(low));

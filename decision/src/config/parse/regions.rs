@@ -22,7 +22,7 @@ impl Named<'_> {
         let cluster = self.cluster.and_then(|cluster| Arn::parse(cluster.as_str()));
         let definition = self.definition.and_then(|definition| Arn::parse(definition.as_str()));
         if let (Some(cluster), Some(definition)) = (cluster, definition)
-            && cluster.place() != definition.place()
+            && cluster.scope() != definition.scope()
         {
             let message = format!(
                 "is in account {} of {}, and the cluster in account {} of {}; a cluster runs the \
@@ -66,7 +66,7 @@ fn is_of_aws(region: &&str) -> bool {
 }
 
 /// Warns where two workers of the file cannot both be served by one function.
-pub(super) fn warn_of_places(drafts: &[Draft<'_>], shared: &Reading) {
+pub(super) fn warn_of_regions(drafts: &[Draft<'_>], shared: &Reading) {
     let workers = drafts.iter().filter(|draft| draft.origin == Origin::File);
     let regions: Vec<_> = workers.filter_map(|draft| Some((draft, region_of(draft)?))).collect();
     let Some((first, here)) = regions.first() else { return };
@@ -117,7 +117,7 @@ impl QueueRef {
         let differ = |a: Option<&str>, b: Option<&str>| a.zip(b).is_some_and(|(a, b)| a != b);
         let is_elsewhere =
             differ(self.region(), other.region()) || differ(self.account(), other.account());
-        let is_told = self.region() == other.region() && self.account() == other.account();
-        self.name() == other.name() && !is_elsewhere && !is_told
+        let is_equal = self.region() == other.region() && self.account() == other.account();
+        self.name() == other.name() && !is_elsewhere && !is_equal
     }
 }

@@ -1,4 +1,4 @@
-//! What our own scheduler has to know of the clusters where it places.
+//! What our own scheduler has to know of the clusters where it places tasks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,20 +13,20 @@ use decision::snapshot::{Instance, Instances, Read};
 use decision::units::{ClusterName, Expression, InstanceArn, ServiceName};
 
 /// Reads of the clusters of a tick.
-pub(super) struct Places<'a> {
+pub(super) struct InstanceReads<'a> {
     cloud: &'a ReadCloud,
     instances: Once<ClusterName, Vec<Instance>>,
     daemons: Once<(ClusterName, ServiceName), BTreeSet<InstanceArn>>,
     matching: Once<(ClusterName, Expression), BTreeSet<InstanceArn>>,
 }
 
-impl<'a> Places<'a> {
+impl<'a> InstanceReads<'a> {
     pub(super) fn new(cloud: &'a ReadCloud) -> Self {
         let (instances, daemons, matching) = (Once::default(), Once::default(), Once::default());
         Self { cloud, instances, daemons, matching }
     }
 
-    /// The instances of a worker's cluster and where its daemons run; nothing where ECS places.
+    /// The instances of a worker's cluster and where its daemons run; nothing where ECS places tasks.
     pub(super) async fn read(&self, worker: &Worker) {
         let Some(placement) = &worker.launch.placement else { return };
         let (cloud, cluster) = (self.cloud, &worker.cluster);
@@ -39,7 +39,7 @@ impl<'a> Places<'a> {
         futures_util::join!(self.instances.read(cluster, instances), daemons);
     }
 
-    /// Where the expressions of a worker hold, and of its definition; nothing where ECS places.
+    /// Where the expressions of a worker hold, and of its definition; nothing where ECS places tasks.
     pub(super) async fn read_matching(&self, worker: &Worker, base: &TaskDefinition) {
         if worker.launch.placement.is_none() {
             return;

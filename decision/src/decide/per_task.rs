@@ -10,9 +10,9 @@ use crate::variant::{Caution, Obstacle, Recipe};
 
 const DESCRIBE: &str = "DescribeTaskDefinition";
 
-/// The sizes that a worker's tasks may have.
-pub(super) struct Sizes {
-    /// The largest.
+/// How many containers a worker's tasks may have.
+pub(super) struct ContainersPerTask {
+    /// At most.
     pub(super) most: Containers,
     /// Why there is only one container a task, where the definition says so.
     pub(super) obstacle: Option<Obstacle>,
@@ -22,32 +22,32 @@ pub(super) struct Sizes {
     registered: Option<BTreeMap<Containers, RevisionArn>>,
 }
 
-impl Sizes {
-    /// Where nothing may be registered, a size is there when the newest revision of its family is
-    /// derived from this very base; the others are told apart.
+impl ContainersPerTask {
+    /// Where nothing may be registered, a count is there when the newest revision of its family is
+    /// derived from this very base; the others are reported.
     ///
     /// # Errors
-    /// When a size that the operator asks for cannot be derived, or could not be read.
+    /// When a count that the operator asks for cannot be derived, or could not be read.
     pub(super) fn of(
         worker: &Worker,
         recipe: &Recipe<'_>,
         snapshot: &Snapshot,
     ) -> Result<(Self, Vec<Unregistered>), Action> {
-        let sizes = containers_per_task(worker, recipe)?;
+        let allowed = containers_per_task(worker, recipe)?;
         let Some(listed) = &worker.packing.registered_sizes else {
-            return Ok((sizes, Vec::new()));
+            return Ok((allowed, Vec::new()));
         };
-        let derived = listed.iter().filter(|n| recipe.is_derived(**n) && **n <= sizes.most);
+        let derived = listed.iter().filter(|n| recipe.is_derived(**n) && **n <= allowed.most);
         let (mut registered, mut unregistered) = (BTreeMap::new(), Vec::new());
-        for size in derived {
-            let family = worker.task_definition.family().variant(*size);
+        for count in derived {
+            let family = worker.task_definition.family().variant(*count);
             let newest = match snapshot.derived.get(&family) {
                 Some(Newest::Read(newest)) => newest.clone()?,
                 Some(Newest::Remembered(_)) | None => return Err(super::unread(DESCRIBE).into()),
             };
-            let variant = recipe.variant(*size).map_err(Refusal::Definition)?;
+            let variant = recipe.variant(*count).map_err(Refusal::Definition)?;
             match newest.as_ref().filter(|found| found.has(&variant.digest)) {
-                Some(found) => drop(registered.insert(*size, found.arn.clone())),
+                Some(found) => drop(registered.insert(*count, found.arn.clone())),
                 None => unregistered.push(Unregistered {
                     family,
                     newest: newest.as_ref().map(|found| found.arn.clone()),
@@ -59,10 +59,10 @@ impl Sizes {
             return Err(Refusal::Definition(Obstacle::NotMended { flaw }).into());
         }
         let most = registered.keys().copied().max().unwrap_or(Containers(1));
-        Ok((Self { most, registered: Some(registered), ..sizes }, unregistered))
+        Ok((Self { most, registered: Some(registered), ..allowed }, unregistered))
     }
 
-    /// All of them, the smallest first.
+    /// All of them, the fewest first.
     pub(super) fn all(&self, recipe: &Recipe<'_>) -> Vec<Containers> {
         let Some(registered) = &self.registered else {
             return (1..=self.most.0).map(Containers).collect();
@@ -118,10 +118,10 @@ pub(super) fn revision(
 /// The most containers a task may have. An operator who asks for several gets as many as there can
 /// be, and an error where there can be no second one at all; a worker that was not asked to be cloned
 /// has one a task where it cannot be.
-fn containers_per_task(worker: &Worker, recipe: &Recipe<'_>) -> Result<Sizes, Refusal> {
+fn containers_per_task(worker: &Worker, recipe: &Recipe<'_>) -> Result<ContainersPerTask, Refusal> {
     let packing = &worker.packing;
-    let asked = packing.max_containers_per_task;
-    let (most, obstacle) = match asked {
+    let wanted = packing.max_containers_per_task;
+    let (most, obstacle) = match wanted {
         Some(Containers(1)) => (Containers(1), None),
         // Instances have the size that they have: only their owner knows what goes together.
         None if packing.strategy == Strategy::Cheapest && !recipe.is_paid_as_fargate() => {
@@ -129,18 +129,18 @@ fn containers_per_task(worker: &Worker, recipe: &Recipe<'_>) -> Result<Sizes, Re
         }
         _ => recipe.most_containers(),
     };
-    let one = Sizes { most, obstacle: None, caution: None, registered: None };
-    match (asked, obstacle) {
+    let one = ContainersPerTask { most, obstacle: None, caution: None, registered: None };
+    match (wanted, obstacle) {
         (Some(asked), Some(obstacle)) if most < asked => {
             if most == Containers(1) && !obstacle.is_of_size() {
                 return Err(Refusal::Definition(obstacle));
             }
             let caution = Caution::Fewer { asked, most, obstacle };
-            Ok(Sizes { caution: Some(caution), ..one })
+            Ok(ContainersPerTask { caution: Some(caution), ..one })
         }
         (None, Some(obstacle)) if most == Containers(1) => {
-            Ok(Sizes { obstacle: Some(obstacle), ..one })
+            Ok(ContainersPerTask { obstacle: Some(obstacle), ..one })
         }
-        (asked, _) => Ok(Sizes { most: most.min(asked.unwrap_or(most)), ..one }),
+        (wanted, _) => Ok(ContainersPerTask { most: most.min(wanted.unwrap_or(most)), ..one }),
     }
 }

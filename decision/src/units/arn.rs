@@ -1,4 +1,4 @@
-//! Where something of AWS is, as far as its name says.
+//! An ARN in its parts, and the Region that a host of SQS names.
 
 use super::Partition;
 
@@ -31,8 +31,8 @@ impl<'a> Arn<'a> {
         !self.region.contains('-') || Partition::of(self.region).name == self.partition
     }
 
-    /// Where it is.
-    pub fn place(&self) -> (&'a str, &'a str, &'a str) {
+    /// Its partition, Region and account.
+    pub fn scope(&self) -> (&'a str, &'a str, &'a str) {
         (self.partition, self.region, self.account)
     }
 }
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn an_arn_has_all_its_parts_or_is_none() {
         let arn = Arn::parse("arn:aws-cn:ecs:cn-north-1:1:task-definition/a:7").unwrap();
-        assert_eq!(arn.place(), ("aws-cn", "cn-north-1", "1"));
+        assert_eq!(arn.scope(), ("aws-cn", "cn-north-1", "1"));
         assert_eq!((arn.service, arn.resource), ("ecs", "task-definition/a:7"));
         assert!(arn.is_consistent());
         assert!(!Arn::parse("arn:aws:ecs:cn-north-1:1:cluster/a").unwrap().is_consistent());

@@ -1,0 +1,65 @@
+//! Which tasks hold a launch, what they cost, and what is to be said of them. Pure.
+
+use super::Facts;
+use super::packing::{self, Budget, Costs, Packed};
+use crate::config::Strategy;
+use crate::fargate::MicroDollars;
+use crate::limits;
+use crate::plan::{Decision, Price};
+use crate::units::{Containers, Tasks};
+use crate::variant::Caution;
+
+/// The tasks that hold a launch, by the worker's strategy.
+pub(super) fn pack(facts: &Facts<'_>, decision: &Decision, budget: Budget) -> Packed {
+    let (recipe, launch) = (&facts.recipe, decision.launch);
+    let all = facts.per_task.all(recipe);
+    // The rule itself says how many tasks there are.
+    if let Some(tasks) = decision.launch_tasks {
+        return packing::spread(launch, Budget { tasks: tasks.min(budget.tasks), ..budget }, &all);
+    }
+    let prices = recipe.price_list(&facts.snapshot.region);
+    let is_wasteful = |n| prices.is_some_and(|prices| recipe.is_wasteful(n, prices));
+    let counts = packing::economical(all.iter().copied(), is_wasteful);
+    match (facts.worker.packing.strategy, prices) {
+        (Strategy::Spread, _) => packing::spread(launch, budget, &counts),
+        (Strategy::Cheapest, Some(prices)) => {
+            let price = |n| recipe.hourly_price(n, prices).unwrap_or_default();
+            let at_once = facts.share.at_once;
+            packing::cheapest(launch, budget, &Costs { counts: &all, price, at_once })
+        }
+        // What has no price is as large as its owner asks for.
+        (Strategy::Dense | Strategy::Cheapest, _) => packing::dense(launch, budget, &counts),
+    }
+}
+
+/// What they cost on Fargate.
+pub(super) fn price(facts: &Facts<'_>, packed: &Packed) -> Option<Price> {
+    let (recipe, list) = (&facts.recipe, facts.recipe.price_list(&facts.snapshot.region)?);
+    let of = |n: &Containers| recipe.hourly_price(*n, list);
+    if packed.groups.is_empty() {
+        return None;
+    }
+    let mut prices = packed.groups.iter().map(|(n, tasks)| Some(of(n)?.times(tasks.0)));
+    let hourly = prices.try_fold(MicroDollars::default(), |sum, price| Some(sum.plus(price?)))?;
+    let containers: Containers = packed.groups.iter().map(|(n, t)| t.containers(*n)).sum();
+    let singles = of(&Containers(1)).map(|one| one.times(containers.0));
+    Some(Price { hourly, region: list.region, singles: singles.filter(|less| *less < hourly) })
+}
+
+/// What somebody should know of the definitions of these tasks.
+pub(super) fn cautions(facts: &Facts<'_>, packed: &Packed) -> Vec<Caution> {
+    let Facts { recipe, per_task, worker, .. } = facts;
+    let mut cautions: Vec<_> = per_task.caution.iter().cloned().collect();
+    for (n, _) in &packed.groups {
+        let of_count = recipe.cautions(*n);
+        cautions.extend(
+            of_count.into_iter().filter(|caution| !cautions.contains(caution)).collect::<Vec<_>>(),
+        );
+    }
+    let watched = packed.groups.iter().filter(|(n, _)| recipe.is_watched(*n));
+    let tasks: Tasks = watched.map(|(_, tasks)| *tasks).sum();
+    if limits::PUBLIC_PULLS < tasks && worker.packing.watcher.is_public() {
+        cautions.push(Caution::PublicWatcher { tasks });
+    }
+    cautions
+}
