@@ -195,6 +195,9 @@ pub struct WorkerReport {
     /// Tasks that have not reached RUNNING for too long.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stuck: Vec<TaskArn>,
+    /// Tasks that go on although all of their workers have stopped.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outlived: Vec<TaskArn>,
     /// What went wrong; empty when nothing did.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
@@ -507,6 +510,7 @@ impl WorkerReport {
                     tasks.launched = self.launched.iter().map(|l| l.tasks.len()).sum::<usize>(),
                     containers.deferred = self.deferred.0,
                     tasks.stuck = self.stuck.len(),
+                    tasks.outlived = Some(self.outlived.len()).filter(|tasks| *tasks != 0),
                     breaker = self.breaker.as_deref(),
                     waits_for = waits_for.as_deref(),
                     plan.reason = why,

@@ -399,6 +399,7 @@ impl Memory {
         if let Some(progress) = &plan.progress {
             memory.progress = Some(after(progress.clone(), outcome, snapshot.now));
         }
+        memory.without_workers.clone_from(&plan.without_workers);
     }
 }
 

@@ -4,9 +4,10 @@ mod draining;
 mod placement;
 mod sentences;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::config::{Floor, Launch, Policy, Problem, Rung};
@@ -52,6 +53,8 @@ pub struct WorkerPlan {
     pub health: Health,
     /// How its queue moves, as far as this tick has seen it; none where the queue was never looked at.
     pub progress: Option<Progress>,
+    /// Since when which of its tasks are seen to go on without their workers.
+    pub without_workers: BTreeMap<TaskArn, Timestamp>,
     /// What is to be done.
     pub action: Action,
 }
@@ -61,6 +64,8 @@ pub struct WorkerPlan {
 pub struct Health {
     /// Tasks that have not reached RUNNING for too long: no capacity.
     pub stuck: Vec<TaskArn>,
+    /// Tasks that go on although their workers have stopped: no capacity.
+    pub outlived: Vec<TaskArn>,
     /// Why only a canary is started.
     pub breaker: Option<Tripped>,
     /// What becomes of a message that nobody can process.
@@ -188,6 +193,9 @@ pub struct Alive {
     /// Of these, the ones that have run for minutes without a message, though messages wait. They are
     /// no capacity either, and still count under `maxContainers`.
     pub idle: Containers,
+    /// Of these, the ones that have stopped in tasks that go on without them for a minute or more.
+    /// They are no capacity, and still count under `maxContainers`.
+    pub outlived: Containers,
     /// The tasks that are stuck.
     #[serde(skip)]
     pub stuck_tasks: Tasks,
@@ -200,12 +208,12 @@ pub struct Alive {
 impl Alive {
     /// The containers that answer messages, now or soon.
     pub fn capacity(&self) -> Containers {
-        self.containers.minus(self.stuck).minus(self.idle)
+        self.containers.minus(self.stuck).minus(self.idle).minus(self.outlived)
     }
 
     /// The containers that are on their way.
     pub fn starting(&self) -> Containers {
-        self.containers.minus(self.stuck).minus(self.running)
+        self.containers.minus(self.stuck).minus(self.running).minus(self.outlived)
     }
 }
 
@@ -496,6 +504,7 @@ impl WorkerPlan {
             alive: None,
             health: Health::default(),
             progress: None,
+            without_workers: BTreeMap::new(),
             action: Action::NONE,
         }
     }

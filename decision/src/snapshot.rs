@@ -375,6 +375,8 @@ pub struct WorkerMemory {
     pub waited: u32,
     /// How its queue moves, once it was looked at.
     pub progress: Option<Progress>,
+    /// Since when which of its tasks are seen to go on without their workers.
+    pub without_workers: BTreeMap<TaskArn, Timestamp>,
 }
 
 /// How far a container is.

@@ -19,7 +19,7 @@ use crate::units::{Containers, Family, RevisionArn};
 use crate::{limits, tags};
 
 pub use caution::Caution;
-pub use containers::clone_names;
+pub use containers::{WATCHER_GAVE_UP, clone_names, watcher_name};
 pub use obstacle::Obstacle;
 pub use single::Flaw;
 
@@ -158,9 +158,9 @@ impl<'a> Recipe<'a> {
     /// What of the base stands in the way, by name.
     pub fn variant(&self, n: Containers) -> Result<Variant, Obstacle> {
         if n == Containers(1) {
-            self.check_single()?
+            self.check_single()?;
         } else {
-            self.check_clonable()?
+            self.check_clonable()?;
         }
         if limits::CONTAINERS_PER_TASK < n.plus(self.others(n)) {
             return Err(self.no_room());

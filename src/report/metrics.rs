@@ -143,6 +143,8 @@ impl WorkerReport {
             ("TasksLaunched", Some(tasks.0.into())),
             ("TasksWithoutRoom", without_room.map(|tasks| tasks.0.into())),
             ("TasksStuck", alive.map(|_| counted(self.stuck.len()))),
+            // A metric that is always zero costs as much as another.
+            ("TasksOutlived", Some(counted(self.outlived.len())).filter(|tasks| *tasks != 0)),
             ("ContainersIdle", alive.map(|alive| alive.idle.0.into())),
             ("LaunchesHeldBack", held_back.map(|containers| containers.0.into())),
             ("BreakerOpen", tasks_were_read(self.breaker.is_some())),

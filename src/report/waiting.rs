@@ -54,7 +54,7 @@ pub enum WaitsFor {
 /// The words for one worker, each once, in the order of the enum; none where nothing waits, or where
 /// all that is owed was started.
 pub(super) fn waits_for(outcome: &WorkerOutcome) -> Vec<WaitsFor> {
-    let WorkerPlan { worker: _, depth, alive: _, health: _, progress: _, action } = &outcome.plan;
+    let WorkerPlan { depth, action, .. } = &outcome.plan;
     let words: BTreeSet<_> = match action {
         Action::Idle(Idle::Empty) | Action::Hold(ReadError::Gone { .. }) => BTreeSet::new(),
         Action::Idle(Idle::Answered(decision)) => of_decision(decision),

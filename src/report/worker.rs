@@ -15,9 +15,9 @@ use decision::units::{Containers, RevisionArn, Tasks};
 pub(super) fn report(outcome: WorkerOutcome, mode: Mode) -> WorkerReport {
     let waits_for = waiting::waits_for(&outcome);
     let WorkerOutcome { plan, groups } = outcome;
-    let WorkerPlan { worker, depth, alive, health, progress: _, action } = plan;
+    let WorkerPlan { worker, depth, alive, health, progress: _, without_workers: _, action } = plan;
     let warnings = warnings(&health, alive.as_ref());
-    let Health { stuck, breaker, redrive: _, unregistered: _, ahead: _, late } = health;
+    let Health { stuck, outlived, breaker, redrive: _, unregistered: _, ahead: _, late } = health;
     let mut report = WorkerReport {
         worker,
         outcome: Outcome::Idle,
@@ -32,6 +32,7 @@ pub(super) fn report(outcome: WorkerOutcome, mode: Mode) -> WorkerReport {
         at_cap: None,
         breaker: breaker.map(|tripped| tripped.to_string()),
         stuck,
+        outlived,
         errors: Vec::new(),
         warnings,
     };
@@ -75,6 +76,7 @@ fn warnings(health: &Health, alive: Option<&Alive>) -> Vec<String> {
     let mut warnings: Vec<_> = health.unregistered.iter().map(ToString::to_string).collect();
     warnings.extend(health.ahead.as_ref().map(ToString::to_string));
     warnings.extend(alive.and_then(idle));
+    warnings.extend(outlived(health));
     match health.redrive {
         Redrive::Bounded => {}
         Redrive::Endless => warnings.push(
@@ -95,6 +97,18 @@ fn idle(alive: &Alive) -> Option<String> {
     Some(format!(
         "{containers} no message, though messages wait: others are started for them as far as \
          maxContainers allows; look at what they do, and stop their tasks if they hang"
+    ))
+}
+
+fn outlived(health: &Health) -> Option<String> {
+    let tasks = match health.outlived.len() {
+        0 => return None,
+        1 => "1 task goes on although its workers have".to_owned(),
+        n => format!("{n} tasks go on although their workers have"),
+    };
+    Some(format!(
+        "{tasks} stopped: nothing takes messages there, and it costs money and counts against \
+         maxContainers until somebody stops it; make the worker essential in its definition"
     ))
 }
 

@@ -25,7 +25,7 @@ fn configuration(example: &str) -> Config {
 #[test]
 fn no_worker_of_an_example_is_refused() {
     let configurations = configurations();
-    assert_eq!(configurations.len(), 2);
+    assert_eq!(configurations.len(), 3);
     for (name, config) in configurations {
         assert_eq!(config.refused, [], "{name}");
     }

@@ -4,6 +4,7 @@ mod answers;
 mod breaker;
 mod clocks;
 mod defences;
+mod definitions;
 mod late;
 mod names;
 mod once;
@@ -38,6 +39,13 @@ pub(crate) fn definition(family: &str) -> Value {
             "environment": [{"name": "TABLE", "value": "jobs"}],
         }],
     })
+}
+
+/// The same for instances too.
+pub(crate) fn definition_for_both(family: &str) -> Value {
+    let mut definition = definition(family);
+    definition["requiresCompatibilities"] = json!(["EC2", "FARGATE"]);
+    definition
 }
 
 pub(crate) fn worker(name: &str, scaling: &Value, packing: &Value) -> Value {

@@ -96,7 +96,7 @@ fn an_endpoint_that_is_not_there_yet_is_asked_again() {
     let address = listener.local_addr().unwrap();
     drop(listener);
 
-    let mut run = watch("worker").poll(1).grace(0).start(address);
+    let mut run = watch("worker").poll(1).grace(0).start(Some(address));
     let complaint = run.errors.recv_timeout(DEADLINE).expect("wget says that it cannot connect");
     assert!(complaint.contains("refused"), "{complaint}");
 
@@ -223,10 +223,42 @@ fn ten_containers_come_in_chunks() {
     watch(&names.join(" ")).ends_after([document("RUNNING"), document("STOPPED")]);
 }
 
+/// It would only wait for ever, and the task with it.
+#[test]
+fn a_watcher_that_cannot_hear_gives_up_with_a_code_of_its_own() {
+    let nobody = SocketAddr::from(([127, 0, 0, 2], 9));
+    for tool in ["awk", "timeout", "wget"] {
+        let watch = Watch { without: Some(tool), ..watch("worker") };
+        let why = watch.start(Some(nobody)).expect_given_up();
+        assert!(why.contains(&format!("the image has no {tool}")), "{why}");
+    }
+    let why = watch("worker").start(None).expect_given_up();
+    assert!(why.contains("ECS_CONTAINER_METADATA_URI_V4 is not set"), "{why}");
+    let deaf = Watch { deaf: 1, ..watch("worker").poll(1) };
+    let why = deaf.start(Some(nobody)).expect_given_up();
+    assert!(why.contains("no answer from http://127.0.0.2:9/"), "{why}");
+}
+
+/// Some answers that fail are not the end.
+#[test]
+fn an_answer_begins_the_patience_anew() {
+    let busy = || Answer::Status("503 Busy", String::new());
+    let runs = || listing(&[container("worker", "RUNNING")]);
+    let watch = Watch { deaf: 2, ..watch("worker").poll(1) };
+    watch.ends_after([
+        busy(),
+        busy(),
+        runs(),
+        busy(),
+        busy(),
+        listing(&[container("worker", "STOPPED")]),
+    ]);
+}
+
 /// A task definition holds 64 KiB in all.
 #[test]
 fn the_script_is_small_enough_to_travel_in_a_task_definition() {
-    assert!(SCRIPT.len() < 2560, "{} bytes", SCRIPT.len());
+    assert!(SCRIPT.len() < 3072, "{} bytes", SCRIPT.len());
 }
 
 // -- the task, as the endpoint describes it --
@@ -400,10 +432,13 @@ struct Watch {
     workers: String,
     poll: u32,
     grace: u32,
+    deaf: u32,
+    /// A tool that the image does not have.
+    without: Option<&'static str>,
 }
 
 fn watch(workers: &str) -> Watch {
-    Watch { workers: workers.into(), poll: 0, grace: 900 }
+    Watch { workers: workers.into(), poll: 0, grace: 900, deaf: 3600, without: None }
 }
 
 impl Watch {
@@ -422,12 +457,16 @@ impl Watch {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let asked = serve(listener, answers);
-        self.start(address).expect_success();
+        self.start(Some(address)).expect_success();
         assert_eq!(asked.load(Ordering::SeqCst), expected, "it ended before the last answer");
     }
 
-    fn start(&self, address: SocketAddr) -> Run {
+    fn start(&self, address: Option<SocketAddr>) -> Run {
         let applets = Applets::link();
+        if let Some(tool) = self.without {
+            fs::remove_file(applets.path(tool)).unwrap();
+        }
+        let uri = address.map(|address| format!("http://{address}/v4/598cba581fe3"));
         let mut child = Command::new(applets.path("sh"))
             .args(["-c", SCRIPT])
             .env_clear()
@@ -435,7 +474,8 @@ impl Watch {
             .env("WORKERS", &self.workers)
             .env("POLL", self.poll.to_string())
             .env("GRACE", self.grace.to_string())
-            .env("ECS_CONTAINER_METADATA_URI_V4", format!("http://{address}/v4/598cba581fe3"))
+            .env("DEAF", self.deaf.to_string())
+            .envs(uri.map(|uri| ("ECS_CONTAINER_METADATA_URI_V4", uri)))
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .process_group(0)
@@ -461,6 +501,13 @@ impl Run {
             Some(status) => assert_eq!(status.code(), Some(0), "it failed: {}", errors()),
             None => panic!("it still runs after {DEADLINE:?}: {}", errors()),
         }
+    }
+
+    /// What it said.
+    fn expect_given_up(&mut self) -> String {
+        let status = self.wait().expect("it ends");
+        assert_eq!(status.code(), Some(69));
+        self.errors.iter().collect::<Vec<_>>().join("\n")
     }
 
     fn wait(&mut self) -> Option<ExitStatus> {

@@ -50,7 +50,10 @@ pub(super) fn tripped(own: &OwnTasks<'_>, now: Timestamp) -> Option<Tripped> {
 }
 
 fn judge(own: &OwnEnded<'_>) -> Verdict {
-    let OwnEnded { task, containers } = own;
+    let OwnEnded { task, containers, watcher_gave_up } = own;
+    if *watcher_gave_up {
+        return Verdict::Badly(WATCHER.to_owned());
+    }
     if own.cause() != Cause::OfWorker {
         return Verdict::Unjudged;
     }
@@ -70,6 +73,9 @@ fn judge(own: &OwnEnded<'_>) -> Verdict {
         }
     })
 }
+
+const WATCHER: &str = "its watcher gave up (exit code 69): the image has no wget, awk or timeout, or \
+                       the task's metadata address did not answer; its log says which";
 
 fn how_it_ended(code: &str, reason: &str) -> String {
     match (code, reason) {

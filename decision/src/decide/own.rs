@@ -12,7 +12,7 @@ use crate::snapshot::{
     Capacity, ClusterTasks, ContainerStatus, Ended, EndedContainer, Snapshot, Task,
 };
 use crate::units::{Containers, TaskArn, Tasks, elapsed};
-use crate::variant::clone_names;
+use crate::variant::{self, clone_names};
 
 /// A task that ran as long as this did run, whatever came then.
 pub(super) const RAN_WELL: Duration = Duration::from_mins(2);
@@ -61,6 +61,8 @@ pub(super) struct OwnTask<'a> {
     pub(super) waits_since: Option<Timestamp>,
     /// By which capacity it was started.
     pub(super) capacity: &'a Capacity,
+    /// All of its containers, as far as ECS shows them.
+    shown: &'a [(String, ContainerStatus)],
 }
 
 /// A task that has ended.
@@ -69,6 +71,8 @@ pub(super) struct OwnEnded<'a> {
     pub(super) task: &'a Ended,
     /// Its worker containers; where none is known by its name, all of its containers.
     pub(super) containers: Vec<&'a EndedContainer>,
+    /// Whether its watcher gave up.
+    pub(super) watcher_gave_up: bool,
 }
 
 impl<'a> OwnTasks<'a> {
@@ -118,6 +122,16 @@ impl<'a> OwnTasks<'a> {
     pub(super) fn stuck(&self) -> Vec<TaskArn> {
         let stuck = self.alive.iter().filter(|task| task.stuck_since.is_some());
         stuck.map(|task| task.arn.clone()).collect()
+    }
+
+    /// The tasks that go on although all of their workers have stopped, and those that run after the
+    /// workers (`after`) too.
+    pub(super) fn without_workers(&self, after: &[&str]) -> impl Iterator<Item = &OwnTask<'a>> {
+        let has_stopped = |status: &ContainerStatus| matches!(status, ContainerStatus::Stopped(_));
+        self.alive.iter().filter(move |task| {
+            let mut others = task.shown.iter().filter(|(name, _)| after.contains(&name.as_str()));
+            task.stopped == task.containers && others.all(|(_, status)| has_stopped(status))
+        })
     }
 
     /// Containers that are on their way or have only begun, so that nobody knows yet whether they run
@@ -170,7 +184,7 @@ impl<'a> OwnTask<'a> {
         };
         let stopped = with(|status| matches!(status, ContainerStatus::Stopped(_)));
         let done = with(|status| *status == ContainerStatus::Stopped(Some(0)));
-        let Task { arn, tick, created, started, capacity, .. } = task;
+        let Task { arn, tick, created, started, capacity, containers: shown, .. } = task;
         let mut own = Self {
             arn,
             tick: *tick,
@@ -184,6 +198,7 @@ impl<'a> OwnTask<'a> {
             stuck_since: None,
             waits_since: None,
             capacity,
+            shown,
         };
         // Of one that ECS does not show yet, nobody knows how far it is: it may run, and is not counted
         // for longer than lists lag.
@@ -244,8 +259,13 @@ impl<'a> OwnEnded<'a> {
         let names = clone_names(task.container.as_deref().unwrap_or(container), count);
         let known = task.containers.iter().filter(|one| names.contains(&one.name));
         let known: Vec<_> = known.collect();
+        let watcher = names.first().map(|name| variant::watcher_name(name));
+        let gave_up = |one: &EndedContainer| {
+            one.exit == Some(variant::WATCHER_GAVE_UP) && Some(&one.name) == watcher.as_ref()
+        };
+        let watcher_gave_up = task.containers.iter().any(gave_up);
         let containers = if known.is_empty() { task.containers.iter().collect() } else { known };
-        Self { task, containers }
+        Self { task, containers, watcher_gave_up }
     }
 
     /// What it was at an earlier time, when it had not ended.
@@ -266,6 +286,7 @@ impl<'a> OwnEnded<'a> {
             stuck_since: None,
             waits_since: None,
             capacity,
+            shown: &[],
         })
     }
 

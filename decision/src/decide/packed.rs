@@ -58,7 +58,9 @@ pub(super) fn cautions(facts: &Facts<'_>, packed: &Packed) -> Vec<Caution> {
     }
     let watched = packed.groups.iter().filter(|(n, _)| recipe.is_watched(*n));
     let tasks: Tasks = watched.map(|(_, tasks)| *tasks).sum();
-    if limits::PUBLIC_PULLS < tasks && worker.packing.watcher.is_public() {
+    // Instances keep an image; on Fargate each task pulls it.
+    let pulls = recipe.is_paid_as_fargate() && worker.packing.watcher.is_public();
+    if pulls && limits::PUBLIC_PULLS < tasks {
         cautions.push(Caution::PublicWatcher { tasks });
     }
     cautions

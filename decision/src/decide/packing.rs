@@ -136,17 +136,18 @@ impl<P: Fn(Containers) -> MicroDollars> Costs<'_, P> {
     }
 }
 
-/// The counts of which none wastes money by rounding where one container more or less would not.
+/// The counts of which none wastes money by rounding where a neighbour or a larger one would not.
 pub(super) fn economical(
     counts: impl IntoIterator<Item = Containers>,
     is_wasteful: impl Fn(Containers) -> bool,
 ) -> Vec<Containers> {
     let counts: Vec<_> = counts.into_iter().collect();
-    let is_better = |n: Containers| counts.contains(&n) && !is_wasteful(n);
-    let is_kept = |n: &Containers| {
-        let neighbours = [n.minus(Containers(1)), n.plus(Containers(1))];
-        !is_wasteful(*n) || !neighbours.into_iter().any(is_better)
+    let is_better = |n: &Containers| !is_wasteful(*n);
+    // One less does, or as many and more in a larger one.
+    let has_better = |n: Containers| {
+        counts.iter().filter(|better| n <= better.plus(Containers(1))).any(is_better)
     };
+    let is_kept = |n: &Containers| is_better(n) || !has_better(*n);
     counts.iter().copied().filter(is_kept).collect()
 }
 

@@ -18,7 +18,7 @@ impl Recipe<'_> {
 
     /// The name of the watcher.
     pub fn watcher_name(&self) -> String {
-        format!("{}-watch", self.worker.name)
+        watcher_name(&self.worker.name)
     }
 
     /// The worker's clones in its place, the sidecars in theirs, the watcher at the end.
@@ -130,13 +130,13 @@ impl Recipe<'_> {
     }
 
     /// Sidecars that wait for the worker, or for one that does, whatever for.
-    pub(super) fn dependents(&self) -> Vec<&str> {
+    pub fn dependents(&self) -> Vec<&str> {
         self.closure(Container::waits_for)
     }
 
     /// Sidecars that run after the worker, such as an upload of what it made: the task must not end
     /// before they have.
-    pub(super) fn waits_for_the_end(&self) -> Vec<&str> {
+    pub fn waits_for_the_end(&self) -> Vec<&str> {
         self.closure(Container::waits_for_end_of)
     }
 
@@ -167,6 +167,14 @@ impl Recipe<'_> {
             |c: &&Value| c.get("name").and_then(Value::as_str) == Some(&self.worker.name);
         all.iter().find(is_worker)?.get(member).filter(|value| !value.is_null())
     }
+}
+
+/// What a watcher ends with that can't hear of its workers. Source: `watcher.sh`.
+pub const WATCHER_GAVE_UP: i32 = 69;
+
+/// The name of the watcher of a worker container.
+pub fn watcher_name(container: &str) -> String {
+    format!("{container}-watch")
 }
 
 /// The names of a worker container and its clones, the first being itself.

@@ -5,6 +5,7 @@ use super::{Flaw, Recipe};
 use crate::config::{Completion, Rung};
 use crate::definition::{Container, FARGATE};
 use crate::fargate::TaskSize;
+use crate::limits;
 use crate::units::{Containers, CpuUnits, GibiBytes, RevisionArn};
 
 /// Why a base definition cannot be used as configured.
@@ -181,6 +182,16 @@ pub enum Obstacle {
         /// The name.
         name: String,
     },
+    /// A name with our ending is longer than ECS takes.
+    #[error(
+        "the derived name `{name}` has more than the {} characters that ECS takes; shorten the \
+         name, or set packing.maxContainersPerTask: 1",
+        limits::NAME_CHARACTERS
+    )]
+    NameTooLong {
+        /// The name.
+        name: String,
+    },
     /// The watcher is a Linux image.
     #[error(
         "completion: all needs a Linux task, the watcher is a Linux image; set packing.completion: \
@@ -232,6 +243,7 @@ impl Obstacle {
                 | Self::NoStorage { .. }
                 | Self::TooLarge { .. }
                 | Self::TooManyTags { .. }
+                | Self::NameTooLong { .. }
         )
     }
 }
@@ -255,7 +267,7 @@ impl Recipe<'_> {
     }
 
     /// A rung that takes no such definition would refuse every call.
-    /// Source: `RunTask`'s "Task definition does not support launch_type ...", as users report it.
+    /// Source: "Task definition does not support `launch_type`", as users report it of `RunTask`.
     pub(super) fn check_rungs(&self) -> Result<(), Obstacle> {
         let view = &self.base.view;
         let is_taken = |rung: &&Rung| match rung {
@@ -324,6 +336,11 @@ impl Recipe<'_> {
         let mut needed = self.names(n).split_off(1);
         if self.is_watched(n) {
             needed.push(self.watcher_name());
+        }
+        let family = self.base.arn.family().variant(n).to_string();
+        let is_long = |name: &&String| limits::NAME_CHARACTERS < name.len();
+        if let Some(name) = needed.iter().chain([&family]).find(is_long) {
+            return Err(Obstacle::NameTooLong { name: name.clone() });
         }
         let taken = |name: &String| {
             self.base.view.container_definitions.iter().any(|container| container.name == *name)

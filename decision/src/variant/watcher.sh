@@ -1,7 +1,16 @@
 # Keeps its task alive until all of $WORKERS have stopped; then exits 0, which ends the task. An
 # answer that fails or is cut short says nothing: we ask again. A worker that is not listed counts
 # as gone after $GRACE seconds of answers without it. (`timeout`, as not every build has `wget -T`.)
-POLL=${POLL:-5} GRACE=${GRACE:-900} missing=0
+# It exits 69 where it could only wait for ever: at once without its tools or an address to ask, and
+# after $DEAF seconds without an answer.
+POLL=${POLL:-5} GRACE=${GRACE:-900} DEAF=${DEAF:-3600} missing=0 deaf=0
+
+give_up() { echo "watcher: $1" >&2; exit 69; }
+
+for tool in awk timeout wget; do
+  command -v "$tool" >/dev/null || give_up "the image has no $tool"
+done
+[ "$ECS_CONTAINER_METADATA_URI_V4" ] || give_up "ECS_CONTAINER_METADATA_URI_V4 is not set"
 
 ask() { timeout 5 wget -qO- "$ECS_CONTAINER_METADATA_URI_V4/task"; }
 
@@ -51,6 +60,8 @@ count() {
 
 while :; do
   set -- $(ask | count)
+  [ "$1" ] && deaf=0 || deaf=$((deaf + POLL))
+  [ "$deaf" -gt "$DEAF" ] && give_up "no answer from $ECS_CONTAINER_METADATA_URI_V4"
   case $1,$2 in
     ,) ;;
     0,0) exit 0 ;;

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    batches, config, definition, invocation, one_task_a_message, only_worker, scaler, started,
-    tick, ticked, worker, world_of,
+    batches, config, definition, definition_for_both, invocation, one_task_a_message, only_worker,
+    scaler, started, tick, ticked, worker, world_of,
 };
 use crate::world::buckets::Buckets;
 use crate::world::life::{Jobs, Life};
@@ -190,6 +190,7 @@ async fn where_the_first_call_finds_no_room_the_others_of_its_size_are_not_made(
 #[tokio::test(start_paused = true)]
 async fn a_rung_that_is_refused_leaves_its_tasks_to_the_next() {
     let (world, mut config) = one_worker(12);
+    world.register(&definition_for_both("thumbnail"));
     config["workers"][0]["capacity"] =
         json!([{"capacityProvider": "unknown"}, {"capacityProvider": "FARGATE"}]);
     let refused = Fault::Error(400, "InvalidParameterException", "no such provider".to_owned());

@@ -11,7 +11,7 @@ use ecs_queue_scaler::run::{Invocation, Scaler};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::{config, only_worker, scaler, tick, ticked, worker, world_of};
+use super::{config, definition_for_both, only_worker, scaler, tick, ticked, worker, world_of};
 use crate::world::{Fault, World};
 
 const GONE: &str = "TaskFailedToStart: Capacity is unavailable at this time. Please try again later \
@@ -160,6 +160,7 @@ async fn a_delivery_that_leaves_a_rung_out_and_one_that_does_not_start_no_more_t
 #[tokio::test(start_paused = true)]
 async fn a_task_that_waits_for_instances_is_no_stuck_one_and_the_next_begin_a_rung_lower() {
     let (world, function) = on(&["instances", "FARGATE"], 4);
+    world.register(&definition_for_both("a"));
     let first = tick(&function, &world, 0).await;
     assert_eq!(started(&world, &first), (4, "instances".to_owned()));
     let calm = tick(&function, &world, 14).await;

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    batches, config, definition, one_task_a_message, only_worker, scaler, started, tick, worker,
-    world_of,
+    batches, config, definition, definition_for_both, one_task_a_message, only_worker, scaler,
+    started, tick, worker, world_of,
 };
 use crate::world::buckets::Buckets;
 use crate::world::{Fault, World};
@@ -87,6 +87,7 @@ async fn a_neighbours_throttling_bars_no_capacity() {
 #[tokio::test(start_paused = true)]
 async fn a_mistake_is_told_as_one_and_no_other_capacity_is_bought_in_its_place() {
     let (world, mut config) = workers(&[("a", 25)]);
+    world.register(&definition_for_both("a"));
     config["workers"][0]["capacity"] =
         json!([{"capacityProvider": "mine"}, {"capacityProvider": "FARGATE"}]);
     let refused = error("InvalidParameterException", NOT_ASSOCIATED);
@@ -144,6 +145,7 @@ async fn a_shortage_that_is_told_as_an_error_is_a_shortage() {
 #[tokio::test(start_paused = true)]
 async fn where_there_are_no_instances_it_is_told_what_makes_a_provider_scale() {
     let (world, mut config) = workers(&[("a", 4)]);
+    world.register(&definition_for_both("a"));
     config["launch"]["launchType"] = json!("EC2");
     let none =
         error("InvalidParameterException", "No Container Instances were found in your cluster.");

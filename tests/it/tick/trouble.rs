@@ -15,7 +15,9 @@ use ecs_queue_scaler::run::{Ran, RunError, Scaler};
 use lambda_runtime::Diagnostic;
 use serde_json::{Value, json};
 
-use super::{config, definition, invocation, scaler, tick, worker, world_of};
+use super::{
+    config, definition, definition_for_both, invocation, scaler, tick, worker, world_of, world_with,
+};
 use crate::world::{Fault, World};
 
 /// A worker in trouble beside a healthy one: what is told of it. The healthy one is served, and
@@ -189,7 +191,7 @@ async fn throttling_is_tried_again() {
 
 #[tokio::test(start_paused = true)]
 async fn awsvpc_needs_a_network() {
-    let world = world_of(&["thumbnail"]);
+    let world = world_with(&["thumbnail"], definition_for_both);
     world.queue("thumbnail").visible(5);
     let mut config =
         config(&[worker("thumbnail", &json!({"messagesPerContainer": 1}), &json!({}))]);

@@ -135,7 +135,7 @@ fn described(input: &Value, family: &str, number: usize) -> Value {
     let added = json!({
         "taskDefinitionArn": arn, "revision": number, "status": "ACTIVE",
         "requiresAttributes": required_attributes(input),
-        "compatibilities": ["EC2", "FARGATE"],
+        "compatibilities": rules::compatibilities(input),
         "registeredAt": 1_795_000_000.0,
         "registeredBy": format!("arn:aws:iam::{ACCOUNT}:user/test"),
     });

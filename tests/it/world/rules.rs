@@ -70,6 +70,8 @@ pub(super) fn check_definition(input: &Value) -> Checked {
     ensure(routers <= 1, "There is more than one log router")?;
     check_tags(input)?;
     check_size(input)?;
+    check_storage(input)?;
+    check_secrets(input)?;
     check_ports(input)?;
     check_references(input, &names)
 }
@@ -100,6 +102,23 @@ fn number(container: &Value, member: &str) -> u64 {
 
 fn is_fargate(definition: &Value) -> bool {
     list(definition, "requiresCompatibilities").iter().any(|name| name == "FARGATE")
+}
+
+/// What ECS finds a definition fit for, whatever it was registered for.
+/// Source: ECS API, `TaskDefinition.compatibilities`.
+pub(super) fn compatibilities(input: &Value) -> Vec<&'static str> {
+    let mut fit = vec!["EC2"];
+    let size = |member| text(input, member).parse::<u64>().ok();
+    let is_legal = match (size("cpu"), size("memory")) {
+        (Some(cpu), Some(memory)) => is_fargate_size(cpu, memory) && fits_system(input, cpu),
+        _ => false,
+    };
+    match text(input, "networkMode") {
+        "awsvpc" if is_legal => fit.push("FARGATE"),
+        "awsvpc" => {}
+        _ => fit.push("EXTERNAL"),
+    }
+    fit
 }
 
 fn check_size(input: &Value) -> Checked {
@@ -142,8 +161,33 @@ fn check_size(input: &Value) -> Checked {
     }
     ensure(text(input, "networkMode") == "awsvpc", "Fargate needs awsvpc")?;
     ensure(cpu.is_some() && memory.is_some(), "Fargate requires that 'cpu' be defined")?;
-    let legal = cpu.zip(memory).is_some_and(|(cpu, memory)| is_fargate_size(cpu, memory));
+    let legal = cpu
+        .zip(memory)
+        .is_some_and(|(cpu, memory)| is_fargate_size(cpu, memory) && fits_system(input, cpu));
     ensure(legal, "No Fargate configuration exists for given values.")
+}
+
+/// Source: ECS developer guide, "Fargate task size": Windows has one to four vCPU.
+fn fits_system(input: &Value, cpu: u64) -> bool {
+    let family = input.get("runtimePlatform").map(|p| text(p, "operatingSystemFamily"));
+    !family.is_some_and(|family| family.starts_with("WINDOWS")) || [1024, 2048, 4096].contains(&cpu)
+}
+
+/// Source: ECS API, `EphemeralStorage.sizeInGiB`.
+fn check_storage(input: &Value) -> Checked {
+    let size = input.get("ephemeralStorage").map(|storage| number(storage, "sizeInGiB"));
+    ensure(size.is_none_or(|size| (21..=200).contains(&size)), "Invalid ephemeralStorage")
+}
+
+/// Source: ECS API, `ContainerDefinition.secrets`: no name is shared with the environment.
+fn check_secrets(input: &Value) -> Checked {
+    for container in list(input, "containerDefinitions") {
+        let names = |member| list(container, member).iter().map(|one| text(one, "name"));
+        let own: BTreeSet<_> = names("environment").collect();
+        let free = names("secrets").all(|name| !own.contains(name));
+        ensure(free, "The secret name must be unique and not shared with the environment")?;
+    }
+    Ok(())
 }
 
 /// Source: ECS developer guide, "Fargate task size". Written out on its own, so that a slip in
@@ -327,7 +371,9 @@ pub(super) fn check_run_of(input: &Value, definition: &Value) -> Checked {
         let version = input.get("platformVersion");
         return ensure(version.is_none(), "platformVersion is only for Fargate");
     }
-    if !is_fargate(definition) {
+    let fits = || compatibilities(definition).contains(&"FARGATE");
+    let named = list(definition, "requiresCompatibilities");
+    if !(is_fargate(definition) || named.is_empty() && fits()) {
         return invalid("Task definition does not support launch_type FARGATE");
     }
     let placed = ["placementConstraints", "placementStrategy"];

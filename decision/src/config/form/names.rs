@@ -8,12 +8,9 @@ use serde_json::{Value, json};
 use super::{Form, Special, Wrong, pattern};
 use crate::config::QueueRef;
 use crate::document::Node;
+use crate::limits;
 use crate::tags;
 use crate::units::{Arn, ClusterName, Family, Partition, ScalerName, TaskDefinitionRef};
-
-/// Room in 255 characters for the longest ending of a derived name, `--x10`.
-/// Source: ECS API, `RegisterTaskDefinitionRequest.family`, `ContainerDefinition.name`.
-pub(crate) const LONGEST_FAMILY: usize = 250;
 
 /// Letters, digits, `-` and `_`, of at most so many: what ECS allows in the names of families and
 /// containers.
@@ -74,9 +71,9 @@ fn cluster(node: &Node) -> Result<ClusterName, Wrong> {
 /// A task definition of ECS.
 pub(crate) const TASK_DEFINITION: Special<TaskDefinitionRef> = Special {
     read: task_definition,
-    allowed: "a family of at most 250 letters, digits, `-` and `_`, `family:revision`, or the ARN \
+    allowed: "a family of at most 255 letters, digits, `-` and `_`, `family:revision`, or the ARN \
               of a revision",
-    schema: || pattern("^(arn:.*:task-definition/)?[A-Za-z0-9_-]{1,250}(:[0-9]+)?$"),
+    schema: || pattern("^(arn:.*:task-definition/)?[A-Za-z0-9_-]{1,255}(:[0-9]+)?$"),
 };
 
 fn task_definition(node: &Node) -> Result<TaskDefinitionRef, Wrong> {
@@ -90,7 +87,8 @@ fn task_definition(node: &Node) -> Result<TaskDefinitionRef, Wrong> {
     let (family, revision) = tail.split_once(':').map_or((tail, "1"), |parts| parts);
     let is_number = revision.bytes().all(|c| c.is_ascii_digit());
     let revision_is_legal = is_number && revision.parse::<u32>().is_ok_and(|r| 0 < r);
-    let family_is_legal = (1..=LONGEST_FAMILY).contains(&family.len()) && is_identifier(family);
+    let family_is_legal =
+        (1..=limits::NAME_CHARACTERS).contains(&family.len()) && is_identifier(family);
     if !(family_is_legal && revision_is_legal) {
         return Err(Wrong::NotAllowed);
     }

@@ -1,7 +1,7 @@
 //! A worker, of the file or of a queue's tags.
 
 use super::super::discovery::{Discover, TaggedQueue};
-use super::super::form::names::{CLUSTER, Identifier, LONGEST_FAMILY, QUEUE, TASK_DEFINITION};
+use super::super::form::names::{CLUSTER, Identifier, QUEUE, TASK_DEFINITION};
 use super::super::reader::{Fields, ListOf, Reading};
 use super::super::shape::about;
 use super::super::{Refused, Worker};
@@ -10,6 +10,7 @@ use super::launch::LaunchPart;
 use super::regions::Named;
 use super::{Defaults, PREVIOUS_NAMES, WORKERS, scaling};
 use crate::document::{Node, Problem};
+use crate::limits;
 use crate::units::{ClusterName, WorkerName};
 
 /// Who describes a worker. Who comes later gives way.
@@ -113,7 +114,7 @@ fn read_worker_fields(mut fields: Fields<'_>, defaults: &Defaults) -> Option<Wor
     let task_definition = fields.required("taskDefinition", TASK_DEFINITION, definition);
     let container = about("the container that works and is cloned").defaults_to("the only one");
     let container = container.tag("container");
-    let container = fields.optional("container", Identifier(LONGEST_FAMILY), container);
+    let container = fields.optional("container", Identifier(limits::NAME_CHARACTERS), container);
     let cluster = read_own_cluster(&mut fields, defaults);
     let (packing, chosen) = scaling::read_packing(&mut fields, defaults);
     let scaling = scaling::read_scaling(&mut fields, &chosen);

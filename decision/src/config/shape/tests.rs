@@ -103,10 +103,11 @@ mod held {
     }
 
     /// What people copy, with where its folder has the schema.
-    const EXAMPLES: [(&str, &str); 3] = [
+    const EXAMPLES: [(&str, &str); 4] = [
         ("docs", include_str!("../../../../workers.yaml")),
         ("../../docs", include_str!("../../../../examples/consolidate/workers.yaml")),
         ("../../docs", include_str!("../../../../examples/job-worker/workers.yaml")),
+        ("../../docs", include_str!("../../../../examples/ten-of-ten/workers.yaml")),
     ];
 
     /// The shipped file, the examples, and what the documents show.

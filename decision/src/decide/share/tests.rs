@@ -55,7 +55,7 @@ fn owed(name: usize, tasks: u32, messages: u64) -> WorkerPlan {
 }
 
 fn waited(name: usize, ticks: u32) -> (WorkerName, WorkerMemory) {
-    (WorkerName(name.to_string()), WorkerMemory { waited: ticks, progress: None })
+    (WorkerName(name.to_string()), WorkerMemory { waited: ticks, ..WorkerMemory::default() })
 }
 
 #[test]
