@@ -6,6 +6,7 @@
 mod call;
 mod draining;
 mod revisions;
+mod smaller;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -282,7 +283,7 @@ async fn launch<'a>(
     for (index, group) in groups.iter_mut().enumerate() {
         group.leave(&rest, index == 0);
     }
-    join_all(groups.iter().map(async |group| {
+    let mut attempts = join_all(groups.iter().map(async |group| {
         let mut attempt = group.attempt.clone();
         let called = join_all(group.calls.iter().map(async |call| (call, run(group, call).await)));
         for (call, called) in called.await {
@@ -290,7 +291,9 @@ async fn launch<'a>(
         }
         attempt
     }))
-    .await
+    .await;
+    smaller::fall_back(cloud, common, plan, &mut attempts).await;
+    attempts
 }
 
 /// A group whose calls are under way.

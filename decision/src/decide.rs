@@ -244,6 +244,10 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
         .iter()
         .map(|&(n, tasks)| make_group(facts, n, tasks, &mut numbered))
         .collect::<Result<Vec<_>, _>>()?;
+    let smaller = smaller(facts, &groups, budget.tasks).map(|tasks| {
+        let one = Containers(1);
+        make_group(facts, one, tasks, &mut numbered)
+    });
     let deferred = (packed.deferred != Containers::ZERO).then_some(Deferred {
         containers: packed.deferred,
         tasks,
@@ -260,6 +264,7 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
         runs_on: runs_on(recipe),
         marks: marks(facts, &groups),
         groups,
+        smaller: smaller.transpose()?,
         placement,
         deferred,
         price: packed::price(facts, &packed),
@@ -366,6 +371,20 @@ fn restrain(decision: &mut Decision, facts: &Facts<'_>) {
         let held_back = decision.launch.minus(allowed);
         decision.restrain(allowed, Bound::Progress { held_back, by });
     }
+}
+
+/// How many tasks of one container there may be for larger ones that find no room. On Fargate there is
+/// room or there is none, whatever the size; where our own scheduler places, nothing is asked in vain.
+fn smaller(facts: &Facts<'_>, groups: &[Group], most: Tasks) -> Option<Tasks> {
+    let Facts { worker, recipe, per_task, .. } = facts;
+    let has_several = groups.iter().any(|group| Containers(1) < group.containers_per_task);
+    let placed_here = worker.launch.placement.is_some();
+    if recipe.is_paid_as_fargate() || placed_here || !has_several {
+        return None;
+    }
+    let containers: Containers = groups.iter().map(Group::containers).sum();
+    let is_there = per_task.all(recipe).first() == Some(&Containers(1));
+    is_there.then_some(Tasks(containers.0).min(most))
 }
 
 fn make_group(

@@ -48,6 +48,8 @@ pub struct GroupOutcome {
     pub failures: Vec<TaskFailure>,
     /// Why tasks were asked for elsewhere.
     pub moved: Vec<TaskFailure>,
+    /// Why tasks of fewer containers were started in the place of some.
+    pub given_up: Vec<TaskFailure>,
     /// Calls that were refused as a whole.
     pub errors: Vec<ReadError>,
     /// A superseded revision that could not be deregistered: untidy, and no worker's failure.

@@ -320,6 +320,9 @@ pub struct LaunchPlan {
     pub marks: Marks,
     /// One or two groups of tasks.
     pub groups: Vec<Group>,
+    /// Tasks of one container, for those of several that ECS has no room for; asked for only where it
+    /// answers so. So many at most, those that are placed of the others among them.
+    pub smaller: Option<Group>,
     /// Where the tasks go, where our own scheduler places them.
     pub placement: Option<PlacementPlan>,
     /// Containers that are owed and wait for the next tick.
@@ -511,6 +514,12 @@ impl WorkerPlan {
 }
 
 impl LaunchPlan {
+    /// The tasks that it may come to at most.
+    pub fn most_tasks(&self) -> Tasks {
+        let smaller = self.smaller.as_ref().map(Group::tasks).unwrap_or_default();
+        self.groups.iter().map(Group::tasks).sum::<Tasks>().max(smaller)
+    }
+
     /// Whether its tasks start on Fargate, as far as that is known.
     pub fn is_on_fargate(&self) -> bool {
         let is_fargate = |rung: &Rung| match rung.is_fargate() {

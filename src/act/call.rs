@@ -223,6 +223,11 @@ impl Called {
         Self { missing: call.tasks, error: Some(error), ..Self::default() }
     }
 
+    /// Whether tasks of this tick are there for it, so that the calls after it are made too.
+    pub(super) fn has_started(&self) -> bool {
+        !self.tasks.is_empty() && !self.lost_tick
+    }
+
     /// Whether ECS refused the revision and nothing is known to be there. An earlier attempt may have
     /// started it all the same: its token says so, whatever revision the call is made with again.
     pub(super) fn is_stale(&self) -> bool {

@@ -190,6 +190,7 @@ fn report_launched(report: &mut WorkerReport, plan: &LaunchPlan, groups: Vec<Gro
         errors.for_each(|error| add_once(&mut report.errors, error));
         report.warnings.extend(group.untidy.iter().map(ToString::to_string));
         report.warnings.extend(moved(&group.moved));
+        report.warnings.extend(given_up(&group));
         if !group.adopted.is_empty() {
             let adopted = group.adopted.len();
             report
@@ -231,6 +232,19 @@ fn moved(moved: &[TaskFailure]) -> Option<String> {
     let reasons: Vec<_> = by_reason(moved).iter().map(ToString::to_string).collect();
     (!reasons.is_empty())
         .then(|| format!("placed anew, as an instance refused: {}", reasons.join("; ")))
+}
+
+/// What had no room, and was started with one container a task.
+fn given_up(group: &GroupOutcome) -> Option<String> {
+    let reasons: Vec<_> = by_reason(&group.given_up).iter().map(ToString::to_string).collect();
+    let n = group.containers_per_task;
+    (!reasons.is_empty()).then(|| {
+        format!(
+            "tasks of {n} containers have no room ({}): tasks of one were started in their place; \
+             lower packing.maxContainersPerTask where that is so for long",
+            reasons.join("; ")
+        )
+    })
 }
 
 /// Equal failures once, with their number.

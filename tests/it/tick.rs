@@ -12,6 +12,7 @@ mod polls;
 mod progress;
 mod refusals;
 mod registration;
+mod smaller;
 mod trips;
 pub(crate) mod trouble;
 mod variants;

@@ -1,12 +1,15 @@
 //! Which tasks hold a launch, what they cost, and what is to be said of them. Pure.
 
+use std::time::Duration;
+
 use super::Facts;
 use super::packing::{self, Budget, Costs, Packed};
 use crate::config::Strategy;
 use crate::fargate::MicroDollars;
 use crate::limits;
 use crate::plan::{Decision, Price};
-use crate::units::{Containers, Tasks};
+use crate::refusal::Cause;
+use crate::units::{Containers, Tasks, elapsed};
 use crate::variant::Caution;
 
 /// The tasks that hold a launch, by the worker's strategy.
@@ -24,12 +27,27 @@ pub(super) fn pack(facts: &Facts<'_>, decision: &Decision, budget: Budget) -> Pa
         (Strategy::Spread, _) => packing::spread(launch, budget, &counts),
         (Strategy::Cheapest, Some(prices)) => {
             let price = |n| recipe.hourly_price(n, prices).unwrap_or_default();
-            let at_once = facts.share.at_once;
-            packing::cheapest(launch, budget, &Costs { counts: &all, price, at_once })
+            let (at_once, few_addresses) = (facts.share.at_once, has_few_addresses(facts));
+            packing::cheapest(
+                launch,
+                budget,
+                &Costs { counts: &all, price, at_once, few_addresses },
+            )
         }
         // What has no price is as large as its owner asks for.
         (Strategy::Dense | Strategy::Cheapest, _) => packing::dense(launch, budget, &counts),
     }
+}
+
+/// So long what a task ended of for want of an address makes the next ones fewer.
+const FEW_ADDRESSES: Duration = Duration::from_mins(10);
+
+/// Whether a task of this worker could not start lately because its subnet had no address.
+fn has_few_addresses(facts: &Facts<'_>) -> bool {
+    let now = facts.snapshot.now;
+    facts.look.own.ended.iter().any(|own| {
+        own.cause() == Cause::NetworkInterface && elapsed(own.task.stopped, now) < FEW_ADDRESSES
+    })
 }
 
 /// What they cost on Fargate.

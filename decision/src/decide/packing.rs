@@ -79,6 +79,8 @@ pub(super) struct Costs<'a, P> {
     pub(super) price: P,
     /// The tasks that can be started at once, where others would have to wait.
     pub(super) at_once: Option<Tasks>,
+    /// Whether the network lately had no address for a task.
+    pub(super) few_addresses: bool,
 }
 
 /// The fewest containers a task, unless several cost at least a tenth less each; more of them at the
@@ -98,12 +100,16 @@ where
     let is_filled = |n: &Containers| *n == chosen || *n <= launch;
     let mut larger = costs.counts.iter().filter(is_no_dearer).copied().filter(is_filled);
     let each = match larger.clone().find(|n| tasks(n) <= most) {
-        Some(enough) => enough,
-        None => larger.next_back().unwrap_or(chosen),
+        Some(enough) if !costs.few_addresses => enough,
+        Some(_) | None => larger.next_back().unwrap_or(chosen),
     };
     let packed = costs.fill(launch, budget, each);
     let is_several = packed.groups.iter().any(|(n, _)| fewest < *n);
-    let why = if each == chosen { Several::Cheaper } else { Several::AtOnce(tasks(&chosen)) };
+    let why = match each {
+        _ if each == chosen => Several::Cheaper,
+        _ if costs.few_addresses => Several::Addresses,
+        _ => Several::AtOnce(tasks(&chosen)),
+    };
     Packed { several: is_several.then_some(why), ..packed }
 }
 

@@ -74,7 +74,7 @@ pub(super) fn order(
 /// round in the order, so that all get alike, and who wants less leaves it to the others.
 pub(super) fn cuts(workers: &[WorkerPlan], order: &[usize], most: Tasks) -> Vec<(usize, Tasks)> {
     let wanted = |index: &usize| match workers.get(*index).map(|plan| &plan.action) {
-        Some(Action::Launch(launch)) => launch.groups.iter().map(Group::tasks).sum(),
+        Some(Action::Launch(launch)) => launch.most_tasks(),
         _ => Tasks::ZERO,
     };
     let mut open: Vec<_> = order.iter().map(|index| (*index, wanted(index), Tasks::ZERO)).collect();

@@ -11,7 +11,9 @@ use ecs_queue_scaler::run::{Invocation, Scaler};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::{config, definition_for_both, only_worker, scaler, tick, ticked, worker, world_of};
+use super::{
+    config, definition_for_both, groups, only_worker, scaler, tick, ticked, worker, world_of,
+};
 use crate::world::{Fault, World};
 
 const GONE: &str = "TaskFailedToStart: Capacity is unavailable at this time. Please try again later \
@@ -224,4 +226,26 @@ async fn an_agent_that_aws_puts_into_a_task_and_cannot_pull_is_no_fault_of_the_w
         world.inject(&agent);
         world.all_end("TaskFailedToStart", "CannotPullContainerError: not found", None);
     }
+}
+
+/// A task of several needs one address, as a task of one does.
+#[tokio::test(start_paused = true)]
+async fn where_addresses_run_out_the_next_tasks_are_fewer_and_cost_the_same() {
+    let world = world_of(&["a"]);
+    world.queue("a").visible(8);
+    let function =
+        scaler(&world, &config(&[worker("a", &json!({"messagesPerContainer": 1}), &json!({}))]));
+    let first = tick(&function, &world, 0).await;
+    assert_eq!(groups(only_worker(&first)), [(8, 1)]);
+    let none = "TaskFailedToStart: Unexpected EC2 error while attempting to Create Network Interface \
+                in subnet 'subnet-1': InsufficientFreeAddressesInSubnet";
+    world.all_end("TaskFailedToStart", none, None);
+    let second = tick(&function, &world, 1).await;
+    let worker = only_worker(&second);
+    assert_eq!(groups(worker), [(1, 8)], "{worker:?}");
+    assert!(why(worker).contains("ran out of addresses"), "{}", why(worker));
+    world.all_run();
+    world.all_stop();
+    let later = tick(&function, &world, 12).await;
+    assert_eq!(groups(only_worker(&later)), [(8, 1)], "what was is over");
 }

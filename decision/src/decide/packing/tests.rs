@@ -22,7 +22,12 @@ fn cheapest_at_once(
     at_once: Option<u32>,
     price: impl Fn(Containers) -> MicroDollars,
 ) -> Packed {
-    let costs = Costs { counts: &counts(budget.per_task.0), price, at_once: at_once.map(Tasks) };
+    let costs = Costs {
+        counts: &counts(budget.per_task.0),
+        price,
+        at_once: at_once.map(Tasks),
+        few_addresses: false,
+    };
     cheapest(Containers(launch), budget, &costs)
 }
 
@@ -72,6 +77,9 @@ fn several_of_the_same_price_are_for_what_cannot_start_at_once() {
         at_once(101, &[(2, 50), (1, 1)])
     );
     assert_eq!(cheapest_at_once(21, budget(2, 11), None, linear), at_once(21, &[(2, 10), (1, 1)]));
+    let costs = Costs { counts: &counts(9), price: linear, at_once: None, few_addresses: true };
+    let few = Packed { several: Some(Several::Addresses), ..packed(&[(9, 3), (3, 1)], 0) };
+    assert_eq!(cheapest(Containers(30), budget(9, 500), &costs), few);
     // Only powers of two cost no more than singles.
     let in_twos = |n: Containers| MicroDollars(u64::from(n.0.next_power_of_two()));
     assert_eq!(
@@ -135,7 +143,7 @@ proptest! {
         let price = |n: Containers| MicroDollars(prices[index(n)]);
         let (launch, budget) = (Containers(launch), budget(per_task, tasks));
         let all = counts(per_task);
-        let costs = Costs { counts: &all, price, at_once: at_once.map(Tasks) };
+        let costs = Costs { counts: &all, price, at_once: at_once.map(Tasks), few_addresses: false };
         let free = [spread(launch, budget, &all), dense(launch, budget, &all)];
         let cheapest = cheapest(launch, budget, &costs);
         for packed in free.iter().chain([&cheapest]) {

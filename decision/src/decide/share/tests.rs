@@ -45,6 +45,7 @@ fn owed(name: usize, tasks: u32, messages: u64) -> WorkerPlan {
         deferred: None,
         price: None,
         several: None,
+        smaller: None,
         cautions: Vec::new(),
         known: std::collections::BTreeSet::new(),
     };

@@ -1,0 +1,106 @@
+//! Tasks of several containers for which the instances have no room.
+
+use decision::units::Containers;
+use ecs_queue_scaler::report::{Outcome, Report};
+use serde_json::{Value, json};
+
+use super::{config, groups, only_worker, scaler, tick, worker};
+use crate::world::{Executed, Fault, World};
+
+const NO_ROOM: &str = "RESOURCE:MEMORY";
+
+/// Ninety messages and tasks of three on instances, whose larger tasks meet this.
+fn world(messages: u64, fault: Option<Fault>) -> World {
+    let world = World::default();
+    world.cluster("jobs");
+    world.queue("a").visible(messages);
+    world.register(&json!({"family": "a", "containerDefinitions": [
+        {"name": "worker", "image": "worker:1", "memory": 1024}]}));
+    if let Some(fault) = fault {
+        world.fail_where("RunTask", "a--x3", (99, fault));
+    }
+    world
+}
+
+fn threes(more: &Value) -> Value {
+    let mut packing = json!({"maxContainersPerTask": 3});
+    packing.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let scaling = json!({"messagesPerContainer": 1, "maxContainers": 1000});
+    let mut config = config(&[worker("a", &scaling, &packing)]);
+    config["launch"] = json!({"launchType": "EC2"});
+    config
+}
+
+async fn report(world: &World, more: &Value) -> Report {
+    tick(&scaler(world, &threes(more)), world, 0).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_no_room_in_threes_is_started_one_by_one() {
+    let world = world(90, Some(Fault::Placed(0, NO_ROOM)));
+    let report = report(&world, &json!({})).await;
+    let worker = only_worker(&report);
+    assert_eq!((groups(worker), worker.outcome), (vec![(90, 1)], Outcome::Launched), "{worker:?}");
+    assert_eq!(worker.deferred, Containers(0));
+    assert_eq!(world.count("RunTask"), 1 + 9, "one tells that there is no room");
+    let warning = worker.warnings.join("; ");
+    assert!(
+        warning.contains("tasks of 3 containers have no room (10 x RESOURCE:MEMORY"),
+        "{warning}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_room_stays_as_it_is() {
+    let world = world(90, Some(Fault::Placed(4, NO_ROOM)));
+    let report = report(&world, &json!({})).await;
+    // Three calls that place four of ten each leave eighteen tasks of three.
+    assert_eq!(groups(only_worker(&report)), [(12, 3), (54, 1)]);
+    assert_eq!(report.totals.launched_containers, Containers(90));
+}
+
+/// Its tasks may be there.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_started_in_the_place_of_a_call_without_an_answer() {
+    for fault in [Fault::Hang(Executed::No), Fault::LostAnswer] {
+        let world = world(30, Some(fault));
+        let report = report(&world, &json!({})).await;
+        assert!(groups(only_worker(&report)).iter().all(|(_, n)| *n == 3), "{report:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_there_is_no_room_at_all_it_is_asked_for_twice() {
+    let world = world(90, None);
+    world.fail("RunTask", 99, Fault::Placed(0, NO_ROOM));
+    let report = report(&world, &json!({})).await;
+    let worker = only_worker(&report);
+    assert_eq!((world.count("RunTask"), worker.outcome), (2, Outcome::Failed));
+    assert_eq!(worker.deferred, Containers(90));
+}
+
+/// A cap counts tasks, of whichever size.
+#[tokio::test(start_paused = true)]
+async fn no_cap_is_exceeded_by_smaller_tasks() {
+    let world = world(90, Some(Fault::Placed(2, NO_ROOM)));
+    let report = report(&world, &json!({"maxTasks": 10})).await;
+    let worker = only_worker(&report);
+    assert_eq!((groups(worker), world.tasks().len()), (vec![(2, 3), (8, 1)], 10));
+    // Eight ones are two threes and some: what is left is told in whole tasks.
+    assert_eq!(worker.deferred, Containers(90 - 6 - 6));
+
+    let mut config = threes(&json!({}));
+    config["maxTasksPerTick"] = json!(12);
+    let world = self::world(90, Some(Fault::Placed(0, NO_ROOM)));
+    let _ = tick(&scaler(&world, &config), &world, 0).await;
+    assert_eq!(world.tasks().len(), 12);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeated_tick_starts_no_more() {
+    let world = world(30, Some(Fault::Placed(3, NO_ROOM)));
+    let first = report(&world, &json!({})).await;
+    assert_eq!(first.totals.launched_containers, Containers(30));
+    let _ = report(&world, &json!({})).await;
+    assert_eq!(world.tasks().len(), 3 + 21, "by another process, which remembers nothing");
+}
