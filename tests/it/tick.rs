@@ -8,6 +8,7 @@ mod definitions;
 mod late;
 mod names;
 mod once;
+mod outlived;
 mod polls;
 mod progress;
 mod refusals;

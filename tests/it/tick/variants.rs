@@ -1,10 +1,12 @@
-//! Derived definitions are legal whenever their base is, and lose nothing of it.
+//! Derived definitions are legal whenever their base is, lose nothing of it, and end as promised.
+
+mod agent;
 
 use decision::config::{Completion, Packing, Rung, Strategy as PackingStrategy, Watcher};
 use decision::definition::TaskDefinition;
 use decision::fargate::TaskSize;
 use decision::units::{Containers, CpuUnits, MebiBytes, Tasks};
-use decision::variant::{Recipe, Settings};
+use decision::variant::{Obstacle, Recipe, Settings};
 use proptest::prelude::{
     Just, ProptestConfig, Strategy, any, prop, prop_assert, prop_oneof, proptest,
 };
@@ -60,14 +62,21 @@ fn any_container() -> impl Strategy<Value = Value> {
         prop::option::of(1_u32..100),
         any::<bool>(),
         select(vec!["", "", "", "START", "COMPLETE", "SUCCESS"]),
-        select(vec![Value::Null, json!(60)]),
+        select(vec![
+            json!({}),
+            json!({}),
+            json!({"startTimeout": 60}),
+            json!({"restartPolicy": {"enabled": true}}),
+            json!({"restartPolicy": {"enabled": true, "ignoredExitCodes": [0]}}),
+            json!({"restartPolicy": {"enabled": false}}),
+        ]),
         select(vec![
             json!([]),
             json!([{"containerPort": 80}]),
             json!([{"containerPort": 81, "hostPort": 81}]),
         ]),
     )
-        .prop_map(|(cpu, memory, reservation, essential, waits, timeout, ports)| {
+        .prop_map(|(cpu, memory, reservation, essential, waits, more, ports)| {
             let mut container = json!({"image": "i", "cpu": cpu, "essential": essential,
                 "portMappings": ports, "dependsOn": []});
             if let Some(memory) = memory {
@@ -80,9 +89,7 @@ fn any_container() -> impl Strategy<Value = Value> {
             if !waits.is_empty() {
                 container["dependsOn"] = json!([{"containerName": "c0", "condition": waits}]);
             }
-            if !timeout.is_null() {
-                container["startTimeout"] = timeout;
-            }
+            container.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             container
         })
 }
@@ -120,6 +127,56 @@ fn any_definition() -> impl Strategy<Value = Value> {
     )
 }
 
+/// What a task of so many containers runs, as it is registered.
+fn run_by(recipe: &Recipe<'_>, n: Containers, base: &Value) -> Result<Value, Obstacle> {
+    if recipe.is_derived(n) {
+        return recipe.variant(n).map(|variant| variant.document);
+    }
+    let registered = ["family", "networkMode", "requiresCompatibilities", "cpu", "memory"];
+    let kept = registered.iter().filter_map(|m| Some(((*m).to_owned(), base.get(*m)?.clone())));
+    let mut document: serde_json::Map<_, _> = kept.collect();
+    document.insert("containerDefinitions".to_owned(), base["containerDefinitions"].clone());
+    Ok(Value::Object(document))
+}
+
+/// That no job is cut short, that what is to run after the workers does, and that nothing goes on then;
+/// with `any`, that the first to end ends the task.
+fn promise(
+    recipe: &Recipe<'_>,
+    n: Containers,
+    completion: Completion,
+    mut document: Value,
+) -> Result<(), String> {
+    let workers = recipe.names(n);
+    let after: Vec<_> = recipe.waits_for_the_end().into_iter().map(str::to_owned).collect();
+    for container in document["containerDefinitions"].as_array_mut().unwrap() {
+        if workers.contains(&container["name"].as_str().unwrap().to_owned()) {
+            container["image"] = json!("worker");
+        }
+    }
+    let mut task = agent::Task::start(&document);
+    // Who waits for others that never end has no work to be cut short.
+    if !workers.iter().all(|worker| task.has_begun(worker)) || task.has_stopped() {
+        return Ok(());
+    }
+    for (ended, worker) in (1..).zip(&workers) {
+        task.end(worker);
+        let (is_last, is_first) = (ended == workers.len(), ended == 1);
+        let ends_here = is_last || is_first && completion == Completion::Any;
+        match (task.has_stopped(), ends_here) {
+            (false, true) => return Err(format!("it goes on without its workers: {document:#}")),
+            (true, false) => return Err(format!("it cuts others short: {document:#}")),
+            (true, true) => break,
+            (false, false) => {}
+        }
+    }
+    // What the base does with those that run after its one worker is its owner's.
+    match after.iter().find(|name| recipe.is_derived(n) && !task.has_ended(name)) {
+        Some(cut) => Err(format!("`{cut}` has not run to its end: {document:#}")),
+        None => Ok(()),
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
@@ -140,10 +197,14 @@ proptest! {
         let Ok(recipe) = Recipe::new(&base, settings(name, &packing)) else { return Ok(()) };
         let (most, obstacle) = recipe.most_containers();
         prop_assert!(1 < most.0 || obstacle.is_some(), "one a task has its reason");
-        for n in 2..=most.0 {
-            let variant = recipe.variant(Containers(n)).unwrap();
-            let registered = world.try_register(&variant.document);
-            prop_assert!(registered.is_ok(), "{registered:?}\n{:#}", variant.document);
+        for n in (1..=most.0).map(Containers) {
+            // What one a task cannot be mended by is refused before any call.
+            let Ok(document) = run_by(&recipe, n, &described) else { continue };
+            let registered = world.try_register(&document);
+            prop_assert!(registered.is_ok(), "{registered:?}\n{document:#}");
+            if let Err(broken) = promise(&recipe, n, completion, document) {
+                prop_assert!(false, "{n} containers: {broken}");
+            }
         }
     }
 }
