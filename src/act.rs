@@ -315,6 +315,7 @@ impl<'a> OpenGroup<'a> {
             Ok(found) => {
                 outcome.revision = Some(found.revision.clone());
                 outcome.registered = found.superseded != Superseded::NotRegistered;
+                outcome.left_out.clone_from(&found.left_out);
             }
             Err(error) => outcome.errors.push(error.clone()),
         }

@@ -330,9 +330,29 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_not_quoted() {
-        let broken = json!({"taskDefinitionArn": "arn", "containerDefinitions": "canary"});
+    fn what_cannot_be_read_is_named_and_not_quoted() {
+        let broken = json!({"taskDefinitionArn": "arn", "containerDefinitions": [
+            {"name": "a"}, {"name": "b", "memory": "canary"}]});
         let message = TaskDefinition::parse(&broken, &json!(null)).unwrap_err();
-        assert!(!message.contains("canary"), "{message}");
+        assert_eq!(
+            message,
+            "the answer's taskDefinition.containerDefinitions[1].memory cannot be understood"
+        );
+    }
+
+    /// Some tools write what is empty as `null`.
+    #[test]
+    fn null_is_as_if_it_were_left_out() {
+        let definition = json!({"taskDefinitionArn": "arn", "status": null, "cpu": null,
+            "requiresCompatibilities": null, "compatibilities": null, "requiresAttributes": null,
+            "placementConstraints": null, "proxyConfiguration": null, "ephemeralStorage": null,
+            "containerDefinitions": [{"name": "a", "image": null, "essential": null, "cpu": null,
+                "portMappings": null, "dependsOn": null, "secrets": null, "restartPolicy": null,
+                "resourceRequirements": null, "healthCheck": {"command": null}}]});
+        let definition = TaskDefinition::parse(&definition, &json!(null)).unwrap();
+        let [container] = definition.view.container_definitions.as_slice() else { panic!("one") };
+        assert!(container.is_essential() && !container.is_restarted());
+        let nothing = json!({"taskDefinitionArn": "arn", "containerDefinitions": null});
+        assert!(TaskDefinition::parse(&nothing, &json!(null)).is_ok());
     }
 }

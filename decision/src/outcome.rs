@@ -32,6 +32,8 @@ pub struct GroupOutcome {
     pub containers_per_task: Containers,
     /// Whether the revision was registered now.
     pub registered: bool,
+    /// Members of the base that ECS would not register.
+    pub left_out: Vec<String>,
     /// Tasks that this tick started.
     pub started: Vec<StartedTask>,
     /// Tasks that an earlier delivery of this tick had started.

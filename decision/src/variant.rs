@@ -82,6 +82,49 @@ pub struct Variant {
     pub document: Value,
 }
 
+/// What `RegisterTaskDefinition` takes. Source: ECS API, `RegisterTaskDefinitionRequest`.
+const REQUEST: [&str; 18] = [
+    "family",
+    "taskRoleArn",
+    "executionRoleArn",
+    "networkMode",
+    "containerDefinitions",
+    "volumes",
+    "placementConstraints",
+    "requiresCompatibilities",
+    "cpu",
+    "memory",
+    "tags",
+    "pidMode",
+    "ipcMode",
+    "proxyConfiguration",
+    "inferenceAccelerators",
+    "ephemeralStorage",
+    "runtimePlatform",
+    "enableFaultInjection",
+];
+
+impl Variant {
+    /// The members that ECS's refusal names and that no request is known to have: what younger answers
+    /// have as well.
+    pub fn members_that_only_answers_have(&self, refusal: &str) -> Vec<String> {
+        let words: Vec<_> = refusal.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+        let members = self.document.as_object().into_iter().flat_map(Map::keys);
+        let unknown = members.filter(|member| !REQUEST.contains(&member.as_str()));
+        unknown.filter(|member| words.contains(&member.as_str())).cloned().collect()
+    }
+
+    /// The same without these members. Its digest stays: it is that of the base as it is.
+    #[must_use]
+    pub fn without(&self, members: &[String]) -> Self {
+        let mut variant = self.clone();
+        if let Some(document) = variant.document.as_object_mut() {
+            document.retain(|member, _| !members.contains(member));
+        }
+        variant
+    }
+}
+
 impl std::fmt::Debug for Variant {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { family, base, digest, document: _ } = self;
@@ -104,6 +147,7 @@ impl<'a> Recipe<'a> {
             return Err(Obstacle::Inactive { revision: base.arn.clone() });
         }
         let worker = match (container, containers.as_slice()) {
+            (_, []) => return Err(Obstacle::NoContainer),
             (Some(name), _) => containers.iter().find(|c| c.name == name).ok_or_else(|| {
                 Obstacle::NoSuchContainer { wanted: name.to_owned(), present: names() }
             })?,

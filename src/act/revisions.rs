@@ -24,6 +24,15 @@ const MOST_TIDYING: Duration = Duration::from_secs(10);
 pub(super) struct Found {
     pub(super) revision: RevisionArn,
     pub(super) superseded: Superseded,
+    /// Members of the base that ECS would not register.
+    pub(super) left_out: Vec<String>,
+}
+
+impl Found {
+    /// One that was there before.
+    fn there(revision: RevisionArn) -> Self {
+        Self { revision, superseded: Superseded::NotRegistered, left_out: Vec::new() }
+    }
 }
 
 /// What a registration made superfluous.
@@ -43,10 +52,11 @@ pub(super) struct Revisions<'a>(BTreeMap<(&'a Family, &'a str), Finding<'a>>);
 
 impl<'a> Revisions<'a> {
     pub(super) fn new(cloud: &'a Aws, plan: &'a Plan) -> Self {
-        let groups = plan.workers.iter().flat_map(|plan| match &plan.action {
-            Action::Launch(plan) => plan.groups.as_slice(),
-            Action::Idle(_) | Action::Hold(_) | Action::Refuse(_) => &[],
+        let launches = plan.workers.iter().filter_map(|plan| match &plan.action {
+            Action::Launch(plan) => Some(plan),
+            Action::Idle(_) | Action::Hold(_) | Action::Refuse(_) => None,
         });
+        let groups = launches.flat_map(|plan| plan.groups.iter().chain(&plan.smaller));
         let variants = groups.filter_map(|group| match &group.revision {
             Revision::Registered(_) => None,
             Revision::Derived(variant, search) => Some((&**variant, search)),
@@ -63,8 +73,7 @@ impl<'a> Revisions<'a> {
     pub(super) async fn of(&self, revision: &Revision) -> Result<Found, ReadError> {
         let finding = match revision {
             Revision::Registered(base) => {
-                let superseded = Superseded::NotRegistered;
-                return Ok(Found { revision: base.clone(), superseded });
+                return Ok(Found::there(base.clone()));
             }
             Revision::Derived(variant, _) => {
                 self.0.get(&(&variant.family, variant.digest.as_str()))
@@ -103,20 +112,29 @@ async fn find_or_register(
 ) -> Result<Found, ReadError> {
     let newest = match search {
         Search::Found(revision) => {
-            let superseded = Superseded::NotRegistered;
-            return Ok(Found { revision: revision.clone(), superseded });
+            return Ok(Found::there(revision.clone()));
         }
         Search::Missing(newest) => newest.clone(),
         Search::Open => match cloud.read.newest_revision(&variant.family).await? {
             Some(found) if found.has(&variant.digest) => {
-                return Ok(Found { revision: found.arn, superseded: Superseded::NotRegistered });
+                return Ok(Found::there(found.arn));
             }
             newest => newest.and_then(DerivedRevision::of_ours),
         },
     };
-    let revision = register(cloud, variant).await?;
     let superseded = newest.map_or(Superseded::Nothing, Superseded::Revision);
-    Ok(Found { revision, superseded })
+    match register(cloud, variant).await {
+        // What an answer of ECS has and its request does not is an open list: it is left out, once.
+        Err(ReadError::Call(refused)) if refused.kind == ErrorKind::Refused => {
+            let left_out = variant.members_that_only_answers_have(&refused.message);
+            if left_out.is_empty() {
+                return Err(refused.into());
+            }
+            let revision = register(cloud, &variant.without(&left_out)).await?;
+            Ok(Found { revision, superseded, left_out })
+        }
+        registered => Ok(Found { revision: registered?, superseded, left_out: Vec::new() }),
+    }
 }
 
 async fn register(cloud: &Aws, variant: &Variant) -> Result<RevisionArn, ReadError> {

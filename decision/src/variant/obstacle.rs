@@ -28,6 +28,9 @@ pub enum Obstacle {
         /// The names there are.
         present: Vec<String>,
     },
+    /// There is nothing to run.
+    #[error("the task definition has no container")]
+    NoContainer,
     /// There are several containers and the configuration names none.
     #[error(
         "the task definition has {} containers, {}; name the one that works in `container`",

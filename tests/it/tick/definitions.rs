@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::{definition, groups, scaler, tick};
-use crate::world::World;
+use super::{config, definition, groups, scaler, tick};
+use crate::world::{Fault, World};
 
 /// A definition and its worker, and what a tick makes of them.
 struct Case {
@@ -295,6 +295,33 @@ async fn a_worker_that_waits_for_others_runs_as_it_did() {
         outcome.runs(&[(7, 4), (1, 2)]);
         assert_eq!(outcome.container("worker-2")["dependsOn"][0]["condition"], condition);
     }
+}
+
+/// An answer may have a tenth member that no request has.
+#[tokio::test(start_paused = true)]
+async fn what_only_answers_have_is_left_out_once_and_told() {
+    let world = World::default();
+    world.cluster("jobs");
+    world.queue("a").visible(4);
+    world.register(&definition("a"));
+    let mut younger = world.active_revisions("a").remove(0);
+    younger["observedAt"] = json!(1.0);
+    let answer = json!({"taskDefinition": younger, "tags": []});
+    world.fail_where("DescribeTaskDefinition", "\"a\"", (9, Fault::Answer(answer)));
+    let four = json!({"strategy": "dense", "maxContainersPerTask": 4});
+    let config = config(&[super::worker("a", &json!({"messagesPerContainer": 1}), &four)]);
+    let report = tick(&scaler(&world, &config), &world, 0).await;
+    let worker = &report.workers[0];
+    assert_eq!((groups(worker), worker.errors.len()), (vec![(1, 4)], 0), "{worker:?}");
+    assert!(worker.warnings.join(";").contains("`observedAt`"), "{worker:?}");
+    assert_eq!(world.count("RegisterTaskDefinition"), 2);
+    world.all_stop();
+    world.take_calls();
+    let again = tick(&scaler(&world, &config), &world, 1).await;
+    assert_eq!(
+        (groups(&again.workers[0]), world.count("RegisterTaskDefinition")),
+        (vec![(1, 4)], 0)
+    );
 }
 
 // -- the right number of containers --
