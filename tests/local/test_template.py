@@ -113,6 +113,7 @@ REFUSED = {
     "TaskDefinitionArns": ["thumbnail", "*"],
     "Registration": ["true", ""],
     "OwnScheduler": ["true", ""],
+    "WatcherCachePrefix": ["ECR", "-ecr", "a/b", "a" * 30],
     "DrainOnSpotInterruption": ["true", ""],
     "DrainOnRebalance": ["true", ""],
     "DrainOnTermination": ["true", ""],
