@@ -142,7 +142,7 @@ fn worker() -> Value {
 }
 
 /// The worker and another container.
-fn beside(worker: &Value, other: Value) -> Value {
+fn beside(worker: &Value, other: &Value) -> Value {
     let mut whole = json!({"name": "worker", "image": "repo/worker:1"});
     whole.as_object_mut().unwrap().extend(worker.as_object().unwrap().clone());
     json!([whole, other])
@@ -206,7 +206,7 @@ async fn windows_has_its_own_sizes_and_prices() {
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_is_not_essential_ends_its_task_all_the_same() {
     let proxy = json!({"name": "proxy", "image": "repo/proxy:1"});
-    let case = Case::fargate(512, 1024, &beside(&json!({"essential": false}), proxy)).dense(1);
+    let case = Case::fargate(512, 1024, &beside(&json!({"essential": false}), &proxy)).dense(1);
     let outcome = case.outcome().await;
     outcome.runs(&[(30, 1)]).warned("`worker` is not essential and `proxy` is");
     assert_eq!(outcome.container("worker")["essential"], true);
@@ -234,7 +234,7 @@ async fn a_worker_that_is_restarted_for_ever_is_not_restarted() {
 async fn what_runs_after_the_worker_ends_the_task_by_itself() {
     let upload = json!({"name": "upload", "image": "repo/u:1",
         "dependsOn": [{"containerName": "worker", "condition": "COMPLETE"}]});
-    let case = Case::fargate(512, 1024, &beside(&json!({"essential": false}), upload));
+    let case = Case::fargate(512, 1024, &beside(&json!({"essential": false}), &upload));
     assert_eq!(case.outcome().await.runs(&[(30, 1)]).silent().derived, [json!(null); 0]);
     let clones = case.dense(2).outcome().await;
     clones.runs(&[(15, 2)]).warned("`upload` waits for the worker and is not essential");
@@ -251,7 +251,7 @@ async fn who_waits_for_a_clone_takes_no_sibling_along() {
         let collector = json!({"name": "collector", "image": "c", "memory": 128, "essential": true,
             "dependsOn": [{"containerName": "worker", "condition": condition}]});
         let check = json!({"memory": 128, "healthCheck": {"command": ["CMD-SHELL", "true"]}});
-        let outcome = Case::ec2(&beside(&check, collector)).dense(3).outcome().await;
+        let outcome = Case::ec2(&beside(&check, &collector)).dense(3).outcome().await;
         outcome.runs(&[(10, 3)]).warned("`collector` waits for the worker and is not essential");
         assert_eq!(outcome.container("collector")["essential"], false);
     }
@@ -262,14 +262,14 @@ async fn who_is_awaited_cannot_end_a_task_with_the_first() {
     let upload = json!({"name": "upload", "image": "repo/u:1",
         "dependsOn": [{"containerName": "worker", "condition": "COMPLETE"}]});
     let any = json!({"strategy": "dense", "completion": "any", "maxContainersPerTask": 2});
-    let containers = beside(&json!({"essential": false}), upload);
+    let containers = beside(&json!({"essential": false}), &upload);
     Case::fargate(512, 1024, &containers)
         .packed(any.clone())
         .outcome()
         .await
         .is_refused("`upload` runs after it");
     let log = json!({"name": "log", "image": "l"});
-    let outcome = Case::fargate(512, 1024, &beside(&json!({"essential": false}), log))
+    let outcome = Case::fargate(512, 1024, &beside(&json!({"essential": false}), &log))
         .packed(any)
         .outcome()
         .await;
@@ -291,7 +291,7 @@ async fn a_worker_that_waits_for_others_runs_as_it_did() {
     for condition in ["COMPLETE", "SUCCESS"] {
         let agent = json!({"name": "agent", "image": "vendor/agent:1", "essential": false});
         let waits = json!({"dependsOn": [{"containerName": "agent", "condition": condition}]});
-        let outcome = Case::fargate(512, 1024, &beside(&waits, agent)).dense(4).outcome().await;
+        let outcome = Case::fargate(512, 1024, &beside(&waits, &agent)).dense(4).outcome().await;
         outcome.runs(&[(7, 4), (1, 2)]);
         assert_eq!(outcome.container("worker-2")["dependsOn"][0]["condition"], condition);
     }
@@ -451,10 +451,10 @@ async fn a_clone_that_listens_unseen_is_warned_of() {
 #[tokio::test(start_paused = true)]
 async fn names_of_clones_are_needed_only_as_far_as_there_are_clones() {
     let fifth = json!({"name": "worker-5", "image": "repo/s:1", "essential": false});
-    let case = Case::fargate(256, 512, &beside(&json!({}), fifth));
+    let case = Case::fargate(256, 512, &beside(&json!({}), &fifth));
     case.dense(2).outcome().await.runs(&[(15, 2)]);
     let fifth = json!({"name": "worker-5", "image": "repo/s:1", "essential": false});
-    let case = Case::fargate(256, 512, &beside(&json!({}), fifth)).dense(8);
+    let case = Case::fargate(256, 512, &beside(&json!({}), &fifth)).dense(8);
     case.outcome().await.runs(&[(7, 4), (1, 2)]).warned("the name `worker-5` is needed");
 }
 
@@ -480,7 +480,7 @@ async fn what_a_watcher_lacks_is_told_before_anything_is_run() {
         let mut properties = vec![json!({"name": "IgnoredUID", "value": "1337"})];
         properties.extend(ips.map(|ips| json!({"name": "EgressIgnoredIPs", "value": ips})));
         let proxy = json!({"type": "APPMESH", "containerName": "envoy", "properties": properties});
-        let case = Case::fargate(512, 1024, &beside(&json!({}), envoy.clone())).dense(2);
+        let case = Case::fargate(512, 1024, &beside(&json!({}), &envoy)).dense(2);
         case.with(&json!({"proxyConfiguration": proxy}))
     };
     proxied(None).outcome().await.runs(&[(15, 2)]).warned("no EgressIgnoredIPs");

@@ -26,7 +26,7 @@ fn text<'a>(value: &'a Value, member: &str) -> &'a str {
     value[member].as_str().unwrap_or_default()
 }
 
-fn waits<'a>(container: &'a Value) -> impl Iterator<Item = (&'a str, &'a str)> {
+fn waits(container: &Value) -> impl Iterator<Item = (&str, &str)> {
     let waits = container["dependsOn"].as_array().into_iter().flatten();
     waits.map(|on| (text(on, "containerName"), text(on, "condition")))
 }
@@ -91,25 +91,25 @@ impl<'a> Task<'a> {
         }
     }
 
-    fn next(&self, container: &&'a Value) -> Option<(&'a str, State)> {
+    fn next(&self, container: &'a Value) -> Option<(&'a str, State)> {
         let name = text(container, "name");
         let resolved = |(on, condition): (&str, &str)| match condition {
             condition if is_end(condition) => self.is(on, State::Stopped),
             _ => self.has_begun(on),
         };
-        let ends = || match container["environment"][0]["name"].as_str() {
-            Some("WORKERS") => {
-                let awaited = text(&container["environment"][0], "value").split(' ');
-                awaited.into_iter().all(|worker| self.is(worker, State::Stopped))
+        let ends = || {
+            let variable = &container["environment"][0];
+            if text(variable, "name") == "WORKERS" {
+                let mut awaited = text(variable, "value").split(' ');
+                return awaited.all(|worker| self.is(worker, State::Stopped));
             }
             // A job of its own: before somebody who waits for its end, or after somebody's.
-            _ => {
-                let is_awaited = self.containers.iter().any(|other| {
-                    waits(other).any(|(on, condition)| on == name && is_end(condition))
-                });
-                let is_worker = text(container, "image") == "worker";
-                !is_worker && (is_awaited || waits(container).any(|(_, c)| is_end(c)))
-            }
+            let is_awaited = self
+                .containers
+                .iter()
+                .any(|other| waits(other).any(|(on, condition)| on == name && is_end(condition)));
+            let is_worker = text(container, "image") == "worker";
+            !is_worker && (is_awaited || waits(container).any(|(_, c)| is_end(c)))
         };
         match self.states[name] {
             State::Pending if waits(container).all(resolved) => Some((name, State::Running)),
