@@ -8,6 +8,7 @@ mod draining;
 mod form;
 mod minimum;
 mod names;
+mod overrides;
 mod parse;
 mod placement;
 mod query;
@@ -32,6 +33,7 @@ pub use crate::document::{Document, Place, Problem};
 pub use discovery::{Discover, TaggedQueue};
 pub use draining::{Draining, OnDrain};
 pub use minimum::{Floor, Minimum, Window};
+pub use overrides::{ContainerOverride, Filler, Filling, Overrides, Template, Variable};
 pub use parse::document;
 pub use placement::{By, Counted, Placement, Rule};
 pub use queue::{QueueId, QueueRef};
@@ -283,6 +285,8 @@ pub struct Launch {
     pub enable_execute_command: bool,
     /// Whether tasks get the tags of their task definition.
     pub propagate_tags: PropagateTags,
+    /// What tasks have otherwise than their definition says.
+    pub overrides: Option<Overrides>,
 }
 
 /// Where the tags of a task come from, beside our own.

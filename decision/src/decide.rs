@@ -10,6 +10,7 @@ mod own;
 mod packing;
 mod placement;
 mod progress;
+mod request;
 mod share;
 mod sizes;
 mod unowned;
@@ -131,6 +132,7 @@ fn decide_action(
     let definition = read(&snapshot.definitions, name, "DescribeTaskDefinition")?;
     let recipe = Recipe::new(definition, worker.container.as_deref(), &worker.packing)
         .map_err(Refusal::Definition)?;
+    request::check(worker, &recipe)?;
     let own = OwnTasks::of(worker, recipe.container(), tasks, snapshot.now);
     let alive = own.count();
     plan.alive = Some(alive);
@@ -143,6 +145,8 @@ fn decide_action(
         return Ok(Action::Idle(Idle::Superseded));
     }
     let (sizes, unregistered) = Sizes::of(worker, &recipe, snapshot)?;
+    let (most, obstacle) = request::most_containers(worker, &recipe, snapshot, sizes.most)?;
+    let sizes = sizes.at_most(most, obstacle);
     plan.health.unregistered = unregistered;
     let need = demand::need(worker, &depth, &alive, sizes.most);
     let breaker = plan.health.breaker.as_ref();
@@ -168,7 +172,7 @@ fn decide_action(
     };
     let action = decide_launch(&facts);
     plan.progress = Some(progress);
-    Ok(action?)
+    action
 }
 
 /// What asks for containers that end before a message can be received.
@@ -208,7 +212,7 @@ struct Facts<'a> {
     allowance: Option<Allowance>,
 }
 
-fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
+fn decide_launch(facts: &Facts<'_>) -> Result<Action, Action> {
     let Facts { worker, queue, alive, recipe, sizes, .. } = facts;
     let (packing, per_task) = (&worker.packing, sizes.most);
     let minimum = worker.scaling.min_containers.at(facts.snapshot.now);
@@ -277,6 +281,7 @@ fn renew_launch(
     definition: &TaskDefinition,
 ) -> Option<LaunchPlan> {
     let recipe = Recipe::new(definition, worker.container.as_deref(), &worker.packing).ok()?;
+    request::check(worker, &recipe).ok()?;
     let mut launch = launch.clone();
     launch.network_mode = network_mode(&recipe, worker).ok()?;
     launch.runs_on = runs_on(&recipe);
@@ -380,7 +385,7 @@ fn price_list(facts: &Facts<'_>) -> PriceList {
 
 fn hourly_price(facts: &Facts<'_>, packed: &Packed) -> Option<(MicroDollars, &'static str)> {
     let list = price_list(facts);
-    let price = |n| facts.recipe.hourly_price(n, list);
+    let price = |n| request::hourly_price(facts.worker, &facts.recipe, n, list);
     if packed.groups.is_empty() {
         return None;
     }
@@ -394,7 +399,7 @@ fn make_group(
     containers_per_task: Containers,
     tasks: Tasks,
     numbered: &mut impl Iterator<Item = usize>,
-) -> Result<Group, Refusal> {
+) -> Result<Group, Action> {
     let (snapshot, worker) = (facts.snapshot, facts.worker);
     let known = &snapshot.derived;
     let revision = facts.sizes.revision(&facts.recipe, containers_per_task, known)?;
@@ -406,7 +411,8 @@ fn make_group(
     });
     let calls = calls.collect();
     let needs = placement::needs(worker, &facts.recipe, containers_per_task)?;
-    Ok(Group { revision, containers_per_task, needs, calls })
+    let overrides = request::overrides(worker, &facts.recipe, snapshot, containers_per_task)?;
+    Ok(Group { revision, containers_per_task, needs, overrides, calls })
 }
 
 /// Tasks in tens and a rest.

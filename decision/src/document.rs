@@ -14,8 +14,8 @@ pub(crate) use problem::{MOST_TOLD, counted};
 pub(crate) use scalar::Scalar;
 pub(crate) use yaml::meaningless;
 
-/// A parsed text, and what its mistakes are told by.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A parsed text, and what its mistakes are told by. It may hold secrets: `Debug` tells where it is from.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Document {
     /// Where it is from, such as `workers.yaml`; empty where nobody asks.
     pub(crate) source: String,
@@ -54,6 +54,12 @@ pub(crate) struct Member {
     /// Of the key.
     pub(crate) place: Option<Place>,
     pub(crate) value: Node,
+}
+
+impl std::fmt::Debug for Document {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Document").field("source", &self.source).finish_non_exhaustive()
+    }
 }
 
 impl Document {

@@ -21,6 +21,10 @@ pub const DEFINITION_BYTES: usize = 64 * 1024;
 /// Tags of a task definition. Source: ECS API, `RegisterTaskDefinitionRequest.tags`.
 pub const TAGS: usize = 50;
 
+/// Characters of the overrides of a task, with those of their JSON.
+/// Source: ECS API, `RunTaskRequest.overrides`.
+pub const OVERRIDES: usize = 8192;
+
 /// Characters in the name of a family, and of a container.
 /// Source: ECS API, `RegisterTaskDefinitionRequest.family`, `ContainerDefinition.name`.
 pub const NAME_CHARACTERS: usize = 255;

@@ -2,6 +2,7 @@
 
 mod draining;
 mod placement;
+mod request;
 mod sentences;
 
 use std::collections::BTreeSet;
@@ -24,6 +25,7 @@ pub use draining::{
     StopPlan, TaskPlan, TaskStep,
 };
 pub use placement::{InstanceFault, Lack, Pin, PlacementPlan, SizePlaced, Symptom, Way};
+pub use request::{TaskOverrides, Unfit};
 
 /// What a tick is going to do.
 #[must_use = "a plan does nothing until it is carried out"]
@@ -165,6 +167,9 @@ pub enum Refusal {
     /// The task definition.
     #[error(transparent)]
     Definition(#[from] Obstacle),
+    /// What its `launch` says of its tasks.
+    #[error(transparent)]
+    Launch(#[from] Unfit),
     /// Our own scheduler has no instances for it.
     #[error(
         "the task definition is for Fargate, and launch.placement starts tasks on container \
@@ -405,6 +410,8 @@ pub struct Group {
     pub containers_per_task: Containers,
     /// What an instance must have for one, where our own scheduler places them.
     pub needs: Option<Needs>,
+    /// What each has otherwise than its definition says.
+    pub overrides: Option<TaskOverrides>,
     /// The calls that start them.
     pub calls: Vec<Call>,
 }

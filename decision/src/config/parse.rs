@@ -6,6 +6,7 @@ mod ecs_placement;
 mod launch;
 mod minimum;
 mod network;
+mod overrides;
 mod placement;
 mod places;
 mod policy;

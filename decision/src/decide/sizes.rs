@@ -63,6 +63,17 @@ impl Sizes {
         Some([Containers(1)].into_iter().chain(registered.keys().copied()).collect())
     }
 
+    /// No more containers a task than this, for a reason of the calls.
+    pub(super) fn at_most(self, most: Containers, obstacle: Option<Obstacle>) -> Self {
+        let registered = self.registered.map(|mut registered| {
+            registered.retain(|size, _| *size <= most);
+            registered
+        });
+        let largest = registered.as_ref().map(|all| all.keys().copied().max());
+        let largest = largest.map_or(most, |largest| largest.unwrap_or(Containers(1)));
+        Self { most: self.most.min(largest), obstacle: obstacle.or(self.obstacle), registered }
+    }
+
     /// What a task of so many containers runs.
     ///
     /// # Errors

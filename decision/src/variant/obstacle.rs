@@ -142,6 +142,19 @@ pub enum Obstacle {
         /// Tags of the base.
         tags: usize,
     },
+    /// What a call says of each container does not fit for so many.
+    #[error(
+        "launch.overrides has {characters} characters for {containers} worker containers, and ECS \
+         takes {most} a task"
+    )]
+    Overrides {
+        /// In one task.
+        containers: Containers,
+        /// With those of JSON.
+        characters: usize,
+        /// The limit.
+        most: usize,
+    },
     /// Too many bytes.
     #[error(
         "the derived task definition has {bytes} bytes, ECS takes {most}; lower \

@@ -221,6 +221,40 @@ fn is_image(text: &str) -> bool {
     of(host, ".:-") && path.split('/').all(part_is_legal) && tag_is_legal && digest_is_legal
 }
 
+/// A role of IAM, which belongs to no Region.
+pub(crate) const ROLE: Special<String> = Special {
+    read: |node| of_arn(node, "iam", is_role),
+    allowed: "the ARN of a role, such as `arn:aws:iam::111122223333:role/export`",
+    schema: || pattern("^arn:[a-z-]+:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$"),
+};
+
+fn is_role(rest: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "_+=,.@/-".contains(c);
+    rest.strip_prefix(':').and_then(|rest| rest.split_once(":role/")).is_some_and(
+        |(account, name)| {
+            let is_account = account.len() == 12 && account.bytes().all(|c| c.is_ascii_digit());
+            is_account && !name.is_empty() && name.chars().all(legal)
+        },
+    )
+}
+
+/// A file of environment variables.
+pub(crate) const ENVIRONMENT_FILE: Special<String> = Special {
+    read: |node| of_arn(node, "s3", |rest| rest.starts_with("::") && rest.contains('/')),
+    allowed: "the ARN of an object of S3, such as `arn:aws:s3:::bucket/export.env`",
+    schema: || pattern("^arn:[a-z-]+:s3:::[^/]+/.+$"),
+};
+
+/// An ARN of a service, with what it is without a Region: what comes after that.
+fn of_arn(node: &Node, service: &str, is_legal: fn(&str) -> bool) -> Result<String, Wrong> {
+    let text = node.as_str().ok_or(Wrong::NotAllowed)?;
+    let rest = text.strip_prefix("arn:").and_then(|rest| rest.split_once(':'));
+    let is_partition = |text: &str| text.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+    let rest = rest.filter(|(partition, _)| !partition.is_empty() && is_partition(partition));
+    let rest = rest.and_then(|(_, rest)| rest.strip_prefix(service)?.strip_prefix(':'));
+    rest.filter(|rest| is_legal(rest)).map(|_| text.to_owned()).ok_or(Wrong::NotAllowed)
+}
+
 /// The id of something of EC2.
 pub(crate) struct Id(pub(crate) &'static str);
 

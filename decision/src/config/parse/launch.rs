@@ -4,11 +4,12 @@ use super::super::form::{Boolean, OneOf, Text};
 use super::super::reader::Fields;
 use super::super::shape::about;
 use super::super::{
-    AwsVpc, Launch, Placement, PlacementConstraint, PlacementStrategy, PropagateTags, PublicIp,
-    Rung,
+    AwsVpc, Launch, Overrides, Placement, PlacementConstraint, PlacementStrategy, PropagateTags,
+    PublicIp, Rung,
 };
 use super::ecs_placement::{read_constraints, read_strategy};
 use super::network::read_network;
+use super::overrides::read_overrides;
 use super::placement::read_placement;
 use crate::units::Expression;
 
@@ -25,6 +26,7 @@ pub(super) struct LaunchPart {
     managed_tags: Option<bool>,
     execute_command: Option<bool>,
     propagate_tags: Option<PropagateTags>,
+    overrides: Option<Overrides>,
     /// Whether a mistake is told of it: what follows from that is not told again.
     is_flawed: bool,
 }
@@ -74,6 +76,7 @@ impl LaunchPart {
             managed_tags: fields.optional("enableECSManagedTags", Boolean, managed),
             execute_command: fields.optional("enableExecuteCommand", Boolean, exec),
             propagate_tags: fields.optional("propagateTags", TAG_SOURCES, tags),
+            overrides: read_overrides(fields),
             ..Self::default()
         };
         let launch_type = part.launch_type.filter(|launch_type| *launch_type != "FARGATE");
@@ -102,6 +105,7 @@ impl LaunchPart {
             managed_tags: self.managed_tags.or(above.managed_tags),
             execute_command: self.execute_command.or(above.execute_command),
             propagate_tags: self.propagate_tags.or(above.propagate_tags),
+            overrides: self.overrides.or(above.overrides),
             is_flawed: self.is_flawed || above.is_flawed,
         }
     }
@@ -141,6 +145,7 @@ impl LaunchPart {
             enable_ecs_managed_tags: self.managed_tags.unwrap_or_default(),
             enable_execute_command: self.execute_command.unwrap_or_default(),
             propagate_tags: self.propagate_tags.unwrap_or_default(),
+            overrides: self.overrides,
         }
     }
 }

@@ -8,6 +8,7 @@ use super::*;
 use crate::units::{Containers, CpuUnits, Messages, Tasks, WorkerName};
 
 mod found;
+mod overrides;
 
 const EXAMPLE: &str = include_str!("../../../../workers.yaml");
 

@@ -1,0 +1,161 @@
+//! What a worker's calls say of its tasks beside their definition, held to it before any call. Pure.
+
+use serde_json::{Value, json};
+
+use crate::config::{ContainerOverride, Filler, Filling, Overrides, Rung, Worker};
+use crate::definition::{Needs, TaskDefinition, View};
+use crate::fargate::{MicroDollars, PriceList, TaskSize};
+use crate::limits;
+use crate::plan::{Action, Refusal, TaskOverrides, Unfit};
+use crate::snapshot::Snapshot;
+use crate::units::Containers;
+use crate::variant::{Obstacle, Recipe};
+
+/// What `RunTask` would refuse for a definition, whatever the number of containers.
+///
+/// # Errors
+/// The first of it.
+pub(super) fn check(worker: &Worker, recipe: &Recipe<'_>) -> Result<(), Refusal> {
+    let base = recipe.base;
+    let Some(overrides) = &worker.launch.overrides else { return Ok(()) };
+    let present = || base.view.container_definitions.iter().map(|container| &container.name);
+    let is_missing = |container: &&ContainerOverride| present().all(|name| *name != container.name);
+    if let Some(container) = overrides.containers.iter().find(is_missing) {
+        let (wanted, present) = (container.name.clone(), present().cloned().collect());
+        return Err(Unfit::NoSuchContainer { wanted, present }.into());
+    }
+    check_size(worker, base, overrides)
+}
+
+/// Whether tasks run on Fargate, or may.
+fn may_be_fargate(worker: &Worker, base: &TaskDefinition) -> bool {
+    let on_fargate = |rung: &Rung| rung.is_fargate().unwrap_or(base.view.is_fargate());
+    worker.launch.rungs.iter().any(on_fargate)
+}
+
+fn check_size(
+    worker: &Worker,
+    base: &TaskDefinition,
+    overrides: &Overrides,
+) -> Result<(), Refusal> {
+    if overrides.cpu.is_none() && overrides.memory.is_none() || !may_be_fargate(worker, base) {
+        return Ok(());
+    }
+    let size = size(base, overrides);
+    let is_legal = size.is_some_and(|size| size.is_legal(base.view.operating_system()));
+    if is_legal { Ok(()) } else { Err(Unfit::Size { size }.into()) }
+}
+
+/// The task's size, where overrides and definition give both numbers.
+fn size(base: &TaskDefinition, overrides: &Overrides) -> Option<TaskSize> {
+    let cpu = overrides.cpu.or_else(|| base.view.cpu())?;
+    let memory = overrides.memory.or_else(|| base.view.memory())?;
+    Some(TaskSize { cpu, memory })
+}
+
+/// About what an hour of a task costs on Fargate, at the size that it is launched with.
+pub(super) fn hourly_price(
+    worker: &Worker,
+    recipe: &Recipe<'_>,
+    n: Containers,
+    prices: PriceList,
+) -> Option<MicroDollars> {
+    let overrides = worker.launch.overrides.as_ref();
+    match overrides.filter(|overrides| overrides.cpu.is_some() || overrides.memory.is_some()) {
+        Some(overrides) if recipe.base.view.is_fargate() => {
+            size(recipe.base, overrides).map(|size| prices.hourly(size))
+        }
+        _ => recipe.hourly_price(n, prices),
+    }
+}
+
+/// What an instance must have for a task of the base, at the size that it is launched with.
+pub(super) fn needs(worker: &Worker, base: &TaskDefinition) -> Needs {
+    let needs = base.view.needs();
+    let overrides = worker.launch.overrides.as_ref().filter(|overrides| overrides.set_sizes());
+    let Some(sized) = overrides.and_then(|overrides| View::of(&sized(base, overrides))) else {
+        return needs;
+    };
+    Needs { attributes: needs.attributes, ..sized.needs() }
+}
+
+/// The definition with the sizes that it is launched with.
+fn sized(base: &TaskDefinition, overrides: &Overrides) -> Value {
+    let mut document = Value::Object(base.document.clone());
+    let task = [("cpu", overrides.cpu.map(|n| n.0)), ("memory", overrides.memory.map(|n| n.0))];
+    for (member, number) in task {
+        set(&mut document, member, number.map(|number| json!(number.to_string())));
+    }
+    let containers = document.get_mut("containerDefinitions").and_then(Value::as_array_mut);
+    for container in containers.into_iter().flatten() {
+        let name = container.get("name").and_then(Value::as_str).unwrap_or_default();
+        let Some(own) = overrides.containers.iter().find(|own| own.name == name) else { continue };
+        let ContainerOverride { cpu, memory, memory_reservation: soft, .. } = own;
+        set(container, "cpu", cpu.map(|cpu| json!(cpu)));
+        set(container, "memory", memory.map(|memory| json!(memory)));
+        set(container, "memoryReservation", soft.map(|memory| json!(memory)));
+    }
+    document
+}
+
+fn set(document: &mut Value, member: &str, value: Option<Value>) {
+    if let (Some(fields), Some(value)) = (document.as_object_mut(), value) {
+        fields.insert(member.to_owned(), value);
+    }
+}
+
+/// The most containers that a task may have by what a call may hold; the reason, where that is fewer
+/// than these.
+///
+/// # Errors
+/// When not even one can be asked for, or what a value is filled with was not read.
+pub(super) fn most_containers(
+    worker: &Worker,
+    recipe: &Recipe<'_>,
+    snapshot: &Snapshot,
+    most: Containers,
+) -> Result<(Containers, Option<Obstacle>), Action> {
+    let (mut fitting, mut obstacle) = (None, None);
+    for n in (1..=most.0.max(1)).map(Containers) {
+        let characters = overrides(worker, recipe, snapshot, n)?.map(|task| task.characters());
+        match characters.filter(|characters| limits::OVERRIDES < *characters) {
+            None => fitting = Some(n),
+            Some(characters) if n == Containers(1) => {
+                let most = limits::OVERRIDES;
+                return Err(Refusal::from(Unfit::TooLong { characters, most }).into());
+            }
+            Some(characters) => {
+                let most = limits::OVERRIDES;
+                obstacle = Some(Obstacle::Overrides { containers: n, characters, most });
+                break;
+            }
+        }
+    }
+    Ok((fitting.unwrap_or(Containers(1)), obstacle))
+}
+
+/// The overrides of a task of so many worker containers, where there are any.
+///
+/// # Errors
+/// When what a value is filled with was not read.
+pub(super) fn overrides(
+    worker: &Worker,
+    recipe: &Recipe<'_>,
+    snapshot: &Snapshot,
+    n: Containers,
+) -> Result<Option<TaskOverrides>, Action> {
+    let Some(overrides) = &worker.launch.overrides else { return Ok(None) };
+    let url = match snapshot.urls.get(&worker.name) {
+        None if overrides.needs(Filler::QueueUrl) => {
+            return Err(super::unread("GetQueueUrl").into());
+        }
+        url => url.map(String::as_str).unwrap_or_default(),
+    };
+    let filling = Filling {
+        queue_url: url,
+        queue_name: worker.queue.name(),
+        worker: &worker.name,
+        tick: &snapshot.tick.to_string(),
+    };
+    Ok(Some(TaskOverrides::new(overrides.filled(&filling, &recipe.names(n)))))
+}

@@ -1,0 +1,56 @@
+//! What `RunTask` and `StartTask` refuse of a task beside its definition, whoever asks.
+
+use serde_json::{Value, json};
+
+use super::{code, jobs, register};
+use crate::tick::definition;
+
+/// The code with which a `RunTask` of a family with these members is refused, if it is.
+async fn run(family: &str, members: Value) -> Option<String> {
+    let (world, ecs) = jobs();
+    register(&world, "a", &json!({}));
+    world.register(&definition("fargate"));
+    let call = ecs.run_task().cluster("jobs").task_definition(family);
+    let answer = call.customize().mutate_request(move |request| {
+        let body = request.body().bytes().unwrap();
+        let mut input: Value = serde_json::from_slice(body).unwrap();
+        input.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        let body = input.to_string();
+        request.headers_mut().insert("content-length", body.len().to_string());
+        *request.body_mut() = body.into();
+    });
+    let answer = answer.send().await;
+    if answer.is_ok() { None } else { Some(code(answer)) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_task_can_have_is_refused() {
+    let client = || Some("ClientException".to_owned());
+    let invalid = || Some("InvalidParameterException".to_owned());
+    let of = |container: Value| json!({"overrides": {"containerOverrides": [container]}});
+    let long = |length: usize| {
+        let environment = json!([{"name": "A", "value": "x".repeat(length)}]);
+        of(json!({"name": "worker", "environment": environment}))
+    };
+    let most = 8192 - long(0)["overrides"].to_string().len();
+    for (expected, members) in [
+        (None, json!({})),
+        (None, long(most)),
+        (invalid(), long(most + 1)),
+        (invalid(), of(json!({"name": "worker-2"}))),
+        (invalid(), of(json!({"name": "worker", "image": "i"}))),
+        (client(), of(json!({"name": "worker", "cpu": "1"}))),
+        (client(), of(json!({"name": "worker", "environment": [{"name": "A"}]}))),
+        (client(), json!({"overrides": {"cpu": 512}})),
+        (client(), json!({"overrides": {"taskRoleArn": "role"}})),
+        (invalid(), json!({"overrides": {"networkMode": "host"}})),
+    ] {
+        assert_eq!(run("a", members.clone()).await, expected, "{members}");
+    }
+    let network = json!({"awsvpcConfiguration": {"subnets": ["subnet-1"]}});
+    for (expected, cpu) in [(None, "512"), (client(), "300")] {
+        let members = json!({"launchType": "FARGATE", "networkConfiguration": network,
+            "overrides": {"cpu": cpu, "memory": "1024"}});
+        assert_eq!(run("fargate", members).await, expected, "{cpu}");
+    }
+}

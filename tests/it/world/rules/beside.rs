@@ -1,0 +1,124 @@
+//! ECS: what `RunTask` and `StartTask` take of a task beside its definition, each rule with its source.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::super::definitions::Revision;
+use super::{
+    Checked, check_members, client, ensure, invalid, is_fargate, is_fargate_size, list, text,
+};
+
+/// Everything that a call says beside a definition.
+pub(in crate::world) fn check(input: &Value, revision: &Revision) -> Checked {
+    if let Some(overrides) = input.get("overrides") {
+        check_overrides(overrides, input, &revision.document)?;
+    }
+    Ok(())
+}
+
+/// Source: ECS API, `TaskOverride`.
+const OF_TASK: [&str; 7] = [
+    "containerOverrides",
+    "cpu",
+    "ephemeralStorage",
+    "executionRoleArn",
+    "inferenceAcceleratorOverrides",
+    "memory",
+    "taskRoleArn",
+];
+
+/// Source: ECS API, `ContainerOverride`.
+const OF_CONTAINER: [&str; 8] = [
+    "command",
+    "cpu",
+    "environment",
+    "environmentFiles",
+    "memory",
+    "memoryReservation",
+    "name",
+    "resourceRequirements",
+];
+
+/// Source: ECS API, `RunTaskRequest.overrides`: 8192 characters, with those of JSON.
+fn check_overrides(overrides: &Value, input: &Value, definition: &Value) -> Checked {
+    check_members(overrides, &OF_TASK)?;
+    if 8192 < overrides.to_string().chars().count() {
+        return invalid("Container overrides length must be at most 8192");
+    }
+    let containers = list(definition, "containerDefinitions");
+    let names: BTreeSet<_> = containers.iter().map(|container| text(container, "name")).collect();
+    let mut seen = BTreeSet::new();
+    for container in list(overrides, "containerOverrides") {
+        check_members(container, &OF_CONTAINER)?;
+        let name = text(container, "name");
+        ensure(seen.insert(name), "Container is overridden twice")?;
+        if !names.contains(name) {
+            let message = format!("Override for container named {name} is not a container in the");
+            return invalid(format!("{message} TaskDefinition."));
+        }
+        for variable in list(container, "environment") {
+            check_members(variable, &["name", "value"])?;
+            let whole = !text(variable, "name").is_empty() && variable["value"].is_string();
+            ensure(whole, "An environment variable has a name and a value")?;
+        }
+        for member in ["cpu", "memory", "memoryReservation"] {
+            let is_number = container.get(member).is_none_or(Value::is_u64);
+            ensure(is_number, format!("{member} of a container is a number"))?;
+        }
+    }
+    for role in ["taskRoleArn", "executionRoleArn"] {
+        let role = overrides.get(role).map(|role| role.as_str().unwrap_or_default());
+        let is_role = role.is_none_or(|role| role.contains(":iam::") && role.contains(":role/"));
+        ensure(is_role, "Role is not valid")?;
+    }
+    check_size(overrides, input, definition)
+}
+
+fn check_size(overrides: &Value, input: &Value, definition: &Value) -> Checked {
+    for member in ["cpu", "memory"] {
+        let is_text = overrides.get(member).is_none_or(Value::is_string);
+        ensure(is_text, format!("{member} of a task is text"))?;
+    }
+    let providers = list(input, "capacityProviderStrategy");
+    let on_fargate = text(input, "launchType") == "FARGATE"
+        || providers.iter().any(|item| text(item, "capacityProvider").starts_with("FARGATE"))
+        || input.get("launchType").is_none() && providers.is_empty() && is_fargate(definition);
+    if !on_fargate {
+        return Ok(());
+    }
+    let sized = overridden(overrides, definition);
+    let number = |member| text(&sized, member).parse::<u64>().ok();
+    let size = number("cpu").zip(number("memory"));
+    if size.is_some_and(|(cpu, memory)| is_fargate_size(cpu, memory)) {
+        return Ok(());
+    }
+    client("No Fargate configuration exists for given values.")
+}
+
+/// The definition as a task of these overrides has it, as far as its size goes.
+pub(in crate::world) fn overridden(overrides: &Value, definition: &Value) -> Value {
+    let mut document = definition.clone();
+    for member in ["cpu", "memory"] {
+        if let Some(value) = overrides.get(member) {
+            document[member] = value.clone();
+        }
+    }
+    for own in list(overrides, "containerOverrides") {
+        let containers = document["containerDefinitions"].as_array_mut().unwrap();
+        let named = containers.iter_mut().find(|container| container["name"] == own["name"]);
+        if let Some(container) = named {
+            for member in ["cpu", "memory", "memoryReservation"] {
+                if let Some(value) = own.get(member) {
+                    container[member] = value.clone();
+                }
+            }
+        }
+    }
+    document
+}
+
+/// What a task shows of it. Source: ECS API, `Task.overrides`.
+pub(in crate::world) fn shown(input: &Value) -> Value {
+    input.get("overrides").cloned().unwrap_or_else(|| json!({"containerOverrides": []}))
+}
