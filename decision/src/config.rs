@@ -16,7 +16,7 @@ mod queue;
 mod reader;
 mod shape;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -285,6 +285,8 @@ pub struct Launch {
     pub enable_execute_command: bool,
     /// Whether tasks get the tags of their task definition.
     pub propagate_tags: PropagateTags,
+    /// Tags of tasks beside our own.
+    pub tags: BTreeMap<String, String>,
     /// What tasks have otherwise than their definition says.
     pub overrides: Option<Overrides>,
 }

@@ -429,12 +429,15 @@ fn marks(facts: &Facts<'_>, groups: &[Group]) -> Marks {
     Marks {
         scaler: snapshot.scaler.clone(),
         group: format!("worker:{}", worker.name),
-        tags: vec![
+        tags: [
             tag(tags::WORKER, worker.name.to_string()),
             tag(tags::TICK, snapshot.tick.to_string()),
             tag(tags::CONTAINER, recipe.container().to_owned()),
             plan_tag(groups),
-        ],
+        ]
+        .into_iter()
+        .chain(worker.launch.tags.iter().map(|(key, value)| tag(key, value.clone())))
+        .collect(),
     }
 }
 

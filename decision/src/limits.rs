@@ -18,7 +18,8 @@ pub const INSTANCES_PER_START_TASK: usize = 10;
 /// Bytes of a task definition. Source: ECS service quotas, "Task definition size".
 pub const DEFINITION_BYTES: usize = 64 * 1024;
 
-/// Tags of a task definition. Source: ECS API, `RegisterTaskDefinitionRequest.tags`.
+/// Tags of a task definition, and of a task with those that it gets from its definition.
+/// Source: ECS API, `RegisterTaskDefinitionRequest.tags`, `RunTaskRequest.tags`.
 pub const TAGS: usize = 50;
 
 /// Characters of the overrides of a task, with those of their JSON.

@@ -237,6 +237,8 @@ fn request(ecs: &aws_sdk_ecs::Client, run: RunTasks<'_>) -> RunTaskFluentBuilder
         enable_ecs_managed_tags,
         enable_execute_command,
         propagate_tags,
+        // They are among the marks.
+        tags: _,
         overrides: _,
     } = run.launch;
     let network = network.as_ref().filter(|_| run.network_mode == NetworkMode::AwsVpc);

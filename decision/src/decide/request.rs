@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::config::{ContainerOverride, Filler, Filling, Overrides, Rung, Worker};
+use crate::config::{ContainerOverride, Filler, Filling, Overrides, PropagateTags, Rung, Worker};
 use crate::definition::{Needs, TaskDefinition, View};
 use crate::fargate::{MicroDollars, PriceList, TaskSize};
 use crate::limits;
@@ -17,6 +17,7 @@ use crate::variant::{Obstacle, Recipe};
 /// The first of it.
 pub(super) fn check(worker: &Worker, recipe: &Recipe<'_>) -> Result<(), Refusal> {
     let base = recipe.base;
+    check_tags(worker, base)?;
     let Some(overrides) = &worker.launch.overrides else { return Ok(()) };
     let present = || base.view.container_definitions.iter().map(|container| &container.name);
     let is_missing = |container: &&ContainerOverride| present().all(|name| *name != container.name);
@@ -25,6 +26,46 @@ pub(super) fn check(worker: &Worker, recipe: &Recipe<'_>) -> Result<(), Refusal>
         return Err(Unfit::NoSuchContainer { wanted, present }.into());
     }
     check_size(worker, base, overrides)
+}
+
+/// The tags of a task: the scaler's own, those of the configuration, and those that it gets from a base.
+fn tags(worker: &Worker, base: &TaskDefinition) -> [usize; 3] {
+    let own = match worker.launch.placement {
+        None => TAGS_OF_OURS,
+        Some(_) => TAGS_OF_OUR_SCHEDULER,
+    };
+    let propagated = match worker.launch.propagate_tags {
+        PropagateTags::No => 0,
+        PropagateTags::TaskDefinition => base.tags.len(),
+    };
+    [own, worker.launch.tags.len(), propagated]
+}
+
+/// As `RunTask` is sent: worker, tick, container and plan.
+const TAGS_OF_OURS: usize = 4;
+
+/// The delivery instead of the plan, and the call's number beside it.
+const TAGS_OF_OUR_SCHEDULER: usize = 5;
+
+/// A derived definition has its digest and the base's revision beside the base's tags.
+const TAGS_OF_A_DERIVED_ONE: usize = 2;
+
+fn check_tags(worker: &Worker, base: &TaskDefinition) -> Result<(), Unfit> {
+    let [own, given, propagated] = tags(worker, base);
+    let most = limits::TAGS;
+    let fits = own.saturating_add(given).saturating_add(propagated) <= most;
+    if fits { Ok(()) } else { Err(Unfit::Tags { own, given, propagated, most }) }
+}
+
+/// Why a task of several containers cannot have its tags.
+fn too_many_tags(worker: &Worker, base: &TaskDefinition) -> Option<Obstacle> {
+    let sum: usize = tags(worker, base).into_iter().sum();
+    let derived = match worker.launch.propagate_tags {
+        PropagateTags::No => 0,
+        PropagateTags::TaskDefinition => TAGS_OF_A_DERIVED_ONE,
+    };
+    let (tags, most) = (sum.saturating_add(derived), limits::TAGS);
+    (most < tags).then_some(Obstacle::TaskTags { tags, most })
 }
 
 /// Whether tasks run on Fargate, or may.
@@ -110,6 +151,19 @@ fn set(document: &mut Value, member: &str, value: Option<Value>) {
 /// # Errors
 /// When not even one can be asked for, or what a value is filled with was not read.
 pub(super) fn most_containers(
+    worker: &Worker,
+    recipe: &Recipe<'_>,
+    snapshot: &Snapshot,
+    most: Containers,
+) -> Result<(Containers, Option<Obstacle>), Action> {
+    if let Some(obstacle) = too_many_tags(worker, recipe.base).filter(|_| Containers(1) < most) {
+        let (one, _) = most_containers_by_overrides(worker, recipe, snapshot, Containers(1))?;
+        return Ok((one, Some(obstacle)));
+    }
+    most_containers_by_overrides(worker, recipe, snapshot, most)
+}
+
+fn most_containers_by_overrides(
     worker: &Worker,
     recipe: &Recipe<'_>,
     snapshot: &Snapshot,

@@ -61,15 +61,31 @@ pub enum Unfit {
         /// The limit.
         most: usize,
     },
+    /// ECS would refuse so many tags.
+    #[error(
+        "a task would have {} tags, {own} of the scaler's own, {given} of launch.tags and \
+         {propagated} of its definition (propagateTags), and ECS takes {most}: give fewer",
+        .own + .given + .propagated
+    )]
+    Tags {
+        /// The scaler's own.
+        own: usize,
+        /// Of `launch.tags`.
+        given: usize,
+        /// Of the definition.
+        propagated: usize,
+        /// The limit.
+        most: usize,
+    },
     /// Fargate has no such size.
-    #[error("{}", told(.size))]
+    #[error("{}", told(.size.as_ref()))]
     Size {
         /// What overrides and definition come to, where both numbers are there.
         size: Option<TaskSize>,
     },
 }
 
-fn told(size: &Option<TaskSize>) -> String {
+fn told(size: Option<&TaskSize>) -> String {
     match size {
         Some(TaskSize { cpu, memory }) => format!(
             "with launch.overrides a task has {cpu} CPU units and {memory} MiB, a size that Fargate \

@@ -142,6 +142,17 @@ pub enum Obstacle {
         /// Tags of the base.
         tags: usize,
     },
+    /// The tags of a derived definition are two more than the base's.
+    #[error(
+        "a task of several containers would have {tags} tags, with those of its derived definition, \
+         and ECS takes {most}; give fewer launch.tags, or no propagateTags"
+    )]
+    TaskTags {
+        /// With the scaler's own.
+        tags: usize,
+        /// The limit.
+        most: usize,
+    },
     /// What a call says of each container does not fit for so many.
     #[error(
         "launch.overrides has {characters} characters for {containers} worker containers, and ECS \

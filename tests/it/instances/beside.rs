@@ -2,13 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::{code, jobs, register};
+use super::{code, jobs};
 use crate::tick::definition;
 
 /// The code with which a `RunTask` of a family with these members is refused, if it is.
 async fn run(family: &str, members: Value) -> Option<String> {
     let (world, ecs) = jobs();
-    register(&world, "a", &json!({}));
+    let mut tagged = super::definition("a", &json!({}));
+    tagged["tags"] = tags(1);
+    world.register(&tagged);
     world.register(&definition("fargate"));
     let call = ecs.run_task().cluster("jobs").task_definition(family);
     let answer = call.customize().mutate_request(move |request| {
@@ -21,6 +23,10 @@ async fn run(family: &str, members: Value) -> Option<String> {
     });
     let answer = answer.send().await;
     if answer.is_ok() { None } else { Some(code(answer)) }
+}
+
+fn tags(count: usize) -> Value {
+    (0..count).map(|n| json!({"key": format!("key-{n}"), "value": "x"})).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -44,6 +50,9 @@ async fn what_no_task_can_have_is_refused() {
         (client(), json!({"overrides": {"cpu": 512}})),
         (client(), json!({"overrides": {"taskRoleArn": "role"}})),
         (invalid(), json!({"overrides": {"networkMode": "host"}})),
+        (None, json!({"tags": tags(50)})),
+        (None, json!({"tags": tags(49), "propagateTags": "TASK_DEFINITION"})),
+        (client(), json!({"tags": tags(50), "propagateTags": "TASK_DEFINITION"})),
     ] {
         assert_eq!(run("a", members.clone()).await, expected, "{members}");
     }

@@ -184,6 +184,48 @@ async fn what_a_definition_cannot_take_is_refused_by_name_before_any_call() {
     insta::assert_snapshot!(all.join("\n"));
 }
 
+/// The scaler has four of the fifty, a derived definition two more than its base.
+#[tokio::test(start_paused = true)]
+async fn tags_are_sent_with_ours_and_summed_with_those_of_the_definition() {
+    let tags = |count: usize| -> Value {
+        let tag = |n| (format!("key-{n:02}"), json!(format!("value {n}")));
+        Value::Object((0..count).map(tag).collect())
+    };
+    let propagated = "TASK_DEFINITION";
+    let mut all = Vec::new();
+    for (given, of_definition, propagate, expected) in [
+        (1, 0, "NONE", vec![(1, 2)]),
+        (46, 10, "NONE", vec![(1, 2)]),
+        (47, 0, "NONE", vec![]),
+        (34, 10, propagated, vec![(1, 2)]),
+        (35, 10, propagated, vec![(2, 1)]),
+        (36, 10, propagated, vec![(2, 1)]),
+        (37, 10, propagated, vec![]),
+    ] {
+        let world = world_of(&["a"]);
+        let mut tagged = definition("a");
+        let tag = |n| json!({"key": format!("own-{n}"), "value": "x"});
+        tagged["tags"] = (0..of_definition).map(tag).collect();
+        world.register(&tagged);
+        world.queue("a").visible(2);
+        let launch = json!({"tags": tags(given), "propagateTags": propagate});
+        let two = json!({"strategy": "dense", "maxContainersPerTask": 2});
+        let report = tick(&scaler(&world, &beside(&launch, &two)), &world, 0).await;
+        let worker = only_worker(&report);
+        assert_eq!(groups(worker), expected, "{given} {of_definition} {propagate}: {report:?}");
+        if expected.is_empty() {
+            all.push(refused(&world, worker));
+            continue;
+        }
+        for run in runs(&world) {
+            let sent = run["tags"].as_array().unwrap();
+            assert_eq!(sent.len(), 4 + given);
+            assert!(sent.contains(&json!({"key": "key-00", "value": "value 0"})), "{sent:?}");
+        }
+    }
+    insta::assert_snapshot!(all.join("\n"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_price_is_that_of_the_size_that_is_launched() {
     let price = async |launch: Value| {

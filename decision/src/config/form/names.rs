@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Form, Special, Wrong, pattern};
 use crate::config::QueueRef;
-use crate::document::Node;
+use crate::document::{Member, Node};
 use crate::tags;
 use crate::units::{Arn, ClusterName, Family, Partition, ScalerName, TaskDefinitionRef};
 
@@ -142,7 +142,7 @@ impl Form for TagText {
     fn read(&self, node: &Node) -> Result<String, Wrong> {
         let text = node.as_str().filter(|text| {
             let is_short = self.0.contains(&text.chars().count());
-            is_short && text.chars().all(tags::is_legal) && !text.starts_with("aws:")
+            is_short && text.chars().all(tags::is_legal) && !tags::is_reserved(text)
         });
         text.map(str::to_owned).ok_or(Wrong::NotAllowed)
     }
@@ -156,10 +156,48 @@ impl Form for TagText {
     }
 
     fn schema(&self) -> Value {
-        let legal = r##"^(?!aws:)[^\x00-\x1f!"#$%&'()*,;<>?\[\]\\^`{|}~]*$"##;
+        let legal = r##"^(?![aA][wW][sS]:)[^\x00-\x1f!"#$%&'()*,;<>?\[\]\\^`{|}~]*$"##;
         let (least, most) = (self.0.start(), self.0.end());
         json!({"type": "string", "minLength": least, "maxLength": most, "pattern": legal})
     }
+}
+
+/// Tags of tasks, beside our own.
+/// Source of the limits: ECS API, `RunTaskRequest.tags`.
+pub(crate) const TAGS: Special<BTreeMap<String, String>> = Special {
+    read: read_tags,
+    allowed: "an object of tags and their values, such as {team: search}",
+    schema: || {
+        let (mut key, value) = (TagText(1..=128).schema(), TagText(0..=256).schema());
+        if let Some(pattern) =
+            key["pattern"].as_str().map(|p| p.replacen('^', "^(?!ecs-queue-scaler:)", 1))
+        {
+            key["pattern"] = json!(pattern);
+        }
+        json!({"type": "object", "propertyNames": key, "additionalProperties": value})
+    },
+};
+
+fn read_tags(node: &Node) -> Result<BTreeMap<String, String>, Wrong> {
+    let members = node.members().ok_or(Wrong::NotAllowed)?;
+    let tag = |Member { key, value, .. }: &Member| {
+        let (of_key, of_value) = (TagText(1..=128), TagText(0..=256));
+        if key.starts_with(tags::PREFIX) {
+            return Err(Wrong::Because(format!("`{key}` is a tag of the scaler's own")));
+        }
+        if of_key.read(&Node::untyped(key)).is_err() {
+            return Err(Wrong::Because(format!(
+                "`{key}` is no key, which has {}",
+                of_key.allowed()
+            )));
+        }
+        let text = of_value.read(value).map_err(|_| {
+            let (seen, allowed) = (value.shown(), of_value.allowed());
+            Wrong::Because(format!("`{key}` is {seen}, and a value is text of {allowed}"))
+        })?;
+        Ok((key.clone(), text))
+    };
+    members.iter().map(tag).collect()
 }
 
 /// What `SCALER_NAME` was.

@@ -1,5 +1,8 @@
 //! The `launch` and `capacity` of the file or of a worker, in `RunTask`'s own words.
 
+use std::collections::BTreeMap;
+
+use super::super::form::names::TAGS;
 use super::super::form::{Boolean, OneOf, Text};
 use super::super::reader::Fields;
 use super::super::shape::about;
@@ -26,6 +29,7 @@ pub(super) struct LaunchPart {
     managed_tags: Option<bool>,
     execute_command: Option<bool>,
     propagate_tags: Option<PropagateTags>,
+    tags: Option<BTreeMap<String, String>>,
     overrides: Option<Overrides>,
     /// Whether a mistake is told of it: what follows from that is not told again.
     is_flawed: bool,
@@ -66,6 +70,8 @@ impl LaunchPart {
         let exec = about("whether `ecs execute-command` may enter the task").defaults_to("`false`");
         let tags =
             about("whether tasks get the tags of their task definition").defaults_to("`NONE`");
+        let own_tags = about("tags of tasks beside the scaler's own, such as for cost allocation");
+        let own_tags = own_tags.defaults_to("none");
         let part = Self {
             launch_type: fields.optional("launchType", LAUNCH_TYPES, launch_type),
             platform_version: fields.optional("platformVersion", Text(64), version),
@@ -76,6 +82,7 @@ impl LaunchPart {
             managed_tags: fields.optional("enableECSManagedTags", Boolean, managed),
             execute_command: fields.optional("enableExecuteCommand", Boolean, exec),
             propagate_tags: fields.optional("propagateTags", TAG_SOURCES, tags),
+            tags: fields.optional("tags", TAGS, own_tags),
             overrides: read_overrides(fields),
             ..Self::default()
         };
@@ -105,6 +112,7 @@ impl LaunchPart {
             managed_tags: self.managed_tags.or(above.managed_tags),
             execute_command: self.execute_command.or(above.execute_command),
             propagate_tags: self.propagate_tags.or(above.propagate_tags),
+            tags: self.tags.or(above.tags),
             overrides: self.overrides.or(above.overrides),
             is_flawed: self.is_flawed || above.is_flawed,
         }
@@ -145,6 +153,7 @@ impl LaunchPart {
             enable_ecs_managed_tags: self.managed_tags.unwrap_or_default(),
             enable_execute_command: self.execute_command.unwrap_or_default(),
             propagate_tags: self.propagate_tags.unwrap_or_default(),
+            tags: self.tags.unwrap_or_default(),
             overrides: self.overrides,
         }
     }

@@ -9,6 +9,7 @@ use crate::units::{Containers, CpuUnits, Messages, Tasks, WorkerName};
 
 mod found;
 mod overrides;
+mod tags;
 
 const EXAMPLE: &str = include_str!("../../../../workers.yaml");
 

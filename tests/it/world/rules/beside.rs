@@ -14,7 +14,17 @@ pub(in crate::world) fn check(input: &Value, revision: &Revision) -> Checked {
     if let Some(overrides) = input.get("overrides") {
         check_overrides(overrides, input, &revision.document)?;
     }
-    Ok(())
+    check_tags(input, revision)
+}
+
+/// Source: ECS API, `RunTaskRequest.tags`, `propagateTags`: those of the definition count too.
+fn check_tags(input: &Value, revision: &Revision) -> Checked {
+    let propagated = match text(input, "propagateTags") {
+        "TASK_DEFINITION" => revision.tags.as_array().map_or(0, Vec::len),
+        _ => 0,
+    };
+    let tags = list(input, "tags").len() + propagated;
+    ensure(tags <= 50, "The number of tags exceeds the limit of 50")
 }
 
 /// Source: ECS API, `TaskOverride`.
