@@ -15,6 +15,7 @@ mod query;
 mod queue;
 mod reader;
 mod shape;
+mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -38,6 +39,7 @@ pub use parse::document;
 pub use placement::{By, Counted, Placement, Rule};
 pub use queue::{QueueId, QueueRef};
 pub use shape::{Shape, shape};
+pub use volumes::{EbsVolume, TagSpecification, TerminationPolicy, VolumeConfiguration, VolumeTag};
 
 /// The most bytes that are read. A configuration for a thousand workers is well below this.
 pub const LARGEST: usize = 1 << 20;
@@ -287,6 +289,8 @@ pub struct Launch {
     pub propagate_tags: PropagateTags,
     /// Tags of tasks beside our own.
     pub tags: BTreeMap<String, String>,
+    /// The EBS volume that each task gets; at most one.
+    pub volumes: Vec<VolumeConfiguration>,
     /// What tasks have otherwise than their definition says.
     pub overrides: Option<Overrides>,
 }

@@ -12,6 +12,8 @@ use aws_sdk_ecs::types::{
     Tag as EcsTag, Task as EcsTask,
 };
 
+use serde_json::json;
+
 use super::WriteCloud;
 use super::pace::{About, GaveUp, Rate, SdkOrTime};
 use super::tasks::timestamp;
@@ -102,7 +104,7 @@ impl WriteCloud {
         let about = About { operation: "RunTask", subject, rate: Rate::ClusterChange };
         let rates = self.defaults.rates(&run);
         let call = request(&self.ecs, run);
-        let members = members(run.overrides);
+        let members = members(run.launch, run.overrides);
         let send = async || call.clone().customize().interceptor(members.clone()).send().await;
         let answer = self.pace.call_with_permits(about, &rates, send).await;
         let answer = answer.map_err(|error| refused(about, error))?;
@@ -132,7 +134,7 @@ impl WriteCloud {
         let subject = start.revision.family_and_revision();
         let about = About { operation: "StartTask", subject, rate: Rate::ClusterChange };
         let call = start_request(&self.ecs, start);
-        let members = members(start.overrides);
+        let members = members(start.launch, start.overrides);
         let send = async || call.clone().customize().interceptor(members.clone()).send().await;
         let answer = self.pace.call(about, send).await;
         let answer = answer.map_err(|error| error.told(about))?;
@@ -239,6 +241,8 @@ fn request(ecs: &aws_sdk_ecs::Client, run: RunTasks<'_>) -> RunTaskFluentBuilder
         propagate_tags,
         // They are among the marks.
         tags: _,
+        // They are sent as they are.
+        volumes: _,
         overrides: _,
     } = run.launch;
     let network = network.as_ref().filter(|_| run.network_mode == NetworkMode::AwsVpc);
@@ -292,9 +296,11 @@ fn start_request(ecs: &aws_sdk_ecs::Client, start: StartTasks<'_>) -> StartTaskF
 }
 
 /// What is sent as it was planned, without the SDK's types in between.
-fn members(overrides: Option<&TaskOverrides>) -> MoreMembers {
+fn members(launch: &Launch, overrides: Option<&TaskOverrides>) -> MoreMembers {
     let overrides = overrides.map(|overrides| ("overrides", overrides.document().clone()));
-    overrides.into_iter().collect()
+    let volumes = Some(json!(launch.volumes)).filter(|_| !launch.volumes.is_empty());
+    let volumes = volumes.map(|volumes| ("volumeConfigurations", volumes));
+    overrides.into_iter().chain(volumes).collect()
 }
 
 fn tags(marks: &Marks, call: Option<usize>) -> Vec<EcsTag> {

@@ -11,6 +11,7 @@ mod placement;
 mod places;
 mod policy;
 mod scaling;
+mod volumes;
 mod worker;
 
 use std::collections::BTreeSet;

@@ -18,6 +18,7 @@ use crate::variant::{Obstacle, Recipe};
 pub(super) fn check(worker: &Worker, recipe: &Recipe<'_>) -> Result<(), Refusal> {
     let base = recipe.base;
     check_tags(worker, base)?;
+    check_volumes(worker, base)?;
     let Some(overrides) = &worker.launch.overrides else { return Ok(()) };
     let present = || base.view.container_definitions.iter().map(|container| &container.name);
     let is_missing = |container: &&ContainerOverride| present().all(|name| *name != container.name);
@@ -44,8 +45,8 @@ fn tags(worker: &Worker, base: &TaskDefinition) -> [usize; 3] {
 /// As `RunTask` is sent: worker, tick, container and plan.
 const TAGS_OF_OURS: usize = 4;
 
-/// The delivery instead of the plan, and the call's number beside it.
-const TAGS_OF_OUR_SCHEDULER: usize = 5;
+/// The delivery and the call's number beside these.
+const TAGS_OF_OUR_SCHEDULER: usize = 6;
 
 /// A derived definition has its digest and the base's revision beside the base's tags.
 const TAGS_OF_A_DERIVED_ONE: usize = 2;
@@ -66,6 +67,26 @@ fn too_many_tags(worker: &Worker, base: &TaskDefinition) -> Option<Obstacle> {
     };
     let (tags, most) = (sum.saturating_add(derived), limits::TAGS);
     (most < tags).then_some(Obstacle::TaskTags { tags, most })
+}
+
+/// A volume that is left to the launch is compulsory there, and no other can be given.
+/// Source: ECS API, `Volume.configuredAtLaunch`, `RunTaskRequest.volumeConfigurations`.
+fn check_volumes(worker: &Worker, base: &TaskDefinition) -> Result<(), Unfit> {
+    let volumes = base.document.get("volumes").and_then(Value::as_array);
+    let left = volumes
+        .into_iter()
+        .flatten()
+        .filter(|volume| volume.get("configuredAtLaunch").and_then(Value::as_bool) == Some(true));
+    let left = left.filter_map(|volume| Some(volume.get("name")?.as_str()?.to_owned()));
+    let present: Vec<_> = left.collect();
+    let given: Vec<_> = worker.launch.volumes.iter().map(|volume| &volume.name).collect();
+    if let Some(wanted) = given.iter().find(|name| !present.contains(name)) {
+        return Err(Unfit::NoSuchVolume { wanted: (*wanted).clone(), present });
+    }
+    match present.into_iter().find(|name| !given.contains(&name)) {
+        Some(volume) => Err(Unfit::VolumeNotConfigured { volume }),
+        None => Ok(()),
+    }
 }
 
 /// Whether tasks run on Fargate, or may.

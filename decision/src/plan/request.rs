@@ -61,6 +61,27 @@ pub enum Unfit {
         /// The limit.
         most: usize,
     },
+    /// A definition that leaves a volume to the launch cannot be run without it.
+    #[error(
+        "volume `{volume}` of the task definition is configuredAtLaunch: give \
+         launch.volumeConfigurations with that name"
+    )]
+    VolumeNotConfigured {
+        /// Its name.
+        volume: String,
+    },
+    /// A volume is configured that the definition does not leave to the launch.
+    #[error(
+        "launch.volumeConfigurations has volume `{wanted}`, and the task definition {}; correct the \
+         name, or give the worker `volumeConfigurations: []`",
+        left(.present)
+    )]
+    NoSuchVolume {
+        /// What is named.
+        wanted: String,
+        /// What the definition leaves to the launch.
+        present: Vec<String>,
+    },
     /// ECS would refuse so many tags.
     #[error(
         "a task would have {} tags, {own} of the scaler's own, {given} of launch.tags and \
@@ -96,6 +117,13 @@ fn told(size: Option<&TaskSize>) -> String {
                  Fargate needs both; set both"
                 .to_owned()
         }
+    }
+}
+
+fn left(volumes: &[String]) -> String {
+    match volumes {
+        [] => "leaves none to the launch (configuredAtLaunch)".to_owned(),
+        volumes => format!("leaves {} to the launch (configuredAtLaunch)", quoted(volumes)),
     }
 }
 

@@ -11,6 +11,9 @@ async fn run(family: &str, members: Value) -> Option<String> {
     let mut tagged = super::definition("a", &json!({}));
     tagged["tags"] = tags(1);
     world.register(&tagged);
+    let mut left = super::definition("left", &json!({}));
+    left["volumes"] = json!([{"name": "scratch", "configuredAtLaunch": true}]);
+    world.register(&left);
     world.register(&definition("fargate"));
     let call = ecs.run_task().cluster("jobs").task_definition(family);
     let answer = call.customize().mutate_request(move |request| {
@@ -23,6 +26,11 @@ async fn run(family: &str, members: Value) -> Option<String> {
     });
     let answer = answer.send().await;
     if answer.is_ok() { None } else { Some(code(answer)) }
+}
+
+fn volume(name: &str) -> Value {
+    let ebs = json!({"roleArn": "arn:aws:iam::1:role/v", "sizeInGiB": 1});
+    json!({"name": name, "managedEBSVolume": ebs})
 }
 
 fn tags(count: usize) -> Value {
@@ -50,11 +58,21 @@ async fn what_no_task_can_have_is_refused() {
         (client(), json!({"overrides": {"cpu": 512}})),
         (client(), json!({"overrides": {"taskRoleArn": "role"}})),
         (invalid(), json!({"overrides": {"networkMode": "host"}})),
+        (invalid(), json!({"volumeConfigurations": [volume("data")]})),
         (None, json!({"tags": tags(50)})),
         (None, json!({"tags": tags(49), "propagateTags": "TASK_DEFINITION"})),
         (client(), json!({"tags": tags(50), "propagateTags": "TASK_DEFINITION"})),
     ] {
         assert_eq!(run("a", members.clone()).await, expected, "{members}");
+    }
+    for (expected, members) in [
+        (invalid(), json!({})),
+        (None, json!({"volumeConfigurations": [volume("scratch")]})),
+        (invalid(), json!({"volumeConfigurations": [volume("other")]})),
+        (client(), json!({"volumeConfigurations": [volume("scratch"), volume("scratch")]})),
+        (client(), json!({"volumeConfigurations": [{"name": "scratch", "managedEBSVolume": {}}]})),
+    ] {
+        assert_eq!(run("left", members.clone()).await, expected, "{members}");
     }
     let network = json!({"awsvpcConfiguration": {"subnets": ["subnet-1"]}});
     for (expected, cpu) in [(None, "512"), (client(), "300")] {

@@ -35,6 +35,39 @@ async fn every_start_task_has_the_overrides_of_the_first_call() {
     assert!(2 <= sent.len() && sent.iter().all(|sent| *sent == expected), "{sent:?}");
 }
 
+/// Six of the fifty are the scaler's own here.
+#[tokio::test(start_paused = true)]
+async fn every_start_task_has_the_volume_and_the_tags() {
+    let tag = |n| (format!("key-{n}"), json!("x"));
+    let mut tags: Value = Value::Object((0..44).map(tag).collect());
+    let world = world_of(&["a"]);
+    let mut definition = super::definition("a");
+    definition["volumes"] = json!([{"name": "scratch", "configuredAtLaunch": true}]);
+    world.register(&definition);
+    world.queue("a").visible(3);
+    instances(&world, &[4]);
+    let volume = json!({"roleArn": "arn:aws:iam::123456789012:role/v", "sizeInGiB": 10});
+    let volumes = json!([{"name": "scratch", "managedEBSVolume": volume}]);
+    let config = with(&json!({"volumeConfigurations": volumes, "tags": tags}));
+    let report = deliver(&scaler(&world, &config), &world, (0, "one")).await;
+    assert_eq!(report.totals.launched_tasks.0, 3, "{report:?}");
+    let calls = world.take_calls().into_iter();
+    let calls = calls.filter(|call| ["RunTask", "StartTask"].contains(&call.operation.as_str()));
+    for call in calls {
+        assert_eq!(call.input["volumeConfigurations"], volumes, "{}", call.operation);
+        let tags = call.input["tags"].as_array().unwrap();
+        assert!(tags.contains(&json!({"key": "key-43", "value": "x"})), "{tags:?}");
+        assert_eq!(tags.len(), 50);
+    }
+    world.all_stop();
+    tags["one-more"] = json!("x");
+    let config = with(&json!({"volumeConfigurations": volumes, "tags": tags}));
+    let report = deliver(&scaler(&world, &config), &world, (1, "two")).await;
+    let told = report.workers[0].errors.join("; ");
+    assert!(told.contains("51 tags, 6 of the scaler's own"), "{told}");
+    assert_eq!(world.changes(), 0);
+}
+
 /// A definition of 512 units: an instance has room for two such tasks, and for one of twice that.
 #[tokio::test(start_paused = true)]
 async fn room_is_taken_by_the_size_that_is_launched() {

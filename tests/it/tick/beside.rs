@@ -226,6 +226,51 @@ async fn tags_are_sent_with_ours_and_summed_with_those_of_the_definition() {
     insta::assert_snapshot!(all.join("\n"));
 }
 
+/// A definition that leaves these volumes to the launch.
+fn with_volumes(names: &[&str]) -> Value {
+    let mut definition = definition("a");
+    let volume = |name: &&str| json!({"name": name, "configuredAtLaunch": true});
+    definition["volumes"] = names.iter().map(volume).collect();
+    definition
+}
+
+fn scratch() -> Value {
+    json!([{"name": "scratch", "managedEBSVolume": {"roleArn": ROLE, "sizeInGiB": 100,
+        "volumeType": "gp3", "terminationPolicy": {"deleteOnTermination": true},
+        "tagSpecifications": [{"resourceType": "volume", "tags": [{"key": "a", "value": "b"}]}]}}])
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_that_is_left_to_the_launch_goes_with_every_call() {
+    let world = world_of(&["a"]);
+    world.register(&with_volumes(&["scratch"]));
+    world.queue("a").visible(3);
+    let two = json!({"strategy": "dense", "maxContainersPerTask": 2});
+    let config = beside(&json!({"volumeConfigurations": scratch()}), &two);
+    let report = tick(&scaler(&world, &config), &world, 0).await;
+    assert_eq!(groups(only_worker(&report)), [(1, 2), (1, 1)], "{report:?}");
+    for run in runs(&world) {
+        assert_eq!(run["volumeConfigurations"], scratch());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_that_is_missing_on_either_side_is_refused_by_name_before_any_call() {
+    let mut all = Vec::new();
+    for (left, launch) in [
+        (&["scratch"][..], json!({})),
+        (&["data"], json!({"volumeConfigurations": scratch()})),
+        (&[], json!({"volumeConfigurations": scratch()})),
+    ] {
+        let world = world_of(&["a"]);
+        world.register(&with_volumes(left));
+        world.queue("a").visible(1);
+        let report = tick(&scaler(&world, &beside(&launch, &one_each())), &world, 0).await;
+        all.push(refused(&world, only_worker(&report)));
+    }
+    insta::assert_snapshot!(all.join("\n"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_price_is_that_of_the_size_that_is_launched() {
     let price = async |launch: Value| {

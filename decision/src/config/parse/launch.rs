@@ -8,12 +8,13 @@ use super::super::reader::Fields;
 use super::super::shape::about;
 use super::super::{
     AwsVpc, Launch, Overrides, Placement, PlacementConstraint, PlacementStrategy, PropagateTags,
-    PublicIp, Rung,
+    PublicIp, Rung, VolumeConfiguration,
 };
 use super::ecs_placement::{read_constraints, read_strategy};
 use super::network::read_network;
 use super::overrides::read_overrides;
 use super::placement::read_placement;
+use super::volumes::read_volumes;
 use crate::units::Expression;
 
 /// `launch` and `capacity` as far as one level of the file gives them.
@@ -30,6 +31,7 @@ pub(super) struct LaunchPart {
     execute_command: Option<bool>,
     propagate_tags: Option<PropagateTags>,
     tags: Option<BTreeMap<String, String>>,
+    volumes: Option<Vec<VolumeConfiguration>>,
     overrides: Option<Overrides>,
     /// Whether a mistake is told of it: what follows from that is not told again.
     is_flawed: bool,
@@ -83,6 +85,7 @@ impl LaunchPart {
             execute_command: fields.optional("enableExecuteCommand", Boolean, exec),
             propagate_tags: fields.optional("propagateTags", TAG_SOURCES, tags),
             tags: fields.optional("tags", TAGS, own_tags),
+            volumes: read_volumes(fields),
             overrides: read_overrides(fields),
             ..Self::default()
         };
@@ -113,6 +116,7 @@ impl LaunchPart {
             execute_command: self.execute_command.or(above.execute_command),
             propagate_tags: self.propagate_tags.or(above.propagate_tags),
             tags: self.tags.or(above.tags),
+            volumes: self.volumes.or(above.volumes),
             overrides: self.overrides.or(above.overrides),
             is_flawed: self.is_flawed || above.is_flawed,
         }
@@ -154,6 +158,7 @@ impl LaunchPart {
             enable_execute_command: self.execute_command.unwrap_or_default(),
             propagate_tags: self.propagate_tags.unwrap_or_default(),
             tags: self.tags.unwrap_or_default(),
+            volumes: self.volumes.unwrap_or_default(),
             overrides: self.overrides,
         }
     }

@@ -10,6 +10,7 @@ use crate::units::{Containers, CpuUnits, Messages, Tasks, WorkerName};
 mod found;
 mod overrides;
 mod tags;
+mod volumes;
 
 const EXAMPLE: &str = include_str!("../../../../workers.yaml");
 

@@ -137,7 +137,7 @@ mod held {
     }
 
     /// What only the reader refuses: rules across fields, and what no pattern can say of one.
-    const OF_THE_READER: [&str; 28] = [
+    const OF_THE_READER: [&str; 34] = [
         // Across fields.
         "give exactly one",
         "is missing, here and as the default of the file",
@@ -163,6 +163,12 @@ mod held {
         "which a task of several worker containers needs more of",
         "is in it twice",
         "is set for each worker container",
+        "without a snapshotId it is needed",
+        "io1 needs it",
+        "io2 needs it",
+        "is not for ",
+        "is for a snapshot; give a snapshotId",
+        "is for an encrypted volume",
         // Between workers.
         "is used by two workers",
         "both would answer the same messages",

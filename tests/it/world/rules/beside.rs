@@ -14,7 +14,46 @@ pub(in crate::world) fn check(input: &Value, revision: &Revision) -> Checked {
     if let Some(overrides) = input.get("overrides") {
         check_overrides(overrides, input, &revision.document)?;
     }
+    check_volumes(input, &revision.document)?;
     check_tags(input, revision)
+}
+
+/// Source: ECS API, `TaskManagedEBSVolumeConfiguration`.
+const OF_VOLUME: [&str; 12] = [
+    "encrypted",
+    "filesystemType",
+    "iops",
+    "kmsKeyId",
+    "roleArn",
+    "sizeInGiB",
+    "snapshotId",
+    "tagSpecifications",
+    "terminationPolicy",
+    "throughput",
+    "volumeInitializationRate",
+    "volumeType",
+];
+
+/// Source: ECS API, `Volume.configuredAtLaunch`, `TaskVolumeConfiguration`.
+fn check_volumes(input: &Value, definition: &Value) -> Checked {
+    let configured = list(input, "volumeConfigurations");
+    let mut names = BTreeSet::new();
+    for volume in configured {
+        check_members(volume, &["name", "managedEBSVolume"])?;
+        let ebs = &volume["managedEBSVolume"];
+        check_members(ebs, &OF_VOLUME)?;
+        ensure(text(ebs, "roleArn").contains(":role/"), "roleArn of a volume is missing")?;
+        let sized =
+            ebs.get("sizeInGiB").is_some_and(Value::is_u64) || ebs.get("snapshotId").is_some();
+        ensure(sized, "Either sizeInGiB or snapshotId must be specified")?;
+        let needs_iops = ["io1", "io2"].contains(&text(ebs, "volumeType"));
+        ensure(!needs_iops || ebs.get("iops").is_some(), "iops is required")?;
+        ensure(names.insert(text(volume, "name")), "A volume is configured twice")?;
+    }
+    let left = list(definition, "volumes").iter();
+    let left = left.filter(|volume| volume["configuredAtLaunch"] == true);
+    let left: BTreeSet<_> = left.map(|volume| text(volume, "name")).collect();
+    if names == left { Ok(()) } else { invalid("The volumes configured at launch do not match") }
 }
 
 /// Source: ECS API, `RunTaskRequest.tags`, `propagateTags`: those of the definition count too.
