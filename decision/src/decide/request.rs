@@ -17,6 +17,7 @@ use crate::variant::{Obstacle, Recipe};
 /// The first of it.
 pub(super) fn check(worker: &Worker, recipe: &Recipe<'_>) -> Result<(), Refusal> {
     let base = recipe.base;
+    check_role(worker, base)?;
     check_tags(worker, base)?;
     check_volumes(worker, base)?;
     let Some(overrides) = &worker.launch.overrides else { return Ok(()) };
@@ -27,6 +28,17 @@ pub(super) fn check(worker: &Worker, recipe: &Recipe<'_>) -> Result<(), Refusal>
         return Err(Unfit::NoSuchContainer { wanted, present }.into());
     }
     check_size(worker, base, overrides)
+}
+
+/// Source: ECS API, `RunTaskRequest.enableExecuteCommand`.
+fn check_role(worker: &Worker, base: &TaskDefinition) -> Result<(), Unfit> {
+    let of_base = base.document.get("taskRoleArn").and_then(Value::as_str).unwrap_or_default();
+    let overrides = worker.launch.overrides.as_ref();
+    let has_role = !of_base.is_empty() || overrides.is_some_and(|own| own.task_role.is_some());
+    if has_role || !worker.launch.enable_execute_command {
+        return Ok(());
+    }
+    Err(Unfit::NoTaskRole)
 }
 
 /// The tags of a task: the scaler's own, those of the configuration, and those that it gets from a base.

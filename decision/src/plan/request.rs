@@ -61,6 +61,12 @@ pub enum Unfit {
         /// The limit.
         most: usize,
     },
+    /// `ecs execute-command` reaches a container through its task's role.
+    #[error(
+        "launch.enableExecuteCommand needs a task role, and the task definition has none: give it a \
+         taskRoleArn, or launch.overrides one, or leave enableExecuteCommand out"
+    )]
+    NoTaskRole,
     /// A definition that leaves a volume to the launch cannot be run without it.
     #[error(
         "volume `{volume}` of the task definition is configuredAtLaunch: give \

@@ -28,6 +28,8 @@ async fn run(family: &str, members: Value) -> Option<String> {
     if answer.is_ok() { None } else { Some(code(answer)) }
 }
 
+const ROLE: &str = "arn:aws:iam::123456789012:role/jobs/export";
+
 fn volume(name: &str) -> Value {
     let ebs = json!({"roleArn": "arn:aws:iam::1:role/v", "sizeInGiB": 1});
     json!({"name": name, "managedEBSVolume": ebs})
@@ -59,6 +61,8 @@ async fn what_no_task_can_have_is_refused() {
         (client(), json!({"overrides": {"taskRoleArn": "role"}})),
         (invalid(), json!({"overrides": {"networkMode": "host"}})),
         (invalid(), json!({"volumeConfigurations": [volume("data")]})),
+        (invalid(), json!({"enableExecuteCommand": true})),
+        (None, json!({"enableExecuteCommand": true, "overrides": {"taskRoleArn": ROLE}})),
         (None, json!({"tags": tags(50)})),
         (None, json!({"tags": tags(49), "propagateTags": "TASK_DEFINITION"})),
         (client(), json!({"tags": tags(50), "propagateTags": "TASK_DEFINITION"})),

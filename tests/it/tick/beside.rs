@@ -272,6 +272,29 @@ async fn a_volume_that_is_missing_on_either_side_is_refused_by_name_before_any_c
 }
 
 #[tokio::test(start_paused = true)]
+async fn execute_command_needs_a_task_role_of_the_definition_or_of_the_overrides() {
+    let exec = json!({"enableExecuteCommand": true});
+    let with_role = json!({"enableExecuteCommand": true, "overrides": {"taskRoleArn": ROLE}});
+    for (of_definition, launch, launched) in
+        [(false, &exec, 0), (true, &exec, 1), (false, &with_role, 1)]
+    {
+        let world = world_of(&["a"]);
+        if of_definition {
+            let mut definition = definition("a");
+            definition["taskRoleArn"] = json!(ROLE);
+            world.register(&definition);
+        }
+        world.queue("a").visible(1);
+        let report = tick(&scaler(&world, &beside(launch, &one_each())), &world, 0).await;
+        assert_eq!(report.totals.launched_tasks, Tasks(launched), "{report:?}");
+        if launched == 0 {
+            let told = refused(&world, only_worker(&report));
+            assert!(told.contains("enableExecuteCommand needs a task role"), "{told}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_price_is_that_of_the_size_that_is_launched() {
     let price = async |launch: Value| {
         let world = world_of(&["a"]);

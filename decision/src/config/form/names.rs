@@ -156,10 +156,15 @@ impl Form for TagText {
     }
 
     fn schema(&self) -> Value {
-        let legal = r##"^(?![aA][wW][sS]:)[^\x00-\x1f!"#$%&'()*,;<>?\[\]\\^`{|}~]*$"##;
-        let (least, most) = (self.0.start(), self.0.end());
-        json!({"type": "string", "minLength": least, "maxLength": most, "pattern": legal})
+        tag_schema(self.0.clone(), "")
     }
+}
+
+/// The schema of a tag's text, which must not begin as this says.
+fn tag_schema(length: RangeInclusive<usize>, but: &str) -> Value {
+    let legal = r##"(?![aA][wW][sS]:)[^\x00-\x1f!"#$%&'()*,;<>?\[\]\\^`{|}~]*$"##;
+    let (least, most) = (length.start(), length.end());
+    json!({"type": "string", "minLength": least, "maxLength": most, "pattern": format!("^{but}{legal}")})
 }
 
 /// Tags of tasks, beside our own.
@@ -168,13 +173,9 @@ pub(crate) const TAGS: Special<BTreeMap<String, String>> = Special {
     read: read_tags,
     allowed: "an object of tags and their values, such as {team: search}",
     schema: || {
-        let (mut key, value) = (TagText(1..=128).schema(), TagText(0..=256).schema());
-        if let Some(pattern) =
-            key["pattern"].as_str().map(|p| p.replacen('^', "^(?!ecs-queue-scaler:)", 1))
-        {
-            key["pattern"] = json!(pattern);
-        }
-        json!({"type": "object", "propertyNames": key, "additionalProperties": value})
+        let key = tag_schema(1..=128, "(?!ecs-queue-scaler:)");
+        json!({"type": "object", "propertyNames": key,
+            "additionalProperties": TagText(0..=256).schema()})
     },
 };
 

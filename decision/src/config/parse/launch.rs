@@ -69,7 +69,9 @@ impl LaunchPart {
             about("which version of Fargate; on EC2 it has no meaning").defaults_to("`LATEST`");
         let managed =
             about("whether ECS adds `aws:ecs:clusterName` to the task").defaults_to("`false`");
-        let exec = about("whether `ecs execute-command` may enter the task").defaults_to("`false`");
+        let exec =
+            about("whether `ecs execute-command` may enter the task, which needs a task role");
+        let exec = exec.defaults_to("`false`");
         let tags =
             about("whether tasks get the tags of their task definition").defaults_to("`NONE`");
         let own_tags = about("tags of tasks beside the scaler's own, such as for cost allocation");

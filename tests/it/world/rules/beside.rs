@@ -14,8 +14,18 @@ pub(in crate::world) fn check(input: &Value, revision: &Revision) -> Checked {
     if let Some(overrides) = input.get("overrides") {
         check_overrides(overrides, input, &revision.document)?;
     }
+    check_role(input, &revision.document)?;
     check_volumes(input, &revision.document)?;
     check_tags(input, revision)
+}
+
+/// Source: ECS developer guide, "Using Amazon ECS Exec": it needs a task role.
+fn check_role(input: &Value, definition: &Value) -> Checked {
+    let has = |of: &Value| !text(of, "taskRoleArn").is_empty();
+    if input["enableExecuteCommand"] != true || has(definition) || has(&input["overrides"]) {
+        return Ok(());
+    }
+    invalid("The task definition has no taskRoleArn, which execute command needs")
 }
 
 /// Source: ECS API, `TaskManagedEBSVolumeConfiguration`.
