@@ -7,6 +7,7 @@ use super::super::{Completion, Packing, Policy, Rung, Strategy};
 use super::*;
 use crate::units::{Containers, CpuUnits, Messages, Tasks, WorkerName};
 
+mod elsewhere;
 mod found;
 mod overrides;
 mod tags;
