@@ -50,7 +50,7 @@ impl Reading {
         self.add(
             path,
             node.place,
-            &format!("expected {expected}, got {seen}{}", hint_of_tag(node)),
+            &format!("expected {expected}, got {seen}{}", hint_of_tag(node, path)),
         );
         None
     }
@@ -231,7 +231,7 @@ impl<'a> Fields<'a> {
             Wrong::NotAllowed if value.scalar().is_some_and(Scalar::has_leading_zero) => {
                 ": a zero before it makes an octal number of it for some; write it without".into()
             }
-            Wrong::NotAllowed => hint_of_tag(value),
+            Wrong::NotAllowed => hint_of_tag(value, path),
         };
         let message = format!("expected {}, got {}{why}", form.allowed(), seen(value, path));
         self.reading.add(path, value.place, &message);
@@ -290,16 +290,12 @@ impl<'a> Fields<'a> {
         let items = value.items().filter(|items| length.contains(&items.len()));
         if items.is_none() {
             let allowed = allowed_of_list(&length);
-            let message =
-                format!("expected {allowed}, got {}{}", self.seen(key, value), hint_of_tag(value));
+            let path = self.path_of(key);
+            let hint = hint_of_tag(value, &path);
+            let message = format!("expected {allowed}, got {}{hint}", seen(value, &path));
             self.problem(key, &message);
         }
         items
-    }
-
-    /// What a value is, as far as it may be told.
-    fn seen(&self, key: &str, value: &Node) -> String {
-        seen(value, &self.path_of(key))
     }
 
     /// Refuses a field that ECS has and that is not to be here, with what to do instead.
@@ -411,8 +407,12 @@ pub(crate) fn allowed_of_list(length: &RangeInclusive<usize>) -> String {
 }
 
 /// What to say of a value with a tag, which says less than whoever wrote it thinks.
-fn hint_of_tag(node: &Node) -> String {
+fn hint_of_tag(node: &Node, path: &str) -> String {
     match node.scalar().and_then(Scalar::tag) {
+        // It may be the beginning of a secret.
+        Some(_) if is_secret(path) => {
+            ": a text that begins with `!` has to be in quotes".to_owned()
+        }
         Some(tag) => format!(": {}", meaningless(tag)),
         None => String::new(),
     }

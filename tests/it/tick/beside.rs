@@ -147,6 +147,13 @@ async fn what_is_said_of_each_container_caps_the_containers_of_a_task() {
         let report = tick(&scaler(&world, &config), &world, 0).await;
         assert_eq!(groups(only_worker(&report)), expected, "{length}: {report:?}");
     }
+    // Where containers have to wait for it, the sum says why.
+    let world = world_of(&["a"]);
+    world.queue("a").visible(8);
+    let one_task = json!({"strategy": "dense", "maxContainersPerTask": 4, "maxTasks": 1});
+    let report = tick(&scaler(&world, &with_value(&"x".repeat(2600), &one_task)), &world, 0).await;
+    let why = &only_worker(&report).decision.as_ref().unwrap().why;
+    assert!(why.contains("characters for 4 worker containers, and ECS takes 8192 a task"), "{why}");
     // One container, to the character: the value is what is left beside the names.
     let around = json!({"containerOverrides": [{"name": "worker",
         "environment": [{"name": "VALUE", "value": ""}]}]});

@@ -26,9 +26,9 @@ const STORAGE: RangeInclusive<u32> = 21..=200;
 const OF_CLONES: [&str; 2] = ["WORKER_INDEX", "WORKER_COUNT"];
 
 const VALUE: Special<Template> = Special {
-    read: |node| match Template::parse(text(node)?) {
-        Ok(value) => Ok(value),
-        Err(why) => Err(Wrong::Because(why)),
+    read: |node| match node.members() {
+        Some(_) => Err("a text that begins with a brace has to be in quotes".into()),
+        None => Template::parse(text(node)?).map_err(Wrong::Because),
     },
     allowed: "text, in which `{queue.url}`, `{queue.name}`, `{worker}` and `{tick}` are filled at the \
               launch, and `{{` and `}}` are one brace each",

@@ -59,11 +59,19 @@ fn no_mistake_in_overrides_tells_a_value() {
         let told = problems_of_worker(&case);
         assert!(!told.is_empty() && !told.contains(canary), "{case}: {told}");
     }
-    let text = "workers: [{name: a, queue: a, taskDefinition: a, cluster: c, scaling: \
-                {messagesPerContainer: 1}, launch: {overrides: {containerOverrides: [{name: main, \
-                environment: [{name: A, value: 4711}]}]}}}]";
-    let told = Config::parse(text).unwrap().refused[0].problems[0].to_string();
-    assert!(told.contains("put it in quotes") && !told.contains("4711"), "{told}");
+    for (value, hint) in [
+        ("4711", "put it in quotes"),
+        ("!4711", "a text that begins with `!` has to be in quotes"),
+        ("{4711.a}", "a text that begins with a brace has to be in quotes"),
+    ] {
+        let text = format!(
+            "workers: [{{name: a, queue: a, taskDefinition: a, cluster: c, scaling: \
+             {{messagesPerContainer: 1}}, launch: {{overrides: {{containerOverrides: [{{name: main, \
+             environment: [{{name: A, value: {value}}}]}}]}}}}}}]"
+        );
+        let told = Config::parse(&text).unwrap().refused[0].problems[0].to_string();
+        assert!(told.contains(hint) && !told.contains("4711"), "{told}");
+    }
 }
 
 #[test]
