@@ -13,7 +13,9 @@ use std::panic::AssertUnwindSafe;
 
 use decision::decide::DisplacedTasks;
 use decision::outcome::{Derived, GroupOutcome, WorkerOutcome};
-use decision::plan::{Action, Call, Group, LaunchPlan, Plan, Revision, Way, WorkerPlan};
+use decision::plan::{
+    Action, Call, Group, LaunchPlan, Plan, Revision, TaskOverrides, Way, WorkerPlan,
+};
 use decision::snapshot::ReadError;
 use decision::units::{Containers, RevisionArn, TaskArn, Tasks};
 use futures_util::future::join_all;
@@ -265,7 +267,10 @@ async fn launch<'a>(
     let mut groups: Vec<_> = groups.map(|(group, found)| OpenGroup::new(group, found)).collect();
     let exhausted = &common.exhausted;
     let run = async |group: &OpenGroup<'_>, call: &Call| match &group.found {
-        Some(found) => Launch { cloud, plan, revision: &found.revision, exhausted }.run(call).await,
+        Some(found) => {
+            let (revision, overrides) = (&found.revision, group.overrides);
+            Launch { cloud, plan, revision, overrides, exhausted }.run(call).await
+        }
         None => Called { missing: call.tasks, lost_tick: true, ..Called::default() },
     };
     let mut rest = Rest::All;
@@ -299,6 +304,7 @@ async fn launch<'a>(
 /// A group whose calls are under way.
 struct OpenGroup<'a> {
     found: Option<Found>,
+    overrides: Option<&'a TaskOverrides>,
     calls: &'a [Call],
     attempt: GroupAttempt,
 }
@@ -319,7 +325,8 @@ impl<'a> OpenGroup<'a> {
             }
             Err(error) => outcome.errors.push(error.clone()),
         }
-        Self { found: found.ok(), calls: &group.calls, attempt: outcome.into() }
+        let overrides = group.overrides.as_ref();
+        Self { found: found.ok(), overrides, calls: &group.calls, attempt: outcome.into() }
     }
 
     /// What the first call of the worker leaves of the others.

@@ -44,6 +44,7 @@ pub async fn observe(
     context: TickContext<'_>,
 ) -> Snapshot {
     ledger.memory().begin(context.now);
+    cloud.hide_overrides(config);
     let reads = Reads {
         cloud,
         ledger,
@@ -61,12 +62,14 @@ pub async fn observe(
         .collect();
     let held = Box::pin(draining::held(&reads, config));
     let (queues, held) = futures_util::join!(queues, held);
+    let urls = urls(&queues);
     let memory = ledger.memory();
     let remembered = memory.derived().into_iter();
     let remembered = remembered.map(|(family, known)| (family, Newest::Remembered(known)));
     let read = reads.derived.into_read().into_iter();
     let read = read.map(|(family, newest)| (family, Newest::Read(newest)));
     Snapshot {
+        urls,
         queues: confirmed(alone_with_their_queues(queues, cloud.region()), config),
         tasks: in_words(cloud, reads.tasks.into_read()),
         instances: reads.instances.into_read(),
@@ -126,7 +129,7 @@ impl Reads<'_> {
             let definitions = async {
                 let base = self.definition(&worker.task_definition).await;
                 if let Ok(base) = &*base {
-                    let derived = self.read_derived(worker, read.queue, base);
+                    let derived = self.read_derived(worker, &read, base);
                     futures_util::join!(derived, self.instances.read_matching(worker, base));
                 }
             };
@@ -153,7 +156,7 @@ impl Reads<'_> {
 
     /// What a launch will need is read while the tasks are; a process that has run what this base
     /// revision gives knows it. What cannot be read here is read when it is needed.
-    async fn read_derived(&self, worker: &Worker, queue: Queue, base: &TaskDefinition) {
+    async fn read_derived(&self, worker: &Worker, queue: &QueueRead, base: &TaskDefinition) {
         if worker.packing.registered_sizes.is_none() && self.ledger.memory().has_run(&base.arn) {
             return;
         }
@@ -165,9 +168,10 @@ impl Reads<'_> {
     }
 
     /// A worker in a world of its own, in which nothing of it is alive.
-    fn alone(&self, worker: &Worker, queue: Queue, base: &TaskDefinition) -> Snapshot {
+    fn alone(&self, worker: &Worker, queue: &QueueRead, base: &TaskDefinition) -> Snapshot {
         Snapshot {
-            queues: [(worker.name.clone(), Ok(queue))].into(),
+            queues: [(worker.name.clone(), Ok(queue.queue))].into(),
+            urls: [(worker.name.clone(), queue.url.clone())].into(),
             tasks: [(worker.cluster.clone(), Ok(ClusterTasks::default()))].into(),
             definitions: [(worker.task_definition.clone(), Ok(base.clone()))].into(),
             ..Snapshot::unread(self.context, self.cloud.region().clone())
@@ -216,6 +220,11 @@ pub async fn read_definitions(
         .buffer_unordered(AT_ONCE)
         .collect()
         .await
+}
+
+fn urls(queues: &BTreeMap<WorkerName, Read<QueueRead>>) -> BTreeMap<WorkerName, String> {
+    let read = queues.iter().filter_map(|(name, read)| Some((name, read.as_ref().ok()?)));
+    read.map(|(name, read)| (name.clone(), read.url.clone())).collect()
 }
 
 fn alone_with_their_queues(

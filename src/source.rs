@@ -17,8 +17,8 @@ pub use self::current::{Current, Discovery, InForce};
 use self::meant::Meant;
 use crate::aws::ReadCloud;
 
-/// What holds a configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What holds a configuration. `Debug` is as `Display`: the YAML itself may hold secrets.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Source {
     /// `file:PATH`, relative to the working directory (in Lambda, the function's package).
     File(PathBuf),
@@ -44,8 +44,8 @@ pub struct Version {
     exact: String,
 }
 
-/// A version that was read, and is not checked yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A version that was read, and is not checked yet. It may hold secrets: `Debug` tells which it is.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Text {
     /// The version that was read.
     pub version: Version,
@@ -192,6 +192,18 @@ impl fmt::Display for Source {
             Self::Object { bucket, key } => write!(f, "s3://{bucket}/{key}"),
             Self::Inline(_) => f.write_str("inline"),
         }
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Text").field("version", &self.version).finish_non_exhaustive()
     }
 }
 

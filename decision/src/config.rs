@@ -8,14 +8,16 @@ mod draining;
 mod form;
 mod minimum;
 mod names;
+mod overrides;
 mod parse;
 mod placement;
 mod query;
 mod queue;
 mod reader;
 mod shape;
+mod volumes;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -33,10 +35,12 @@ pub use crate::document::{Document, Position, Problem};
 pub use discovery::{Discover, TaggedQueue};
 pub use draining::{Draining, OnDrain};
 pub use minimum::{Floor, Minimum, Window};
+pub use overrides::{ContainerOverride, Filler, Filling, Overrides, Template, Variable};
 pub use parse::document;
 pub use placement::{By, Counted, Placement, Rule};
 pub use queue::{QueueId, QueueRef};
 pub use shape::{Shape, shape};
+pub use volumes::{EbsVolume, TagSpecification, TerminationPolicy, VolumeConfiguration, VolumeTag};
 
 /// The most bytes that are read. A configuration for a thousand workers is well below this.
 pub const LARGEST: usize = 1 << 20;
@@ -314,6 +318,12 @@ pub struct Launch {
     pub enable_execute_command: bool,
     /// Whether tasks get the tags of their task definition.
     pub propagate_tags: PropagateTags,
+    /// Tags of tasks beside our own.
+    pub tags: BTreeMap<String, String>,
+    /// The EBS volume that each task gets; at most one.
+    pub volumes: Vec<VolumeConfiguration>,
+    /// What tasks have otherwise than their definition says.
+    pub overrides: Option<Overrides>,
 }
 
 /// Where the tags of a task come from, beside our own.

@@ -12,6 +12,7 @@ mod packed;
 mod packing;
 mod placement;
 mod progress;
+mod request;
 mod share;
 mod per_task;
 mod unowned;
@@ -139,6 +140,7 @@ fn decide_action(
     let name = &worker.task_definition;
     let definition = read(&snapshot.definitions, name, "DescribeTaskDefinition")?;
     let recipe = Recipe::new(definition, worker.into()).map_err(Refusal::Definition)?;
+    request::check(worker, &recipe)?;
     let own = OwnTasks::of(worker, recipe.container(), tasks, snapshot.now);
     let memory = snapshot.memories.get(&worker.name);
     let after = recipe.waits_for_the_end();
@@ -155,6 +157,8 @@ fn decide_action(
         return Ok(Action::Idle(Idle::Superseded));
     }
     let (per_task, unregistered) = ContainersPerTask::of(worker, &recipe, snapshot)?;
+    let (most, obstacle) = request::most_containers(worker, &recipe, snapshot, per_task.most)?;
+    let per_task = per_task.at_most(most, obstacle);
     plan.health.unregistered = unregistered;
     let need = demand::need(worker, &depth, &alive, per_task.most);
     let breaker = plan.health.breaker.as_ref();
@@ -180,7 +184,7 @@ fn decide_action(
     };
     let action = decide_launch(&facts);
     plan.progress = Some(progress);
-    Ok(action?)
+    action
 }
 
 /// What asks for containers that end before a message can be received.
@@ -220,7 +224,7 @@ struct Facts<'a> {
     share: Share,
 }
 
-fn decide_launch(facts: &Facts<'_>) -> Result<Action, Refusal> {
+fn decide_launch(facts: &Facts<'_>) -> Result<Action, Action> {
     let Facts { worker, queue, alive, recipe, per_task, .. } = facts;
     let (packing, most) = (&worker.packing, per_task.most);
     let minimum = worker.scaling.min_containers.at(facts.snapshot.now);
@@ -297,6 +301,7 @@ fn renew_launch(
     definition: &TaskDefinition,
 ) -> Option<LaunchPlan> {
     let recipe = Recipe::new(definition, worker.into()).ok()?;
+    request::check(worker, &recipe).ok()?;
     let mut launch = launch.clone();
     launch.network_mode = network_mode(&recipe, worker).ok()?;
     launch.runs_on = runs_on(&recipe);
@@ -392,7 +397,7 @@ fn make_group(
     containers_per_task: Containers,
     tasks: Tasks,
     numbered: &mut impl Iterator<Item = usize>,
-) -> Result<Group, Refusal> {
+) -> Result<Group, Action> {
     let (snapshot, worker) = (facts.snapshot, facts.worker);
     let known = &snapshot.derived;
     let revision = facts.per_task.revision(&facts.recipe, containers_per_task, known)?;
@@ -404,7 +409,8 @@ fn make_group(
     });
     let calls = calls.collect();
     let needs = placement::needs(worker, &facts.recipe, containers_per_task)?;
-    Ok(Group { revision, containers_per_task, needs, calls })
+    let overrides = request::overrides(worker, &facts.recipe, snapshot, containers_per_task)?;
+    Ok(Group { revision, containers_per_task, needs, overrides, calls })
 }
 
 /// Tasks in tens and a rest.
@@ -421,12 +427,15 @@ fn marks(facts: &Facts<'_>, groups: &[Group]) -> Marks {
     Marks {
         scaler: snapshot.scaler.clone(),
         group: format!("worker:{}", worker.name),
-        tags: vec![
+        tags: [
             tag(tags::WORKER, worker.name.to_string()),
             tag(tags::TICK, snapshot.tick.to_string()),
             tag(tags::CONTAINER, recipe.container().to_owned()),
             plan_tag(groups),
-        ],
+        ]
+        .into_iter()
+        .chain(worker.launch.tags.iter().map(|(key, value)| tag(key, value.clone())))
+        .collect(),
     }
 }
 

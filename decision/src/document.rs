@@ -14,8 +14,9 @@ pub(crate) use problem::{MOST_REPORTED, counted};
 pub(crate) use scalar::Scalar;
 pub(crate) use yaml::meaningless;
 
-/// A parsed text, and what its mistakes are reported with.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A parsed text, and what its mistakes are reported with. It may hold secrets: `Debug` says where it is
+/// from.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Document {
     /// Where it is from, such as `workers.yaml`; empty where nobody asks.
     pub(crate) source: String,
@@ -54,6 +55,12 @@ pub(crate) struct Member {
     /// Of the key.
     pub(crate) position: Option<Position>,
     pub(crate) value: Node,
+}
+
+impl std::fmt::Debug for Document {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Document").field("source", &self.source).finish_non_exhaustive()
+    }
 }
 
 impl Document {

@@ -45,8 +45,8 @@ impl Woken {
     }
 }
 
-/// The invocation of a tick, read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The invocation of a tick, read. What it brings may hold secrets: `Debug` tells whether it does.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Event {
     /// What makes this tick the same as a retry of it, and no other.
     pub tick: Tick,
@@ -56,6 +56,15 @@ pub struct Event {
     pub config: Option<Value>,
     /// The only workers to serve; empty means all.
     pub only: Vec<WorkerName>,
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tick, mode, config, only } = self;
+        let mut shown = f.debug_struct("Event");
+        shown.field("tick", tick).field("mode", mode).field("config", &config.is_some());
+        shown.field("only", only).finish()
+    }
 }
 
 /// What a tick may do.

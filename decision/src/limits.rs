@@ -30,8 +30,13 @@ pub const FARGATE_AT_ONCE: Tasks = Tasks(100);
 /// Source: ECR Public service quotas, "Rate of image pulls to AWS resources".
 pub const PUBLIC_PULLS: Tasks = Tasks(10);
 
-/// Tags of a task definition. Source: ECS API, `RegisterTaskDefinitionRequest.tags`.
+/// Tags of a task definition, and of a task with those that it gets from its definition.
+/// Source: ECS API, `RegisterTaskDefinitionRequest.tags`, `RunTaskRequest.tags`.
 pub const TAGS: usize = 50;
+
+/// Characters of the overrides of a task, with those of their JSON.
+/// Source: ECS API, `RunTaskRequest.overrides`.
+pub const OVERRIDES: usize = 8192;
 
 /// Characters in the name of a family, and of a container.
 /// Source: ECS API, `RegisterTaskDefinitionRequest.family`, `ContainerDefinition.name`.

@@ -2,6 +2,7 @@
 
 mod draining;
 mod placement;
+mod request;
 mod sentences;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,7 @@ pub use draining::{
     Reply, StopPlan, TaskPlan, TaskStep,
 };
 pub use placement::{GroupPlaced, InstanceFault, Lack, Pin, PlacementPlan, Symptom, Way};
+pub use request::{TaskOverrides, Unfit};
 
 /// What a tick is going to do.
 #[must_use = "a plan does nothing until it is carried out"]
@@ -170,6 +172,9 @@ pub enum Refusal {
     /// The task definition.
     #[error(transparent)]
     Definition(#[from] Obstacle),
+    /// What its `launch` says of its tasks.
+    #[error(transparent)]
+    Launch(#[from] Unfit),
     /// The network mode needs what the configuration does not give.
     #[error(
         "the task definition's network mode is awsvpc; give \
@@ -436,6 +441,8 @@ pub struct Group {
     pub containers_per_task: Containers,
     /// What an instance must have for one, where our own scheduler places them.
     pub needs: Option<Needs>,
+    /// What each has otherwise than its definition says.
+    pub overrides: Option<TaskOverrides>,
     /// The calls that start them.
     pub calls: Vec<Call>,
 }

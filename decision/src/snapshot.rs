@@ -39,6 +39,8 @@ pub struct Snapshot {
     pub region: Region,
     /// Every worker's queue.
     pub queues: BTreeMap<WorkerName, Read<Queue>>,
+    /// Their URLs, as far as the queues were read.
+    pub urls: BTreeMap<WorkerName, String>,
     /// Our tasks, for every cluster that could matter.
     pub tasks: BTreeMap<ClusterName, Read<ClusterTasks>>,
     /// The container instances of the clusters where our own scheduler places something.
@@ -104,6 +106,7 @@ impl Snapshot {
             now,
             region,
             queues: BTreeMap::new(),
+            urls: BTreeMap::new(),
             tasks: BTreeMap::new(),
             instances: BTreeMap::new(),
             disconnected: BTreeMap::new(),

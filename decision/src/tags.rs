@@ -27,6 +27,15 @@ pub const DIGEST: &str = "ecs-queue-scaler:digest";
 /// On a derived revision: the revision of the base that it is derived from.
 pub const BASE_REVISION: &str = "ecs-queue-scaler:base-revision";
 
+/// What the keys of all our tags begin with.
+pub const PREFIX: &str = "ecs-queue-scaler:";
+
+/// Whether a text begins as only AWS's own tags may, whatever its case.
+/// Source: ECS API, `RunTaskRequest.tags`.
+pub fn is_reserved(text: &str) -> bool {
+    text.get(..4).is_some_and(|beginning| beginning.eq_ignore_ascii_case("aws:"))
+}
+
 /// Whether a character may be in the key or in the value of a tag.
 /// Source: ECS developer guide and SQS developer guide, "Tag restrictions".
 pub fn is_legal(c: char) -> bool {

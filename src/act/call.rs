@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::aws::{Aws, RunTaskError, RunTasks, StartTasks, Started};
 use decision::config::Rung;
 use decision::outcome::{StartedTask, TaskFailure};
-use decision::plan::{Call, ClientToken, LaunchPlan, Pin, Way};
+use decision::plan::{Call, ClientToken, LaunchPlan, Pin, TaskOverrides, Way};
 use decision::refusal::Cause;
 use decision::snapshot::{CallError, ErrorKind};
 use decision::units::{ClusterName, InstanceArn, RevisionArn, TaskArn, Tasks};
@@ -108,6 +108,7 @@ pub(super) struct Launch<'a> {
     pub(super) cloud: &'a Aws,
     pub(super) plan: &'a LaunchPlan,
     pub(super) revision: &'a RevisionArn,
+    pub(super) overrides: Option<&'a TaskOverrides>,
     pub(super) exhausted: &'a Exhausted,
 }
 
@@ -154,7 +155,7 @@ impl Launch<'_> {
     }
 
     fn request<'b>(&'b self, token: &'b ClientToken, rung: &'b Rung) -> RunTasks<'b> {
-        let Self { plan, revision, .. } = *self;
+        let Self { plan, revision, overrides, .. } = *self;
         RunTasks {
             cluster: &plan.cluster,
             revision,
@@ -162,6 +163,7 @@ impl Launch<'_> {
             token,
             marks: &plan.marks,
             launch: &plan.launch,
+            overrides,
             network_mode: plan.network_mode,
             runs_on: plan.runs_on,
             rung,
@@ -181,7 +183,7 @@ impl Launch<'_> {
     }
 
     async fn start(&self, call: &Call, on: &[InstanceArn]) -> Called {
-        let Self { cloud, plan, revision, .. } = *self;
+        let Self { cloud, plan, revision, overrides, .. } = *self;
         let mut called = Called { missing: call.tasks, ..Called::default() };
         let start = StartTasks {
             cluster: &plan.cluster,
@@ -190,6 +192,7 @@ impl Launch<'_> {
             marks: &plan.marks,
             number: call.number,
             launch: &plan.launch,
+            overrides,
             network_mode: plan.network_mode,
         };
         let answer = cloud.write.start_tasks(start).await.map_err(RunTaskError::Call);

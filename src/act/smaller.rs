@@ -27,7 +27,8 @@ pub(super) async fn fall_back<'a>(
     let found = common.revisions.of(&smaller.revision).await;
     let mut open = OpenGroup::new(smaller, found);
     let Some(found) = &open.found else { return attempts.push(open.attempt) };
-    let launch = Launch { cloud, plan, revision: &found.revision, exhausted: &common.exhausted };
+    let (revision, overrides, exhausted) = (&found.revision, open.overrides, &common.exhausted);
+    let launch = Launch { cloud, plan, revision, overrides, exhausted };
     let calls = trimmed(smaller, wanted);
     let Some((first, others)) = calls.split_first() else { return };
     let called = launch.run(first).await;

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::pace::{About, Rate};
 use super::wire::{AnswerBody, RequestBody};
 use super::{ReadCloud, WriteCloud};
+use decision::config::Config;
 use decision::definition::TaskDefinition;
 use decision::snapshot::{CallError, DerivedRevision, ErrorKind, Read, ReadError};
 use decision::tags;
@@ -48,6 +49,14 @@ impl ReadCloud {
     /// When it may not be read.
     pub async fn derived_revision(&self, revision: &RevisionArn) -> Read<Option<DerivedRevision>> {
         self.derived(revision.as_str()).await
+    }
+
+    /// Remembers what a configuration gives to tasks beside their definitions: it is not to be reported, as
+    /// little as their own values.
+    pub fn hide_overrides(&self, config: &Config) {
+        for overrides in config.workers.iter().filter_map(|w| w.launch.overrides.as_ref()) {
+            self.pace.words.learn(&overrides.digest(), &overrides.secrets());
+        }
     }
 
     async fn derived(&self, name: &str) -> Read<Option<DerivedRevision>> {

@@ -12,13 +12,16 @@ use aws_sdk_ecs::types::{
     Tag as EcsTag, Task as EcsTask,
 };
 
+use serde_json::json;
+
 use super::WriteCloud;
 use super::pace::{About, GaveUp, Rate, SdkOrTime};
 use super::tasks::timestamp;
+use super::wire::MoreMembers;
 use super::words::Words;
 use decision::config::{self, AwsVpc, Launch, PublicIp, Rung};
 use decision::outcome::{StartedTask, TaskFailure};
-use decision::plan::{ClientToken, Marks, NetworkMode, Pin, RunsOn};
+use decision::plan::{ClientToken, Marks, NetworkMode, Pin, RunsOn, TaskOverrides};
 use decision::refusal::Cause;
 use decision::snapshot::{CallError, ErrorKind};
 use decision::tags;
@@ -39,6 +42,8 @@ pub struct RunTasks<'a> {
     pub marks: &'a Marks,
     /// The operator's own settings.
     pub launch: &'a Launch,
+    /// What the tasks have otherwise than the revision says.
+    pub overrides: Option<&'a TaskOverrides>,
     /// Whether the network settings go with it.
     pub network_mode: NetworkMode,
     /// Where the revision can run.
@@ -65,6 +70,8 @@ pub struct StartTasks<'a> {
     pub number: usize,
     /// The operator's own settings.
     pub launch: &'a Launch,
+    /// What the tasks have otherwise than the revision says.
+    pub overrides: Option<&'a TaskOverrides>,
     /// Whether the network settings go with it.
     pub network_mode: NetworkMode,
 }
@@ -97,7 +104,8 @@ impl WriteCloud {
         let about = About { operation: "RunTask", subject, rate: Rate::ClusterChange };
         let rates = self.defaults.rates(&run);
         let call = request(&self.ecs, run);
-        let send = async || call.clone().send().await;
+        let members = members(run.launch, run.overrides);
+        let send = async || call.clone().customize().interceptor(members.clone()).send().await;
         let answer = self.pace.call_with_permits(about, &rates, send).await;
         let answer = answer.map_err(|error| refused(about, error))?;
         if *run.rung == Rung::ClusterDefault {
@@ -126,7 +134,9 @@ impl WriteCloud {
         let subject = start.revision.family_and_revision();
         let about = About { operation: "StartTask", subject, rate: Rate::ClusterChange };
         let call = start_request(&self.ecs, start);
-        let answer = self.pace.call(about, async || call.clone().send().await).await;
+        let members = members(start.launch, start.overrides);
+        let send = async || call.clone().customize().interceptor(members.clone()).send().await;
+        let answer = self.pace.call(about, send).await;
         let answer = answer.map_err(|error| error.into_call_error(about))?;
         started(about, answer.tasks(), answer.failures(), &self.pace.words)
     }
@@ -229,6 +239,11 @@ fn request(ecs: &aws_sdk_ecs::Client, run: RunTasks<'_>) -> RunTaskFluentBuilder
         enable_ecs_managed_tags,
         enable_execute_command,
         propagate_tags,
+        // They are among the marks.
+        tags: _,
+        // They are sent as they are.
+        volumes: _,
+        overrides: _,
     } = run.launch;
     let network = network.as_ref().filter(|_| run.network_mode == NetworkMode::AwsVpc);
     let platform_version =
@@ -278,6 +293,14 @@ fn start_request(ecs: &aws_sdk_ecs::Client, start: StartTasks<'_>) -> StartTaskF
         .enable_ecs_managed_tags(launch.enable_ecs_managed_tags)
         .enable_execute_command(launch.enable_execute_command)
         .set_propagate_tags(propagated(launch.propagate_tags))
+}
+
+/// What is sent as it was planned, without the SDK's types in between.
+fn members(launch: &Launch, overrides: Option<&TaskOverrides>) -> MoreMembers {
+    let overrides = overrides.map(|overrides| ("overrides", overrides.document().clone()));
+    let volumes = Some(json!(launch.volumes)).filter(|_| !launch.volumes.is_empty());
+    let volumes = volumes.map(|volumes| ("volumeConfigurations", volumes));
+    overrides.into_iter().chain(volumes).collect()
 }
 
 fn tags(marks: &Marks, call: Option<usize>) -> Vec<EcsTag> {

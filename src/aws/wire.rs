@@ -7,7 +7,7 @@ use aws_sdk_ecs::config::interceptors::{
 };
 use aws_sdk_ecs::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_ecs::error::BoxError;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Keeps the answer as it came. The SDK's types drop every field that is younger than they are,
 /// and a copy of a task definition must not.
@@ -74,6 +74,48 @@ impl Intercept for RequestBody {
         let request = context.request_mut();
         request.headers_mut().insert("content-length", self.0.len().to_string());
         *request.body_mut() = self.0.as_str().into();
+        Ok(())
+    }
+}
+
+/// Adds members to what the SDK makes of the typed input. They may hold secrets.
+#[derive(Clone, Default)]
+pub(super) struct MoreMembers(Arc<Map<String, Value>>);
+
+impl<'a> FromIterator<(&'a str, Value)> for MoreMembers {
+    fn from_iter<I: IntoIterator<Item = (&'a str, Value)>>(members: I) -> Self {
+        let members = members.into_iter().map(|(name, value)| (name.to_owned(), value));
+        Self(Arc::new(members.collect()))
+    }
+}
+
+impl std::fmt::Debug for MoreMembers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MoreMembers")
+    }
+}
+
+impl Intercept for MoreMembers {
+    fn name(&self) -> &'static str {
+        "MoreMembers"
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let request = context.request_mut();
+        let typed = request.body().bytes().unwrap_or_default();
+        let mut document: Map<String, Value> = serde_json::from_slice(typed)?;
+        document.extend((*self.0).clone());
+        let body = Value::Object(document).to_string();
+        request.headers_mut().insert("content-length", body.len().to_string());
+        *request.body_mut() = body.into();
         Ok(())
     }
 }

@@ -41,6 +41,7 @@ pub async fn seek(
     notice: &Notice,
     context: NoticeContext<'_>,
 ) -> Sought {
+    cloud.hide_overrides(config);
     let clusters = join_all(clusters_of(config).into_iter().map(async |cluster| {
         let read = Box::pin(cloud.registrations(cluster, &notice.instance)).await;
         (cluster.clone(), read)

@@ -1,6 +1,7 @@
 //! The world's container instances keep to what ECS documents: a world that places a task
 //! anywhere would prove nothing.
 
+mod beside;
 mod drain;
 mod language;
 mod run;

@@ -1,5 +1,6 @@
 //! Our own scheduler: which instance gets which task, and what is told where none has room.
 
+mod beside;
 mod once;
 mod room;
 

@@ -20,6 +20,8 @@ const TASK_ROLE: &str = "arn:aws:iam::123456789012:role/jobs/task";
 /// Auto Scaling's own id of a group, which no call tells.
 const GROUP_ID: &str = "87654321-4321-4321-4321-210987654321";
 const EXECUTION_ROLE: &str = "arn:aws:iam::123456789012:role/execution";
+const OTHER_ROLE: &str = "arn:aws:iam::123456789012:role/jobs/other";
+const VOLUME_ROLE: &str = "arn:aws:iam::123456789012:role/volumes";
 
 /// A permission that something needs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,11 +115,17 @@ fn tagging(call: &Call, created: &str) -> Option<Need> {
     tags.then(|| Need::new("ecs:TagResource", created).with("ecs:CreateAction", &call.operation))
 }
 
-/// Whoever registers or runs a task definition hands over its roles; here all have the same.
-fn passing(_: &Call) -> [Need; 2] {
-    let pass = |role| Need::new("iam:PassRole", role);
-    [TASK_ROLE, EXECUTION_ROLE]
-        .map(|r| pass(r).with("iam:PassedToService", "ecs-tasks.amazonaws.com"))
+/// Whoever registers or runs a task definition hands over its roles, which are the same here for all, and
+/// those that a call gives beside it: for the task, and for its volume.
+fn passing(call: &Call) -> Vec<Need> {
+    let pass = |role: &str, to| Need::new("iam:PassRole", role).with("iam:PassedToService", to);
+    let overrides = &call.input["overrides"];
+    let given = ["taskRoleArn", "executionRoleArn"].map(|member| overrides[member].as_str());
+    let of_task = [Some(TASK_ROLE), Some(EXECUTION_ROLE)].into_iter().chain(given).flatten();
+    let volumes = call.input["volumeConfigurations"].as_array().into_iter().flatten();
+    let of_volumes = volumes.filter_map(|volume| volume["managedEBSVolume"]["roleArn"].as_str());
+    let to_tasks = of_task.map(|role| pass(role, "ecs-tasks.amazonaws.com"));
+    to_tasks.chain(of_volumes.map(|role| pass(role, "ecs.amazonaws.com"))).collect()
 }
 
 /// What Lambda does in the function's name, as its properties ask for.
@@ -218,6 +226,22 @@ async fn calls_of_our_own_scheduler() -> Vec<Call> {
     world.take_calls()
 }
 
+/// The calls of a tick whose tasks have a role and a volume beside their definition.
+async fn calls_beside_a_definition() -> Vec<Call> {
+    let (world, mut config) = thumbnail();
+    let mut definition = with_roles();
+    definition["volumes"] = json!([{"name": "scratch", "configuredAtLaunch": true}]);
+    world.register(&definition);
+    let volume = json!({"roleArn": VOLUME_ROLE, "sizeInGiB": 10});
+    config["launch"]["volumeConfigurations"] =
+        json!([{"name": "scratch", "managedEBSVolume": volume}]);
+    config["launch"]["overrides"] = json!({"taskRoleArn": OTHER_ROLE});
+    world.queue("thumbnail").visible(4);
+    let _ = tick(&scaler(&world, &config), &world, 0).await;
+    assert_eq!(world.tasks().len(), 1);
+    world.take_calls()
+}
+
 /// The calls for an instance that goes away, and for the hook that holds it, up to its end.
 async fn calls_for_instances_that_go() -> Vec<Call> {
     let world = crate::drain::all_that_a_termination_takes().await;
@@ -228,7 +252,8 @@ async fn calls_for_instances_that_go() -> Vec<Call> {
 async fn all_calls() -> Vec<Call> {
     let placing = calls_of_our_own_scheduler().await;
     let draining = calls_for_instances_that_go().await;
-    [calls().await, placing, draining, calls_for_the_configuration().await].concat()
+    let beside = calls_beside_a_definition().await;
+    [calls().await, placing, draining, beside, calls_for_the_configuration().await].concat()
 }
 
 /// What does not fit between the role and what is done, a sentence each.
@@ -253,7 +278,8 @@ fn settings(conditions: &[&str]) -> Settings {
     let parameters = [
         ("QueueArns", vec![format!("arn:aws:sqs:{REGION}:{ACCOUNT}:*")]),
         ("ClusterArns", vec![cluster]),
-        ("PassedRoleArns", vec![TASK_ROLE.to_owned(), EXECUTION_ROLE.to_owned()]),
+        ("PassedRoleArns", [TASK_ROLE, EXECUTION_ROLE, OTHER_ROLE].map(str::to_owned).into()),
+        ("VolumeRoleArns", vec![VOLUME_ROLE.to_owned()]),
         (
             "ConfigArn",
             vec![
@@ -269,8 +295,9 @@ fn settings(conditions: &[&str]) -> Settings {
 const NONE: [String; 0] = [];
 
 /// Conditions under which the role allows most.
-const ALL: [&str; 10] = [
+const ALL: [&str; 11] = [
     "PassesRoles",
+    "PassesVolumeRoles",
     "Registers",
     "Places",
     "SeesInstances",
@@ -364,7 +391,8 @@ async fn what_is_elsewhere_is_out_of_reach() {
         let foreign = |text: &str| text.replace(":cluster/jobs", ":cluster/others");
         let mut need = need.clone();
         for value in need.context.values_mut() {
-            *value = foreign(value).replace("ecs-tasks.", "ec2.").replace("Task", "Service");
+            let other = foreign(value).replace("ecs-tasks.", "ec2.").replace("Task", "Service");
+            *value = other.replace("ecs.amazonaws.com", "ec2.amazonaws.com");
         }
         need
     };

@@ -1,6 +1,7 @@
 //! Whole ticks against the in-process AWS: what is read, launched, and left alone.
 
 mod answers;
+mod beside;
 mod breaker;
 mod clocks;
 mod defences;

@@ -98,6 +98,30 @@ impl Form for Whole {
     }
 }
 
+/// A whole number of a range, also as the text that ECS's API takes for one.
+pub(crate) struct WholeOrText(pub(crate) RangeInclusive<u32>);
+
+impl Form for WholeOrText {
+    type Value = u32;
+
+    fn read(&self, node: &Node) -> Result<u32, Wrong> {
+        let of_text = || {
+            let is_digit = |c: char| c.is_ascii_digit();
+            node.as_str().filter(|text| text.chars().all(is_digit))?.parse().ok()
+        };
+        let number = node.as_u64().or_else(of_text).and_then(|n| u32::try_from(n).ok());
+        number.filter(|n| self.0.contains(n)).ok_or(Wrong::NotAllowed)
+    }
+
+    fn allowed(&self) -> String {
+        Whole(self.0.clone()).allowed()
+    }
+
+    fn schema(&self) -> Value {
+        json!({"anyOf": [Whole(self.0.clone()).schema(), pattern("^[0-9]+$")]})
+    }
+}
+
 /// `true` or `false`.
 pub(crate) struct Boolean;
 

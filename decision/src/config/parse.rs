@@ -6,10 +6,12 @@ mod ecs_placement;
 mod launch;
 mod minimum;
 mod network;
+mod overrides;
 mod placement;
 mod regions;
 mod policy;
 mod scaling;
+mod volumes;
 mod worker;
 
 use std::collections::BTreeSet;

@@ -41,15 +41,16 @@ impl Reading {
     /// The fields of a value, which must be an object.
     pub(crate) fn fields<'a>(&'a self, node: &'a Node, path: &str) -> Option<Fields<'a>> {
         if node.members().is_some() || self.shape.is_some() {
-            return Some(Fields { path: path.to_owned(), node, known: Vec::new(), reading: self });
+            let (path, known, refused) = (path.to_owned(), Vec::new(), Vec::new());
+            return Some(Fields { path, node, known, refused, reading: self });
         }
         // The whole may be anything, also a secret that is not a configuration.
-        let seen = if path.is_empty() { node.kind().to_owned() } else { node.shown() };
+        let seen = if path.is_empty() { node.kind().to_owned() } else { seen(node, path) };
         let expected = if path.is_empty() { "keys such as `workers:`" } else { "an object" };
         self.add(
             path,
             node.position,
-            &format!("expected {expected}, got {seen}{}", hint_of_tag(node)),
+            &format!("expected {expected}, got {seen}{}", hint_of_tag(node, path)),
         );
         None
     }
@@ -145,6 +146,8 @@ pub(crate) struct Fields<'a> {
     path: String,
     node: &'a Node,
     known: Vec<&'static str>,
+    /// What is reported already, with what to do instead.
+    refused: Vec<&'static str>,
     reading: &'a Reading,
 }
 
@@ -216,6 +219,9 @@ impl<'a> Fields<'a> {
             Err(wrong) => wrong,
         };
         let why = match wrong {
+            _ if is_text_without_quotes(value, form) && is_secret(path) => {
+                format!(": that is {}, put it in quotes", value.kind())
+            }
             _ if is_text_without_quotes(value, form) => {
                 let text = value.scalar().and_then(Scalar::quoted).map(|quoted| quoted.shown());
                 let text = text.unwrap_or_default();
@@ -225,9 +231,9 @@ impl<'a> Fields<'a> {
             Wrong::NotAllowed if value.scalar().is_some_and(Scalar::has_leading_zero) => {
                 ": a zero before it makes an octal number of it for some; write it without".into()
             }
-            Wrong::NotAllowed => hint_of_tag(value),
+            Wrong::NotAllowed => hint_of_tag(value, path),
         };
-        let message = format!("expected {}, got {}{why}", form.allowed(), value.shown());
+        let message = format!("expected {}, got {}{why}", form.allowed(), seen(value, path));
         self.reading.add(path, value.position, &message);
         None
     }
@@ -284,11 +290,20 @@ impl<'a> Fields<'a> {
         let items = value.items().filter(|items| length.contains(&items.len()));
         if items.is_none() {
             let allowed = allowed_of_list(&length);
-            let message =
-                format!("expected {allowed}, got {}{}", value.shown(), hint_of_tag(value));
+            let path = self.path_of(key);
+            let hint = hint_of_tag(value, &path);
+            let message = format!("expected {allowed}, got {}{hint}", seen(value, &path));
             self.problem(key, &message);
         }
         items
+    }
+
+    /// Refuses a field that ECS has and that is not to be here, with what to do instead.
+    pub(crate) fn refuses(&mut self, key: &'static str, instead: &str) {
+        if self.is_written(key) {
+            self.refused.push(key);
+            self.problem(key, instead);
+        }
     }
 
     /// The path of a member of a list.
@@ -322,7 +337,8 @@ impl<'a> Fields<'a> {
     /// Reports the fields that nobody asked for, each with the known one that is spelt most alike.
     pub(crate) fn finish(self) {
         let members = self.node.members().unwrap_or_default();
-        for member in members.iter().filter(|member| !self.known.contains(&member.key.as_str())) {
+        let is_reported = |key: &str| self.known.contains(&key) || self.refused.contains(&key);
+        for member in members.iter().filter(|member| !is_reported(&member.key)) {
             if self.reading.are_many() {
                 self.reading.add_number(1);
                 continue;
@@ -362,6 +378,18 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// What values are secrets: a mistake beside one may have the secret itself in the wrong place.
+const SECRET: &str = "launch.overrides";
+
+fn is_secret(path: &str) -> bool {
+    path.contains(SECRET)
+}
+
+/// What a value is, as far as it may be reported.
+fn seen(value: &Node, path: &str) -> String {
+    if is_secret(path) { value.kind().to_owned() } else { value.shown() }
+}
+
 /// A list of so many, each of a form.
 pub(crate) struct ListOf<F> {
     pub(crate) length: RangeInclusive<usize>,
@@ -379,8 +407,12 @@ pub(crate) fn allowed_of_list(length: &RangeInclusive<usize>) -> String {
 }
 
 /// What to say of a value with a tag, which says less than whoever wrote it thinks.
-fn hint_of_tag(node: &Node) -> String {
+fn hint_of_tag(node: &Node, path: &str) -> String {
     match node.scalar().and_then(Scalar::tag) {
+        // It may be the beginning of a secret.
+        Some(_) if is_secret(path) => {
+            ": a text that begins with `!` has to be in quotes".to_owned()
+        }
         Some(tag) => format!(": {}", meaningless(tag)),
         None => String::new(),
     }

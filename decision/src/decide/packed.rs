@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Facts;
 use super::packing::{self, Budget, Costs, Packed};
+use super::request;
 use crate::config::Strategy;
 use crate::fargate::MicroDollars;
 use crate::limits;
@@ -53,7 +54,7 @@ fn has_few_addresses(facts: &Facts<'_>) -> bool {
 /// What they cost on Fargate.
 pub(super) fn price(facts: &Facts<'_>, packed: &Packed) -> Option<Price> {
     let (recipe, list) = (&facts.recipe, facts.recipe.price_list(&facts.snapshot.region)?);
-    let of = |n: &Containers| recipe.hourly_price(*n, list);
+    let of = |n: &Containers| request::hourly_price(facts.worker, recipe, *n, list);
     if packed.groups.is_empty() {
         return None;
     }

@@ -62,6 +62,18 @@ impl ContainersPerTask {
         Ok((Self { most, registered: Some(registered), ..allowed }, unregistered))
     }
 
+    /// No more containers a task than this, for a reason of the calls.
+    pub(super) fn at_most(self, most: Containers, obstacle: Option<Obstacle>) -> Self {
+        let registered = self.registered.map(|mut registered| {
+            registered.retain(|n, _| *n <= most);
+            registered
+        });
+        let largest = registered.as_ref().map(|all| all.keys().copied().max());
+        let largest = largest.map_or(most, |largest| largest.unwrap_or(Containers(1)));
+        let most = self.most.min(largest);
+        Self { most, obstacle: obstacle.or(self.obstacle), registered, ..self }
+    }
+
     /// All of them, the fewest first.
     pub(super) fn all(&self, recipe: &Recipe<'_>) -> Vec<Containers> {
         let Some(registered) = &self.registered else {

@@ -12,6 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use self::calls::Numbering;
 use self::rooms::{Fit, Placed, Rooms};
+use super::request;
 use crate::config::{Config, Placement, Worker};
 use crate::definition::{Needs, Tag, TaskDefinition, View};
 use crate::plan::{
@@ -158,7 +159,7 @@ pub(super) fn needs(
     if worker.launch.placement.is_none() {
         return Ok(None);
     }
-    let of_base = recipe.base.view.needs();
+    let of_base = request::needs(worker, recipe.base);
     if !recipe.is_derived(n) {
         return Ok(Some(of_base));
     }

@@ -219,6 +219,30 @@ pub enum Obstacle {
         /// Tags of the base.
         tags: usize,
     },
+    /// The tags of a derived definition are two more than the base's.
+    #[error(
+        "a task of several containers would have {tags} tags, with those of its derived definition, \
+         and ECS takes {most}; give fewer launch.tags, or no propagateTags"
+    )]
+    TaskTags {
+        /// With the scaler's own.
+        tags: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// What a call says of each container does not fit for so many.
+    #[error(
+        "launch.overrides has {characters} characters for {containers} worker containers, and ECS \
+         takes {most} a task"
+    )]
+    Overrides {
+        /// In one task.
+        containers: Containers,
+        /// With those of JSON.
+        characters: usize,
+        /// The limit.
+        most: usize,
+    },
     /// Too many bytes.
     #[error(
         "the derived task definition has {bytes} bytes, ECS takes {most}; lower \

@@ -100,6 +100,11 @@ impl Scenario {
             }
         }
         let mut config = config(&workers);
+        // Whatever happens, a repetition is the same request.
+        let filled = json!([{"name": "QUEUE", "value": "{queue.url} {tick}"}]);
+        let container = json!({"name": "worker", "environment": filled});
+        config["launch"]["overrides"] = json!({"containerOverrides": [container]});
+        config["launch"]["tags"] = json!({"team": "search"});
         let per_tick = pick(rng, &[1000, 1000, 12, 5]);
         let per_hour = pick(rng, &[10_000, 10_000, 40]);
         let age = pick(rng, &[5, 5, 2]);

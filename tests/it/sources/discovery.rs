@@ -258,3 +258,33 @@ async fn discovered_and_configured_workers_start_no_more_in_a_second_delivery() 
     }
     assert_eq!(world.tasks().len(), 2);
 }
+
+/// Who may tag a queue says nothing of what a task has beside its definition.
+#[tokio::test(start_paused = true)]
+async fn overrides_come_from_the_file_and_never_from_a_queues_tags() {
+    let world = world_of(&["a", "b"]);
+    for name in ["a", "b"] {
+        world.queue(name).visible(2);
+    }
+    let role = "arn:aws:iam::123456789012:role/admin";
+    for key in ["overrides", "launch", "task-role-arn", "tags", "volume-configurations"] {
+        let tag: &'static str = format!("ecs-queue-scaler:{key}").leak();
+        world.tag_queue("a", &and(&[(tag, role)]));
+        let report = first_tick(&world, &discovering(&[])).await;
+        let told = format!("{:?}", report.workers);
+        assert!(told.contains("is not a known"), "{key}: {told}");
+        assert_eq!(world.changes(), 0, "{key}");
+    }
+    world.tag_queue("a", &WORKER);
+    let environment = json!([{"name": "QUEUE", "value": "{queue.name}"}]);
+    let overrides = json!({"containerOverrides": [{"name": "worker", "environment": environment}]});
+    let mut config = discovering(&[]);
+    config["launch"]["overrides"] = overrides;
+    let _ = first_tick(&world, &config).await;
+    let runs = world.take_calls().into_iter().filter(|call| call.operation == "RunTask");
+    let sent: Vec<_> = runs.map(|call| call.input["overrides"].to_string()).collect();
+    assert!(
+        !sent.is_empty() && sent.iter().all(|sent| sent.contains(r#""value":"a""#)),
+        "{sent:?}"
+    );
+}

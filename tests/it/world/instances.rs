@@ -262,7 +262,10 @@ impl State {
         room.enis = self.instances.enis.get(arn).copied();
         for task in tasks {
             let revision = self.definitions.find(text(task, "taskDefinitionArn")).unwrap();
-            room.take(&Need::of(&revision.document));
+            room.take(&Need::of(&rules::beside::overridden(
+                &task["overrides"],
+                &revision.document,
+            )));
         }
         room
     }

@@ -56,6 +56,8 @@ impl State {
         let revision = revision.runnable()?.clone();
         rules::check_on_instance(&revision.document)?;
         rules::check_network(input, &revision.document)?;
+        rules::beside::check(input, &revision)?;
+        let sized = rules::beside::overridden(&input["overrides"], &revision.document);
         self.watch_attempt(input);
         let now = self.millis();
         let room = self.weather.as_mut().and_then(|weather| weather.room(input, now));
@@ -64,7 +66,7 @@ impl State {
         let named: Vec<_> = named.map(|name| Instances::arn(&cluster, name)).collect();
         let spot = |(number, arn): (usize, &String)| {
             let reason = if placed <= number { Some(reason) } else { None };
-            match reason.or_else(|| self.why_not(&cluster, arn, &revision.document)) {
+            match reason.or_else(|| self.why_not(&cluster, arn, &sized)) {
                 None => Spot::On(arn.clone()),
                 Some(reason) => Spot::Failed(json!({"arn": arn, "reason": reason})),
             }
@@ -144,7 +146,7 @@ impl State {
                 "No Container Instances were found in your cluster.",
             );
         }
-        let need = Need::of(definition);
+        let need = Need::of(&rules::beside::overridden(&input["overrides"], definition));
         let spots = (0..count).map(|_| choose(&mut candidates, &need, constraints.distinct));
         Ok(Some(spots.collect()))
     }

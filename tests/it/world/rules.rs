@@ -1,5 +1,7 @@
 //! What ECS refuses, each rule with its source.
 
+pub(super) mod beside;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;

@@ -265,6 +265,7 @@ impl State {
         };
         let revision = revision.runnable()?.clone();
         rules::check_run_of(input, &revision.document)?;
+        rules::beside::check(input, &revision)?;
         let count = usize::try_from(input["count"].as_u64().unwrap_or(1)).unwrap();
         let now = self.millis();
         let room = self.weather.as_mut().and_then(|weather| weather.room(input, now));
@@ -392,7 +393,7 @@ pub(super) fn new_task(
     json!({
         "taskArn": arn, "cluster": cluster, "taskDefinitionArn": revision,
         "desiredStatus": "RUNNING", "lastStatus": "PROVISIONING",
-        "startedBy": input["startedBy"], "tags": input["tags"],
+        "startedBy": input["startedBy"], "tags": input["tags"], "overrides": rules::beside::shown(input),
         "group": input.get("group").cloned().unwrap_or(json!(family)),
         "containers": containers.collect::<Vec<_>>(),
         "launchType": input["launchType"],

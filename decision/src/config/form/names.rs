@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Form, Special, Wrong, pattern};
 use crate::config::QueueRef;
-use crate::document::Node;
+use crate::document::{Member, Node};
 use crate::limits;
 use crate::tags;
 use crate::units::{Arn, ClusterName, Family, Partition, ScalerName, TaskDefinitionRef};
@@ -140,7 +140,7 @@ impl Form for TagText {
     fn read(&self, node: &Node) -> Result<String, Wrong> {
         let text = node.as_str().filter(|text| {
             let is_short = self.0.contains(&text.chars().count());
-            is_short && text.chars().all(tags::is_legal) && !text.starts_with("aws:")
+            is_short && text.chars().all(tags::is_legal) && !tags::is_reserved(text)
         });
         text.map(str::to_owned).ok_or(Wrong::NotAllowed)
     }
@@ -154,10 +154,49 @@ impl Form for TagText {
     }
 
     fn schema(&self) -> Value {
-        let legal = r##"^(?!aws:)[^\x00-\x1f!"#$%&'()*,;<>?\[\]\\^`{|}~]*$"##;
-        let (least, most) = (self.0.start(), self.0.end());
-        json!({"type": "string", "minLength": least, "maxLength": most, "pattern": legal})
+        tag_schema(self.0.clone(), "")
     }
+}
+
+/// The schema of a tag's text, which must not begin as this says.
+fn tag_schema(length: RangeInclusive<usize>, but: &str) -> Value {
+    let legal = r##"(?![aA][wW][sS]:)[^\x00-\x1f!"#$%&'()*,;<>?\[\]\\^`{|}~]*$"##;
+    let (least, most) = (length.start(), length.end());
+    json!({"type": "string", "minLength": least, "maxLength": most, "pattern": format!("^{but}{legal}")})
+}
+
+/// Tags of tasks, beside our own.
+/// Source of the limits: ECS API, `RunTaskRequest.tags`.
+pub(crate) const TAGS: Special<BTreeMap<String, String>> = Special {
+    read: read_tags,
+    allowed: "an object of tags and their values, such as {team: search}",
+    schema: || {
+        let key = tag_schema(1..=128, "(?!ecs-queue-scaler:)");
+        json!({"type": "object", "propertyNames": key,
+            "additionalProperties": TagText(0..=256).schema()})
+    },
+};
+
+fn read_tags(node: &Node) -> Result<BTreeMap<String, String>, Wrong> {
+    let members = node.members().ok_or(Wrong::NotAllowed)?;
+    let tag = |Member { key, value, .. }: &Member| {
+        let (of_key, of_value) = (TagText(1..=128), TagText(0..=256));
+        if key.starts_with(tags::PREFIX) {
+            return Err(Wrong::Because(format!("`{key}` is a tag of the scaler's own")));
+        }
+        if of_key.read(&Node::untyped(key)).is_err() {
+            return Err(Wrong::Because(format!(
+                "`{key}` is no key, which has {}",
+                of_key.allowed()
+            )));
+        }
+        let text = of_value.read(value).map_err(|_| {
+            let (seen, allowed) = (value.shown(), of_value.allowed());
+            Wrong::Because(format!("`{key}` is {seen}, and a value is text of {allowed}"))
+        })?;
+        Ok((key.clone(), text))
+    };
+    members.iter().map(tag).collect()
 }
 
 /// What `SCALER_NAME` was.
@@ -217,6 +256,40 @@ fn is_image(text: &str) -> bool {
     let part_is_legal = |part: &str| of(part, "._-") && !part.contains(char::is_uppercase);
     let tag_is_legal = of(tag, "._-") || tag.starts_with('_') && of(&tag.replace('_', ""), ".-");
     of(host, ".:-") && path.split('/').all(part_is_legal) && tag_is_legal && digest_is_legal
+}
+
+/// A role of IAM, which belongs to no Region.
+pub(crate) const ROLE: Special<String> = Special {
+    read: |node| of_arn(node, "iam", is_role),
+    allowed: "the ARN of a role, such as `arn:aws:iam::111122223333:role/export`",
+    schema: || pattern("^arn:[a-z-]+:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$"),
+};
+
+fn is_role(rest: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "_+=,.@/-".contains(c);
+    rest.strip_prefix(':').and_then(|rest| rest.split_once(":role/")).is_some_and(
+        |(account, name)| {
+            let is_account = account.len() == 12 && account.bytes().all(|c| c.is_ascii_digit());
+            is_account && !name.is_empty() && name.chars().all(legal)
+        },
+    )
+}
+
+/// A file of environment variables.
+pub(crate) const ENVIRONMENT_FILE: Special<String> = Special {
+    read: |node| of_arn(node, "s3", |rest| rest.starts_with("::") && rest.contains('/')),
+    allowed: "the ARN of an object of S3, such as `arn:aws:s3:::bucket/export.env`",
+    schema: || pattern("^arn:[a-z-]+:s3:::[^/]+/.+$"),
+};
+
+/// An ARN of a service, with what it is without a Region: what comes after that.
+fn of_arn(node: &Node, service: &str, is_legal: fn(&str) -> bool) -> Result<String, Wrong> {
+    let text = node.as_str().ok_or(Wrong::NotAllowed)?;
+    let rest = text.strip_prefix("arn:").and_then(|rest| rest.split_once(':'));
+    let is_partition = |text: &str| text.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+    let rest = rest.filter(|(partition, _)| !partition.is_empty() && is_partition(partition));
+    let rest = rest.and_then(|(_, rest)| rest.strip_prefix(service)?.strip_prefix(':'));
+    rest.filter(|rest| is_legal(rest)).map(|_| text.to_owned()).ok_or(Wrong::NotAllowed)
 }
 
 /// The id of something of EC2.

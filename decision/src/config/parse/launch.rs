@@ -1,15 +1,23 @@
 //! The `launch` and `capacity` of the file or of a worker, in `RunTask`'s own words.
 
-use super::super::form::{Boolean, OneOf, Text};
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::super::form::names::TAGS;
+use super::super::form::{Boolean, Form, OneOf, Text, Wrong};
 use super::super::reader::Fields;
 use super::super::shape::about;
 use super::super::{
-    AwsVpc, Launch, Placement, PlacementConstraint, PlacementStrategy, PropagateTags, PublicIp,
-    Rung,
+    AwsVpc, Launch, Overrides, Placement, PlacementConstraint, PlacementStrategy, PropagateTags,
+    PublicIp, Rung, VolumeConfiguration,
 };
 use super::ecs_placement::{read_constraints, read_strategy};
 use super::network::read_network;
+use super::overrides::read_overrides;
 use super::placement::read_placement;
+use super::volumes::read_volumes;
+use crate::document::Node;
 use crate::units::Expression;
 
 /// `launch` and `capacity` as far as one level of the file gives them.
@@ -25,12 +33,59 @@ pub(super) struct LaunchPart {
     managed_tags: Option<bool>,
     execute_command: Option<bool>,
     propagate_tags: Option<PropagateTags>,
+    tags: Option<BTreeMap<String, String>>,
+    volumes: Option<Vec<VolumeConfiguration>>,
+    overrides: Option<Overrides>,
     /// Whether a mistake of it is reported: what follows from that is not reported again.
     is_flawed: bool,
 }
 
 const LAUNCH_TYPES: OneOf<&str> =
     OneOf(&[("FARGATE", "FARGATE"), ("EC2", "EC2"), ("EXTERNAL", "EXTERNAL")]);
+
+/// The same, and a word on what is none of them though ECS has it.
+struct LaunchType;
+
+impl Form for LaunchType {
+    type Value = &'static str;
+
+    fn read(&self, node: &Node) -> Result<&'static str, Wrong> {
+        match node.as_str() {
+            Some("MANAGED_INSTANCES") => {
+                Err("ECS Managed Instances are a capacity provider: name it in `capacity`".into())
+            }
+            _ => LAUNCH_TYPES.read(node),
+        }
+    }
+
+    fn allowed(&self) -> String {
+        LAUNCH_TYPES.allowed()
+    }
+
+    fn schema(&self) -> Value {
+        LAUNCH_TYPES.schema()
+    }
+}
+
+/// What `RunTask` takes and `launch` does not, and where it is said instead.
+const ELSEWHERE: [(&str, &str); 9] = [
+    (
+        "capacityProviderStrategy",
+        "is `capacity` here, beside `launch`: a list of providers, of which each gets what those \
+         before it cannot place",
+    ),
+    ("cluster", "is `cluster` of the worker or of the file"),
+    ("taskDefinition", "is `taskDefinition` of the worker"),
+    ("count", "follows from the queue: see `scaling` and `packing.maxTasks`"),
+    ("startedBy", "is SCALER_NAME, by which the scaler finds its tasks"),
+    ("group", "is `worker:` and the worker's name, by which the scaler knows its tasks"),
+    (
+        "clientToken",
+        "is the scaler's own, for each call of a tick: a repetition starts nothing twice",
+    ),
+    ("referenceId", "is for ECS's own use"),
+    ("containerInstances", "is what `launch.placement` chooses"),
+];
 
 const TAG_SOURCES: OneOf<PropagateTags> =
     OneOf(&[("TASK_DEFINITION", PropagateTags::TaskDefinition), ("NONE", PropagateTags::No)]);
@@ -61,11 +116,15 @@ impl LaunchPart {
             about("which version of Fargate; on EC2 it has no meaning").defaults_to("`LATEST`");
         let managed =
             about("whether ECS adds `aws:ecs:clusterName` to the task").defaults_to("`false`");
-        let exec = about("whether `ecs execute-command` may enter the task").defaults_to("`false`");
+        let exec =
+            about("whether `ecs execute-command` may enter the task, which needs a task role");
+        let exec = exec.defaults_to("`false`");
         let tags =
             about("whether tasks get the tags of their task definition").defaults_to("`NONE`");
+        let own_tags = about("tags of tasks beside the scaler's own, such as for cost allocation");
+        let own_tags = own_tags.defaults_to("none");
         let part = Self {
-            launch_type: fields.optional("launchType", LAUNCH_TYPES, launch_type),
+            launch_type: fields.optional("launchType", LaunchType, launch_type),
             platform_version: fields.optional("platformVersion", Text(64), version),
             network: read_network(fields),
             constraints: read_constraints(fields),
@@ -74,8 +133,14 @@ impl LaunchPart {
             managed_tags: fields.optional("enableECSManagedTags", Boolean, managed),
             execute_command: fields.optional("enableExecuteCommand", Boolean, exec),
             propagate_tags: fields.optional("propagateTags", TAG_SOURCES, tags),
+            tags: fields.optional("tags", TAGS, own_tags),
+            volumes: read_volumes(fields),
+            overrides: read_overrides(fields),
             ..Self::default()
         };
+        for (key, instead) in ELSEWHERE {
+            fields.refuses(key, instead);
+        }
         let launch_type = part.launch_type.filter(|launch_type| *launch_type != "FARGATE");
         if let (Some(launch_type), Some(_)) = (launch_type, &part.platform_version) {
             fields
@@ -102,6 +167,9 @@ impl LaunchPart {
             managed_tags: self.managed_tags.or(above.managed_tags),
             execute_command: self.execute_command.or(above.execute_command),
             propagate_tags: self.propagate_tags.or(above.propagate_tags),
+            tags: self.tags.or(above.tags),
+            volumes: self.volumes.or(above.volumes),
+            overrides: self.overrides.or(above.overrides),
             is_flawed: self.is_flawed || above.is_flawed,
         }
     }
@@ -141,6 +209,9 @@ impl LaunchPart {
             enable_ecs_managed_tags: self.managed_tags.unwrap_or_default(),
             enable_execute_command: self.execute_command.unwrap_or_default(),
             propagate_tags: self.propagate_tags.unwrap_or_default(),
+            tags: self.tags.unwrap_or_default(),
+            volumes: self.volumes.unwrap_or_default(),
+            overrides: self.overrides,
         }
     }
 }
@@ -189,6 +260,11 @@ impl Launch {
     }
 }
 
+/// Weights inside a rung would give the ladder a second meaning.
+const NO_MIX: &str = "is not for a rung, which is one provider: it gets what those before it cannot place. \
+                      For a mix by weights leave out capacity and launchType, and give the cluster a \
+                      default capacity provider strategy";
+
 fn read_capacity(level: &mut Fields<'_>) -> Option<Vec<Rung>> {
     let before = level.reading().count();
     let what = about("capacity providers: what the first cannot place is tried on the next");
@@ -197,6 +273,9 @@ fn read_capacity(level: &mut Fields<'_>) -> Option<Vec<Rung>> {
     let provider = |mut rung: Fields<'_>| {
         let what = "its name, such as `FARGATE_SPOT`";
         let provider = rung.required("capacityProvider", Text(255), what);
+        for key in ["weight", "base"] {
+            rung.refuses(key, NO_MIX);
+        }
         rung.finish();
         provider.map(Rung::CapacityProvider)
     };

@@ -8,7 +8,11 @@ use super::*;
 use crate::fargate::TaskSize;
 use crate::units::{Containers, CpuUnits, MebiBytes, Messages, Tasks, WorkerName};
 
+mod elsewhere;
 mod found;
+mod overrides;
+mod tags;
+mod volumes;
 
 const EXAMPLE: &str = include_str!("../../../../workers.yaml");
 

@@ -4,14 +4,14 @@ use super::super::discovery::{Discover, TaggedQueue};
 use super::super::form::names::{CLUSTER, Identifier, QUEUE, TASK_DEFINITION};
 use super::super::reader::{Fields, ListOf, Reading};
 use super::super::shape::about;
-use super::super::{Refused, Worker};
+use super::super::{Launch, Overrides, Packing, Refused, Worker};
 use super::draining::read_on_drain;
 use super::launch::LaunchPart;
 use super::regions::Named;
 use super::{Defaults, PREVIOUS_NAMES, WORKERS, scaling};
 use crate::document::{Node, Problem};
 use crate::limits;
-use crate::units::{ClusterName, WorkerName};
+use crate::units::{ClusterName, Containers, WorkerName};
 
 /// Who describes a worker. Who comes later gives way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,6 +120,9 @@ fn read_worker_fields(mut fields: Fields<'_>, defaults: &Defaults) -> Option<Wor
     let scaling = scaling::read_scaling(&mut fields, &chosen);
     let launch = LaunchPart::read(&mut fields).over(&defaults.launch).checked(&fields);
     let packing = packing.for_policy(scaling.as_ref(), &chosen);
+    if let Some(launch) = &launch {
+        refuse_sized_clones(&fields, launch, &packing);
+    }
     let on_drain = read_on_drain(&mut fields).unwrap_or(defaults.on_drain);
     let previous_names = read_previous_names(&mut fields);
     let named = Named {
@@ -141,6 +144,18 @@ fn read_worker_fields(mut fields: Fields<'_>, defaults: &Defaults) -> Option<Wor
         on_drain,
         previous_names,
     })
+}
+
+/// The size of a task of several containers follows from its definition, and what is set for one
+/// container would have to be multiplied: whoever sets it knows for how many it is.
+fn refuse_sized_clones(fields: &Fields<'_>, launch: &Launch, packing: &Packing) {
+    let sizes_are_set = launch.overrides.as_ref().is_some_and(Overrides::set_sizes);
+    if sizes_are_set && packing.max_containers_per_task != Some(Containers(1)) {
+        let message = "launch.overrides sets CPU, memory or storage, which a task of several worker \
+                       containers needs more of; give packing.maxContainersPerTask: 1, or set them \
+                       in the task definition";
+        fields.problem("packing", message);
+    }
 }
 
 fn read_own_cluster(fields: &mut Fields<'_>, defaults: &Defaults) -> Option<ClusterName> {

@@ -89,7 +89,7 @@ mod held {
     #[test]
     fn one_fixture_uses_every_key() {
         let config = Config::parse(EVERY_KEY).unwrap();
-        assert_eq!((config.refused, config.workers.len()), (vec![], 5));
+        assert_eq!((config.refused, config.workers.len()), (vec![], 6));
         let mut used = BTreeSet::new();
         paths(&parsed(EVERY_KEY), "", &mut used);
         // What is the same for a worker as for the file is used in one of the two at least.
@@ -138,7 +138,7 @@ mod held {
     }
 
     /// What only the reader refuses: rules across fields, and what no pattern can say of one.
-    const OF_THE_READER: [&str; 25] = [
+    const OF_THE_READER: [&str; 34] = [
         // Across fields.
         "give exactly one",
         "is missing, here and as the default of the file",
@@ -161,6 +161,15 @@ mod held {
         "with `completion: all` one is the watcher",
         "expected a list of 1 to 5000",
         "is missing; it is the list of your workers",
+        "which a task of several worker containers needs more of",
+        "is in it twice",
+        "is set for each worker container",
+        "without a snapshotId it is needed",
+        "io1 needs it",
+        "io2 needs it",
+        "is not for ",
+        "is for a snapshot; give a snapshotId",
+        "is for an encrypted volume",
         // Between workers.
         "is used by two workers",
         "both would answer the same messages",

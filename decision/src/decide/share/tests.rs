@@ -28,6 +28,7 @@ fn owed(name: usize, tasks: u32, messages: u64) -> WorkerPlan {
         revision: Revision::Registered(RevisionArn::from("a:1")),
         containers_per_task: Containers(1),
         needs: None,
+        overrides: None,
         calls: vec![Call { number: 0, tasks: Tasks(tasks), way: Way::Run(Vec::new()) }],
     };
     let marks =
