@@ -160,27 +160,27 @@ impl<'a> Recipe<'a> {
         Ok(recipe)
     }
 
-    /// The most worker containers that a task of this base may have, and what keeps it from more, where
-    /// that is the definition. One at least: the base may be run as it is.
-    pub fn most_containers(&self) -> (Containers, Option<Obstacle>) {
+    /// The most worker containers that a task of this base may have, up to so many, and what keeps it
+    /// from more, where that is the definition. One at least: the base may be run as it is.
+    pub fn most_containers(&self, up_to: Containers) -> (Containers, Option<Obstacle>) {
         let mut most = Containers(1);
         if let Err(obstacle) = self.check_clonable() {
             return (most, Some(obstacle));
         }
         let largest = limits::CONTAINERS_PER_TASK.minus(self.others(Containers(2)));
-        for n in (2..=largest.0).map(Containers) {
+        for n in (2..=largest.min(up_to).0).map(Containers) {
             match self.check(n) {
                 Ok(()) => most = n,
                 Err(obstacle) => return (most, Some(obstacle)),
             }
         }
-        (most, (most == Containers(1)).then(|| self.no_room()))
+        (most, (most < up_to && most == largest.max(Containers(1))).then(|| self.no_room()))
     }
 
     /// Whether a variant of so many can be made, without making it where that is plain to see.
     fn check(&self, n: Containers) -> Result<(), Obstacle> {
         self.size(n)?;
-        self.check_names(n)?;
+        self.check_name(n)?;
         let may_be_too_large =
             limits::DEFINITION_BYTES.saturating_sub(MARGIN) < self.at_most_bytes(n);
         if may_be_too_large { self.variant(n).map(drop) } else { self.check_tags() }

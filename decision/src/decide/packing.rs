@@ -147,14 +147,12 @@ pub(super) fn economical(
     counts: impl IntoIterator<Item = Containers>,
     is_wasteful: impl Fn(Containers) -> bool,
 ) -> Vec<Containers> {
-    let counts: Vec<_> = counts.into_iter().collect();
-    let is_better = |n: &Containers| !is_wasteful(*n);
+    let counts: Vec<_> = counts.into_iter().map(|n| (n, is_wasteful(n))).collect();
+    let largest_better = counts.iter().filter(|(_, wasteful)| !wasteful).map(|(n, _)| *n).max();
     // One less does, or as many and more in a larger one.
-    let has_better = |n: Containers| {
-        counts.iter().filter(|better| n <= better.plus(Containers(1))).any(is_better)
-    };
-    let is_kept = |n: &Containers| is_better(n) || !has_better(*n);
-    counts.iter().copied().filter(is_kept).collect()
+    let has_better = |n: Containers| largest_better.is_some_and(|m| n <= m.plus(Containers(1)));
+    let kept = counts.into_iter().filter(|(n, wasteful)| !wasteful || !has_better(*n));
+    kept.map(|(n, _)| n).collect()
 }
 
 /// As few containers a task as these counts and the number of tasks allow.

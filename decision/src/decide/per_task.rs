@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::{Strategy, Worker};
+use crate::limits;
 use crate::plan::{Action, Refusal, Revision, Search, Unregistered};
 use crate::snapshot::{DerivedRevision, Newest, Snapshot};
 use crate::units::{Containers, Family, RevisionArn};
@@ -139,7 +140,7 @@ fn containers_per_task(worker: &Worker, recipe: &Recipe<'_>) -> Result<Container
         None if packing.strategy == Strategy::Cheapest && !recipe.is_paid_as_fargate() => {
             (Containers(1), None)
         }
-        _ => recipe.most_containers(),
+        _ => recipe.most_containers(wanted.unwrap_or(limits::CONTAINERS_PER_TASK)),
     };
     let one = ContainersPerTask { most, obstacle: None, caution: None, registered: None };
     match (wanted, obstacle) {

@@ -48,22 +48,23 @@ impl Recipe<'_> {
 
     /// The `index`th of `n` clones.
     fn clone_of(&self, worker: &Map<String, Value>, index: u32, n: Containers) -> Value {
-        let mut clone = worker.clone();
+        let watched = self.is_watched(n);
+        let is_left_out = |member: &str| match member {
+            // One that is restarted never counts as stopped, so that its task would not end.
+            "restartPolicy" => true,
+            // The timeout would stop a task whose clone still works when it expires.
+            "startTimeout" => watched,
+            "portMappings" => self.packing.drop_port_mappings,
+            "name" | "environment" | "essential" => true,
+            _ => false,
+        };
+        let kept = worker.iter().filter(|(member, _)| !is_left_out(member));
+        let mut clone: Map<_, _> = kept.map(|(m, value)| (m.clone(), value.clone())).collect();
         clone.insert("name".to_owned(), json!(clone_name(&self.worker.name, index)));
-        clone.insert("environment".to_owned(), environment_with_place(worker, index, n));
-        if self.packing.drop_port_mappings {
-            clone.remove("portMappings");
-        }
+        clone.insert("environment".to_owned(), environment_with_index(worker, index, n));
+        clone.insert("essential".to_owned(), json!(!watched));
         if 1 < index {
             rename_port_mappings(&mut clone, index);
-        }
-        // One that is restarted never counts as stopped, so that its task would not end.
-        clone.remove("restartPolicy");
-        let watched = self.is_watched(n);
-        clone.insert("essential".to_owned(), json!(!watched));
-        if watched {
-            // The timeout would stop a task whose clone still works when it expires.
-            clone.remove("startTimeout");
         }
         Value::Object(clone)
     }
@@ -182,7 +183,7 @@ pub fn clone_names(container: &str, n: Containers) -> Vec<String> {
     (1..=n.0).map(|index| clone_name(container, index)).collect()
 }
 
-fn clone_name(container: &str, index: u32) -> String {
+pub(super) fn clone_name(container: &str, index: u32) -> String {
     if index == 1 { container.to_owned() } else { format!("{container}-{index}") }
 }
 
@@ -190,7 +191,7 @@ fn clone_name(container: &str, index: u32) -> String {
 pub(super) const PLACE: [&str; 2] = ["WORKER_INDEX", "WORKER_COUNT"];
 
 /// The worker's environment with its place among the clones.
-fn environment_with_place(worker: &Map<String, Value>, index: u32, n: Containers) -> Value {
+fn environment_with_index(worker: &Map<String, Value>, index: u32, n: Containers) -> Value {
     let place = PLACE.into_iter().zip([index.to_string(), n.to_string()]);
     let is_place = |variable: &&Value| {
         let name = variable.get("name").and_then(Value::as_str);

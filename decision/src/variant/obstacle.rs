@@ -1,6 +1,6 @@
 //! What stands in the way of running or cloning a worker, each thing by its name. Pure.
 
-use super::containers::PLACE;
+use super::containers::{PLACE, clone_name};
 use super::{Flaw, Recipe};
 use crate::config::{Completion, Rung};
 use crate::definition::{Container, FARGATE};
@@ -360,14 +360,19 @@ impl Recipe<'_> {
 
     /// Whether the names that so many worker containers need are free.
     pub(super) fn check_names(&self, n: Containers) -> Result<(), Obstacle> {
-        let mut needed = self.names(n).split_off(1);
-        if self.is_watched(n) {
-            needed.push(self.watcher_name());
-        }
+        (1..=n.0).map(Containers).try_for_each(|n| self.check_name(n))
+    }
+
+    /// The same where those of fewer are.
+    pub(super) fn check_name(&self, n: Containers) -> Result<(), Obstacle> {
         let family = self.base.arn.family().variant(n).to_string();
-        let is_long = |name: &&String| limits::NAME_CHARACTERS < name.len();
-        if let Some(name) = needed.iter().chain([&family]).find(is_long) {
-            return Err(Obstacle::NameTooLong { name: name.clone() });
+        let clone = (Containers(1) < n).then(|| clone_name(&self.worker.name, n.0));
+        let watcher = self.is_watched(n).then(|| self.watcher_name());
+        let needed = clone.into_iter().chain(watcher);
+        for name in needed.clone().chain([family]) {
+            if limits::NAME_CHARACTERS < name.len() {
+                return Err(Obstacle::NameTooLong { name });
+            }
         }
         let taken = |name: &String| {
             self.base.view.container_definitions.iter().any(|container| container.name == *name)

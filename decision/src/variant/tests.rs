@@ -157,12 +157,12 @@ fn a_task_has_as_many_workers_as_ten_containers_and_the_largest_size_allow() {
     let most = |more: &Value, packing: &Packing| {
         let base = definition(more);
         let recipe = Recipe::new(&base, settings(Some("worker"), packing)).unwrap();
-        let (most, obstacle) = recipe.most_containers();
+        let (most, obstacle) = recipe.most_containers(Containers(10));
         (most, obstacle.map(|obstacle| obstacle.to_string()))
     };
     let (all, any) = (packing(Completion::All), packing(Completion::Any));
-    assert_eq!(most(&json!({}), &all), (Containers(7), None), "two sidecars and the watcher");
-    assert_eq!(most(&nobody_after(), &any), (Containers(9), None), "one sidecar");
+    assert_eq!(most(&json!({}), &all).0, Containers(7), "two sidecars and the watcher");
+    assert_eq!(most(&nobody_after(), &any).0, Containers(9), "one sidecar");
     let small = Packing { max_task_cpu: CpuUnits(1024), ..packing(Completion::All) };
     let why = "3 containers a task need 1536 CPU units, 2048 MiB, more than any size up to 1024 \
                CPU units; lower packing.maxContainersPerTask or the size of the container";

@@ -195,7 +195,7 @@ proptest! {
         let name = names[worker % names.len()]["name"].as_str().unwrap();
         let packing = packing(completion);
         let Ok(recipe) = Recipe::new(&base, settings(name, &packing)) else { return Ok(()) };
-        let (most, obstacle) = recipe.most_containers();
+        let (most, obstacle) = recipe.most_containers(Containers(10));
         prop_assert!(1 < most.0 || obstacle.is_some(), "one a task has its reason");
         for n in (1..=most.0).map(Containers) {
             // What one a task cannot be mended by is refused before any call.
@@ -223,7 +223,9 @@ fn enough_generated_definitions_are_legal_and_can_be_cloned() {
             let base = TaskDefinition::parse(&described, &json!([])).unwrap();
             let packing = packing(Completion::All);
             let recipe = Recipe::new(&base, settings("c0", &packing));
-            cloned += u32::from(recipe.is_ok_and(|recipe| 1 < recipe.most_containers().0.0));
+            cloned += u32::from(
+                recipe.is_ok_and(|recipe| 1 < recipe.most_containers(Containers(10)).0.0),
+            );
         }
     }
     assert!(60 < legal && 25 < cloned, "of 300, {legal} are legal and {cloned} can be cloned");
