@@ -412,7 +412,7 @@ DEFENCES = [
      "a_variant_of_a_legal_definition_is_legal"),
     ("definition: with any, the first to end ends the task", "decision/src/variant/containers.rs",
      'clone.insert("essential".to_owned(), json!(!watched));',
-     'if watched { clone.insert("essential".to_owned(), json!(false)); }',
+     'clone.insert("essential".to_owned(), json!(!watched && self.worker.is_essential()));',
      "who_is_awaited_cannot_end_a_task"),
     ("definition: a rung that takes no such definition is refused", "decision/src/variant.rs",
      "recipe.check_rungs()?;", "", "a_rung_that_a_definition_cannot_go_to"),

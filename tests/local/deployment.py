@@ -66,9 +66,10 @@ def for_emulator(template: dict[str, Any]) -> dict[str, Any]:
 
 
 def unsupported(template: dict[str, Any]) -> list[str]:
-    """Resources that the emulator refuses: alarms on metric math."""
+    """Resources that the emulator refuses: alarms on metric math, and rules of ECR."""
     alarms = resources(template, "AWS::CloudWatch::Alarm").items()
-    return [name for name, alarm in alarms if "Metrics" in alarm["Properties"]]
+    rules = resources(template, "AWS::ECR::PullThroughCacheRule")
+    return [name for name, alarm in alarms if "Metrics" in alarm["Properties"]] + list(rules)
 
 
 def deploy(stack: Stack, binary: Path, config: dict[str, Any], **parameters: str) -> Deployment:

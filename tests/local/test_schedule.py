@@ -13,7 +13,7 @@ from scenario import CONFIG, by_revision, prepare
 from stack import Stack, StackError, built_binary, local_aws
 from template import ROOT, documented_metrics, read_template
 
-MESSAGES = 3
+MESSAGES = 4
 
 # rate(1 minute) counts from the schedule's creation, and the emulator looks every ten seconds.
 FIRST_TICK_SECONDS = 100
@@ -39,6 +39,7 @@ def deployment(stack: Stack) -> Deployment:
         DrainOnRebalance="yes",
         DrainOnTermination="yes",
         StopTasksOnDrain="yes",
+        WatcherCachePrefix="ecr-public",
     )
 
 
@@ -56,9 +57,11 @@ def test_every_resource_is_created_but_what_the_emulator_does_not_know(
     deployment: Deployment,
 ) -> None:
     template = read_template()
-    assert unsupported(template) == ["BacklogAtCapAlarm"], "on metric math"
+    assert unsupported(template) == ["BacklogAtCapAlarm", "WatcherCache"]
     created = deployment.resources()
-    assert set(template["Resources"]) - set(created) == {"BacklogAtCapAlarm"}
+    assert set(template["Resources"]) - set(created) == {"BacklogAtCapAlarm", "WatcherCache"}
+    image = deployment.outputs["WatcherImage"]
+    assert image.endswith("/ecr-public/docker/library/busybox:1.37"), image
     assert {state for _, state in created.values()} == {"CREATE_COMPLETE"}
     made_by_sam = {kind for name, (kind, _) in created.items() if name.startswith("ScalerFunction")}
     assert {"AWS::Lambda::EventInvokeConfig", "AWS::Scheduler::Schedule"} < made_by_sam
@@ -69,7 +72,7 @@ def test_the_schedule_launches_tasks_for_messages_without_a_hand_on_it(
 ) -> None:
     stack.send("thumbnail", MESSAGES)
     tasks = wait_for("task", FIRST_TICK_SECONDS, stack.tasks)
-    assert dict(by_revision(tasks)) == {"thumbnail--x3:1": 1}
+    assert dict(by_revision(tasks)) == {"thumbnail--x4:1": 1}
     line = wait_for("line of the tick", SOON_SECONDS, lambda: tick_lines(deployment))[0]
     assert line["containers.launched"] == MESSAGES
     assert line["scaler.name"] == "ecs-queue-scaler"
