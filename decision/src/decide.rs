@@ -378,18 +378,22 @@ fn restrain(decision: &mut Decision, facts: &Facts<'_>) {
     }
 }
 
-/// How many tasks of one container there may be for larger ones that find no room. On Fargate there is
-/// room or there is none, whatever the size; where our own scheduler places, nothing is asked in vain.
+/// How many tasks of one container there may be for larger ones that find no room or cannot be
+/// registered. On Fargate there is room or there is none, whatever the size: there are no more of them
+/// than of the others. Where our own scheduler places, nothing is asked in vain.
 fn smaller(facts: &Facts<'_>, groups: &[Group], most: Tasks) -> Option<Tasks> {
     let Facts { worker, recipe, per_task, .. } = facts;
     let has_several = groups.iter().any(|group| Containers(1) < group.containers_per_task);
     let placed_here = worker.launch.placement.is_some();
-    if recipe.is_paid_as_fargate() || placed_here || !has_several {
+    let is_there = per_task.all(recipe).first() == Some(&Containers(1));
+    if placed_here || !has_several || !is_there {
         return None;
     }
+    if recipe.is_paid_as_fargate() {
+        return Some(groups.iter().map(Group::tasks).sum());
+    }
     let containers: Containers = groups.iter().map(Group::containers).sum();
-    let is_there = per_task.all(recipe).first() == Some(&Containers(1));
-    is_there.then_some(Tasks(containers.0).min(most))
+    Some(Tasks(containers.0).min(most))
 }
 
 fn make_group(

@@ -1,7 +1,9 @@
-//! Tasks of one container for larger ones that ECS has no room for.
+//! Tasks of one container for larger ones that ECS has no room for, or does not register.
 
+use decision::outcome::TaskFailure;
 use decision::plan::{Call, Group, LaunchPlan};
 use decision::refusal::Cause;
+use decision::snapshot::{CallError, ErrorKind, ReadError};
 use decision::units::{Containers, Tasks};
 use futures_util::future::join_all;
 
@@ -9,8 +11,8 @@ use super::call::Launch;
 use super::{Common, GroupAttempt, OpenGroup};
 use crate::aws::Aws;
 
-/// Starts what the plan has for this, as far as ECS has answered that there is no room. A call without
-/// an answer may have started its tasks: nothing is started in their place.
+/// Starts what the plan has for this, as far as ECS has answered no. A call without an answer may have
+/// started its tasks: nothing is started in their place.
 pub(super) async fn fall_back<'a>(
     cloud: &'a Aws,
     common: &Common<'a>,
@@ -19,7 +21,7 @@ pub(super) async fn fall_back<'a>(
 ) {
     let Some(smaller) = &plan.smaller else { return };
     let there: Tasks = attempts.iter().map(|attempt| attempt.done.count()).sum();
-    let refused: Containers = attempts.iter().map(GroupAttempt::without_room).sum();
+    let refused: Containers = attempts.iter().map(|attempt| attempt.refused(plan)).sum();
     let wanted = Tasks(refused.0).min(smaller.tasks().minus(there));
     if wanted == Tasks::ZERO {
         return;
@@ -43,10 +45,10 @@ pub(super) async fn fall_back<'a>(
     // What they came to is no lack of the larger ones any more.
     let mut started = open.attempt.done.count().containers(Containers(1));
     for attempt in attempts.iter_mut() {
-        started = started.minus(attempt.give_up(started));
+        started = started.minus(attempt.give_up(started, plan));
     }
     // What is still owed is owed by those that were asked for first.
-    open.attempt.done.missing = Tasks::ZERO;
+    open.attempt.done.missing = open.attempt.done.unanswered;
     attempts.push(open.attempt);
 }
 
@@ -62,8 +64,31 @@ fn trimmed(group: &Group, wanted: Tasks) -> Vec<Call> {
 }
 
 impl GroupAttempt {
-    /// Worker containers of tasks for which there is no room, by the answers to all calls.
-    fn without_room(&self) -> Containers {
+    /// Worker containers of larger tasks that ECS said no to.
+    fn refused(&self, plan: &LaunchPlan) -> Containers {
+        let each = self.done.containers_per_task;
+        let is_refused = self.not_registered().is_some() || self.has_no_room(plan);
+        if is_refused && Containers(1) < each {
+            self.done.missing.containers(each)
+        } else {
+            Containers::ZERO
+        }
+    }
+
+    /// Why their definition could not be registered: how AWS counts its bytes is not documented.
+    fn not_registered(&self) -> Option<&CallError> {
+        match self.done.errors.as_slice() {
+            [ReadError::Call(error)] if error.operation == "RegisterTaskDefinition" => {
+                (error.kind == ErrorKind::Refused && error.cause() == Cause::BadRequest)
+                    .then_some(error)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether there is no room for them, by the answers to all calls. On Fargate there is room or there
+    /// is none, whatever the size.
+    fn has_no_room(&self, plan: &LaunchPlan) -> bool {
         let done = &self.done;
         let is_answered = done.errors.is_empty()
             && done.unanswered == Tasks::ZERO
@@ -72,17 +97,22 @@ impl GroupAttempt {
         // Where network interfaces are short, more tasks would need more of them.
         let has_none = !done.failures.is_empty()
             && done.failures.iter().all(|failure| failure.cause == Cause::NoRoom);
-        if is_answered && has_none && Containers(1) < done.containers_per_task {
-            done.missing.containers(done.containers_per_task)
-        } else {
-            Containers::ZERO
-        }
+        is_answered && has_none && !plan.is_on_fargate()
     }
 
     /// So many containers were started in tasks of one: how many of these were this group's.
-    fn give_up(&mut self, started: Containers) -> Containers {
-        if self.without_room() == Containers::ZERO {
+    fn give_up(&mut self, started: Containers, plan: &LaunchPlan) -> Containers {
+        if self.refused(plan) == Containers::ZERO || started == Containers::ZERO {
             return Containers::ZERO;
+        }
+        if let Some(error) = self.not_registered().cloned() {
+            self.done.errors.clear();
+            self.done.given_up.push(TaskFailure {
+                reason: error.to_string(),
+                detail: None,
+                cause: error.cause(),
+                instance: None,
+            });
         }
         let done = &mut self.done;
         let each = done.containers_per_task;

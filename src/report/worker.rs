@@ -211,8 +211,25 @@ fn nothing_placed(plan: &LaunchPlan, failures: &[Failed]) -> String {
     let who = if short { "the scheduler" } else { "ECS" };
     match reasons.as_slice() {
         [] => "another delivery of this tick was first, and placed nothing".to_owned(),
-        reasons => format!("{who} placed no task: {}", reasons.join("; ")),
+        reasons => format!("{who} placed no task: {}{}", reasons.join("; "), of_several(plan)),
     }
+}
+
+/// What would make tasks smaller, where they could be.
+fn of_several(plan: &LaunchPlan) -> String {
+    let largest = plan.groups.iter().max_by_key(|group| group.containers_per_task);
+    let Some(group) = largest.filter(|group| Containers(1) < group.containers_per_task) else {
+        return String::new();
+    };
+    let takes = group
+        .needs
+        .as_ref()
+        .map(|needs| format!(", {} CPU units and {} MiB of an instance", needs.cpu, needs.memory));
+    let n = group.containers_per_task;
+    format!(
+        " (a task has {n} containers{}; packing.maxContainersPerTask lowers that)",
+        takes.unwrap_or_default()
+    )
 }
 
 fn launched(group: GroupOutcome) -> Option<Launched> {
@@ -241,8 +258,8 @@ fn given_up(group: &GroupOutcome) -> Option<String> {
     let n = group.containers_per_task;
     (!reasons.is_empty()).then(|| {
         format!(
-            "tasks of {n} containers have no room ({}): tasks of one were started in their place; \
-             lower packing.maxContainersPerTask where that is so for long",
+            "ECS takes no more tasks of {n} containers ({}): tasks of one were started in their \
+             place; lower packing.maxContainersPerTask where that is so for long",
             reasons.join("; ")
         )
     })

@@ -4,7 +4,7 @@ use decision::units::Containers;
 use ecs_queue_scaler::report::{Outcome, Report};
 use serde_json::{Value, json};
 
-use super::{config, groups, only_worker, scaler, tick, worker};
+use super::{config, groups, only_worker, scaler, tick, worker, world_of};
 use crate::world::{Executed, Fault, World};
 
 const NO_ROOM: &str = "RESOURCE:MEMORY";
@@ -45,7 +45,7 @@ async fn what_has_no_room_in_threes_is_started_one_by_one() {
     assert_eq!(world.count("RunTask"), 1 + 9, "one tells that there is no room");
     let warning = worker.warnings.join("; ");
     assert!(
-        warning.contains("tasks of 3 containers have no room (10 x RESOURCE:MEMORY"),
+        warning.contains("ECS takes no more tasks of 3 containers (10 x RESOURCE:MEMORY"),
         "{warning}"
     );
 }
@@ -77,6 +77,34 @@ async fn where_there_is_no_room_at_all_it_is_asked_for_twice() {
     let worker = only_worker(&report);
     assert_eq!((world.count("RunTask"), worker.outcome), (2, Outcome::Failed));
     assert_eq!(worker.deferred, Containers(90));
+    let told = &worker.errors[0];
+    assert!(
+        told.contains("a task has 3 containers; packing.maxContainersPerTask lowers that"),
+        "{told}"
+    );
+}
+
+/// How AWS counts the bytes of a definition is not documented.
+#[tokio::test(start_paused = true)]
+async fn what_ecs_does_not_register_is_started_one_by_one() {
+    let world = world_of(&["a"]);
+    world.queue("a").visible(6);
+    let refused = Fault::Error(400, "ClientException", "Task definition is too large".to_owned());
+    world.fail("RegisterTaskDefinition", 9, refused);
+    let three = json!({"strategy": "dense", "maxContainersPerTask": 4, "completion": "any"});
+    let config = config(&[worker("a", &json!({"messagesPerContainer": 1}), &three)]);
+    let report = tick(&scaler(&world, &config), &world, 0).await;
+    let worker = only_worker(&report);
+    assert_eq!((groups(worker), worker.errors.len()), (vec![(2, 1)], 0), "{worker:?}");
+    assert!(worker.warnings.join("; ").contains("Task definition is too large"), "{worker:?}");
+
+    // Who may not register hears of that, and nothing else.
+    let world = world_of(&["a"]);
+    world.queue("a").visible(6);
+    let denied = Fault::Error(400, "AccessDeniedException", "not authorized".to_owned());
+    world.fail("RegisterTaskDefinition", 9, denied);
+    let report = tick(&scaler(&world, &config), &world, 0).await;
+    assert_eq!((groups(only_worker(&report)), world.tasks().len()), (vec![], 0));
 }
 
 /// A cap counts tasks, of whichever size.

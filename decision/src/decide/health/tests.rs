@@ -33,6 +33,18 @@ fn crash(created: i64) -> Ended {
     ended(created, Some(created + 20), created + 23, Some(1))
 }
 
+/// Its worker was cut short by its watcher's end.
+fn unheard(created: i64) -> Ended {
+    let containers = vec![container("worker", Some(137)), container("worker-watch", Some(69))];
+    Ended { containers, ..ended(created, Some(created + 20), created + 600, Some(137)) }
+}
+
+#[test]
+fn a_watcher_that_gave_up_is_a_failure_with_its_reason() {
+    let open = breaker(&[], &[unheard(0), unheard(60), unheard(120)], 800).unwrap();
+    assert!(open.last.contains("its watcher gave up (exit code 69)"), "{open}");
+}
+
 fn never_ran(created: i64) -> Ended {
     let code = "TaskFailedToStart".to_owned();
     let reason = "CannotPullContainerError: not found".to_owned();
