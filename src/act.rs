@@ -73,7 +73,8 @@ impl Attempt {
                 Group { calls, ..group.clone() }
             })
             .collect();
-        (!groups.is_empty()).then(|| LaunchPlan { groups, ..LaunchPlan::clone(launch) })
+        let smaller = None;
+        (!groups.is_empty()).then(|| LaunchPlan { groups, smaller, ..LaunchPlan::clone(launch) })
     }
 
     /// Takes over what the stale calls came to when they were made again.
@@ -274,10 +275,12 @@ async fn launch<'a>(
         None => Called { missing: call.tasks, lost_tick: true, ..Called::default() },
     };
     let mut rest = Rest::All;
+    let mut lost = false;
     if let Some(group) = groups.first_mut()
         && let Some((first, others)) = group.calls.split_first()
     {
         let called = run(group, first).await;
+        lost = called.lost_tick && group.found.is_some();
         rest = match &first.way {
             Way::Run(_) | Way::Pin(_, _) => called.rest(),
             Way::Start(_) => called.rest_of_taken(),
@@ -288,17 +291,34 @@ async fn launch<'a>(
     for (index, group) in groups.iter_mut().enumerate() {
         group.leave(&rest, index == 0);
     }
-    let mut attempts = join_all(groups.iter().map(async |group| {
+    let first_was_made = groups.first().is_some_and(|group| group.found.is_some());
+    let done = join_all(groups.iter().map(async |group| {
         let mut attempt = group.attempt.clone();
         let called = join_all(group.calls.iter().map(async |call| (call, run(group, call).await)));
+        let mut lost = false;
         for (call, called) in called.await {
+            lost |= called.lost_tick && group.found.is_some();
             attempt.add_or_keep(call, called, plan);
         }
-        attempt
+        (attempt, lost)
     }))
     .await;
-    smaller::fall_back(cloud, common, plan, &mut attempts).await;
+    lost |= done.iter().any(|(_, lost)| *lost);
+    let mut attempts: Vec<_> = done.into_iter().map(|(attempt, _)| attempt).collect();
+    let may_go_on = matches!(rest, Rest::All | Rest::OtherGroups) || !first_was_made;
+    if may_go_on && !lost {
+        let claim = (!first_was_made).then(|| plan.groups.first()?.calls.first()).flatten();
+        smaller::fall_back(Launching { cloud, common, plan }, claim, &mut attempts).await;
+    }
     attempts
+}
+
+/// A launch that is carried out.
+#[derive(Clone, Copy)]
+struct Launching<'b, 'a> {
+    cloud: &'b Aws,
+    common: &'b Common<'a>,
+    plan: &'b LaunchPlan,
 }
 
 /// A group whose calls are under way.

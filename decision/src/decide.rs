@@ -65,6 +65,8 @@ pub fn decide(config: &Config, snapshot: &Snapshot) -> Plan {
             *plan = decide(worker, Share { allowance: Some(Allowance { tasks, bound }), ..share });
         }
     }
+    share::bound_smaller(&mut workers, &order, tasks);
+    packed::warn_of_pulls(&mut workers);
     placement::place_all(config, snapshot, &mut workers, &order);
     let refused = config.refused.iter().map(|refused| WorkerPlan {
         action: Action::Refuse(Refusal::Config(refused.problems.clone())),
@@ -144,8 +146,9 @@ fn decide_action(
     let own = OwnTasks::of(worker, recipe.container(), tasks, snapshot.now);
     let memory = snapshot.memories.get(&worker.name);
     let after = recipe.waits_for_the_end();
-    plan.without_workers = outlived::seen(own.without_workers(&after), memory, snapshot.now);
-    plan.health.outlived = outlived::named(&plan.without_workers, snapshot.now);
+    let seen = outlived::seen(own.without_workers(&after), memory, snapshot.now);
+    plan.health.outlived = outlived::named(&seen, snapshot.now);
+    plan.without_workers = Some(seen);
     let alive = outlived::counted(own.count(), &own, &plan.health.outlived);
     plan.alive = Some(alive);
     plan.health.stuck = own.stuck();
@@ -248,10 +251,9 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Action> {
         .iter()
         .map(|&(n, tasks)| make_group(facts, n, tasks, &mut numbered))
         .collect::<Result<Vec<_>, _>>()?;
-    let smaller = smaller(facts, &groups, budget.tasks).map(|tasks| {
-        let one = Containers(1);
-        make_group(facts, one, tasks, &mut numbered)
-    });
+    let smaller = packed::smaller(facts, &groups, budget.tasks);
+    let smaller =
+        smaller.map(|tasks| make_group(facts, Containers(1), tasks, &mut (packed::SMALLER..)));
     let deferred = (packed.deferred != Containers::ZERO).then_some(Deferred {
         containers: packed.deferred,
         tasks,
@@ -274,6 +276,7 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Action> {
         price: packed::price(facts, &packed),
         several: packed.several,
         cautions: packed::cautions(facts, &packed),
+        public_pulls: packed::public_pulls(facts, &packed),
         known: facts
             .look
             .own
@@ -376,24 +379,6 @@ fn restrain(decision: &mut Decision, facts: &Facts<'_>) {
         let held_back = decision.launch.minus(allowed);
         decision.restrain(allowed, Bound::Progress { held_back, by });
     }
-}
-
-/// How many tasks of one container there may be for larger ones that find no room or cannot be
-/// registered. On Fargate there is room or there is none, whatever the size: there are no more of them
-/// than of the others. Where our own scheduler places, nothing is asked in vain.
-fn smaller(facts: &Facts<'_>, groups: &[Group], most: Tasks) -> Option<Tasks> {
-    let Facts { worker, recipe, per_task, .. } = facts;
-    let has_several = groups.iter().any(|group| Containers(1) < group.containers_per_task);
-    let placed_here = worker.launch.placement.is_some();
-    let is_there = per_task.all(recipe).first() == Some(&Containers(1));
-    if placed_here || !has_several || !is_there {
-        return None;
-    }
-    if recipe.is_paid_as_fargate() {
-        return Some(groups.iter().map(Group::tasks).sum());
-    }
-    let containers: Containers = groups.iter().map(Group::containers).sum();
-    Some(Tasks(containers.0).min(most))
 }
 
 fn make_group(

@@ -204,13 +204,17 @@ impl View {
         self.compatibilities.iter().any(|name| name == FARGATE)
     }
 
-    /// Where it can be launched: what it was registered for, else what ECS found it fit for. Nothing
+    /// What it was registered for.
+    pub fn registered_for(&self) -> &[String] {
+        &self.requires_compatibilities
+    }
+
+    /// Where it can be launched: what it was registered for, and what ECS found it fit for. Nothing
     /// where neither is said: it runs where it is started.
     /// Source: ECS API, `TaskDefinition.compatibilities` and `requiresCompatibilities`.
     pub fn launch_types(&self) -> BTreeSet<&str> {
-        let named = &self.requires_compatibilities;
-        let named = if named.is_empty() { &self.compatibilities } else { named };
-        named.iter().map(String::as_str).collect()
+        let named = self.requires_compatibilities.iter().chain(&self.compatibilities);
+        named.map(String::as_str).collect()
     }
 
     /// Whether it can be launched so.

@@ -399,7 +399,9 @@ impl Memory {
         if let Some(progress) = &plan.progress {
             memory.progress = Some(after(progress.clone(), outcome, snapshot.now));
         }
-        memory.without_workers.clone_from(&plan.without_workers);
+        if let Some(seen) = &plan.without_workers {
+            memory.without_workers.clone_from(seen);
+        }
     }
 }
 

@@ -55,8 +55,8 @@ pub struct WorkerPlan {
     pub health: Health,
     /// How its queue moves, as far as this tick has seen it; none where the queue was never looked at.
     pub progress: Option<Progress>,
-    /// Since when which of its tasks are seen to go on without their workers.
-    pub without_workers: BTreeMap<TaskArn, Timestamp>,
+    /// Since when which of its tasks are seen to go on without their workers; `None` where nobody looked.
+    pub without_workers: Option<BTreeMap<TaskArn, Timestamp>>,
     /// What is to be done.
     pub action: Action,
 }
@@ -340,6 +340,8 @@ pub struct LaunchPlan {
     pub several: Option<Several>,
     /// What somebody should know of the definitions that are derived.
     pub cautions: Vec<Caution>,
+    /// Its tasks that pull the watcher's image from ECR Public.
+    pub public_pulls: Tasks,
     /// Tasks that were there before: a replayed call may name them again.
     pub known: BTreeSet<TaskArn>,
 }
@@ -362,6 +364,13 @@ pub enum Several {
     Cheaper,
     /// They cost the same, and these would be more tasks than can be started at once.
     AtOnce(Tasks),
+    /// They cost the same, and these would be more tasks than may be started.
+    Bounded {
+        /// So many.
+        tasks: Tasks,
+        /// What may be started.
+        most: Tasks,
+    },
     /// They cost the same, and the network has no address for more tasks.
     Addresses,
 }
@@ -402,7 +411,7 @@ pub struct Marks {
     pub scaler: ScalerName,
     /// `group`, which names the worker.
     pub group: String,
-    /// Worker and tick.
+    /// Worker, tick, container and plan, and what the operator adds.
     pub tags: Vec<Tag>,
 }
 
@@ -514,17 +523,16 @@ impl WorkerPlan {
             alive: None,
             health: Health::default(),
             progress: None,
-            without_workers: BTreeMap::new(),
+            without_workers: None,
             action: Action::NONE,
         }
     }
 }
 
 impl LaunchPlan {
-    /// The tasks that it may come to at most.
-    pub fn most_tasks(&self) -> Tasks {
-        let smaller = self.smaller.as_ref().map(Group::tasks).unwrap_or_default();
-        self.groups.iter().map(Group::tasks).sum::<Tasks>().max(smaller)
+    /// The tasks of its groups.
+    pub fn tasks(&self) -> Tasks {
+        self.groups.iter().map(Group::tasks).sum()
     }
 
     /// Whether its tasks start on Fargate, as far as that is known.
@@ -538,6 +546,16 @@ impl LaunchPlan {
 }
 
 impl Group {
+    /// Leaves calls for so many tasks at most, the first of them.
+    pub fn trim(&mut self, most: Tasks) {
+        let mut left = most;
+        for call in &mut self.calls {
+            call.tasks = call.tasks.min(left);
+            left = left.minus(call.tasks);
+        }
+        self.calls.retain(|call| call.tasks != Tasks::ZERO);
+    }
+
     /// Tasks in all of its calls.
     pub fn tasks(&self) -> Tasks {
         self.calls.iter().map(|call| call.tasks).sum()

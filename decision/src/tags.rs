@@ -41,3 +41,6 @@ pub fn is_reserved(text: &str) -> bool {
 pub fn is_legal(c: char) -> bool {
     c.is_alphanumeric() || " _.:/=+-@".contains(c)
 }
+
+/// The variables that tell a clone its number among the others, and how many there are.
+pub const OF_CLONES: [&str; 2] = ["WORKER_INDEX", "WORKER_COUNT"];

@@ -21,6 +21,7 @@ use crate::{limits, tags};
 pub use caution::Caution;
 pub use containers::{WATCHER_GAVE_UP, clone_names, watcher_name};
 pub use obstacle::Obstacle;
+pub(crate) use obstacle::list;
 pub use single::Flaw;
 
 /// What `DescribeTaskDefinition` returns and `RegisterTaskDefinition` does not take.
@@ -108,6 +109,12 @@ impl Variant {
     /// The members that ECS's refusal names and that no request is known to have: what younger answers
     /// have as well.
     pub fn members_that_only_answers_have(&self, refusal: &str) -> Vec<String> {
+        let is_of_members = ["unknown", "unexpected", "unrecognized"]
+            .iter()
+            .any(|word| refusal.to_lowercase().contains(word));
+        if !is_of_members {
+            return Vec::new();
+        }
         let words: Vec<_> = refusal.split(|c: char| !c.is_ascii_alphanumeric()).collect();
         let members = self.document.as_object().into_iter().flat_map(Map::keys);
         let unknown = members.filter(|member| !REQUEST.contains(&member.as_str()));
@@ -174,7 +181,13 @@ impl<'a> Recipe<'a> {
                 Err(obstacle) => return (most, Some(obstacle)),
             }
         }
-        (most, (most < up_to && most == largest.max(Containers(1))).then(|| self.no_room()))
+        let others = self.others(Containers(2));
+        let full = match most {
+            _ if up_to <= most => None,
+            Containers(1) => Some(self.no_room()),
+            _ => Some(Obstacle::Full { others }),
+        };
+        (most, full)
     }
 
     /// Whether a variant of so many can be made, without making it where that is plain to see.

@@ -1,26 +1,28 @@
 //! Tasks of one container for larger ones that ECS has no room for, or does not register.
 
 use decision::outcome::TaskFailure;
-use decision::plan::{Call, Group, LaunchPlan};
+use decision::plan::{Call, LaunchPlan};
 use decision::refusal::Cause;
 use decision::snapshot::{CallError, ErrorKind, ReadError};
 use decision::units::{Containers, Tasks};
 use futures_util::future::join_all;
 
 use super::call::Launch;
-use super::{Common, GroupAttempt, OpenGroup};
-use crate::aws::Aws;
+use super::{GroupAttempt, Launching, OpenGroup};
 
 /// Starts what the plan has for this, as far as ECS has answered no. A call without an answer may have
 /// started its tasks: nothing is started in their place.
-pub(super) async fn fall_back<'a>(
-    cloud: &'a Aws,
-    common: &Common<'a>,
-    plan: &'a LaunchPlan,
+///
+/// `claim` is the worker's first call, where it was not made: its token decides which delivery has the
+/// tick, and these take it.
+pub(super) async fn fall_back(
+    launching: Launching<'_, '_>,
+    claim: Option<&Call>,
     attempts: &mut Vec<GroupAttempt>,
 ) {
+    let Launching { cloud, common, plan } = launching;
     let Some(smaller) = &plan.smaller else { return };
-    let there: Tasks = attempts.iter().map(|attempt| attempt.done.count()).sum();
+    let there: Tasks = attempts.iter().map(GroupAttempt::may_be_there).sum();
     let refused: Containers = attempts.iter().map(|attempt| attempt.refused(plan)).sum();
     let wanted = Tasks(refused.0).min(smaller.tasks().minus(there));
     if wanted == Tasks::ZERO {
@@ -31,15 +33,19 @@ pub(super) async fn fall_back<'a>(
     let Some(found) = &open.found else { return attempts.push(open.attempt) };
     let (revision, overrides, exhausted) = (&found.revision, open.overrides, &common.exhausted);
     let launch = Launch { cloud, plan, revision, overrides, exhausted };
-    let calls = trimmed(smaller, wanted);
-    let Some((first, others)) = calls.split_first() else { return };
+    let mut trimmed = smaller.clone();
+    trimmed.trim(wanted);
+    if let (Some(first), Some(claim)) = (trimmed.calls.first_mut(), claim) {
+        (first.number, first.way) = (claim.number, claim.way.clone());
+    }
+    let Some((first, others)) = trimmed.calls.split_first() else { return };
     let called = launch.run(first).await;
     let goes_on = called.has_started();
-    open.attempt.add_or_keep(first, called, plan);
+    open.attempt.add(called, plan);
     if goes_on {
-        let others = others.iter().map(async |call| (call, launch.run(call).await));
-        for (call, called) in join_all(others).await {
-            open.attempt.add_or_keep(call, called, plan);
+        let others = others.iter().map(async |call| launch.run(call).await);
+        for called in join_all(others).await {
+            open.attempt.add(called, plan);
         }
     }
     // What they came to is no lack of the larger ones any more.
@@ -52,18 +58,13 @@ pub(super) async fn fall_back<'a>(
     attempts.push(open.attempt);
 }
 
-/// The first calls of a group, for so many tasks.
-fn trimmed(group: &Group, wanted: Tasks) -> Vec<Call> {
-    let mut left = wanted;
-    let calls = group.calls.iter().map(|call| {
-        let tasks = call.tasks.min(left);
-        left = left.minus(tasks);
-        Call { tasks, ..call.clone() }
-    });
-    calls.filter(|call| call.tasks != Tasks::ZERO).collect()
-}
-
 impl GroupAttempt {
+    /// Its tasks that are there, and those that may be or may still come.
+    fn may_be_there(&self) -> Tasks {
+        let stale = self.stale.iter().map(|stale| stale.call.tasks).sum();
+        self.done.count().plus(self.done.unanswered).plus(stale)
+    }
+
     /// Worker containers of larger tasks that ECS said no to.
     fn refused(&self, plan: &LaunchPlan) -> Containers {
         let each = self.done.containers_per_task;

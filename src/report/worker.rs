@@ -108,7 +108,8 @@ fn outlived(health: &Health) -> Option<String> {
     };
     Some(format!(
         "{tasks} stopped: nothing takes messages there, and it costs money and counts against \
-         maxContainers until somebody stops it; make the worker essential in its definition"
+         maxContainers until somebody stops it; look at what still runs there, and at the log of its \
+         watcher"
     ))
 }
 
@@ -259,7 +260,7 @@ fn given_up(group: &GroupOutcome) -> Option<String> {
     (!reasons.is_empty()).then(|| {
         format!(
             "ECS takes no more tasks of {n} containers ({}): tasks of one were started in their \
-             place; lower packing.maxContainersPerTask where that is so for long",
+             place; lower packing.maxContainersPerTask if this goes on",
             reasons.join("; ")
         )
     })

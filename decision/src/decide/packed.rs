@@ -8,7 +8,7 @@ use super::request;
 use crate::config::Strategy;
 use crate::fargate::MicroDollars;
 use crate::limits;
-use crate::plan::{Decision, Price};
+use crate::plan::{Action, Decision, Group, Price, WorkerPlan};
 use crate::refusal::Cause;
 use crate::units::{Containers, Tasks, elapsed};
 use crate::variant::Caution;
@@ -67,7 +67,7 @@ pub(super) fn price(facts: &Facts<'_>, packed: &Packed) -> Option<Price> {
 
 /// What somebody should know of the definitions of these tasks.
 pub(super) fn cautions(facts: &Facts<'_>, packed: &Packed) -> Vec<Caution> {
-    let Facts { recipe, per_task, worker, .. } = facts;
+    let Facts { recipe, per_task, .. } = facts;
     let mut cautions: Vec<_> = per_task.caution.iter().cloned().collect();
     for (n, _) in &packed.groups {
         let of_count = recipe.cautions(*n);
@@ -75,12 +75,55 @@ pub(super) fn cautions(facts: &Facts<'_>, packed: &Packed) -> Vec<Caution> {
             of_count.into_iter().filter(|caution| !cautions.contains(caution)).collect::<Vec<_>>(),
         );
     }
-    let watched = packed.groups.iter().filter(|(n, _)| recipe.is_watched(*n));
-    let tasks: Tasks = watched.map(|(_, tasks)| *tasks).sum();
-    // Instances keep an image; on Fargate each task pulls it.
-    let pulls = recipe.is_paid_as_fargate() && worker.packing.watcher.is_public();
-    if pulls && limits::PUBLIC_PULLS < tasks {
-        cautions.push(Caution::PublicWatcher { tasks });
-    }
     cautions
+}
+
+/// The tasks that pull the watcher's image from ECR Public: instances keep an image, on Fargate each task
+/// pulls it.
+pub(super) fn public_pulls(facts: &Facts<'_>, packed: &Packed) -> Tasks {
+    let Facts { recipe, worker, .. } = facts;
+    if !(recipe.is_paid_as_fargate() && worker.packing.watcher.is_public()) {
+        return Tasks::ZERO;
+    }
+    let watched = packed.groups.iter().filter(|(n, _)| recipe.is_watched(*n));
+    watched.map(|(_, tasks)| *tasks).sum()
+}
+
+/// An account's pulls from ECR Public are bounded, whichever worker's tasks they are.
+pub(super) fn warn_of_pulls(workers: &mut [WorkerPlan]) {
+    let pulls = |plan: &WorkerPlan| match &plan.action {
+        Action::Launch(launch) => launch.public_pulls,
+        Action::Idle(_) | Action::Hold(_) | Action::Refuse(_) => Tasks::ZERO,
+    };
+    let tasks: Tasks = workers.iter().map(pulls).sum();
+    if tasks <= limits::PUBLIC_PULLS {
+        return;
+    }
+    for plan in workers.iter_mut().filter(|plan| pulls(plan) != Tasks::ZERO) {
+        if let Action::Launch(launch) = &mut plan.action {
+            launch.cautions.push(Caution::PublicWatcher { tasks });
+        }
+    }
+}
+
+/// Their calls are numbered from here, whatever the plan has beside: two deliveries that planned
+/// differently meet on the first.
+pub(super) const SMALLER: usize = 1_000_000;
+
+/// How many tasks of one container there may be for larger ones that find no room or cannot be
+/// registered. On Fargate there is room or there is none, whatever the size: there are no more of them
+/// than of the others. Where our own scheduler places, nothing is asked in vain.
+pub(super) fn smaller(facts: &Facts<'_>, groups: &[Group], most: Tasks) -> Option<Tasks> {
+    let Facts { worker, recipe, per_task, .. } = facts;
+    let has_several = groups.iter().any(|group| Containers(1) < group.containers_per_task);
+    let placed_here = worker.launch.placement.is_some();
+    let is_there = per_task.all(recipe).first() == Some(&Containers(1));
+    if placed_here || !has_several || !is_there {
+        return None;
+    }
+    if recipe.is_paid_as_fargate() {
+        return Some(groups.iter().map(Group::tasks).sum());
+    }
+    let containers: Containers = groups.iter().map(Group::containers).sum();
+    Some(Tasks(containers.0).min(most))
 }

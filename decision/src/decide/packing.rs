@@ -108,7 +108,8 @@ where
     let why = match each {
         _ if each == chosen => Several::Cheaper,
         _ if costs.few_addresses => Several::Addresses,
-        _ => Several::AtOnce(tasks(&chosen)),
+        _ if most < budget.tasks => Several::AtOnce(tasks(&chosen)),
+        _ => Several::Bounded { tasks: tasks(&chosen), most },
     };
     Packed { several: is_several.then_some(why), ..packed }
 }

@@ -17,7 +17,9 @@ pub(super) struct ContainersPerTask {
     pub(super) most: Containers,
     /// Why there is only one container a task, where the definition says so.
     pub(super) obstacle: Option<Obstacle>,
-    /// What is to be said of that.
+    /// What the operator asks for.
+    wanted: Option<Containers>,
+    /// What is to be said of fewer.
     pub(super) caution: Option<Caution>,
     /// The only ones, where nothing may be registered; one container runs the base where it can.
     registered: Option<BTreeMap<Containers, RevisionArn>>,
@@ -56,8 +58,9 @@ impl ContainersPerTask {
                 }),
             }
         }
-        if let (Some(flaw), true) = (recipe.flaw(), registered.is_empty()) {
-            return Err(Refusal::Definition(Obstacle::NotMended { flaw }).into());
+        if let Some(flaw) = recipe.flaw().filter(|_| !registered.contains_key(&Containers(1))) {
+            let may_register = false;
+            return Err(Refusal::Definition(Obstacle::NotMended { flaw, may_register }).into());
         }
         let most = registered.keys().copied().max().unwrap_or(Containers(1));
         Ok((Self { most, registered: Some(registered), ..allowed }, unregistered))
@@ -72,7 +75,13 @@ impl ContainersPerTask {
         let largest = registered.as_ref().map(|all| all.keys().copied().max());
         let largest = largest.map_or(most, |largest| largest.unwrap_or(Containers(1)));
         let most = self.most.min(largest);
-        Self { most, obstacle: obstacle.or(self.obstacle), registered, ..self }
+        let caution = match (self.wanted, &obstacle) {
+            (Some(asked), Some(obstacle)) if most < asked => {
+                Some(Caution::Fewer { asked, most, obstacle: obstacle.clone() })
+            }
+            _ => self.caution,
+        };
+        Self { most, obstacle: obstacle.or(self.obstacle), caution, registered, ..self }
     }
 
     /// All of them, the fewest first.
@@ -142,7 +151,7 @@ fn containers_per_task(worker: &Worker, recipe: &Recipe<'_>) -> Result<Container
         }
         _ => recipe.most_containers(wanted.unwrap_or(limits::CONTAINERS_PER_TASK)),
     };
-    let one = ContainersPerTask { most, obstacle: None, caution: None, registered: None };
+    let one = ContainersPerTask { most, obstacle: None, wanted, caution: None, registered: None };
     match (wanted, obstacle) {
         (Some(asked), Some(obstacle)) if most < asked => {
             if most == Containers(1) && !obstacle.is_of_size() {

@@ -8,7 +8,7 @@ use crate::fargate::{MicroDollars, PriceList, TaskSize};
 use crate::limits;
 use crate::plan::{Action, Refusal, TaskOverrides, Unfit};
 use crate::snapshot::Snapshot;
-use crate::units::Containers;
+use crate::units::{Containers, GibiBytes};
 use crate::variant::{Obstacle, Recipe};
 
 /// What `RunTask` would refuse for a definition, whatever the number of containers.
@@ -18,7 +18,7 @@ use crate::variant::{Obstacle, Recipe};
 pub(super) fn check(worker: &Worker, recipe: &Recipe<'_>) -> Result<(), Refusal> {
     let base = recipe.base;
     check_role(worker, base)?;
-    check_tags(worker, base)?;
+    check_tags(worker, recipe)?;
     check_volumes(worker, base)?;
     let Some(overrides) = &worker.launch.overrides else { return Ok(()) };
     let present = || base.view.container_definitions.iter().map(|container| &container.name);
@@ -42,14 +42,15 @@ fn check_role(worker: &Worker, base: &TaskDefinition) -> Result<(), Unfit> {
 }
 
 /// The tags of a task: the scaler's own, those of the configuration, and those that it gets from a base.
-fn tags(worker: &Worker, base: &TaskDefinition) -> [usize; 3] {
+fn tags(worker: &Worker, recipe: &Recipe<'_>, n: Containers) -> [usize; 3] {
+    let derived = if recipe.is_derived(n) { TAGS_OF_A_DERIVED_ONE } else { 0 };
     let own = match worker.launch.placement {
         None => TAGS_OF_OURS,
         Some(_) => TAGS_OF_OUR_SCHEDULER,
     };
     let propagated = match worker.launch.propagate_tags {
         PropagateTags::No => 0,
-        PropagateTags::TaskDefinition => base.tags.len(),
+        PropagateTags::TaskDefinition => recipe.base.tags.len().saturating_add(derived),
     };
     [own, worker.launch.tags.len(), propagated]
 }
@@ -63,21 +64,16 @@ const TAGS_OF_OUR_SCHEDULER: usize = 6;
 /// A derived definition has its digest and the base's revision beside the base's tags.
 const TAGS_OF_A_DERIVED_ONE: usize = 2;
 
-fn check_tags(worker: &Worker, base: &TaskDefinition) -> Result<(), Unfit> {
-    let [own, given, propagated] = tags(worker, base);
+fn check_tags(worker: &Worker, recipe: &Recipe<'_>) -> Result<(), Unfit> {
+    let [own, given, propagated] = tags(worker, recipe, Containers(1));
     let most = limits::TAGS;
     let fits = own.saturating_add(given).saturating_add(propagated) <= most;
     if fits { Ok(()) } else { Err(Unfit::Tags { own, given, propagated, most }) }
 }
 
 /// Why a task of several containers cannot have its tags.
-fn too_many_tags(worker: &Worker, base: &TaskDefinition) -> Option<Obstacle> {
-    let sum: usize = tags(worker, base).into_iter().sum();
-    let derived = match worker.launch.propagate_tags {
-        PropagateTags::No => 0,
-        PropagateTags::TaskDefinition => TAGS_OF_A_DERIVED_ONE,
-    };
-    let (tags, most) = (sum.saturating_add(derived), limits::TAGS);
+fn too_many_tags(worker: &Worker, recipe: &Recipe<'_>) -> Option<Obstacle> {
+    let (tags, most) = (tags(worker, recipe, Containers(2)).into_iter().sum(), limits::TAGS);
     (most < tags).then_some(Obstacle::TaskTags { tags, most })
 }
 
@@ -127,8 +123,13 @@ pub(super) fn hourly_price(
     prices: PriceList,
 ) -> Option<MicroDollars> {
     let overrides = worker.launch.overrides.as_ref();
-    match overrides.filter(|overrides| overrides.cpu.is_some() || overrides.memory.is_some()) {
-        Some(overrides) => size(recipe.base, overrides).map(|size| prices.hourly(size)),
+    match overrides.filter(|overrides| overrides.set_sizes()) {
+        Some(overrides) => {
+            let storage = overrides.ephemeral_storage.map(GibiBytes);
+            let storage = storage.or(recipe.base.view.storage()).unwrap_or_default();
+            let size = size(recipe.base, overrides)?;
+            Some(prices.hourly(size).plus(prices.hourly_storage(storage)))
+        }
         _ => recipe.hourly_price(n, prices),
     }
 }
@@ -179,7 +180,7 @@ pub(super) fn most_containers(
     snapshot: &Snapshot,
     most: Containers,
 ) -> Result<(Containers, Option<Obstacle>), Action> {
-    if let Some(obstacle) = too_many_tags(worker, recipe.base).filter(|_| Containers(1) < most) {
+    if let Some(obstacle) = too_many_tags(worker, recipe).filter(|_| Containers(1) < most) {
         let (one, _) = most_containers_by_overrides(worker, recipe, snapshot, Containers(1))?;
         return Ok((one, Some(obstacle)));
     }

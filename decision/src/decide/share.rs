@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::limits;
-use crate::plan::{Action, Group, TaskBound, WorkerPlan};
+use crate::plan::{Action, TaskBound, WorkerPlan};
 use crate::snapshot::WorkerMemory;
 use crate::units::{Tasks, WorkerName};
 
@@ -32,9 +32,7 @@ impl Share {
 /// by what it wants.
 pub(super) fn at_once(workers: &[WorkerPlan]) -> Vec<(usize, Tasks)> {
     let wanted = workers.iter().enumerate().filter_map(|(index, plan)| match &plan.action {
-        Action::Launch(launch) if launch.is_on_fargate() => {
-            Some((index, launch.groups.iter().map(Group::tasks).sum::<Tasks>()))
-        }
+        Action::Launch(launch) if launch.is_on_fargate() => Some((index, launch.tasks())),
         _ => None,
     });
     let wanted: Vec<_> = wanted.collect();
@@ -74,7 +72,7 @@ pub(super) fn order(
 /// round in the order, so that all get alike, and who wants less leaves it to the others.
 pub(super) fn cuts(workers: &[WorkerPlan], order: &[usize], most: Tasks) -> Vec<(usize, Tasks)> {
     let wanted = |index: &usize| match workers.get(*index).map(|plan| &plan.action) {
-        Some(Action::Launch(launch)) => launch.most_tasks(),
+        Some(Action::Launch(launch)) => launch.tasks(),
         _ => Tasks::ZERO,
     };
     let mut open: Vec<_> = order.iter().map(|index| (*index, wanted(index), Tasks::ZERO)).collect();
@@ -89,6 +87,26 @@ pub(super) fn cuts(workers: &[WorkerPlan], order: &[usize], most: Tasks) -> Vec<
     }
     let cut = open.into_iter().filter(|(_, wanted, given)| given < wanted);
     cut.map(|(index, _, given)| (index, given)).collect()
+}
+
+/// The tasks of one container that larger ones may come to have to stay under what all share: of what
+/// the plans leave, who comes first may have what it needs.
+pub(super) fn bound_smaller(workers: &mut [WorkerPlan], order: &[usize], most: Tasks) {
+    let planned = |plan: &WorkerPlan| match &plan.action {
+        Action::Launch(launch) => launch.tasks(),
+        Action::Idle(_) | Action::Hold(_) | Action::Refuse(_) => Tasks::ZERO,
+    };
+    let mut left = most.minus(workers.iter().map(planned).sum());
+    for index in order {
+        let Some(WorkerPlan { action: Action::Launch(launch), .. }) = workers.get_mut(*index)
+        else {
+            continue;
+        };
+        let planned = launch.tasks();
+        let Some(smaller) = &mut launch.smaller else { continue };
+        smaller.trim(planned.plus(left));
+        left = left.minus(smaller.tasks().minus(planned));
+    }
 }
 
 #[cfg(test)]

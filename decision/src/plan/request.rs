@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::fargate::TaskSize;
+use crate::variant::list;
 
 /// The overrides of a task, as `RunTask` and `StartTask` take them. Their values are secrets: `Debug`
 /// prints none.
@@ -41,7 +42,7 @@ pub enum Unfit {
     #[error(
         "launch.overrides has container `{wanted}`, and the task definition has {}; name one of \
          these, the worker's for all of its clones",
-        quoted(.present)
+        list(.present)
     )]
     NoSuchContainer {
         /// What is named.
@@ -129,11 +130,6 @@ fn reported(size: Option<&TaskSize>) -> String {
 fn left(volumes: &[String]) -> String {
     match volumes {
         [] => "leaves none to the launch (configuredAtLaunch)".to_owned(),
-        volumes => format!("leaves {} to the launch (configuredAtLaunch)", quoted(volumes)),
+        volumes => format!("leaves {} to the launch (configuredAtLaunch)", list(volumes)),
     }
-}
-
-fn quoted(names: &[String]) -> String {
-    let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
-    quoted.join(", ")
 }

@@ -204,6 +204,10 @@ impl fmt::Display for Several {
                  Fargate starts at once",
                 limits::FARGATE_AT_ONCE
             )?,
+            Self::Bounded { tasks, most } => write!(
+                f,
+                "several a task, as {tasks} tasks are more than the {most} that may be started"
+            )?,
             Self::Addresses => {
                 write!(f, "several a task, as the subnets ran out of addresses for more tasks")?;
             }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Flaw, Obstacle, Recipe};
+use super::{Flaw, Obstacle, Recipe, list};
 use crate::units::{Containers, Tasks};
 
 /// What works, and may not be what its owner means.
@@ -56,7 +56,7 @@ impl fmt::Display for Caution {
             Self::Mended(flaw) => write!(
                 f,
                 "{flaw}: a derived definition is run in its place, which ends with the worker; \
-                 register the base so to do without"
+                 register the base that way to do without it"
             ),
             Self::NotRestarted { worker } => write!(
                 f,
@@ -71,7 +71,7 @@ impl fmt::Display for Caution {
             ),
             Self::EndsOther { worker, other } => write!(
                 f,
-                "`{other}` is essential and has the image of `{worker}`: its work is cut short \
+                "`{other}` is essential and has an image of the repository of `{worker}`: its work is cut short \
                  when the last `{worker}` ends; give it a definition of its own if it has a queue \
                  of its own"
             ),
@@ -84,7 +84,8 @@ impl fmt::Display for Caution {
             Self::ProxyHidesMetadata => write!(
                 f,
                 "the proxyConfiguration has no EgressIgnoredIPs with 169.254.170.2: the watcher \
-                 may not hear that the workers have stopped, and end its task only after a while"
+                 may hear nothing, and then it ends its task after an hour, whether the workers work or \
+                 not"
             ),
             Self::Fewer { asked, most, obstacle } => write!(
                 f,
@@ -99,11 +100,18 @@ impl fmt::Display for Caution {
     }
 }
 
+/// The name of an image without its tag or digest.
+fn repository(image: &str) -> &str {
+    let image = image.split('@').next().unwrap_or(image);
+    let name = image.rfind('/').unwrap_or_default();
+    let tag = image.get(name..).and_then(|rest| rest.find(':')).map(|at| name.saturating_add(at));
+    tag.and_then(|tag| image.get(..tag)).unwrap_or(image)
+}
+
 fn joined(names: &[String]) -> String {
-    let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
     format!(
         "{} {}",
-        quoted.join(", "),
+        list(names),
         if names.len() == 1 {
             "waits for the worker and is"
         } else {
@@ -147,7 +155,7 @@ impl Recipe<'_> {
             (!waiting.is_empty()).then_some(Caution::NotEssential { sidecars: waiting });
         let alike = others
             .into_iter()
-            .filter(|c| c.image == worker.image)
+            .filter(|c| repository(&c.image) == repository(&worker.image))
             .map(|c| Caution::EndsOther { worker: worker.name.clone(), other: c.name.clone() });
         let hidden = self.base.view.proxy_hides_metadata().then_some(Caution::ProxyHidesMetadata);
         not_essential.into_iter().chain(alike).chain(hidden).collect()

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::Recipe;
 use crate::config::Watcher;
 use crate::definition::Container;
+use crate::tags;
 use crate::units::Containers;
 
 /// The container that ends a task with its last worker.
@@ -55,13 +56,16 @@ impl Recipe<'_> {
             // The timeout would stop a task whose clone still works when it expires.
             "startTimeout" => watched,
             "portMappings" => self.packing.drop_port_mappings,
-            "name" | "environment" | "essential" => true,
+            "environment" => Containers(1) < n,
+            "name" | "essential" => true,
             _ => false,
         };
         let kept = worker.iter().filter(|(member, _)| !is_left_out(member));
         let mut clone: Map<_, _> = kept.map(|(m, value)| (m.clone(), value.clone())).collect();
         clone.insert("name".to_owned(), json!(clone_name(&self.worker.name, index)));
-        clone.insert("environment".to_owned(), environment_with_index(worker, index, n));
+        if Containers(1) < n {
+            clone.insert("environment".to_owned(), environment_with_index(worker, index, n));
+        }
         clone.insert("essential".to_owned(), json!(!watched));
         if 1 < index {
             rename_port_mappings(&mut clone, index);
@@ -187,15 +191,12 @@ pub(super) fn clone_name(container: &str, index: u32) -> String {
     if index == 1 { container.to_owned() } else { format!("{container}-{index}") }
 }
 
-/// The variables that tell a clone its place among the others.
-pub(super) const PLACE: [&str; 2] = ["WORKER_INDEX", "WORKER_COUNT"];
-
 /// The worker's environment with its place among the clones.
 fn environment_with_index(worker: &Map<String, Value>, index: u32, n: Containers) -> Value {
-    let place = PLACE.into_iter().zip([index.to_string(), n.to_string()]);
+    let place = tags::OF_CLONES.into_iter().zip([index.to_string(), n.to_string()]);
     let is_place = |variable: &&Value| {
         let name = variable.get("name").and_then(Value::as_str);
-        name.is_some_and(|name| PLACE.contains(&name))
+        name.is_some_and(|name| tags::OF_CLONES.contains(&name))
     };
     let own = worker.get("environment").and_then(Value::as_array).into_iter().flatten();
     let own = own.filter(|variable| !is_place(variable)).cloned();

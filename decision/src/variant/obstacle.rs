@@ -1,11 +1,12 @@
 //! What stands in the way of running or cloning a worker, each thing by its name. Pure.
 
-use super::containers::{PLACE, clone_name};
+use super::containers::clone_name;
 use super::{Flaw, Recipe};
 use crate::config::{Completion, Rung};
 use crate::definition::{Container, FARGATE};
 use crate::fargate::TaskSize;
 use crate::limits;
+use crate::tags;
 use crate::units::{Containers, CpuUnits, GibiBytes, RevisionArn};
 
 /// Why a base definition cannot be used as configured.
@@ -100,6 +101,12 @@ pub enum Obstacle {
         containers: usize,
         /// Whether a watcher comes with the clones.
         watcher: bool,
+    },
+    /// ECS takes ten containers, and these are not all the worker's.
+    #[error("ECS takes ten containers a task, and {others} of these are sidecars and the watcher")]
+    Full {
+        /// Containers that are no clone of the worker.
+        others: Containers,
     },
     /// Two clones would listen on one port.
     #[error(
@@ -201,14 +208,20 @@ pub enum Obstacle {
          any or packing.maxContainersPerTask: 1"
     )]
     Windows,
-    /// The base does not end with its worker, and nothing may be registered that does.
+    /// The base does not end with its worker, and nothing can be derived that does.
     #[error(
-        "{flaw}; register the base so that it ends with its worker, or run one tick with \
-         registration: on where that is allowed, and put 1 into packing.registeredSizes"
+        "{flaw}; register the base so that it ends with its worker{}",
+        if *.may_register {
+            ""
+        } else {
+            ", or put 1 into packing.registeredSizes and run one tick with registration: on"
+        }
     )]
     NotMended {
         /// What is wrong with it.
         flaw: Flaw,
+        /// Whether a definition may be registered, so that it is something else that is in the way.
+        may_register: bool,
     },
     /// No room for our own tags.
     #[error(
@@ -256,9 +269,20 @@ pub enum Obstacle {
     },
 }
 
-fn list(names: &[String]) -> String {
+pub(crate) fn list(names: &[String]) -> String {
     let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
     quoted.join(", ")
+}
+
+/// What ECS calls the capacity of a rung; `None` where only the cluster knows.
+fn launch_types(rung: &Rung) -> Option<&[&str]> {
+    match rung {
+        Rung::ClusterDefault => None,
+        Rung::LaunchType(name) if name == "EC2" => Some(&["EC2"]),
+        Rung::LaunchType(name) if name == "EXTERNAL" => Some(&["EXTERNAL"]),
+        _ if rung.is_fargate() == Some(true) => Some(&[FARGATE]),
+        Rung::LaunchType(_) | Rung::CapacityProvider(_) => Some(&["EC2", "MANAGED_INSTANCES"]),
+    }
 }
 
 impl Obstacle {
@@ -271,6 +295,9 @@ impl Obstacle {
                 | Self::TooLarge { .. }
                 | Self::TooManyTags { .. }
                 | Self::NameTooLong { .. }
+                | Self::Full { .. }
+                | Self::Overrides { .. }
+                | Self::TaskTags { .. }
         )
     }
 }
@@ -293,23 +320,29 @@ impl Recipe<'_> {
         self.check_secrets()
     }
 
-    /// A rung that takes no such definition would refuse every call.
+    /// A rung that takes no such definition would refuse every call, and a definition that was
+    /// registered for none of the rungs is not meant for this worker.
     /// Source: "Task definition does not support `launch_type`", as users report it of `RunTask`.
     pub(super) fn check_rungs(&self) -> Result<(), Obstacle> {
-        let view = &self.base.view;
-        let is_taken = |rung: &&Rung| match rung {
-            Rung::ClusterDefault => true,
-            Rung::LaunchType(name) => view.runs_on(name),
-            Rung::CapacityProvider(_) if rung.is_fargate() == Some(true) => view.runs_on(FARGATE),
-            Rung::CapacityProvider(_) => view.runs_on("EC2") || view.runs_on("MANAGED_INSTANCES"),
+        let (view, registered_for) = (&self.base.view, self.base.view.registered_for());
+        let is_fit = |rung: &&Rung| {
+            launch_types(rung)
+                .is_none_or(|all| all.iter().any(|launch_type| view.runs_on(launch_type)))
         };
-        match self.rungs.iter().find(|rung| !is_taken(rung)) {
-            None => Ok(()),
-            Some(rung) => {
-                let launch_types = view.launch_types().into_iter().map(str::to_owned).collect();
-                Err(Obstacle::Rung { rung: rung.clone(), launch_types })
-            }
-        }
+        let is_meant = |rung: &Rung| {
+            launch_types(rung).is_none_or(|all| {
+                registered_for.iter().any(|launch_type| all.contains(&launch_type.as_str()))
+            })
+        };
+        let meant = registered_for.is_empty() || self.rungs.iter().any(is_meant);
+        let unfit = self.rungs.iter().find(|rung| !is_fit(rung));
+        let Some(rung) = unfit.or(self.rungs.first().filter(|_| !meant)) else { return Ok(()) };
+        let named = if registered_for.is_empty() {
+            view.launch_types().into_iter().map(str::to_owned).collect()
+        } else {
+            registered_for.to_vec()
+        };
+        Err(Obstacle::Rung { rung: rung.clone(), launch_types: named })
     }
 
     /// Clones share the task's network in every mode but `bridge`, where the host's ports are
@@ -352,7 +385,7 @@ impl Recipe<'_> {
 
     /// Source: ECS API, `Secret.name`: no variable of the environment may have it too.
     pub(super) fn check_secrets(&self) -> Result<(), Obstacle> {
-        let taken = PLACE.iter().find(|name| self.worker.has_secret(name));
+        let taken = tags::OF_CLONES.iter().find(|name| self.worker.has_secret(name));
         taken.map_or(Ok(()), |name| {
             Err(Obstacle::Secret { worker: self.worker.name.clone(), name: (*name).to_owned() })
         })

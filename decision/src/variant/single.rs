@@ -63,8 +63,10 @@ impl Recipe<'_> {
 
     /// Whether a definition of one worker container can be derived that ends with it.
     pub(super) fn check_single(&self) -> Result<(), Obstacle> {
-        self.check_secrets()?;
-        if self.is_watched(Containers(1)) { self.check_watcher() } else { Ok(()) }
+        let Some(flaw) = self.flaw().filter(|_| self.is_watched(Containers(1))) else {
+            return Ok(());
+        };
+        self.check_watcher().map_err(|_| Obstacle::NotMended { flaw, may_register: true })
     }
 
     /// Whether a watcher can do its work.

@@ -122,7 +122,8 @@ impl Recipe<'_> {
     /// the worker has all of this. Source: ECS API, `ContainerDefinition.cpu`.
     fn cpu_share(&self, task: CpuUnits) -> CpuUnits {
         let sidecars = self.sidecars().map(|container| container.cpu.0);
-        task.minus(sidecars.sum()).minus(self.packing.reserve.cpu)
+        let left = task.minus(sidecars.sum()).minus(self.packing.reserve.cpu);
+        left.max(self.worker.cpu.0)
     }
 
     /// The worker's own hard limit, else what the sidecars leave of the task's memory.
@@ -131,7 +132,8 @@ impl Recipe<'_> {
             return MebiBytes(own);
         }
         let sidecars = self.sidecars().map(Container::reserved_memory);
-        task.minus(sidecars.sum()).minus(self.packing.reserve.memory)
+        let left = task.minus(sidecars.sum()).minus(self.packing.reserve.memory);
+        left.max(self.worker.reserved_memory())
     }
 
     fn sidecars(&self) -> impl Iterator<Item = &Container> {

@@ -66,3 +66,23 @@ async fn a_task_whose_upload_runs_outlives_nobody() {
         assert_eq!(only_worker(&report).outlived, [], "{minute}: {report:?}");
     }
 }
+
+/// One message every ten minutes, each of which finds what the one before has left behind.
+#[tokio::test(start_paused = true)]
+async fn what_outlives_is_remembered_while_the_queue_is_empty() {
+    let world = world_of(&["a"]);
+    let two = json!({"strategy": "dense", "maxContainersPerTask": 2});
+    let function =
+        scaler(&world, &config(&[worker("a", &json!({"messagesPerContainer": 1}), &two)]));
+    let mut named = Vec::new();
+    for minute in 0..40 {
+        world.queue("a").visible(if minute % 10 == 0 { 2 } else { 0 });
+        let report = tick(&function, &world, minute).await;
+        named.push(only_worker(&report).outlived.len());
+        world.all_run();
+        for name in ["worker", "worker-2"] {
+            world.containers_stop(name);
+        }
+    }
+    assert_eq!((named[10], named[20], named[30]), (0, 1, 2), "{named:?}");
+}

@@ -132,3 +132,42 @@ async fn a_repeated_tick_starts_no_more() {
     let _ = report(&world, &json!({})).await;
     assert_eq!(world.tasks().len(), 3 + 21, "by another process, which remembers nothing");
 }
+
+/// Each has seen another depth.
+#[tokio::test(start_paused = true)]
+async fn two_deliveries_that_planned_differently_meet_on_the_first_smaller_task() {
+    let world = world(4, Some(Fault::Placed(0, NO_ROOM)));
+    let first = report(&world, &json!({})).await;
+    assert_eq!(first.totals.launched_containers, Containers(4));
+    world.fail("ListTasks", 2, Fault::Answer(json!({"taskArns": []})));
+    world.queue("a").visible(5);
+    let second = report(&world, &json!({})).await;
+    assert_eq!(second.totals.launched_containers, Containers(0), "{second:?}");
+    assert_eq!(world.tasks().len(), 4);
+}
+
+/// The one could register what the other could not.
+#[tokio::test(start_paused = true)]
+async fn who_could_not_register_takes_the_tick_by_the_first_token_all_the_same() {
+    let world = world_of(&["a"]);
+    world.queue("a").visible(8);
+    let refused = Fault::Error(400, "ClientException", "Task definition is too large".to_owned());
+    world.fail("RegisterTaskDefinition", 1, refused);
+    let four = json!({"strategy": "dense", "maxContainersPerTask": 4});
+    let config = config(&[worker("a", &json!({"messagesPerContainer": 1}), &four)]);
+    let first = tick(&scaler(&world, &config), &world, 0).await;
+    assert_eq!(groups(only_worker(&first)), [(2, 1)]);
+    world.fail("ListTasks", 2, Fault::Answer(json!({"taskArns": []})));
+    let second = tick(&scaler(&world, &config), &world, 0).await;
+    let [launched] = only_worker(&second).launched.as_slice() else { panic!("{second:?}") };
+    assert_eq!((world.tasks().len(), launched.tasks.len()), (2, 0), "it adopts what is there");
+}
+
+/// What may be there counts under a cap.
+#[tokio::test(start_paused = true)]
+async fn a_call_without_an_answer_counts_under_the_caps_of_smaller_tasks() {
+    let world = world(14, Some(Fault::Placed(0, NO_ROOM)));
+    world.fail_where("RunTask", "a--x2", (1, Fault::LostAnswer));
+    let report = report(&world, &json!({"maxTasks": 5})).await;
+    assert!(world.tasks().len() <= 5, "{report:?}");
+}

@@ -222,6 +222,8 @@ struct VariantSettings {
     watcher: Watcher,
     reserve: TaskSize,
     drop_port_mappings: bool,
+    /// Whether a rung holds them to Fargate's sizes.
+    on_fargate: bool,
 }
 
 impl From<&Worker> for VariantSettings {
@@ -234,6 +236,7 @@ impl From<&Worker> for VariantSettings {
             watcher: packing.watcher.clone(),
             reserve: packing.reserve,
             drop_port_mappings: packing.drop_port_mappings,
+            on_fargate: worker.launch.rungs.iter().any(|rung| rung.is_fargate() == Some(true)),
         }
     }
 }
@@ -258,8 +261,8 @@ fn refuse_shared_variants(drafts: &mut [Draft<'_>]) {
             if let (Some(other), Some(draft)) = (other, drafts.get_mut(*index)) {
                 let message = format!(
                     "clones family `{family}` in another way than {other}, and they would replace \
-                     each other's derived revisions; give both the same taskDefinition, container \
-                     and packing, or one of them packing.maxContainersPerTask: 1"
+                     each other's derived revisions; give both the same taskDefinition, container, \
+                     packing and kind of capacity, or one of them packing.maxContainersPerTask: 1"
                 );
                 draft.refuse("taskDefinition", &message);
             }

@@ -11,6 +11,7 @@ use super::super::reader::{Fields, ListOf};
 use super::super::shape::about;
 use crate::document::Node;
 use crate::limits;
+use crate::tags;
 use crate::units::{CpuUnits, MebiBytes};
 
 /// Source: ECS API, `TaskOverride.cpu`, `RegisterTaskDefinitionRequest.cpu`.
@@ -21,9 +22,6 @@ const MEMORY: RangeInclusive<u32> = 6..=33_554_432;
 
 /// Source: ECS API, `EphemeralStorage.sizeInGiB`.
 const STORAGE: RangeInclusive<u32> = 21..=200;
-
-/// What is set for each clone by its place: one value for all would tell them that they are one.
-const OF_CLONES: [&str; 2] = ["WORKER_INDEX", "WORKER_COUNT"];
 
 const VALUE: Special<Template> = Special {
     read: |node| match node.members() {
@@ -129,7 +127,7 @@ fn read_environment(fields: &mut Fields<'_>) -> Vec<Variable> {
 fn read_variable(mut fields: Fields<'_>) -> Option<Variable> {
     let name = fields.required("name", Text(512), "the variable's name");
     let value = fields.required("value", VALUE, "its value, a secret: nothing tells it");
-    if let Some(name) = name.as_ref().filter(|name| OF_CLONES.contains(&name.as_str())) {
+    if let Some(name) = name.as_ref().filter(|name| tags::OF_CLONES.contains(&name.as_str())) {
         let message = format!("{name} is set for each worker container by its place in the task");
         fields.problem("name", &message);
     }

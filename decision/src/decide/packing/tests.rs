@@ -76,7 +76,9 @@ fn several_of_the_same_price_are_for_what_cannot_start_at_once() {
         cheapest_at_once(101, budget(9, 500), Some(100), linear),
         at_once(101, &[(2, 50), (1, 1)])
     );
-    assert_eq!(cheapest_at_once(21, budget(2, 11), None, linear), at_once(21, &[(2, 10), (1, 1)]));
+    let why = Several::Bounded { tasks: Tasks(21), most: Tasks(11) };
+    let bounded = Packed { several: Some(why), ..packed(&[(2, 10), (1, 1)], 0) };
+    assert_eq!(cheapest_at_once(21, budget(2, 11), None, linear), bounded);
     let costs = Costs { counts: &counts(9), price: linear, at_once: None, few_addresses: true };
     let few = Packed { several: Some(Several::Addresses), ..packed(&[(9, 3), (3, 1)], 0) };
     assert_eq!(cheapest(Containers(30), budget(9, 500), &costs), few);

@@ -2,6 +2,7 @@ use proptest::prelude::{prop, prop_assert, prop_assert_eq, proptest};
 
 use super::*;
 use crate::config::{Floor, Policy};
+use crate::plan::Group;
 use crate::plan::{
     Alive, Call, Decision, LaunchPlan, Marks, NetworkMode, Revision, RunsOn, Target, Way,
 };
@@ -48,6 +49,7 @@ fn owed(name: usize, tasks: u32, messages: u64) -> WorkerPlan {
         several: None,
         smaller: None,
         cautions: Vec::new(),
+        public_pulls: Tasks::ZERO,
         known: std::collections::BTreeSet::new(),
     };
     WorkerPlan {
