@@ -441,7 +441,8 @@ DEFENCES = [
      "prices.is_some_and(|prices| recipe.is_wasteful(n, prices)) && false",
      "one_container_a_task_is_what_nobody_pays"),
     ("definition: what has no room is started one by one", "src/act.rs",
-     "smaller::fall_back(cloud, common, plan, &mut attempts).await;", "",
+     "smaller::fall_back(Launching { cloud, common, plan }, claim, &mut attempts).await;",
+     "let _ = (claim, Launching { cloud, common, plan }, smaller::fall_back);",
      "what_has_no_room_in_threes"),
     ("definition: but for calls without an answer", "src/act/smaller.rs",
      "is_answered && has_none && !plan.is_on_fargate()",
@@ -451,6 +452,17 @@ DEFENCES = [
      "let wanted = Tasks(refused.0).min(smaller.tasks().minus(there));",
      "let wanted = Tasks(refused.0).min(smaller.tasks());",
      "no_cap_is_exceeded_by_smaller_tasks"),
+    ("definition: which two deliveries meet on", "decision/src/decide.rs",
+     "&mut (packed::SMALLER..)", "&mut numbered",
+     "two_deliveries_that_planned_differently_meet"),
+    ("definition: or on the first call, where none was made", "src/act/smaller.rs",
+     "(first.number, first.way) = (claim.number, claim.way.clone());",
+     "let _ = (&first.number, claim);",
+     "who_could_not_register_takes_the_tick"),
+    ("definition: what outlives is remembered", "decision/src/memory.rs",
+     "if let Some(seen) = &plan.without_workers {",
+     "if let Some(seen) = Some(&plan.without_workers.clone().unwrap_or_default()) {",
+     "what_outlives_is_remembered"),
     ("definition: a watcher that hears nothing gives up", "decision/src/variant/watcher.sh",
      '[ "$deaf" -gt "$DEAF" ] && give_up', '[ "$deaf" -gt "$DEAF" ] && : give_up',
      "a_watcher_that_cannot_hear"),
@@ -479,7 +491,8 @@ def test(name):
     """Runs a test of the copy: how many violations, which are first, and where."""
     seeds = SEEDS // 4 if name == WAITS else SEEDS
     environment = dict(os.environ, CARGO_TARGET_DIR=str(ROOT / "target"), SEEDS=str(seeds),
-                       RUST_BACKTRACE="0", RUSTFLAGS="", INSTA_UPDATE="no")
+                       RUST_BACKTRACE="0", RUSTFLAGS="", INSTA_UPDATE="no",
+                       BUSYBOX=str(ROOT / ".tools/busybox/bin/busybox"))
     cargo = ["cargo", "test", "--quiet", "--all-features",
              "--package", "decision", "--package", "ecs-queue-scaler"]
     if name in (SOAK, WAITS):

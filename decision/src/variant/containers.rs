@@ -51,13 +51,12 @@ impl Recipe<'_> {
     fn clone_of(&self, worker: &Map<String, Value>, index: u32, n: Containers) -> Value {
         let watched = self.is_watched(n);
         let is_left_out = |member: &str| match member {
-            // One that is restarted never counts as stopped, so that its task would not end.
-            "restartPolicy" => true,
             // The timeout would stop a task whose clone still works when it expires.
             "startTimeout" => watched,
             "portMappings" => self.packing.drop_port_mappings,
             "environment" => Containers(1) < n,
-            "name" | "essential" => true,
+            // One that is restarted never counts as stopped, so that its task would not end.
+            "restartPolicy" | "name" | "essential" => true,
             _ => false,
         };
         let kept = worker.iter().filter(|(member, _)| !is_left_out(member));
