@@ -595,6 +595,22 @@ impl Decision {
         held_back.sum()
     }
 
+    /// The bounds that what is launched comes up to. A cap that would have left room for fewer than are
+    /// owed is not reached where the breaker, the brake or another cap allows fewer still.
+    pub fn reached(&self) -> impl Iterator<Item = &Bound> {
+        let is_reached = |bound: &&Bound| match bound {
+            Bound::MaxContainers(most) | Bound::MaxLaunchPerTick(most) => *most <= self.launch,
+            Bound::MaxTasks(most) => self.launch_tasks.is_none_or(|tasks| *most <= tasks),
+            Bound::MinContainers { .. }
+            | Bound::WaitingMessages(_)
+            | Bound::Canary(_)
+            | Bound::Progress { .. }
+            | Bound::Ahead(_)
+            | Bound::Registry(_) => true,
+        };
+        self.bounds.iter().filter(is_reached)
+    }
+
     /// Whether a bound of the operator keeps containers from messages that wait.
     pub fn at_cap(&self) -> bool {
         let is_cap = |bound: &Bound| match bound {
@@ -607,6 +623,6 @@ impl Decision {
             | Bound::Registry(_) => false,
         };
         let waiting = self.visible.plus(self.delayed);
-        waiting != Messages::ZERO && self.bounds.iter().any(is_cap)
+        waiting != Messages::ZERO && self.reached().any(is_cap)
     }
 }

@@ -76,7 +76,7 @@ fn of_decision(decision: &Decision) -> BTreeSet<WaitsFor> {
     if decision.visible.plus(decision.delayed) == Messages::ZERO {
         return BTreeSet::new();
     }
-    let bounds = decision.bounds.iter().filter_map(of_bound);
+    let bounds = decision.reached().filter_map(of_bound);
     bounds.chain(is_presumed(decision).then_some(WaitsFor::Answer)).collect()
 }
 

@@ -73,3 +73,15 @@ fn in_days_of_work_no_message_waits_without_a_true_reason() {
     }
     assert_eq!(found, 0);
 }
+
+/// The function told a cap that an open breaker kept far away (2573, 7050); the referee took for untrue a
+/// breaker beside a container from before the failures (1616), and the brake where messages of crashed
+/// containers come back (the others).
+#[test]
+fn days_that_had_a_reason_that_was_not_true_have_none() {
+    for number in [182, 413, 1568, 1616, 2573, 7050, 7277] {
+        let mut day = Day::new(number);
+        day.run(24 * 60);
+        assert_eq!(day.seen().found, [], "DAY={number}");
+    }
+}

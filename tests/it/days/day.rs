@@ -1,13 +1,15 @@
 //! One day of one worker.
 
+mod referee;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::time::Duration;
 
-use decision::config::{Config, Metrics};
+use decision::config::Config;
 use decision::decide::decide;
 use decision::definition::TaskDefinition;
-use decision::event::{Mode, Tick};
+use decision::event::Tick;
 use decision::memory::Memory;
 use decision::outcome::{GroupOutcome, StartedTask, WorkerOutcome};
 use decision::plan::{Action, LaunchPlan, Plan};
@@ -18,9 +20,6 @@ use decision::snapshot::{
 use decision::units::{
     ClusterName, Messages, Region, RevisionArn, ScalerName, TaskArn, TaskDefinitionRef, Tasks,
     WorkerName,
-};
-use ecs_queue_scaler::report::{
-    ConfigReport, Measured, Report, TickOutcome, WaitsFor, WorkerReport,
 };
 use fastrand::Rng;
 use jiff::Timestamp;
@@ -33,9 +32,6 @@ const MINUTE: u64 = 60_000;
 const LONG_POLL: u64 = 20_000;
 const EMPTY_RECEIVES: u32 = 3;
 const STUCK_AFTER: u64 = 15 * MINUTE;
-
-/// A container that hangs is expected to take something for so long.
-const PATIENCE: u64 = 15 * MINUTE;
 
 const SECONDS: (u64, u64) = (3_000, 20_000);
 const MINUTES: (u64, u64) = (60_000, 900_000);
@@ -112,6 +108,10 @@ pub(super) struct Day {
     found: Vec<(u64, &'static str)>,
     log: Vec<String>,
     messages: u64,
+    /// When there were more messages in flight last than the containers that ran could hold.
+    unheld: Option<u64>,
+    /// Since when the brake has let nobody through, though most of the last containers moved messages.
+    braked: Option<u64>,
 }
 
 impl Day {
@@ -151,6 +151,8 @@ impl Day {
             found: Vec::new(),
             log: Vec::new(),
             messages: 0,
+            unheld: None,
+            braked: None,
             rng,
         };
         new.arrive(day);
@@ -382,58 +384,6 @@ impl Day {
         outcomes
     }
 
-    /// The other half of the referee, for what can be wrong here.
-    fn judge(&mut self, (minute, now): (u64, u64), started: u64, acted: Vec<WorkerOutcome>) {
-        let before = self.containers.len() - usize::try_from(started).unwrap();
-        let there: Vec<_> = self.containers[self.oldest..before].iter().collect();
-        let is_useful = |c: &&&Container| match c.started {
-            _ if c.ended.is_some() => false,
-            Some(began) => !c.hangs || now < began + PATIENCE,
-            None => now < c.created + STUCK_AFTER + 2 * MINUTE,
-        };
-        let useful = there.iter().filter(is_useful).count();
-        let running = there.iter().filter(is_useful).filter(|c| c.started.is_some()).count();
-        let (receivable, oldest) = self.work.receivable();
-        let Some(oldest) = oldest else { return };
-        let target = receivable + self.work.in_flight.min(u64::try_from(running).unwrap());
-        let starting = u64::try_from(useful - running).unwrap();
-        let owed = target.saturating_sub(u64::try_from(useful).unwrap());
-        let owed = owed.min(receivable.saturating_sub(starting));
-        let waits = now.saturating_sub(oldest);
-        if owed <= started || waits < self.work.jobs.startup.1 + 2 * MINUTE + 10_000 {
-            return;
-        }
-        let report = report(minute, acted);
-        self.log.push(format!(
-            "{minute:>5} {owed} owed, {:?}: {:?}",
-            report.waits_for, report.decision
-        ));
-        let truths =
-            report.waits_for.iter().map(|word| self.is_true(*word, (&there, started), now));
-        let truths: Vec<_> = truths.collect();
-        if truths.is_empty() {
-            self.found.push((minute, "waits without a reason"));
-        } else if truths.contains(&false) {
-            self.found.push((minute, "a reason that is not true"));
-        }
-        let nothing = useful == 0 && started == 0;
-        if nothing && !report.is_not_served() {
-            self.found.push((minute, "not served, and not told"));
-        }
-    }
-
-    fn is_true(&self, word: WaitsFor, (there, started): (&[&Container], u64), now: u64) -> bool {
-        let alive = there.iter().filter(|c| c.ended.is_none());
-        let alive = u64::try_from(alive.count()).unwrap() + started;
-        match word {
-            WaitsFor::MaxContainers => self.most <= alive,
-            WaitsFor::Canary => 3 <= failures(there, now),
-            // Some of them were let through: by what moved, which no count tells exactly.
-            WaitsFor::Progress => 0 < started || is_fruitless(there, now),
-            _ => false,
-        }
-    }
-
     pub(super) fn kind(&self) -> &'static str {
         self.kind.0
     }
@@ -450,54 +400,6 @@ impl Day {
             log: self.log,
         }
     }
-}
-
-/// Failures in a row, without a success since.
-fn failures(there: &[&Container], now: u64) -> usize {
-    let mut ends: Vec<_> = there.iter().filter_map(|c| end_of(c, now)).collect();
-    ends.sort_unstable();
-    ends.iter().rev().take_while(|(_, failed)| *failed).count()
-}
-
-fn end_of(container: &Container, now: u64) -> Option<(u64, bool)> {
-    let well = container.started.map(|began| began + 2 * MINUTE);
-    match (container.ended, well) {
-        (Some((ended, exit)), Some(well)) => Some((ended, exit != 0 && ended < well)),
-        (None, Some(well)) => (well <= now).then_some((well, false)),
-        (_, None) => {
-            let stuck = container.created + STUCK_AFTER;
-            (stuck <= now).then_some((stuck, true))
-        }
-    }
-}
-
-/// Whether at least half of the last containers moved no message.
-fn is_fruitless(there: &[&Container], now: u64) -> bool {
-    let judged = there.iter().filter_map(|c| {
-        let judged = c.ended.map(|(ended, _)| ended).or(c.started.map(|s| s + 2 * MINUTE))?;
-        (judged <= now).then_some((judged, c.deleted == 0))
-    });
-    let mut judged: Vec<_> = judged.collect();
-    judged.sort_unstable();
-    let last: Vec<_> = judged.iter().rev().take(4).collect();
-    last.len() <= 2 * last.iter().filter(|(_, fruitless)| *fruitless).count()
-}
-
-fn report(minute: u64, acted: Vec<WorkerOutcome>) -> WorkerReport {
-    let mut report = Report::new(TickOutcome {
-        name: ScalerName::parse("scaler").unwrap(),
-        tick: Tick::Request(minute.to_string()),
-        request_id: String::new(),
-        config: ConfigReport::of_event(),
-        mode: Mode::Launch,
-        workers: acted,
-        faults: None,
-        draining: Vec::new(),
-        unowned: Vec::new(),
-        wanted: Metrics::Off,
-        measured: Measured::default(),
-    });
-    report.workers.remove(0)
 }
 
 fn at(millis: u64) -> Timestamp {

@@ -91,6 +91,28 @@ async fn an_open_breaker_is_named_and_its_canary_serves_until_it_is_stuck() {
     }
 }
 
+/// A cap that would bind if the breaker were closed, or the brake let more through, is not reached.
+#[tokio::test(start_paused = true)]
+async fn a_cap_that_is_far_is_not_told_as_reached() {
+    for settings in [json!({"maxContainers": 4}), json!({"maxLaunchPerTick": 4})] {
+        let (world, config) = one_worker(9, &settings);
+        let function = scaler(&world, &config);
+        let reached = tick(&function, &world, 0).await;
+        assert_eq!(only_worker(&reached).at_cap, Some(true));
+        world.all_end("TaskFailedToStart", "CannotPullContainerError", None);
+        let report = tick(&function, &world, 1).await;
+        let worker = only_worker(&report);
+        assert_eq!(told(worker), (&[WaitsFor::Canary][..], ""));
+        assert_eq!(worker.at_cap, Some(false));
+    }
+    let both = json!({"maxContainers": 4, "maxLaunchPerTick": 2});
+    assert_eq!(first_tick(&one_worker(9, &both)).await.waits_for, [WaitsFor::MaxLaunchPerTick]);
+    let steps = json!({"steps": [{"depth": 1, "tasks": 5}], "maxContainers": 1});
+    let document = config(&[worker("thumbnail", &steps, &json!({"maxTasks": 2}))]);
+    let world = one_worker(9, &json!({})).0;
+    assert_eq!(first_tick(&(world, document)).await.waits_for, [WaitsFor::MaxContainers]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn launches_that_moved_no_message_are_named_and_the_worker_is_not_served() {
     let (world, config) = one_worker(4, &json!({}));
