@@ -200,18 +200,34 @@ impl GroupAttempt {
     }
 }
 
-/// Carries out the plan, worker by worker in the plan's order.
-pub async fn act(cloud: &Aws, plan: Plan) -> Vec<Attempt> {
-    let mut groups = launch_all(cloud, &plan).await;
-    let workers = plan.workers.into_iter().enumerate();
-    let attempts = workers
-        .map(|(index, plan)| Attempt { plan, groups: groups.remove(&index).unwrap_or_default() });
-    attempts.collect()
+/// Carries out plans of one tick. What a plan has met of a quota, the next one knows.
+pub struct Executor<'a> {
+    /// What the calls go to.
+    pub cloud: &'a Aws,
+    exhausted: Exhausted,
 }
 
-async fn launch_all(cloud: &Aws, plan: &Plan) -> BTreeMap<usize, Vec<GroupAttempt>> {
-    let common =
-        &Common { revisions: Revisions::new(cloud, plan), exhausted: Exhausted::default() };
+impl<'a> Executor<'a> {
+    /// One that knows of no quota.
+    pub fn new(cloud: &'a Aws) -> Self {
+        Self { cloud, exhausted: Exhausted::default() }
+    }
+
+    /// Carries out the plan, worker by worker in the plan's order.
+    pub async fn act(&self, plan: Plan) -> Vec<Attempt> {
+        let mut groups = launch_all(self, &plan).await;
+        let workers = plan.workers.into_iter().enumerate();
+        let attempts = workers.map(|(index, plan)| Attempt {
+            plan,
+            groups: groups.remove(&index).unwrap_or_default(),
+        });
+        attempts.collect()
+    }
+}
+
+async fn launch_all(executor: &Executor<'_>, plan: &Plan) -> BTreeMap<usize, Vec<GroupAttempt>> {
+    let cloud = executor.cloud;
+    let common = &Common { revisions: Revisions::new(cloud, plan), exhausted: &executor.exhausted };
     let launches = plan.order.iter().filter_map(|index| match &plan.workers.get(*index)?.action {
         Action::Launch(launch) => Some((*index, &**launch)),
         Action::Idle(_) | Action::Hold(_) | Action::Refuse(_) => None,
@@ -252,7 +268,7 @@ fn panicked(launch: &LaunchPlan) -> Vec<GroupAttempt> {
 /// What the workers of a tick share.
 struct Common<'a> {
     revisions: Revisions<'a>,
-    exhausted: Exhausted,
+    exhausted: &'a Exhausted,
 }
 
 /// Runs a worker's calls. The first goes alone: it names the whole plan, so that of two deliveries
@@ -266,7 +282,7 @@ async fn launch<'a>(
     let found = join_all(plan.groups.iter().map(|g| common.revisions.of(&g.revision))).await;
     let groups = plan.groups.iter().zip(found);
     let mut groups: Vec<_> = groups.map(|(group, found)| OpenGroup::new(group, found)).collect();
-    let exhausted = &common.exhausted;
+    let exhausted = common.exhausted;
     let run = async |group: &OpenGroup<'_>, call: &Call| match &group.found {
         Some(found) => {
             let (revision, overrides) = (&found.revision, group.overrides);

@@ -14,7 +14,7 @@ use lambda_runtime::Diagnostic;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use crate::act::{AnswerOutcome, act, answer};
+use crate::act::{AnswerOutcome, Executor, answer};
 use crate::aws::{Aws, NoRegion, ReadCloud};
 use crate::ledger::Ledger;
 use crate::observe::{get_ready, observe};
@@ -316,8 +316,9 @@ impl Scaler {
 
 /// Carries out what a plan launches, with the second try within the tick.
 async fn launch(aws: &Aws, config: &Config, snapshot: &Snapshot, plan: Plan) -> Vec<WorkerOutcome> {
-    let attempts = Box::pin(act(aws, plan)).await;
-    Box::pin(again::try_again(aws, config, snapshot, attempts)).await
+    let executor = Executor::new(aws);
+    let attempts = Box::pin(executor.act(plan)).await;
+    Box::pin(again::try_again(&executor, config, snapshot, attempts)).await
 }
 
 fn measured(aws: &Aws, at: Timestamp, started: Instant) -> Measured {

@@ -31,7 +31,7 @@ pub(super) async fn fall_back(
     let found = common.revisions.of(&smaller.revision).await;
     let mut open = OpenGroup::new(smaller, found);
     let Some(found) = &open.found else { return attempts.push(open.attempt) };
-    let (revision, overrides, exhausted) = (&found.revision, open.overrides, &common.exhausted);
+    let (revision, overrides, exhausted) = (&found.revision, open.overrides, common.exhausted);
     let launch = Launch { cloud, plan, revision, overrides, exhausted };
     let mut trimmed = smaller.clone();
     trimmed.trim(wanted);

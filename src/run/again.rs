@@ -5,8 +5,7 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 
-use crate::act::{Attempt, GroupAttempt, act};
-use crate::aws::Aws;
+use crate::act::{Attempt, Executor, GroupAttempt};
 use crate::observe::{read_definitions, with_fresh_instances};
 use decision::config::{Config, Worker};
 use decision::decide::{Displaced, place_again, renew};
@@ -16,14 +15,14 @@ use decision::snapshot::{ReadError, Snapshot};
 
 /// All second tries of a tick. A panic in one must not lose what the first ones came to.
 pub(super) async fn try_again(
-    aws: &Aws,
+    executor: &Executor<'_>,
     config: &Config,
     snapshot: &Snapshot,
     mut attempts: Vec<Attempt>,
 ) -> Vec<WorkerOutcome> {
     let tries = async {
-        Box::pin(renew_stale(aws, config, &mut attempts)).await;
-        Box::pin(place_displaced(aws, config, snapshot, &mut attempts)).await;
+        Box::pin(renew_stale(executor, config, &mut attempts)).await;
+        Box::pin(place_displaced(executor, config, snapshot, &mut attempts)).await;
     };
     if AssertUnwindSafe(tries).catch_unwind().await.is_err() {
         let is_open = |attempt: &&mut Attempt| {
@@ -39,7 +38,7 @@ pub(super) async fn try_again(
 
 /// Somebody may have replaced a task definition since it was read. The calls that ECS refused are
 /// made once again, on revisions of definitions read anew.
-async fn renew_stale(aws: &Aws, config: &Config, attempts: &mut [Attempt]) {
+async fn renew_stale(executor: &Executor<'_>, config: &Config, attempts: &mut [Attempt]) {
     let stale: Vec<_> = config
         .workers
         .iter()
@@ -47,7 +46,7 @@ async fn renew_stale(aws: &Aws, config: &Config, attempts: &mut [Attempt]) {
         .filter_map(|(worker, attempt)| Some((worker, attempt.stale_plan()?, attempt)))
         .collect();
     let names = stale.iter().map(|(worker, ..)| *worker);
-    let definitions = read_definitions(&aws.read, names).await;
+    let definitions = read_definitions(&executor.cloud.read, names).await;
     let mut renewed = Vec::new();
     for (worker, plan, attempt) in stale {
         let definition = definitions.get(&worker.task_definition);
@@ -57,13 +56,13 @@ async fn renew_stale(aws: &Aws, config: &Config, attempts: &mut [Attempt]) {
             Some(Ok(None)) | None => attempt.settle(None),
         }
     }
-    carry_out(aws, renewed, Attempt::replace_stale).await;
+    carry_out(executor, renewed, Attempt::replace_stale).await;
 }
 
 /// An instance may have changed since it was read. What it refused is placed once again, on the
 /// instances as they are now and not on that one.
 async fn place_displaced(
-    aws: &Aws,
+    executor: &Executor<'_>,
     config: &Config,
     snapshot: &Snapshot,
     attempts: &mut [Attempt],
@@ -85,7 +84,7 @@ async fn place_displaced(
         }
     }
     let workers = displaced.iter().map(|displaced| displaced.worker);
-    let fresh = with_fresh_instances(&aws.read, fresh, workers).await;
+    let fresh = with_fresh_instances(&executor.cloud.read, fresh, workers).await;
     let placed = place_again(&displaced, &fresh);
     let mut placed: BTreeMap<_, _> = indices.into_iter().zip(placed).collect();
     let mut again = Vec::new();
@@ -96,7 +95,7 @@ async fn place_displaced(
             None => {}
         }
     }
-    carry_out(aws, again, Attempt::replace_displaced).await;
+    carry_out(executor, again, Attempt::replace_displaced).await;
 }
 
 fn displaced<'a>(worker: &'a Worker, attempt: &'a Attempt) -> Option<Displaced<'a>> {
@@ -112,7 +111,7 @@ fn displaced<'a>(worker: &'a Worker, attempt: &'a Attempt) -> Option<Displaced<'
 }
 
 async fn carry_out(
-    aws: &Aws,
+    executor: &Executor<'_>,
     again: Vec<(LaunchPlan, &mut Attempt)>,
     replace: impl Fn(&mut Attempt, Attempt),
 ) {
@@ -123,7 +122,7 @@ async fn carry_out(
     let (workers, attempts): (Vec<_>, Vec<_>) = again.unzip();
     let order = (0..workers.len()).collect();
     let plan = Plan { workers, order, faults: None, hooks: Vec::new() };
-    for (attempt, mut again) in attempts.into_iter().zip(act(aws, plan).await) {
+    for (attempt, mut again) in attempts.into_iter().zip(executor.act(plan).await) {
         again.settle(None);
         replace(attempt, again);
     }
