@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    batches, config, definition, definition_for_both, one_task_a_message, only_worker, scaler,
-    started, tick, worker, world_of,
+    batches, config, definition, definition_for_both, groups, one_task_a_message, only_worker,
+    scaler, started, tick, worker, world_of,
 };
 use crate::world::buckets::Buckets;
 use crate::world::{Fault, World};
@@ -214,3 +214,24 @@ async fn a_clusters_default_capacity_is_held_to_fargates_rates() {
         assert_eq!(told(&report), [""; 0]);
     }
 }
+
+/// The first call meets the quota of Spot, and a later one a revision that somebody has replaced.
+#[tokio::test(start_paused = true)]
+async fn a_second_try_knows_which_quotas_the_first_has_met() {
+    let (world, mut config) = workers(&[("a", 7)]);
+    config["workers"][0]["packing"] = json!({"strategy": "dense", "maxContainersPerTask": 2});
+    config["workers"][0]["capacity"] =
+        json!([{"capacityProvider": "FARGATE_SPOT"}, {"capacityProvider": "FARGATE"}]);
+    world.fail_where("RunTask", "FARGATE_SPOT", (9, Fault::Placed(0, LIMIT)));
+    let inactive = error("ClientException", "TaskDefinition is inactive");
+    world.fail_where("RunTask", "definition/a:1\"", (1, inactive));
+    let report = tick(&scaler(&world, &config), &world, 0).await;
+    assert_eq!(groups(only_worker(&report)), [(3, 2), (1, 1)], "{report:?}");
+    let calls = world.take_calls();
+    let on_spot = calls.iter().filter(|call| {
+        call.operation == "RunTask" && call.input.to_string().contains("FARGATE_SPOT")
+    });
+    assert_eq!(on_spot.count(), 1, "{calls:?}");
+}
+
+const LIMIT: &str = "You've reached the limit on the number of vCPUs you can run";
