@@ -316,6 +316,16 @@ fn no_message_waits_without_a_true_reason() {
     }
 }
 
+/// Seeds of workers at work in which something was found and mended: closed loops at a tick of ten
+/// seconds whose container ended between a look at the queue alone and one at the tasks.
+#[test]
+fn seeds_that_once_failed_are_clean() {
+    for seed in [664, 752, 989] {
+        let found = run(seed, Scenario::at_work).violations;
+        assert!(found.is_empty(), "seed {seed}: {found:?}");
+    }
+}
+
 fn find_violations(family: Family, usual: u64) -> Outcome {
     let (first, count) = match number("SEED") {
         Some(seed) => (seed, 1),

@@ -1,5 +1,6 @@
 //! A worker's own tasks, and how far their worker containers are. Pure.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use crate::event::is_to_come;
 use crate::plan::Alive;
 use crate::refusal::{Cause, is_injected};
 use crate::snapshot::{
-    Capacity, ClusterTasks, ContainerStatus, Ended, EndedContainer, Snapshot, Task,
+    Capacity, ClusterTasks, ContainerStatus, Ended, EndedContainer, Snapshot, Task, TaskSeen,
 };
 use crate::units::{Containers, TaskArn, Tasks, elapsed};
 use crate::variant::{self, clone_names};
@@ -141,13 +142,17 @@ impl<'a> OwnTasks<'a> {
         self.alive.iter().filter(is_open).map(OwnTask::left).sum()
     }
 
-    /// The same at an earlier time, as far as the times of tasks show.
-    pub(super) fn as_of(&self, then: Timestamp) -> Self {
-        let alive = self.alive.iter().filter_map(|own| own.as_of(then));
+    /// The same at an earlier time, as far as the times of tasks show, and what was seen of them before.
+    pub(super) fn as_of(&self, then: Timestamp, before: &BTreeMap<TaskArn, TaskSeen>) -> Self {
+        let seen = |arn: &TaskArn| before.get(arn).copied().unwrap_or_default();
+        let alive = self.alive.iter().filter_map(|own| own.as_of(then, seen(own.arn)));
         // Since when they leave is not known: they were there until somebody looked.
-        let leaving = self.leaving.iter().map(OwnTask::whole);
-        let leaving = leaving.filter_map(|own| own.as_of(then));
-        let ended_since = self.ended.iter().filter_map(|own| own.as_of(then));
+        let leaving = self.leaving.iter().filter_map(|own| {
+            let seen = seen(own.arn);
+            own.whole(seen).as_of(then, seen)
+        });
+        let ended_since = self.ended.iter();
+        let ended_since = ended_since.filter_map(|own| own.as_of(then, seen(&own.task.arn)));
         let ended = self.ended.iter().filter(|own| own.task.stopped <= then);
         Self {
             alive: alive.chain(leaving).chain(ended_since).collect(),
@@ -218,17 +223,23 @@ impl<'a> OwnTask<'a> {
         late.filter(|_| is_starting)
     }
 
-    /// The same at an earlier time, as far as the times of tasks show.
-    fn as_of(&self, then: Timestamp) -> Option<Self> {
+    /// The same at an earlier time, as far as the times of tasks show. When a container of a task that
+    /// goes on has ended, ECS does not tell: one that has ended with exit code 0 since it was seen last
+    /// was there until somebody looked. It has left no message behind, and what was in flight may have
+    /// been its own.
+    fn as_of(&self, then: Timestamp, seen: TaskSeen) -> Option<Self> {
         let is_there = self.created.is_none_or(|created| created <= then);
-        let running = if ran_at(self.started, then) { self.running } else { Containers::ZERO };
-        is_there.then_some(Self { running, ..*self })
+        let since = self.done.minus(seen.done);
+        let ran = ran_at(self.started, then);
+        let running = if ran { self.running.plus(since) } else { Containers::ZERO };
+        let (stopped, done) = (self.stopped.minus(since), self.done.minus(since));
+        is_there.then_some(Self { running, stopped, done, ..*self })
     }
 
-    /// The same while none of its containers had stopped.
-    fn whole(&self) -> Self {
-        let (stopped, done) = (Containers::ZERO, Containers::ZERO);
-        Self { running: self.containers, stopped, done, ..*self }
+    /// The same when no more of its containers had stopped than were seen to have.
+    fn whole(&self, seen: TaskSeen) -> Self {
+        let TaskSeen { stopped, done, .. } = seen;
+        Self { running: self.containers.minus(stopped), stopped, done, ..*self }
     }
 
     /// Its worker containers that have not stopped.
@@ -268,20 +279,23 @@ impl<'a> OwnEnded<'a> {
         Self { task, containers, watcher_gave_up }
     }
 
-    /// What it was at an earlier time, when it had not ended.
-    fn as_of(&self, then: Timestamp) -> Option<OwnTask<'a>> {
+    /// What it was at an earlier time, when it had not ended, and no more of its containers had stopped
+    /// than were seen to have.
+    fn as_of(&self, then: Timestamp, seen: TaskSeen) -> Option<OwnTask<'a>> {
         let Ended { arn, tick, created, started, stopped, capacity, .. } = self.task;
         let is_there = created.is_some_and(|created| created <= then) && then < *stopped;
-        let runs = ran_at(*started, then);
+        let TaskSeen { stopped: had_stopped, done, .. } = seen;
+        let running = self.count().minus(had_stopped);
+        let running = if ran_at(*started, then) { running } else { Containers::ZERO };
         is_there.then_some(OwnTask {
             arn,
             tick: *tick,
             created: *created,
             started: *started,
             containers: self.count(),
-            running: if runs { self.count() } else { Containers::ZERO },
-            stopped: Containers::ZERO,
-            done: Containers::ZERO,
+            running,
+            stopped: had_stopped,
+            done,
             is_presumed: false,
             stuck_since: None,
             waits_since: None,

@@ -134,7 +134,7 @@ impl Look<'_> {
         let Some(before) = before else { return self.alone_after(&self.first()) };
         let mut last = before.clone();
         for (now, depth) in std::mem::take(&mut last.glances) {
-            let own = &self.own.as_of(now);
+            let own = &self.own.as_of(now, &last.tasks);
             let need = demand::need(self.worker, &depth, &own.count(), self.per_task);
             last = Look { now, depth, need, own, ..*self }.alone_after(&last);
         }

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{Of, Play, SHORT, one_shot};
 use crate::world::Fault;
 use crate::world::life::{Habit, Jobs};
+use crate::world::watch::Rule;
 use crate::world::weather::Fate;
 
 #[tokio::test(start_paused = true)]
@@ -104,4 +105,22 @@ async fn healthy_workers_wait_for_nobody() {
         assert_eq!(play.done(), messages * 120, "{habit:?} {lasts:?}");
         assert!(!play.told.has_alarmed(), "{habit:?} {lasts:?}");
     }
+}
+
+/// Spot ends a task whose message stays in flight for an hour. Two hang meanwhile beside one that works:
+/// as long as there are two messages in flight, one of those two may hold one.
+#[tokio::test(start_paused = true)]
+async fn who_may_have_held_a_message_until_a_minute_ago_need_not_be_known_as_idle() {
+    let jobs = Jobs { lasts: (3_600_000, 3_600_000), ..Jobs::default() };
+    let scaling = json!({"steps": [{"depth": 1, "containers": 2}], "maxContainers": 10});
+    let rule = Rule::Containers(vec![(1, 2)]);
+    let mut play = Of { jobs, scaling, rule, ..Of::default() }.play();
+    play.life(|life| life.fates.extend([Fate::Runs, Fate::Hangs, Fate::Hangs]));
+    play.send(1);
+    play.minutes(3).await;
+    play.world.all_end("SpotInterruption", "Spot capacity", Some(143));
+    play.send(2);
+    play.minutes(210).await;
+    play.is_clean();
+    assert_eq!(play.done(), 3);
 }

@@ -277,6 +277,75 @@ fn who_is_on_the_way_out_is_vouched_for_when_the_end_is_known() {
     assert!(glanced.tasks.values().all(|seen| seen.vouched == Containers(1)));
 }
 
+/// One is done, and its task goes on for a moment, or for as long as others work in it.
+#[test]
+fn who_has_ended_in_a_task_that_goes_on_was_there_until_somebody_looked() {
+    let worker = one_each();
+    let task = running(0, 0);
+    let with = |exit| {
+        let containers = vec![("w".to_owned(), ContainerStatus::Stopped(exit))];
+        Task { containers, ..task.clone() }
+    };
+    let (mut began, _) = look((&worker, None), (0, depth(1, 0)), (&[], &[]), 1);
+    launch(&mut began, (0, std::slice::from_ref(&task)));
+    began.credit = Some(Credit::of(Containers::ZERO));
+    // It had the message while nobody asked ECS, and has sent the next one.
+    let glanced = began.glanced(at(1), depth(0, 1));
+    let seen = |exit| look((&worker, Some(&glanced)), (2, depth(1, 0)), (&[with(exit)], &[]), 1);
+    let (done, allowed) = seen(Some(0));
+    assert_eq!((done.pause, allowed), (SHORTEST_PAUSE, Containers(1)));
+    assert_eq!(done.locked, Containers::ZERO);
+    // It pays once: its end is no news.
+    let (known, _) =
+        look((&worker, Some(&done)), (3, depth(1, 0)), (&[], &[ended(&task, 3, 0)]), 1);
+    assert_eq!(known.credit, done.credit);
+    // Who crashed may have left its message behind.
+    let (crashed, _) = seen(Some(1));
+    assert_eq!((crashed.credit, crashed.pause), (Some(Credit::default()), 2 * SHORTEST_PAUSE));
+}
+
+/// Of three in a task, the first was paid for before nobody looked.
+#[test]
+fn what_was_paid_for_before_a_look_at_the_queue_alone_is_not_paid_for_again() {
+    let worker = one_each();
+    let names = ["w", "w-2", "w-3"];
+    let revision = RevisionArn::from("arn:aws:ecs:r:a:task-definition/t--x3:1");
+    let of = |done: usize| {
+        let status = |place| match place < done {
+            true => ContainerStatus::Stopped(Some(0)),
+            false => ContainerStatus::Running,
+        };
+        let all = names.iter().enumerate();
+        let containers = all.map(|(place, name)| ((*name).to_owned(), status(place))).collect();
+        Task { containers, revision: revision.clone(), ..running(0, 0) }
+    };
+    let (mut began, _) = look((&worker, None), (0, depth(3, 0)), (&[], &[]), 3);
+    launch(&mut began, (0, &[of(0)]));
+    let (works, _) = look((&worker, Some(&began)), (1, depth(1, 3)), (&[of(0)], &[]), 0);
+    let (first, _) = look((&worker, Some(&works)), (2, depth(1, 2)), (&[of(1)], &[]), 0);
+    let of_task = |progress: &Progress| *progress.tasks.values().next().unwrap();
+    assert_eq!(of_task(&first).done, Containers(1));
+    let end =
+        |name: &&str| EndedContainer { name: (*name).to_owned(), exit: Some(0), reason: None };
+    let ended = Ended {
+        revision: revision.clone(),
+        containers: names.iter().map(end).collect(),
+        ..ended(&of(3), 5, 0)
+    };
+    let leaving = ClusterTasks { leaving: vec![of(3)], ..ClusterTasks::default() };
+    let ended = ClusterTasks { ended: vec![ended], ..ClusterTasks::default() };
+    let alive = ClusterTasks { alive: vec![of(1)], ..ClusterTasks::default() };
+    let glanced = first.glanced(at(3), depth(0, 2));
+    for tasks in [&leaving, &alive] {
+        let (after, _) = look_at((&worker, Some(&glanced)), (4, depth(1, 2)), tasks, 0);
+        assert_eq!(of_task(&after).done, Containers(1));
+    }
+    let own = OwnTasks::of(&worker, "w", &ended, at(5));
+    let then = own.as_of(at(3), &first.tasks);
+    let then: Vec<_> = then.alive.iter().map(|own| (own.running, own.stopped, own.done)).collect();
+    assert_eq!(then, [(Containers(2), Containers(1), Containers(1))]);
+}
+
 /// A container runs some seconds before its task does.
 #[test]
 fn a_message_that_is_taken_before_the_task_runs_is_its_own() {

@@ -94,6 +94,8 @@ pub(crate) struct Waiting {
     /// When a process was told last of as many messages in flight as containers had run for a while:
     /// nobody could know then that one of them held none.
     all_held: BTreeMap<(u32, String), u64>,
+    /// How many running containers the messages in flight left over, and when a process was told so.
+    spare: BTreeMap<(u32, String), Vec<(u64, usize)>>,
     /// Since when a worker has been braked at every look while each of its containers moved messages.
     braked: BTreeMap<String, u64>,
     wrong: BTreeSet<(u32, Wrong)>,
@@ -230,7 +232,7 @@ impl State {
             let listed = self.watch.runs.get(&process).and_then(|run| run.listed_at);
             let listed = listed.unwrap_or(now);
             let mut containers = self.containers(process, &group, (bounds, listed));
-            self.doubt(process, name, &mut containers);
+            self.doubt(process, (name, now), &mut containers);
             let (owed, waits) = (0, 0);
             let case = Case {
                 process,
@@ -414,6 +416,7 @@ impl State {
         let waiting = &mut self.watch.waiting;
         let Some((_, holds)) = waiting.rules.get(&name) else { return };
         let told = waiting.told.get(&(case.process, name.clone()));
+        let is_told = told.is_some();
         let in_flight = told.map_or(0, |(_, in_flight)| *in_flight);
         let count = |is: &dyn Fn(&&Container) -> bool| {
             u64::try_from(case.containers.iter().filter(is).count()).unwrap()
@@ -421,8 +424,14 @@ impl State {
         if count(&|c| c.runs && c.is_of == Use::Surely) * holds < in_flight {
             waiting.unheld.insert(name.clone(), case.now);
         }
+        let spare = count(&|c| c.runs).saturating_sub(in_flight);
+        let key = (case.process, name);
+        if is_told {
+            let spare = (case.now, usize::try_from(spare).unwrap());
+            waiting.spare.entry(key.clone()).or_default().push(spare);
+        }
         if count(&|c| c.runs && c.since + BEGUN <= case.now) <= in_flight {
-            waiting.all_held.insert((case.process, name), case.now);
+            waiting.all_held.insert(key, case.now);
         }
     }
 

@@ -89,12 +89,23 @@ impl State {
     }
 
     /// Of those that run and take nothing, no more can be known than the messages in flight leave over:
-    /// who holds one, and whether somebody does, is not told.
-    pub(super) fn doubt(&self, process: u32, worker: &str, containers: &mut [Container]) {
-        let told = self.watch.waiting.told.get(&(process, worker.to_owned()));
+    /// who holds one, and whether somebody does, is not told. And no more than they left over at every
+    /// look of the minutes that prove it: a message that was in flight until a minute ago, of a task that
+    /// Spot has ended, may have been that of one of them (seed 649).
+    pub(super) fn doubt(
+        &self,
+        process: u32,
+        (worker, now): (&str, u64),
+        containers: &mut [Container],
+    ) {
+        let key = (process, worker.to_owned());
+        let told = self.watch.waiting.told.get(&key);
         let in_flight = told.map_or(0, |(_, in_flight)| usize::try_from(*in_flight).unwrap());
         let running = containers.iter().filter(|container| container.runs).count();
-        let known = running.saturating_sub(in_flight);
+        let looks = self.watch.waiting.spare.get(&key).into_iter().flatten().rev();
+        let proves = looks.take_while(|(at, _)| now < *at + self.proves_idle());
+        let spare = proves.map(|(_, spare)| *spare).min();
+        let known = running.saturating_sub(in_flight).min(spare.unwrap_or(usize::MAX));
         let hanging = containers.iter_mut().filter(|c| c.runs && c.is_of == Use::None);
         hanging.skip(known).for_each(|container| container.is_of = Use::Doubtful);
     }
@@ -106,15 +117,20 @@ impl State {
 
     /// Whether messages have waited for long enough to tell a process that a container takes none.
     fn has_shown_idle(&self, process: u32, group: &str, now: u64) -> bool {
-        let period = self.watch.waiting.period.max(60_000);
         let worker = group.trim_start_matches("worker:");
         let oldest = self.life.as_ref().and_then(|life| life.receivable(worker).1);
-        let shown = PROVES_IDLE.max(5 * period) + 2 * period;
+        let shown = self.proves_idle();
         let waiting = &self.watch.waiting;
         let born = waiting.ticks.get(&process).and_then(|ticks| ticks.first().copied());
         let born = born.unwrap_or_default();
         let held = waiting.all_held.get(&(process, worker.to_owned())).copied().unwrap_or_default();
         oldest.is_some_and(|oldest| oldest.max(born).max(held) + shown <= now)
+    }
+
+    /// For so long messages have to wait beside a container before a process can know that it is idle.
+    fn proves_idle(&self) -> u64 {
+        let period = self.watch.waiting.period.max(60_000);
+        PROVES_IDLE.max(5 * period) + 2 * period
     }
 
     pub(super) fn deeds(&self, task: &str, container: &Value) -> Deeds {
