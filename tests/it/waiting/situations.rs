@@ -114,7 +114,7 @@ async fn who_may_have_held_a_message_until_a_minute_ago_need_not_be_known_as_idl
     let jobs = Jobs { lasts: (3_600_000, 3_600_000), ..Jobs::default() };
     let scaling = json!({"steps": [{"depth": 1, "containers": 2}], "maxContainers": 10});
     let rule = Rule::Containers(vec![(1, 2)]);
-    let mut play = Of { jobs, scaling, rule, ..Of::default() }.play();
+    let mut play = Of { scaling, jobs, rule, ..Of::default() }.play();
     play.life(|life| life.fates.extend([Fate::Runs, Fate::Hangs, Fate::Hangs]));
     play.send(1);
     play.minutes(3).await;
