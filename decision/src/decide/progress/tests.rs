@@ -311,9 +311,9 @@ fn what_was_paid_for_before_a_look_at_the_queue_alone_is_not_paid_for_again() {
     let names = ["w", "w-2", "w-3"];
     let revision = RevisionArn::from("arn:aws:ecs:r:a:task-definition/t--x3:1");
     let of = |done: usize| {
-        let status = |place| match place < done {
-            true => ContainerStatus::Stopped(Some(0)),
-            false => ContainerStatus::Running,
+        let status = |place| {
+            let is_done = place < done;
+            if is_done { ContainerStatus::Stopped(Some(0)) } else { ContainerStatus::Running }
         };
         let all = names.iter().enumerate();
         let containers = all.map(|(place, name)| ((*name).to_owned(), status(place))).collect();
