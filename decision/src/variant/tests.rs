@@ -298,3 +298,18 @@ fn the_price_is_the_sizes() {
     let size = TaskSize { cpu: CpuUnits(1024), memory: MebiBytes(2048) };
     assert_eq!(recipe.hourly_price(Containers(2), prices), Some(prices.hourly(size)));
 }
+
+/// Where it is launched decides, not what it says of itself.
+#[test]
+fn what_names_nothing_has_fargates_sizes_by_its_rungs() {
+    let (base, packing) =
+        (definition(&json!({"requiresCompatibilities": null})), packing(Completion::All));
+    let size = |launch_type: &str| {
+        let rungs = &[Rung::LaunchType(launch_type.to_owned())];
+        let settings = Settings { rungs, ..settings(Some("worker"), &packing) };
+        let size = Recipe::new(&base, settings).unwrap().size(Containers(3)).unwrap();
+        (size.cpu.map(|cpu| cpu.0), size.memory.map(|memory| memory.0))
+    };
+    assert_eq!(size("FARGATE"), (Some(2048), Some(4096)), "1536 and 2048 are needed");
+    assert_eq!(size("EC2"), (Some(1536), Some(2048)));
+}
