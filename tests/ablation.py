@@ -457,7 +457,7 @@ DEFENCES = [
     ("definition: but for calls without an answer", "src/act/smaller.rs",
      "is_answered && has_none && !plan.is_on_fargate()",
      "!plan.is_on_fargate()",
-     "nothing_is_started_in_the_place_of_a_call"),
+     "nothing_is_started_in_the_place_of"),
     ("definition: and within the caps", "src/act/smaller.rs",
      "let wanted = Tasks(refused.0).min(smaller.tasks().minus(there));",
      "let wanted = Tasks(refused.0).min(smaller.tasks());",

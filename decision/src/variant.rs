@@ -19,7 +19,7 @@ use crate::units::{Containers, Family, RevisionArn};
 use crate::{limits, tags};
 
 pub use caution::Caution;
-pub use containers::{WATCHER_GAVE_UP, clone_names, watcher_name};
+pub use containers::{WATCHER_GAVE_UP, clone_names, watcher_name, watcher_script};
 pub use obstacle::Obstacle;
 pub(crate) use obstacle::list;
 pub use single::Flaw;

@@ -17,9 +17,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
+use decision::variant::watcher_script;
 use serde_json::{Value, json};
-
-const SCRIPT: &str = include_str!("../../decision/src/variant/watcher.sh");
 
 /// All that the script may call; `kill` is ours.
 const APPLETS: [&str; 6] = ["sh", "awk", "sleep", "timeout", "wget", "kill"];
@@ -258,7 +257,7 @@ fn an_answer_begins_the_patience_anew() {
 /// A task definition holds 64 KiB in all.
 #[test]
 fn the_script_is_small_enough_to_travel_in_a_task_definition() {
-    assert!(SCRIPT.len() < 3072, "{} bytes", SCRIPT.len());
+    assert!(watcher_script().len() < 3072, "{} bytes", watcher_script().len());
 }
 
 // -- the task, as the endpoint describes it --
@@ -468,7 +467,7 @@ impl Watch {
         }
         let uri = address.map(|address| format!("http://{address}/v4/598cba581fe3"));
         let mut child = Command::new(applets.path("sh"))
-            .args(["-c", SCRIPT])
+            .args(["-c", watcher_script()])
             .env_clear()
             .env("PATH", &applets.0)
             .env("WORKERS", &self.workers)

@@ -1,5 +1,7 @@
 //! The containers of a variant: clones in the worker's place, sidecars that follow, the watcher. Pure.
 
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value, json};
 
 use super::Recipe;
@@ -8,8 +10,17 @@ use crate::definition::Container;
 use crate::tags;
 use crate::units::Containers;
 
-/// The container that ends a task with its last worker.
-pub(super) const WATCHER_SCRIPT: &str = include_str!("watcher.sh");
+/// What ends a task with its last worker: the script without its comments, as a definition holds 64 KiB
+/// and is digested at every tick.
+pub(super) static WATCHER_SCRIPT: LazyLock<String> = LazyLock::new(|| {
+    let is_code = |line: &&str| !line.trim_start().starts_with('#');
+    include_str!("watcher.sh").lines().filter(is_code).collect::<Vec<_>>().join("\n")
+});
+
+/// What a watcher runs.
+pub fn watcher_script() -> &'static str {
+    &WATCHER_SCRIPT
+}
 
 impl Recipe<'_> {
     /// The worker container's clones, by name, the first being itself.
@@ -111,7 +122,7 @@ impl Recipe<'_> {
             "stopTimeout": 2,
             "readonlyRootFilesystem": true,
             "entryPoint": ["sh", "-c"],
-            "command": [WATCHER_SCRIPT],
+            "command": [*WATCHER_SCRIPT],
             "environment": [{"name": "WORKERS", "value": awaited.join(" ")}],
         });
         if let Some(fields) = watcher.as_object_mut() {

@@ -76,7 +76,7 @@ fn digest_of(document: &Value) -> &str {
 fn three_workers_that_all_end() {
     let document = render(&definition(&json!({})), Completion::All, 3).unwrap();
     let text = serde_json::to_string_pretty(&document).unwrap();
-    let script = serde_json::to_string(WATCHER_SCRIPT).unwrap();
+    let script = serde_json::to_string(&*WATCHER_SCRIPT).unwrap();
     assert!(text.contains(&script), "the watcher's script is inline");
     let text = text.replace(&script, "\"(watcher.sh)\"");
     insta::assert_snapshot!(text.replace(digest_of(&document), "(digest)"));

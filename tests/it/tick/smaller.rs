@@ -133,17 +133,21 @@ async fn a_repeated_tick_starts_no_more() {
     assert_eq!(world.tasks().len(), 3 + 21, "by another process, which remembers nothing");
 }
 
-/// Each has seen another depth.
+/// Each has seen another depth, and plans another number of calls. Whether ECS keeps the token of a call
+/// that started nothing is not documented: here it does not.
 #[tokio::test(start_paused = true)]
 async fn two_deliveries_that_planned_differently_meet_on_the_first_smaller_task() {
-    let world = world(4, Some(Fault::Placed(0, NO_ROOM)));
-    let first = report(&world, &json!({})).await;
-    assert_eq!(first.totals.launched_containers, Containers(4));
-    world.fail("ListTasks", 2, Fault::Answer(json!({"taskArns": []})));
-    world.queue("a").visible(5);
-    let second = report(&world, &json!({})).await;
-    assert_eq!(second.totals.launched_containers, Containers(0), "{second:?}");
-    assert_eq!(world.tasks().len(), 4);
+    for (messages, others) in [(4, 5), (30, 300), (300, 30)] {
+        let no_room = json!({"tasks": [], "failures": [{"reason": NO_ROOM}]});
+        let world = world(messages, Some(Fault::Answer(no_room)));
+        let first = report(&world, &json!({})).await;
+        assert_eq!(first.totals.launched_containers, Containers(u32::try_from(messages).unwrap()));
+        world.fail("ListTasks", 2, Fault::Answer(json!({"taskArns": []})));
+        world.queue("a").visible(others);
+        let second = report(&world, &json!({})).await;
+        assert_eq!(second.totals.launched_containers, Containers(0), "{second:?}");
+        assert_eq!(world.tasks().len(), usize::try_from(messages).unwrap());
+    }
 }
 
 /// The one could register what the other could not.
@@ -161,6 +165,17 @@ async fn who_could_not_register_takes_the_tick_by_the_first_token_all_the_same()
     let second = tick(&scaler(&world, &config), &world, 0).await;
     let [launched] = only_worker(&second).launched.as_slice() else { panic!("{second:?}") };
     assert_eq!((world.tasks().len(), launched.tasks.len()), (2, 0), "it adopts what is there");
+}
+
+/// Nor of those that follow one that had no room.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_started_in_the_place_of_calls_that_may_have_been_made() {
+    let world = world(90, None);
+    world.fail_where("RunTask", "a--x3", (1, Fault::Placed(4, NO_ROOM)));
+    world.fail_where("RunTask", "a--x3", (99, Fault::Hang(Executed::Yes)));
+    let report = report(&world, &json!({})).await;
+    assert_eq!(groups(only_worker(&report)), [(4, 3)], "{report:?}");
+    assert_eq!(world.tasks().len(), 4 + 10 + 10);
 }
 
 /// What may be there counts under a cap.
