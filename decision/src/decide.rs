@@ -159,9 +159,7 @@ fn decide_action(
     if own.are_of_this_tick_or_later(snapshot) {
         return Ok(Action::Idle(Idle::Superseded));
     }
-    let (per_task, unregistered) = ContainersPerTask::of(worker, &recipe, snapshot)?;
-    let (most, obstacle) = request::most_containers(worker, &recipe, snapshot, per_task.most)?;
-    let per_task = per_task.at_most(most, obstacle);
+    let (per_task, unregistered) = ContainersPerTask::of(worker, &recipe, &own, snapshot)?;
     plan.health.unregistered = unregistered;
     let need = demand::need(worker, &depth, &alive, per_task.most);
     let breaker = plan.health.breaker.as_ref();

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use crate::limits;
 use crate::outcome::{Derived, GroupOutcome, WorkerOutcome};
 use crate::plan::Action;
+use crate::refusal::Cause;
 use crate::snapshot::{
     ClusterTasks, DerivedRevision, Ended, Instance, Progress, Snapshot, Started, Task, Unseen,
     WorkerMemory,
@@ -110,8 +111,10 @@ impl Memory {
     /// now was just now.
     pub fn begin(&mut self, now: Timestamp) {
         let Self { clusters, workers, derived: _, launches, disconnected, refusals } = self;
-        let progress = workers.values_mut().filter_map(|memory| memory.progress.as_mut());
-        progress.for_each(|progress| progress.set_back(now));
+        for memory in workers.values_mut() {
+            memory.progress.iter_mut().for_each(|progress| progress.set_back(now));
+            memory.no_interface = memory.no_interface.map(|at| now.min(at));
+        }
         let looks = disconnected
             .values_mut()
             .flat_map(|(looked, silent)| std::iter::once(looked).chain(silent.values_mut()));
@@ -396,6 +399,10 @@ impl Memory {
             Action::Launch(_) if !started => memory.waited.saturating_add(1),
             _ => 0,
         };
+        let mut failures = groups.iter().flat_map(|group| &group.failures);
+        if failures.any(|failure| failure.cause == Cause::NetworkInterface) {
+            memory.no_interface = Some(snapshot.now);
+        }
         if let Some(progress) = &plan.progress {
             memory.progress = Some(after(progress.clone(), outcome, snapshot.now));
         }

@@ -535,6 +535,16 @@ impl LaunchPlan {
         self.groups.iter().map(Group::tasks).sum()
     }
 
+    /// Its tasks by their containers, the largest first.
+    pub fn sizes(&self) -> Vec<(Containers, Tasks)> {
+        let mut sizes = BTreeMap::<_, Tasks>::new();
+        for group in &self.groups {
+            let tasks = sizes.entry(group.containers_per_task).or_default();
+            *tasks = tasks.plus(group.tasks());
+        }
+        sizes.into_iter().rev().collect()
+    }
+
     /// Whether its tasks start on Fargate, as far as that is known.
     pub fn is_on_fargate(&self) -> bool {
         let is_fargate = |rung: &Rung| match rung.is_fargate() {

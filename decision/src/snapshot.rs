@@ -380,6 +380,8 @@ pub struct WorkerMemory {
     pub progress: Option<Progress>,
     /// Since when which of its tasks are seen to go on without their workers.
     pub without_workers: BTreeMap<TaskArn, Timestamp>,
+    /// When a call for its tasks was refused last for want of a network interface.
+    pub no_interface: Option<Timestamp>,
 }
 
 /// How far a container is.

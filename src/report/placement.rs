@@ -101,8 +101,8 @@ impl From<&PlacementPlan> for PlacementReport {
         });
         Self {
             instances: plan.instances,
-            asked: plan.asked,
-            fit: plan.fit(),
+            asked: plan.asked(),
+            fit: plan.fit,
             short: short.collect(),
             needs: plan.needs.as_ref().map(NeedsReport::from),
         }

@@ -162,19 +162,25 @@ fn report_planned(report: &mut WorkerReport, plan: &LaunchPlan) {
 fn report_placement(report: &mut WorkerReport, placement: Option<&PlacementPlan>, mode: Mode) {
     let Some(placement) = placement else { return };
     report.placement = Some(PlacementReport::from(placement));
+    if let Some((ones, n)) = placement.replaced {
+        report.warnings.push(format!(
+            "no instance has room for more tasks of {n} containers: {ones} of one were placed in their \
+             place; lower packing.maxContainersPerTask if this goes on"
+        ));
+    }
     if placement.is_short() && mode == Mode::Launch {
-        report.deferred = report.deferred.plus(placement.containers_without_room);
+        report.deferred = report.deferred.plus(placement.containers_without_room());
         report.failures.push(Failed {
             shortage: placement.short().first().map_or(Cause::NoRoom, |(lack, _)| lack.cause()),
             reason: "no instance has room".to_owned(),
             detail: Some(placement.why()),
-            tasks: placement.without_room,
+            tasks: placement.without_room(),
         });
     }
 }
 
 fn report_launched(report: &mut WorkerReport, plan: &LaunchPlan, groups: Vec<GroupOutcome>) {
-    let without_room = plan.placement.as_ref().map(|placement| placement.without_room);
+    let without_room = plan.placement.as_ref().map(PlacementPlan::without_room);
     let missing = groups.iter().map(|group| group.missing).chain(without_room).sum();
     let there = groups.iter().any(|group| group.count() != Tasks::ZERO);
     report.outcome = match (missing, there) {
@@ -208,7 +214,7 @@ fn report_launched(report: &mut WorkerReport, plan: &LaunchPlan, groups: Vec<Gro
 
 fn nothing_placed(plan: &LaunchPlan, failures: &[Failed]) -> String {
     let reasons: Vec<_> = failures.iter().map(ToString::to_string).collect();
-    let short = plan.placement.as_ref().is_some_and(|placed| placed.fit() == Tasks::ZERO);
+    let short = plan.placement.as_ref().is_some_and(|placed| placed.fit == Tasks::ZERO);
     let who = if short { "the scheduler" } else { "ECS" };
     match reasons.as_slice() {
         [] => "another delivery of this tick was first, and placed nothing".to_owned(),

@@ -141,7 +141,7 @@ fn batches(world: &World) -> Vec<u64> {
 }
 
 /// Tasks and containers a task of each launched group.
-fn groups(worker: &WorkerReport) -> Vec<(u32, u32)> {
+pub(crate) fn groups(worker: &WorkerReport) -> Vec<(u32, u32)> {
     worker.launched.iter().map(|l| (l.count.0, l.containers_per_task.0)).collect()
 }
 

@@ -10,7 +10,7 @@ use crate::config::Rung;
 use crate::plan::{Late, LeftOut};
 use crate::refusal::Cause;
 use crate::snapshot::{Capacity, ClusterTasks};
-use crate::units::Tasks;
+use crate::units::{Containers, Tasks};
 
 /// A rung that ran short is left out for as long as that has lasted already, within these: capacity
 /// comes back in minutes, and each try costs the messages the time until ECS refuses.
@@ -105,6 +105,21 @@ pub(super) fn registry(own: &OwnTasks<'_>, now: Timestamp) -> Option<Duration> {
     let throttled = |own: &&OwnEnded<'_>| own.is_refused() && own.cause() == Cause::Throttled;
     let reported = own.ended.iter().filter(throttled).map(|own| own.task.stopped);
     Spell::since(began, reported)?.wait(&REGISTRY, now)
+}
+
+/// The largest tasks of several containers that found no instance after ECS had accepted them, as long as
+/// it shows them and none of several has begun since: one of one container may find room.
+pub(super) fn too_large(own: &OwnTasks<'_>) -> Option<Containers> {
+    let several = |containers: Containers| Containers(1) < containers;
+    let alive = own.alive.iter().filter(|own| several(own.containers));
+    let ended = own.ended.iter().filter(|own| several(own.count()));
+    let began = alive.clone().map(|own| own.started);
+    let began = began.chain(ended.clone().map(|own| own.task.started)).flatten().max();
+    let refused = ended.filter(|own| own.is_refused() && own.cause() == Cause::NoRoom);
+    let refused = refused.map(|own| (own.task.stopped, own.count()));
+    let waiting = alive.filter_map(|own| Some((own.waits_since?, own.containers)));
+    let without_room = refused.chain(waiting).filter(|(at, _)| began < Some(*at));
+    without_room.map(|(_, containers)| containers).max()
 }
 
 /// What was reported since the last look, equal words once.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Facts;
+use super::own::OwnEnded;
 use super::packing::{self, Budget, Costs, Packed};
 use super::request;
 use crate::config::Strategy;
@@ -40,15 +41,18 @@ pub(super) fn pack(facts: &Facts<'_>, decision: &Decision, budget: Budget) -> Pa
     }
 }
 
-/// So long what a task ended of for want of an address makes the next ones fewer.
+/// So long a task that got no address makes the next ones fewer.
 const FEW_ADDRESSES: Duration = Duration::from_mins(10);
 
-/// Whether a task of this worker could not start lately because its subnet had no address.
+/// Whether the network lately had no address for a task of this worker, at once or after ECS had accepted
+/// it.
 fn has_few_addresses(facts: &Facts<'_>) -> bool {
     let now = facts.snapshot.now;
-    facts.look.own.ended.iter().any(|own| {
-        own.cause() == Cause::NetworkInterface && elapsed(own.task.stopped, now) < FEW_ADDRESSES
-    })
+    let lacked = |own: &&OwnEnded<'_>| own.cause() == Cause::NetworkInterface;
+    let ended = facts.look.own.ended.iter().filter(lacked).map(|own| own.task.stopped);
+    let memory = facts.snapshot.memories.get(&facts.worker.name);
+    let refused = memory.and_then(|memory| memory.no_interface);
+    ended.chain(refused).any(|at| elapsed(at, now) < FEW_ADDRESSES)
 }
 
 /// What they cost on Fargate.
@@ -111,14 +115,13 @@ pub(super) fn warn_of_pulls(workers: &mut [WorkerPlan]) {
 pub(super) const SMALLER: usize = 1_000_000;
 
 /// How many tasks of one container there may be for larger ones that find no room or cannot be
-/// registered. On Fargate there is room or there is none, whatever the size: there are no more of them
-/// than of the others. Where our own scheduler places, nothing is asked in vain.
+/// registered: one finds room wherever any fewer would. On Fargate there is room or there is none,
+/// whatever the size: there are no more of them than of the others.
 pub(super) fn smaller(facts: &Facts<'_>, groups: &[Group], most: Tasks) -> Option<Tasks> {
-    let Facts { worker, recipe, per_task, .. } = facts;
+    let Facts { recipe, per_task, .. } = facts;
     let has_several = groups.iter().any(|group| Containers(1) < group.containers_per_task);
-    let placed_here = worker.launch.placement.is_some();
     let is_there = per_task.all(recipe).first() == Some(&Containers(1));
-    if placed_here || !has_several || !is_there {
+    if !has_several || !is_there {
         return None;
     }
     if recipe.is_paid_as_fargate() {

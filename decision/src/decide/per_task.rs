@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::own::OwnTasks;
+use super::{late, request};
 use crate::config::{Strategy, Worker};
 use crate::limits;
 use crate::plan::{Action, Refusal, Revision, Search, Unregistered};
@@ -26,12 +28,34 @@ pub(super) struct ContainersPerTask {
 }
 
 impl ContainersPerTask {
+    /// By all that is known of the worker, and the sizes that are not registered.
+    ///
+    /// # Errors
+    /// When a count that the operator asks for cannot be run, or something could not be read.
+    pub(super) fn of(
+        worker: &Worker,
+        recipe: &Recipe<'_>,
+        own: &OwnTasks<'_>,
+        snapshot: &Snapshot,
+    ) -> Result<(Self, Vec<Unregistered>), Action> {
+        let (per_task, unregistered) = Self::of_definition(worker, recipe, snapshot)?;
+        let (most, obstacle) = request::most_containers(worker, recipe, snapshot, per_task.most)?;
+        let per_task = per_task.at_most(most, obstacle);
+        // On Fargate there is room or there is none, whatever the size.
+        let too_large = late::too_large(own).filter(|_| !recipe.is_paid_as_fargate());
+        let per_task = match too_large {
+            Some(n) => per_task.one_by_one(recipe, n),
+            None => per_task,
+        };
+        Ok((per_task, unregistered))
+    }
+
     /// Where nothing may be registered, a count is there when the newest revision of its family is
     /// derived from this very base; the others are reported.
     ///
     /// # Errors
     /// When a count that the operator asks for cannot be derived, or could not be read.
-    pub(super) fn of(
+    fn of_definition(
         worker: &Worker,
         recipe: &Recipe<'_>,
         snapshot: &Snapshot,
@@ -67,7 +91,7 @@ impl ContainersPerTask {
     }
 
     /// No more containers a task than this, for a reason of the calls.
-    pub(super) fn at_most(self, most: Containers, obstacle: Option<Obstacle>) -> Self {
+    fn at_most(self, most: Containers, obstacle: Option<Obstacle>) -> Self {
         let registered = self.registered.map(|mut registered| {
             registered.retain(|n, _| *n <= most);
             registered
@@ -82,6 +106,15 @@ impl ContainersPerTask {
             _ => self.caution,
         };
         Self { most, obstacle: obstacle.or(self.obstacle), caution, registered, ..self }
+    }
+
+    /// One container a task, where that can be run, as tasks of so many found no instance.
+    fn one_by_one(self, recipe: &Recipe<'_>, of: Containers) -> Self {
+        let one = Containers(1);
+        if self.most == one || self.all(recipe).first() != Some(&one) {
+            return self;
+        }
+        Self { caution: Some(Caution::TooLarge { containers: of }), ..self.at_most(one, None) }
     }
 
     /// All of them, the fewest first.

@@ -231,15 +231,26 @@ impl<'a> Ask<'a> {
         let mut placement =
             PlacementPlan { expressions, instances: active, ..PlacementPlan::default() };
         let mut groups = Vec::new();
-        for (group, asked) in wanted {
+        let mut place = |group: Group, asked| {
             let needs = group.needs.clone().unwrap_or_default();
             let fit = self.fit(&needs, barred, volatile);
             let Placed { on, lacks } = rooms.place(&fit, asked);
             let without_room = asked.minus(Tasks::counted(on.len()));
             let containers_per_task = group.containers_per_task;
-            placement.add(GroupPlaced { asked, without_room, containers_per_task, needs, lacks });
             let on: Vec<_> = on.iter().filter_map(|index| instances.active.get(*index)).collect();
             groups.push(Group { calls: numbering.calls(self, &on), ..group });
+            GroupPlaced { asked, without_room, containers_per_task, needs, lacks }
+        };
+        for (group, asked) in wanted {
+            placement.add(place(group, asked));
+        }
+        // What has no room for several may have it for one.
+        if let Some(smaller) = &launch.smaller {
+            let most = smaller.tasks().minus(placement.fit);
+            let asked = Tasks(placement.of_several_without_room().0).min(most);
+            if asked != Tasks::ZERO {
+                placement.replace(place(smaller.clone(), asked));
+            }
         }
         groups.retain(|group| !group.calls.is_empty());
         let mut marks = launch.marks.clone();
@@ -247,7 +258,8 @@ impl<'a> Ask<'a> {
         let (key, value) = (tags::DELIVERY.to_owned(), snapshot.delivery.clone());
         marks.tags.push(super::plan_tag(&groups));
         marks.tags.push(Tag { key, value });
-        Ok(LaunchPlan { groups, marks, placement: Some(placement), ..launch.clone() })
+        let (placement, smaller) = (Some(placement), None);
+        Ok(LaunchPlan { marks, groups, smaller, placement, ..launch.clone() })
     }
 
     fn fit<'b>(&'b self, needs: &'b Needs, barred: &'b Barred, volatile: bool) -> Fit<'b> {

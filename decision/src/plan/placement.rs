@@ -41,13 +41,14 @@ pub struct PlacementPlan {
     pub expressions: BTreeSet<Expression>,
     /// ACTIVE instances of the cluster.
     pub instances: usize,
-    /// Tasks that are owed.
-    pub asked: Tasks,
-    /// Of these, the ones that no instance takes.
-    pub without_room: Tasks,
-    /// Their worker containers.
-    pub containers_without_room: Containers,
-    /// What one of them needs, of the larger ones.
+    /// Tasks that have an instance.
+    pub fit: Tasks,
+    /// Tasks that no instance takes, by their worker containers, the largest first.
+    pub without_room: Vec<(Containers, Tasks)>,
+    /// Tasks of one container that have an instance, in the place of tasks of so many.
+    pub replaced: Option<(Tasks, Containers)>,
+    /// What one without room needs, of the larger ones; of the smaller ones where these were asked for
+    /// in their place.
     pub needs: Option<Needs>,
     /// What the instances lack for one more of these, and how many of them.
     pub lacks: BTreeMap<Lack, usize>,
@@ -122,12 +123,28 @@ pub struct GroupPlaced {
 impl PlacementPlan {
     /// Whether some tasks have no room.
     pub fn is_short(&self) -> bool {
-        self.without_room != Tasks::ZERO
+        self.without_room() != Tasks::ZERO
     }
 
-    /// Tasks that have an instance.
-    pub fn fit(&self) -> Tasks {
-        self.asked.minus(self.without_room)
+    /// Tasks that no instance takes.
+    pub fn without_room(&self) -> Tasks {
+        self.without_room.iter().map(|(_, tasks)| *tasks).sum()
+    }
+
+    /// Tasks that are owed.
+    pub fn asked(&self) -> Tasks {
+        self.fit.plus(self.without_room())
+    }
+
+    /// The worker containers of the tasks that no instance takes.
+    pub fn containers_without_room(&self) -> Containers {
+        self.without_room.iter().map(|(n, tasks)| tasks.containers(*n)).sum()
+    }
+
+    /// Those of tasks that could be smaller.
+    pub fn of_several_without_room(&self) -> Containers {
+        let several = self.without_room.iter().filter(|(n, _)| Containers(1) < *n);
+        several.map(|(n, tasks)| tasks.containers(*n)).sum()
     }
 
     /// Why some tasks have no room.
@@ -151,21 +168,42 @@ impl PlacementPlan {
     /// Adds the tasks of a group, of which some have no room. Of two groups without, the first is reported.
     pub fn add(&mut self, placed: GroupPlaced) {
         let GroupPlaced { asked, without_room, containers_per_task, needs, lacks } = placed;
-        self.asked = self.asked.plus(asked);
-        self.without_room = self.without_room.plus(without_room);
-        let containers = without_room.containers(containers_per_task);
-        self.containers_without_room = self.containers_without_room.plus(containers);
-        if without_room != Tasks::ZERO && self.needs.is_none() {
+        self.fit = self.fit.plus(asked.minus(without_room));
+        if without_room == Tasks::ZERO {
+            return;
+        }
+        self.without_room.push((containers_per_task, without_room));
+        if self.needs.is_none() {
             self.needs = Some(needs);
             self.lacks = lacks;
         }
+    }
+
+    /// Tasks of one container were asked for in the place of larger ones without room. Where these have
+    /// no room either, it is they that are without; else the larger ones, of which there are fewer.
+    pub fn replace(&mut self, placed: GroupPlaced) {
+        let GroupPlaced { asked, without_room, needs, lacks, .. } = placed;
+        let Some((largest, _)) = self.without_room.first().copied() else { return };
+        let fit = asked.minus(without_room);
+        let open = self.containers_without_room().minus(fit.containers(Containers(1))).0;
+        self.fit = self.fit.plus(fit);
+        self.replaced = (fit != Tasks::ZERO).then_some((fit, largest));
+        let each = largest.0.max(1);
+        let mut left = vec![(largest, Tasks(open / each)), (Containers(1), Tasks(open % each))];
+        if without_room != Tasks::ZERO {
+            self.needs = Some(needs);
+            self.lacks = lacks;
+            left = vec![(Containers(1), Tasks(open))];
+        }
+        left.retain(|(_, tasks)| *tasks != Tasks::ZERO);
+        self.without_room = left;
     }
 }
 
 impl fmt::Display for PlacementPlan {
     /// What is reported where some tasks have no room.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} tasks have room; {}", self.fit(), self.asked, self.why())
+        write!(f, "{} of {} tasks have room; {}", self.fit, self.asked(), self.why())
     }
 }
 

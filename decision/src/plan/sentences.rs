@@ -162,9 +162,10 @@ impl fmt::Display for Late {
 impl fmt::Display for LaunchPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.decision)?;
-        for (group, separator) in self.groups.iter().zip(["; ", " + "]) {
-            let each = counted(group.containers_per_task.0, "container");
-            write!(f, "{separator}{} of {each}", counted(group.tasks().0, "task"))?;
+        for (number, (n, tasks)) in self.sizes().into_iter().enumerate() {
+            let separator = if number == 0 { "; " } else { " + " };
+            let each = counted(n.0, "container");
+            write!(f, "{separator}{} of {each}", counted(tasks.0, "task"))?;
         }
         if let Some(deferred) = &self.deferred {
             write!(f, "; {deferred}")?;

@@ -43,6 +43,11 @@ pub enum Caution {
         /// Why.
         obstacle: Obstacle,
     },
+    /// Larger tasks found no instance after ECS had accepted them.
+    TooLarge {
+        /// Worker containers of such a task.
+        containers: Containers,
+    },
     /// More tasks with a watcher than the public registry serves at once.
     PublicWatcher {
         /// So many.
@@ -90,6 +95,12 @@ impl fmt::Display for Caution {
             Self::Fewer { asked, most, obstacle } => write!(
                 f,
                 "packing.maxContainersPerTask is {asked}, and a task can have {most}: {obstacle}"
+            ),
+            Self::TooLarge { containers } => write!(
+                f,
+                "ECS has accepted tasks of {containers} containers and found no instance for them: \
+                 tasks of one are started in their place within the hour; lower \
+                 packing.maxContainersPerTask if this goes on"
             ),
             Self::PublicWatcher { tasks } => write!(
                 f,

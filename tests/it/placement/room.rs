@@ -208,20 +208,6 @@ async fn an_instance_that_an_answer_does_not_name_may_have_the_task() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn instances_of_two_sizes_without_room_are_told_once() {
-    let world = world_of(&["a"]);
-    instances(&world, &[1, 1, 1]);
-    let mut config = config(&["a"], &least_tasks());
-    config["workers"][0]["packing"] = json!({"strategy": "dense", "maxContainersPerTask": 4});
-    world.queue("a").visible(6);
-    let report = tick(&scaler(&world, &config), &world, 0).await;
-    let placement = only_worker(&report).placement.clone().unwrap();
-    assert_eq!((placement.asked.0, placement.fit.0), (2, 0));
-    let short: Vec<_> = placement.short.iter().map(|s| (s.what, s.instances)).collect();
-    assert_eq!(short, [("size", 3)]);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_dry_run_tells_what_is_short_and_raises_no_alarm() {
     let world = world_of(&["a"]);
     instances(&world, &[1]);

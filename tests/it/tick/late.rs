@@ -249,3 +249,20 @@ async fn where_addresses_run_out_the_next_tasks_are_fewer_and_cost_the_same() {
     let later = tick(&function, &world, 12).await;
     assert_eq!(groups(only_worker(&later)), [(8, 1)], "what was is over");
 }
+
+#[tokio::test(start_paused = true)]
+async fn so_they_are_where_a_call_is_refused_for_want_of_one() {
+    let world = world_of(&["a"]);
+    world.queue("a").visible(8);
+    let function =
+        scaler(&world, &config(&[worker("a", &json!({"messagesPerContainer": 1}), &json!({}))]));
+    world.fail("RunTask", 1, Fault::Placed(0, "RESOURCE:ENI"));
+    let first = tick(&function, &world, 0).await;
+    assert_eq!(groups(only_worker(&first)), []);
+    let second = tick(&function, &world, 1).await;
+    assert_eq!(groups(only_worker(&second)), [(1, 8)], "{second:?}");
+    world.all_run();
+    world.all_stop();
+    let later = tick(&function, &world, 12).await;
+    assert_eq!(groups(only_worker(&later)), [(8, 1)], "what was is over");
+}

@@ -186,3 +186,38 @@ async fn a_call_without_an_answer_counts_under_the_caps_of_smaller_tasks() {
     let report = report(&world, &json!({"maxTasks": 5})).await;
     assert!(world.tasks().len() <= 5, "{report:?}");
 }
+
+/// A capacity provider accepts them, and its instances are too small.
+#[tokio::test(start_paused = true)]
+async fn what_found_no_instance_after_ecs_had_accepted_it_is_started_one_by_one() {
+    let world = world(9, None);
+    let function = scaler(&world, &threes(&json!({})));
+    let first = tick(&function, &world, 0).await;
+    assert_eq!(groups(only_worker(&first)), [(3, 3)]);
+    world.all_end("TaskFailedToStart", "TaskFailedToStart: RESOURCE:MEMORY", None);
+    let second = tick(&function, &world, 1).await;
+    let worker = only_worker(&second);
+    assert_eq!(groups(worker), [(9, 1)], "{worker:?}");
+    assert_eq!(
+        worker.warnings,
+        ["ECS has accepted tasks of 3 containers and found no instance for them: tasks of one \
+             are started in their place within the hour; lower packing.maxContainersPerTask if \
+             this goes on"]
+    );
+    world.all_run();
+    world.all_end("EssentialContainerExited", "", Some(0));
+    world.queue("a").visible(3);
+    let later = tick(&function, &world, 65).await;
+    assert_eq!(groups(only_worker(&later)), [(1, 3)], "another try: {later:?}");
+}
+
+/// A failure of another kind says nothing about room.
+#[tokio::test(start_paused = true)]
+async fn who_failed_for_another_reason_keeps_its_size() {
+    let world = world(6, None);
+    let function = scaler(&world, &threes(&json!({})));
+    let _ = tick(&function, &world, 0).await;
+    world.all_end("TaskFailedToStart", "CannotPullContainerError: not found", None);
+    let second = tick(&function, &world, 1).await;
+    assert_eq!(groups(only_worker(&second)), [(2, 3)], "{second:?}");
+}

@@ -1,6 +1,7 @@
 //! Derived definitions are legal whenever their base is, lose nothing of it, and end as promised.
 
 mod agent;
+mod every;
 
 use decision::config::{Completion, Packing, Rung, Strategy as PackingStrategy, Watcher};
 use decision::definition::TaskDefinition;
