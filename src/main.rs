@@ -23,7 +23,8 @@ async fn main() -> Result<(), Error> {
     };
     let name = variable("SCALER_NAME", "ecs-queue-scaler");
     let scaler = Scaler::new(&name, &variable("SCALER_CONFIG", "file:workers.yaml"), mode)?;
-    let scaler = &Scaler { aws: Aws::connect().await, ..scaler };
+    let function = variable("AWS_LAMBDA_FUNCTION_NAME", "local");
+    let scaler = &Scaler { aws: Aws::connect().await, function, ..scaler };
     scaler.prepare(now()).await;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
         let Context { request_id, deadline, .. } = &event.context;

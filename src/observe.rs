@@ -124,19 +124,27 @@ struct Reads<'a> {
 impl Reads<'_> {
     async fn of(&self, worker: &Worker) -> Read<QueueRead> {
         self.cloud.serves(worker)?;
-        let read = apart(self.cloud.queue(&worker.queue)).await?;
-        if can_owe(worker, &read.queue.depth, self.context.now) {
-            let definitions = async {
-                let base = self.definition(&worker.task_definition).await;
-                if let Ok(base) = &*base {
-                    let derived = self.read_derived(worker, &read, base);
-                    futures_util::join!(derived, self.instances.read_matching(worker, base));
-                }
-            };
-            let tasks = self.read_tasks(&worker.cluster);
-            futures_util::join!(tasks, definitions, self.instances.read(worker));
+        let read = apart(self.cloud.queue(&worker.queue)).await;
+        let owes = |read: &QueueRead| can_owe(worker, &read.queue.depth, self.context.now);
+        match &read {
+            Ok(read) if owes(read) || self.context.checks => self.read_rest(worker, read).await,
+            Err(_) if self.context.checks => self.read_rest(worker, &QueueRead::default()).await,
+            Ok(_) | Err(_) => {}
         }
-        Ok(read)
+        read
+    }
+
+    /// What a launch needs beside the queue.
+    async fn read_rest(&self, worker: &Worker, queue: &QueueRead) {
+        let definitions = async {
+            let base = self.definition(&worker.task_definition).await;
+            if let Ok(base) = &*base {
+                let derived = self.read_derived(worker, queue, base);
+                futures_util::join!(derived, self.instances.read_matching(worker, base));
+            }
+        };
+        let tasks = self.read_tasks(&worker.cluster);
+        futures_util::join!(tasks, definitions, self.instances.read(worker));
     }
 
     async fn read_tasks(&self, cluster: &ClusterName) -> Rc<Read<ClusterTasks>> {

@@ -1,23 +1,23 @@
-//! What happened: the result of the invocation, one log line a worker, and metrics. Nothing of a
-//! task definition is in any of them but the names of revisions.
+//! What happened: the result of the invocation, the lines of its log, and metrics. Nothing of a task
+//! definition is in any of them but the names of revisions and roles.
 
 mod hook;
+mod lines;
 mod metrics;
 mod notice;
 mod placement;
 mod waiting;
 mod worker;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::aws::Tally;
-use crate::log::VERBATIM;
 use crate::source::InForce;
-use decision::config::{Config, Metrics};
+use decision::config::{Config, Metrics, Pause};
 use decision::decide::Unowned;
 use decision::event::{Mode, Tick};
 use decision::outcome::WorkerOutcome;
@@ -62,6 +62,9 @@ pub struct Report {
     /// Tasks of ours whose worker is not in the configuration.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unowned: Vec<Unowned>,
+    /// Workers that are not listed, as the result would be too large for an error.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub left_out: usize,
     /// Names the invocation.
     #[serde(skip)]
     pub request_id: String,
@@ -189,6 +192,12 @@ pub struct WorkerReport {
     /// nothing had to be decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_cap: Option<bool>,
+    /// That nothing is started for it, as the operator wants it; absent where it is not paused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Pause>,
+    /// What a launch would need, where a check was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check: Option<CheckReport>,
     /// Why only a canary is started; absent while the circuit breaker is closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub breaker: Option<String>,
@@ -206,12 +215,29 @@ pub struct WorkerReport {
     pub warnings: Vec<String>,
 }
 
+/// What a launch would need and would be, whether or not one is due.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckReport {
+    /// The largest launch that the worker's own bounds allow; absent where it could not be launched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub largest: Option<String>,
+    /// The roles that `PassedRoleArns` has to cover.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub roles: BTreeSet<String>,
+    /// The roles that `VolumeRoleArns` has to cover.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub volume_roles: BTreeSet<String>,
+}
+
 /// A worker's tick in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
     /// Nothing was owed.
     Idle,
+    /// The operator wants nothing started.
+    Paused,
     /// All that was planned is there.
     Launched,
     /// Some of it is there.
@@ -318,6 +344,11 @@ pub struct Totals {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
 fn are_none(tasks: &Tasks) -> bool {
     *tasks == Tasks::ZERO
 }
@@ -356,6 +387,7 @@ impl Report {
             totals,
             draining,
             unowned,
+            left_out: 0,
             request_id,
             at,
             wanted,
@@ -378,55 +410,28 @@ impl Report {
         (!lines.is_empty()).then(|| lines.join("\n"))
     }
 
-    /// One line a worker and one for the tick, and the metrics in lines of their own.
-    pub fn log(&self) {
-        for line in self.metrics() {
-            tracing::info!(target: VERBATIM, line);
+    /// The result in one line of at most so many bytes: where it is larger, the workers that failed come
+    /// first, and those that are left out are counted.
+    pub fn bounded(&self, most: usize) -> String {
+        let rendered = |report: &Self| serde_json::to_string(report).unwrap_or_default();
+        let whole = rendered(self);
+        if whole.len() <= most {
+            return whole;
         }
-        let origin = Origin { tick: &self.tick, request_id: &self.request_id };
-        let Origin { tick, request_id } = origin;
-        self.workers.iter().for_each(|worker| worker.log(origin));
-        for InstanceReport { cluster, instance, trouble, why, .. } in
-            self.instances.iter().flatten()
-        {
-            let (cluster, instance) = (cluster.as_str(), instance.as_str());
-            tracing::warn!(tick, request_id, cluster, instance, trouble, "{why}");
+        let left_out = self.workers.len();
+        let mut short = Self { workers: Vec::new(), unowned: Vec::new(), left_out, ..self.clone() };
+        let mut left = most.saturating_sub(rendered(&short).len());
+        let (failed, others): (Vec<_>, Vec<_>) =
+            self.workers.iter().partition(|worker| worker.has_failed());
+        for worker in failed.into_iter().chain(others) {
+            let size = serde_json::to_vec(worker).unwrap_or_default().len().saturating_add(1);
+            if size <= left {
+                left = left.saturating_sub(size);
+                short.left_out = short.left_out.saturating_sub(1);
+                short.workers.push(worker.clone());
+            }
         }
-        self.draining.iter().for_each(|hook| hook.log(origin));
-        for unowned in &self.unowned {
-            let (worker, cluster) = (unowned.worker.as_str(), unowned.cluster.as_str());
-            tracing::warn!(
-                tick,
-                request_id,
-                worker.name = worker,
-                cluster,
-                tasks.unowned = unowned.tasks.0,
-                "{unowned}"
-            );
-        }
-        if !self.config.warnings.is_empty() {
-            let (source, warnings) = (&self.config.source, self.config.warnings.join("; "));
-            tracing::warn!(tick, request_id, config.source = source, "configuration: {warnings}");
-        }
-        let Totals { workers, launched_tasks, launched_containers, .. } = self.totals;
-        tracing::info!(
-            tick,
-            request_id,
-            scaler.name = self.name.as_str(),
-            version = self.version,
-            dry_run = self.dry_run,
-            workers,
-            tasks.launched = launched_tasks.0,
-            containers.launched = launched_containers.0,
-            workers.failed = self.totals.failed_workers,
-            api_calls = self.totals.api_calls,
-            api_calls.throttled = self.totals.throttles,
-            duration_ms = self.totals.milliseconds,
-            config.source = self.config.source,
-            config.version = self.config.version,
-            config.error = self.config.failure(),
-            "tick done: {launched_tasks} tasks with {launched_containers} containers started"
-        );
+        rendered(&short)
     }
 }
 
@@ -479,57 +484,6 @@ impl WorkerReport {
     /// as something was placed: the next tick tries the rest.
     pub fn has_failed(&self) -> bool {
         !self.errors.is_empty()
-    }
-
-    fn log(&self, Origin { tick, request_id }: Origin<'_>) {
-        // What was not read or did not happen has no field: it must not look like zero.
-        let Self { depth, alive, .. } = self;
-        let why = self.decision.as_ref().map(|decision| decision.why.as_str());
-        let joined = |texts: &[String]| (!texts.is_empty()).then(|| texts.join("; "));
-        let (errors, warnings) = (joined(&self.errors), joined(&self.warnings));
-        let words: Vec<_> = self.waits_for.iter().map(|word| word.word()).collect();
-        let waits_for = (!words.is_empty()).then(|| words.join(", "));
-        let failures: Vec<_> = self.failures.iter().map(ToString::to_string).collect();
-        let short = self.placement.iter().flat_map(|placement| &placement.short);
-        let short: Vec<_> = short.map(ToString::to_string).collect();
-        let (failures, short, outcome) = (joined(&failures), joined(&short), word(&self.outcome));
-        macro_rules! line {
-            ($level:ident) => {
-                tracing::$level!(
-                    tick,
-                    request_id,
-                    worker.name = self.worker.as_str(),
-                    outcome,
-                    queue.visible = depth.map(|depth| depth.visible.0),
-                    queue.in_flight = depth.map(|depth| depth.in_flight.0),
-                    queue.delayed = depth.map(|depth| depth.delayed.0),
-                    tasks.alive = alive.map(|alive| alive.tasks.0),
-                    containers.alive = alive.map(|alive| alive.containers.0),
-                    containers.running = alive.map(|alive| alive.running.0),
-                    containers.idle = alive.map(|alive| alive.idle.0),
-                    tasks.launched = self.launched.iter().map(|l| l.tasks.len()).sum::<usize>(),
-                    containers.deferred = self.deferred.0,
-                    tasks.stuck = self.stuck.len(),
-                    tasks.outlived = Some(self.outlived.len()).filter(|tasks| *tasks != 0),
-                    breaker = self.breaker.as_deref(),
-                    waits_for = waits_for.as_deref(),
-                    plan.reason = why,
-                    placement.short = short.as_deref(),
-                    failures = failures.as_deref(),
-                    warnings = warnings.as_deref(),
-                    error = errors.as_deref(),
-                    "worker {}: {outcome}",
-                    self.worker
-                )
-            };
-        }
-        match self.outcome {
-            _ if self.has_failed() => line!(error),
-            Outcome::Partial | Outcome::Deferred => line!(warn),
-            _ if self.breaker.is_some() || !self.stuck.is_empty() => line!(warn),
-            _ if !self.warnings.is_empty() => line!(warn),
-            _ => line!(info),
-        }
     }
 }
 

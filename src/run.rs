@@ -29,7 +29,7 @@ use decision::plan::Plan;
 use decision::snapshot::{Snapshot, TickContext};
 use decision::units::{ScalerName, WorkerName};
 
-pub use ran::Ran;
+pub use ran::{InvokedBy, Ran};
 
 /// One deployment of the scaler, for the life of its process.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub struct Scaler {
     pub config: Current,
     /// What every tick may do; an event can ask for less, never for more.
     pub mode: Mode,
+    /// The name of the Lambda function.
+    pub function: String,
     /// What this process did in earlier ticks.
     pub ledger: Ledger,
 }
@@ -143,8 +145,13 @@ pub enum RunError {
     NoRegion(#[from] NoRegion),
     /// All was tried, and somebody has to look: at a worker, at the configuration, or at an instance that
     /// goes away.
-    #[error("{}", .0.failure().unwrap_or_default())]
-    Done(Box<Ran>),
+    #[error("{}", .ran.failure().unwrap_or_default())]
+    Done {
+        /// What it came to.
+        ran: Box<Ran>,
+        /// Who invoked it.
+        by: InvokedBy,
+    },
 }
 
 impl RunError {
@@ -152,12 +159,13 @@ impl RunError {
     fn first(failed: Option<Ran>, later: Self, invocation: &Invocation) -> Self {
         let Some(failed) = failed else { return later };
         later.log(&invocation.request_id);
-        Self::Done(Box::new(failed))
+        // Only a schedule's invocation has several ticks.
+        Self::Done { ran: Box::new(failed), by: InvokedBy::Schedule }
     }
 
     /// One line, unless the report has said it.
     fn log(&self, request_id: &str) {
-        if !matches!(self, Self::Done(_)) {
+        if !matches!(self, Self::Done { .. }) {
             tracing::error!(request_id, error = %self, "the invocation failed");
         }
     }
@@ -174,6 +182,7 @@ impl Scaler {
             aws: Err(NoRegion),
             config: Current::new(Source::parse(source)),
             mode,
+            function: "local".to_owned(),
             ledger: Ledger::default(),
         })
     }
@@ -220,7 +229,7 @@ impl Scaler {
         };
         let ran = Ran::Notice(Box::new(report));
         publish(&ran);
-        ran.checked()
+        ran.checked(InvokedBy::Schedule)
     }
 
     /// The cloud with an invocation's own rates, and the time that it has before a configuration says
@@ -249,10 +258,13 @@ impl Scaler {
         let aws = &aws.until(invocation.no_call_after(config.limits.deadline_margin));
 
         let delivery = &format!("{} {}", invocation.request_id, invocation.now);
+        let mode = if self.mode == Mode::DryRun { Mode::DryRun } else { event.mode };
         let context = TickContext {
             scaler: &self.name,
             tick: &event.tick,
             delivery,
+            function: &self.function,
+            checks: event.check.unwrap_or(mode == Mode::DryRun),
             now: invocation.now,
             // Of several looks one is enough, and Auto Scaling is not asked more often.
             answers_hooks: invocation.is_first,
@@ -261,7 +273,6 @@ impl Scaler {
         let mut plan = decide(&config, &snapshot);
         let faults = plan.faults.take();
         let hooks = std::mem::take(&mut plan.hooks);
-        let mode = if self.mode == Mode::DryRun { Mode::DryRun } else { event.mode };
         let (workers, answered) = match mode {
             Mode::Launch => {
                 let launched = async {
@@ -380,8 +391,13 @@ impl From<RunError> for Diagnostic {
             RunError::TooOld { .. } => "EventTooOld",
             RunError::Early { .. } => "EventTooEarly",
             RunError::NoRegion(_) => "NoRegion",
-            RunError::Done(ran) => ran.error_type(),
+            RunError::Done { ran, .. } => ran.error_type(),
         };
-        Self { error_type: error_type.to_owned(), error_message: error.to_string() }
+        let result = match &error {
+            // Nobody else would see it.
+            RunError::Done { ran, by: InvokedBy::Person } => format!("\n{}", ran.bounded()),
+            _ => String::new(),
+        };
+        Self { error_type: error_type.to_owned(), error_message: format!("{error}{result}") }
     }
 }

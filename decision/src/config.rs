@@ -10,6 +10,7 @@ mod minimum;
 mod names;
 mod overrides;
 mod parse;
+mod pause;
 mod placement;
 mod query;
 mod queue;
@@ -20,6 +21,8 @@ mod volumes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 use crate::document;
 use crate::fargate::TaskSize;
@@ -37,6 +40,7 @@ pub use draining::{Draining, OnDrain};
 pub use minimum::{Floor, Minimum, Window};
 pub use overrides::{ContainerOverride, Filler, Filling, Overrides, Template, Variable};
 pub use parse::document;
+pub use pause::Pause;
 pub use placement::{By, Counted, Placement, Rule};
 pub use queue::{QueueId, QueueRef};
 pub use shape::{Shape, shape};
@@ -147,8 +151,17 @@ pub struct Worker {
     pub launch: Launch,
     /// What becomes of its tasks on an EC2 instance that goes away.
     pub on_drain: OnDrain,
+    /// Whether nothing is started for it, and for how long.
+    pub paused: Option<Pause>,
     /// What it was called before: tasks that were started under these names are its own.
     pub previous_names: Vec<WorkerName>,
+}
+
+impl Worker {
+    /// The pause that it is in at this instant.
+    pub fn pause(&self, now: Timestamp) -> Option<&Pause> {
+        self.paused.as_ref().filter(|pause| pause.is_on(now))
+    }
 }
 
 /// How many containers a backlog asks for.

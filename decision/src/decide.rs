@@ -1,6 +1,7 @@
 //! `(&Config, &Snapshot) -> Plan`: the policy, and nothing else. Total and pure: no clock, no
 //! network, no randomness, no log, no failure. What is wrong is part of the plan.
 
+mod check;
 mod demand;
 mod draining;
 mod health;
@@ -19,7 +20,6 @@ mod unowned;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -28,7 +28,7 @@ use self::packing::Budget;
 use self::per_task::ContainersPerTask;
 use self::progress::Look;
 use self::share::{Allowance, Share};
-use crate::config::{Breaker, Config, Launch, Limits, ProgressBrake, Rung, Worker};
+use crate::config::{Breaker, Config, Launch, ProgressBrake, Rung, Worker};
 use crate::definition::{Tag, TaskDefinition};
 use crate::plan::{
     Action, Alive, Bound, Call, ClientToken, Decision, Deferred, Eager, Group, Idle, LaunchPlan,
@@ -58,7 +58,7 @@ pub fn decide(config: &Config, snapshot: &Snapshot) -> Plan {
             shares.insert(index, share);
         }
     }
-    let Allowance { tasks, bound } = allowance(&config.limits, snapshot);
+    let Allowance { tasks, bound } = share::allowance(&config.limits, snapshot);
     for (index, tasks) in share::cuts(&workers, &order, tasks) {
         if let (Some(plan), Some(worker)) = (workers.get_mut(index), config.workers.get(index)) {
             let share = shares.get(&index).copied().unwrap_or(Share::ALL);
@@ -68,6 +68,11 @@ pub fn decide(config: &Config, snapshot: &Snapshot) -> Plan {
     share::bound_smaller(&mut workers, &order, tasks);
     packed::warn_of_pulls(&mut workers);
     placement::place_all(config, snapshot, &mut workers, &order);
+    if snapshot.checks {
+        for (plan, worker) in workers.iter_mut().zip(&config.workers) {
+            plan.check = Some(check::check(worker, snapshot));
+        }
+    }
     let refused = config.refused.iter().map(|refused| WorkerPlan {
         action: Action::Refuse(Refusal::Config(refused.problems.clone())),
         ..WorkerPlan::new(&refused.worker)
@@ -87,32 +92,14 @@ fn apart(worker: &Worker, decide: impl FnOnce() -> WorkerPlan) -> WorkerPlan {
     })
 }
 
-/// What all workers together may start: in this tick, and in the hour that ends with it.
-fn allowance(limits: &Limits, snapshot: &Snapshot) -> Allowance {
-    let an_hour_ago = snapshot.now.checked_sub(Duration::from_hours(1)).unwrap_or(snapshot.now);
-    // A cluster that was not read has launches too, and a list that lags shows too few.
-    let mut started = snapshot.launched.clone();
-    for (name, cluster) in &snapshot.tasks {
-        let read = cluster.as_ref().map(|cluster| cluster.started_since(an_hour_ago));
-        let known = started.entry(name.clone()).or_default();
-        *known = read.unwrap_or_default().max(*known);
-    }
-    let started: Tasks = started.into_values().sum();
-    let hour = limits.tasks_per_hour.minus(started);
-    if hour < limits.tasks_per_tick {
-        Allowance { tasks: hour, bound: TaskBound::MaxTasksPerHour }
-    } else {
-        Allowance { tasks: limits.tasks_per_tick, bound: TaskBound::MaxTasksPerTick }
-    }
-}
-
 /// Whether anything can be owed at this depth. If not, nothing else has to be read: a container
-/// is started for a message that waits, or for the minimum of this time.
+/// is started for a message that waits, or for the minimum of this time, unless the worker is paused.
 pub fn can_owe(worker: &Worker, depth: &Depth, now: Timestamp) -> bool {
     let scaling = &worker.scaling;
     let minimum = || scaling.min_containers.at(now).containers;
     let Depth { visible, delayed, in_flight: _ } = demand::counted(scaling, *depth);
-    visible.plus(delayed) != Messages::ZERO || minimum() != Containers::ZERO
+    let owes = visible.plus(delayed) != Messages::ZERO || minimum() != Containers::ZERO;
+    owes && worker.pause(now).is_none()
 }
 
 fn decide_worker(worker: &Worker, share: Share, snapshot: &Snapshot) -> WorkerPlan {
@@ -135,6 +122,9 @@ fn decide_action(
     let depth = demand::counted(&worker.scaling, queue.depth);
     let before = snapshot.memories.get(&worker.name).and_then(|memory| memory.progress.as_ref());
     plan.progress = before.map(|before| before.glanced(snapshot.now, depth));
+    if let Some(pause) = worker.pause(snapshot.now) {
+        return Ok(Action::Idle(Idle::Paused(pause.clone())));
+    }
     if !can_owe(worker, &queue.depth, snapshot.now) {
         return Ok(Action::NONE);
     }
@@ -144,14 +134,7 @@ fn decide_action(
     let recipe = Recipe::new(definition, worker.into()).map_err(Refusal::Definition)?;
     request::check(worker, &recipe)?;
     let own = OwnTasks::of(worker, recipe.container(), tasks, snapshot.now);
-    let memory = snapshot.memories.get(&worker.name);
-    let after = recipe.waits_for_the_end();
-    let seen = outlived::seen(own.without_workers(&after), memory, snapshot.now);
-    plan.health.outlived = outlived::named(&seen, snapshot.now);
-    plan.without_workers = Some(seen);
-    let alive = outlived::counted(own.count(), &own, &plan.health.outlived);
-    plan.alive = Some(alive);
-    plan.health.stuck = own.stuck();
+    let alive = examine(&recipe, &own, snapshot, plan);
     plan.health.late = late::news(&own, tasks);
     if worker.scaling.breaker == Breaker::On {
         plan.health.breaker = health::tripped(&own, snapshot.now);
@@ -186,6 +169,25 @@ fn decide_action(
     let action = decide_launch(&facts);
     plan.progress = Some(progress);
     action
+}
+
+/// What the worker's tasks show: what is alive, and what somebody may have to look at.
+fn examine(
+    recipe: &Recipe<'_>,
+    own: &OwnTasks<'_>,
+    snapshot: &Snapshot,
+    plan: &mut WorkerPlan,
+) -> Alive {
+    let memory = snapshot.memories.get(&plan.worker);
+    let after = recipe.waits_for_the_end();
+    let seen = outlived::seen(own.without_workers(&after), memory, snapshot.now);
+    plan.health.outlived = outlived::named(&seen, snapshot.now);
+    plan.without_workers = Some(seen);
+    plan.health.stuck = own.stuck();
+    plan.health.of_others = own.of_others(&snapshot.function);
+    let alive = outlived::counted(own.count(), own, &plan.health.outlived);
+    plan.alive = Some(alive);
+    alive
 }
 
 /// What asks for containers that end before a message can be received.
@@ -418,6 +420,7 @@ fn marks(facts: &Facts<'_>, groups: &[Group]) -> Marks {
             tag(tags::WORKER, worker.name.to_string()),
             tag(tags::TICK, snapshot.tick.to_string()),
             tag(tags::CONTAINER, recipe.container().to_owned()),
+            tag(tags::FUNCTION, snapshot.function.clone()),
             plan_tag(groups),
         ]
         .into_iter()

@@ -52,6 +52,9 @@ pub struct Event {
     pub tick: Tick,
     /// What the tick may do.
     pub mode: Mode,
+    /// Whether it looks at everything that a launch would need, also where none is due; `None`: as a dry
+    /// run does.
+    pub check: Option<bool>,
     /// The configuration that the invocation brings, in the shape of the file.
     pub config: Option<Value>,
     /// The only workers to serve; empty means all.
@@ -60,9 +63,10 @@ pub struct Event {
 
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { tick, mode, config, only } = self;
+        let Self { tick, mode, check, config, only } = self;
         let mut shown = f.debug_struct("Event");
-        shown.field("tick", tick).field("mode", mode).field("config", &config.is_some());
+        shown.field("tick", tick).field("mode", mode).field("check", check);
+        shown.field("config", &config.is_some());
         shown.field("only", only).finish()
     }
 }
@@ -119,7 +123,7 @@ impl fmt::Display for Tick {
     "cannot read the event: {problem}; accepted are an EventBridge rule's schedule event \
      (`\"detail-type\": \"Scheduled Event\"` with its `time`), EventBridge Scheduler's input \
      (`{{\"scheduledTime\": \"<aws.scheduler.scheduled-time>\"}}`), a direct invocation with any of \
-     `workers`, `dryRun`, `only` and `scheduledTime`, and the events `{SPOT}`, `{REBALANCE}` and \
+     `workers`, `dryRun`, `check`, `only` and `scheduledTime`, and the events `{SPOT}`, `{REBALANCE}` and \
      `{TERMINATE}`",
     SPOT = notice::SPOT,
     REBALANCE = notice::REBALANCE,
@@ -139,7 +143,7 @@ impl EventError {
 const LONGEST_SHOWN: usize = 200;
 
 /// The keys of an invocation that are no part of a configuration.
-pub const OWN_KEYS: [&str; 3] = ["scheduledTime", "dryRun", "only"];
+pub const OWN_KEYS: [&str; 4] = ["scheduledTime", "dryRun", "check", "only"];
 
 /// The keys of a configuration that are about where it comes from: an invocation cannot bring them.
 const KEYS_OF_THE_FILE: [&str; 2] = ["configRefresh", "discover"];
@@ -152,8 +156,9 @@ fn config_keys() -> Vec<&'static str> {
 impl Event {
     /// Whether a schedule sent it, and it asks for nothing of its own.
     pub fn is_plain_schedules(&self) -> bool {
-        let Self { tick, mode, config, only } = self;
-        let is_plain = *mode == Mode::Launch && config.is_none() && only.is_empty();
+        let Self { tick, mode, check, config, only } = self;
+        let is_whole = config.is_none() && only.is_empty();
+        let is_plain = *mode == Mode::Launch && check.is_none() && is_whole;
         is_plain && tick.instant().is_some()
     }
 
@@ -198,6 +203,7 @@ impl Event {
                 ))
             })?,
             mode: Mode::Launch,
+            check: None,
             config: None,
             only: Vec::new(),
         })
@@ -231,6 +237,9 @@ fn has_one_of(object: &Map<String, Value>, keys: &[&str]) -> bool {
 fn read_invocation(mut fields: Fields<'_>, object: &Map<String, Value>, request_id: &str) -> Event {
     let time = fields.optional("scheduledTime", TIME, "the instant that names the tick");
     let dry_run = fields.optional("dryRun", Boolean, "plan, and change nothing");
+    let check =
+        "look at all that a launch would need, also where nothing waits; alone a dry run too";
+    let check = fields.optional("check", Boolean, check);
     let only = fields.list("only", &NAMES, "the only workers to serve").unwrap_or_default();
     let is_own = |key: &String| OWN_KEYS.contains(&key.as_str());
     let has_config = !object.keys().all(is_own);
@@ -247,9 +256,12 @@ fn read_invocation(mut fields: Fields<'_>, object: &Map<String, Value>, request_
     let config = has_workers.then(|| {
         Value::Object(object.clone().into_iter().filter(|(key, _)| !is_own(key)).collect())
     });
+    // Who only asks for a check has nothing changed.
+    let is_dry = dry_run.or(check).unwrap_or_default();
     Event {
         tick: time.unwrap_or_else(|| Tick::Request(request_id.to_owned())),
-        mode: if dry_run == Some(true) { Mode::DryRun } else { Mode::Launch },
+        mode: if is_dry { Mode::DryRun } else { Mode::Launch },
+        check,
         config,
         only: only.into_iter().map(WorkerName).collect(),
     }

@@ -1,5 +1,6 @@
 //! What a tick is going to do, and why. Data; its `Display` is in `sentences.rs`. Pure.
 
+mod check;
 mod draining;
 mod placement;
 mod request;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use crate::config::{Floor, Launch, Policy, Problem, Rung};
+use crate::config::{Floor, Launch, Pause, Policy, Problem, Rung};
 use crate::definition::{Needs, Tag};
 use crate::fargate::MicroDollars;
 use crate::refusal::Cause;
@@ -21,6 +22,7 @@ use crate::units::{
 };
 use crate::variant::{Caution, Obstacle, Variant};
 
+pub use check::{Blocked, Check};
 pub use draining::{
     Because, DrainPlan, DrainStep, Emptying, HookAnswer, HookOwner, HookPlan, Leaving, NotOurs,
     Reply, StopPlan, TaskPlan, TaskStep,
@@ -57,6 +59,8 @@ pub struct WorkerPlan {
     pub progress: Option<Progress>,
     /// Since when which of its tasks are seen to go on without their workers; `None` where nobody looked.
     pub without_workers: Option<BTreeMap<TaskArn, Timestamp>>,
+    /// What a check found, where one was asked for.
+    pub check: Option<Check>,
     /// What is to be done.
     pub action: Action,
 }
@@ -68,6 +72,8 @@ pub struct Health {
     pub stuck: Vec<TaskArn>,
     /// Tasks that go on although their workers have stopped: no capacity.
     pub outlived: Vec<TaskArn>,
+    /// Its tasks that other functions have started under the same scaler's name, by function.
+    pub of_others: BTreeMap<String, Tasks>,
     /// Why only a canary is started.
     pub breaker: Option<Tripped>,
     /// What becomes of a message that nobody can process.
@@ -161,6 +167,8 @@ pub enum Idle {
     Answered(Box<Decision>),
     /// An earlier delivery of this tick, or a later tick, has started tasks already.
     Superseded,
+    /// The operator wants nothing started; nothing else was read.
+    Paused(Pause),
 }
 
 /// What only a person can mend.
@@ -524,6 +532,7 @@ impl WorkerPlan {
             health: Health::default(),
             progress: None,
             without_workers: None,
+            check: None,
             action: Action::NONE,
         }
     }
@@ -533,6 +542,11 @@ impl LaunchPlan {
     /// The tasks of its groups.
     pub fn tasks(&self) -> Tasks {
         self.groups.iter().map(Group::tasks).sum()
+    }
+
+    /// What it starts and about what that costs, without how it comes to that.
+    pub fn in_short(&self) -> String {
+        sentences::in_short(self)
     }
 
     /// Its tasks by their containers, the largest first.

@@ -33,6 +33,10 @@ pub struct Snapshot {
     pub tick: Tick,
     /// Which delivery of it: no other has this name.
     pub delivery: String,
+    /// Which function this is.
+    pub function: String,
+    /// Whether everything is looked at that a launch would need, also where none is due.
+    pub checks: bool,
     /// When it began.
     pub now: Timestamp,
     /// Where we are, for the price list.
@@ -73,6 +77,10 @@ pub struct TickContext<'a> {
     pub tick: &'a Tick,
     /// Which delivery of it.
     pub delivery: &'a str,
+    /// The name of the Lambda function.
+    pub function: &'a str,
+    /// Whether everything is looked at that a launch would need, also where none is due.
+    pub checks: bool,
     /// When it began.
     pub now: Timestamp,
     /// Whether it answers lifecycle hooks: of an invocation's several ticks one does.
@@ -96,13 +104,31 @@ impl Snapshot {
         WorkerTick { scaler: &self.scaler, worker, tick: &self.tick }
     }
 
+    /// The same tick, with nothing read.
+    #[must_use]
+    pub fn blank(&self) -> Self {
+        let context = TickContext {
+            scaler: &self.scaler,
+            tick: &self.tick,
+            delivery: &self.delivery,
+            function: &self.function,
+            checks: self.checks,
+            now: self.now,
+            answers_hooks: false,
+        };
+        Self::unread(context, self.region.clone())
+    }
+
     /// A world of which nothing was read yet.
     pub fn unread(context: TickContext<'_>, region: Region) -> Self {
-        let TickContext { scaler, tick, delivery, now, answers_hooks: _ } = context;
+        let TickContext { scaler, tick, delivery, function, checks, now, answers_hooks: _ } =
+            context;
         Self {
             scaler: scaler.clone(),
             tick: tick.clone(),
             delivery: delivery.to_owned(),
+            function: function.to_owned(),
+            checks,
             now,
             region,
             queues: BTreeMap::new(),
@@ -246,6 +272,8 @@ pub struct Task {
     pub tick: Option<Timestamp>,
     /// What the worker container was called when it was started, from its tags.
     pub container: Option<String>,
+    /// The function that started it, from its tags.
+    pub function: Option<String>,
     /// Where it stands; none on Fargate, or as long as it is not placed.
     pub instance: Option<InstanceArn>,
     /// By which capacity it was started.
@@ -305,6 +333,7 @@ impl Unseen<'_> {
             container: None,
             instance,
             capacity: Capacity::default(),
+            function: None,
             provisioning: false,
         }
     }

@@ -18,6 +18,10 @@ pub const CALL: &str = "ecs-queue-scaler:call";
 /// On a task: the name of its worker container. A later revision may call it something else.
 pub const CONTAINER: &str = "ecs-queue-scaler:container";
 
+/// On a task: the Lambda function that started it. Another one under the same scaler's name takes its
+/// tasks for its own.
+pub const FUNCTION: &str = "ecs-queue-scaler:function";
+
 /// On a task: its worker.
 pub const WORKER: &str = "ecs-queue-scaler:worker";
 

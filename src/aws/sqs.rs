@@ -12,7 +12,7 @@ use decision::snapshot::{Depth, Queue, Read, ReadError, Redrive};
 use decision::units::Messages;
 
 /// A queue that was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueRead {
     /// What all names of the queue stand for.
     pub url: String,

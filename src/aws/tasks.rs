@@ -56,7 +56,11 @@ impl ReadCloud {
         let (ended, leaving): (Vec<_>, Vec<_>) =
             unwanted.into_iter().partition(|task| has_ended(task));
         Ok(ClusterTasks {
-            alive: wanted.into_iter().filter_map(read_task).chain(unknown).collect(),
+            alive: wanted
+                .into_iter()
+                .filter_map(|task| read_alive(task, scalers))
+                .chain(unknown)
+                .collect(),
             leaving: leaving.into_iter().filter_map(read_task).collect(),
             ended: self.in_words(ended.into_iter().filter_map(read_ended)),
             presumed: Vec::new(),
@@ -192,10 +196,18 @@ fn read_task(task: &EcsTask) -> Option<Task> {
         started: task.started_at().and_then(timestamp),
         tick: tag(task, tags::TICK).and_then(|tick| tick.parse().ok()),
         container: tag(task, tags::CONTAINER).map(str::to_owned),
+        function: None,
         instance: task.container_instance_arn().map(InstanceArn::from),
         capacity: capacity(task),
         provisioning: task.last_status() == Some("PROVISIONING"),
     })
+}
+
+/// Under a name that the scaler had before, another function is who started it.
+fn read_alive(task: &EcsTask, scalers: &[ScalerName]) -> Option<Task> {
+    let is_of_this_name = is_of(scalers.get(..1).unwrap_or_default(), task);
+    let function = tag(task, tags::FUNCTION).filter(|_| is_of_this_name);
+    Some(Task { function: function.map(str::to_owned), ..read_task(task)? })
 }
 
 fn capacity(task: &EcsTask) -> Capacity {

@@ -23,6 +23,10 @@ const NAMESPACE: &str = "EcsQueueScaler";
 /// much shorter; what is refused for its name may have any.
 const LONGEST_DIMENSION: usize = 255;
 
+/// The level that no filter of Lambda's keeps out: it takes a line without a level, or without a time, for
+/// INFO. Source: Lambda developer guide, "Log-level filtering".
+const LEVEL: &str = "FATAL";
+
 /// What a number counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 enum Unit {
@@ -110,7 +114,7 @@ impl Report {
 
 impl WorkerReport {
     /// Whether there is anything to see: messages, tasks, or somebody who has to look.
-    fn is_busy(&self) -> bool {
+    pub(super) fn is_busy(&self) -> bool {
         let messages = self.depth.is_some_and(|depth| depth.total() != Messages::ZERO);
         let tasks = self.alive.is_some_and(|alive| alive.tasks != Tasks::ZERO);
         messages || tasks || self.outcome != Outcome::Idle
@@ -145,6 +149,7 @@ impl WorkerReport {
             ("TasksStuck", alive.map(|_| counted(self.stuck.len()))),
             // A metric that is always zero costs as much as another.
             ("TasksOutlived", Some(counted(self.outlived.len())).filter(|tasks| *tasks != 0)),
+            ("Paused", self.paused.as_ref().map(|_| 1)),
             ("ContainersIdle", alive.map(|alive| alive.idle.0.into())),
             ("LaunchesHeldBack", held_back.map(|containers| containers.0.into())),
             ("BreakerOpen", tasks_were_read(self.breaker.is_some())),
@@ -177,7 +182,11 @@ impl Line {
         let metrics: Vec<_> = self.metrics.iter().map(metric).collect();
         let directive = json!({"Namespace": NAMESPACE, "Dimensions": [names], "Metrics": metrics});
         let aws = json!({"Timestamp": of.at.as_millisecond(), "CloudWatchMetrics": [directive]});
-        let mut line = Map::from_iter([("_aws".to_owned(), aws)]);
+        let mut line = Map::from_iter([
+            ("_aws".to_owned(), aws),
+            ("level".to_owned(), json!(LEVEL)),
+            ("timestamp".to_owned(), json!(of.at)),
+        ]);
         // No metrics, but what a query of the log can filter by.
         line.extend(of.tick.map(|tick| ("Tick".to_owned(), json!(tick))));
         line.insert("Version".to_owned(), json!(of.version));

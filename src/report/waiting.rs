@@ -49,6 +49,8 @@ pub enum WaitsFor {
     Time,
     /// For another delivery of the tick, or a later tick, which has the word.
     Delivery,
+    /// For the operator: the worker is paused.
+    Paused,
 }
 
 /// The words for one worker, each once, in the order of the enum; none where nothing waits, or where
@@ -59,6 +61,7 @@ pub(super) fn waits_for(outcome: &WorkerOutcome) -> Vec<WaitsFor> {
         Action::Idle(Idle::Empty) | Action::Hold(ReadError::Gone { .. }) => BTreeSet::new(),
         Action::Idle(Idle::Answered(decision)) => of_decision(decision),
         Action::Idle(Idle::Superseded) => of_depth(depth.as_ref(), WaitsFor::Delivery),
+        Action::Idle(Idle::Paused(_)) => of_depth(depth.as_ref(), WaitsFor::Paused),
         Action::Hold(_) => of_depth(depth.as_ref(), WaitsFor::Read),
         Action::Refuse(_) => of_depth(depth.as_ref(), WaitsFor::Configuration),
         Action::Launch(plan) => of_launch(plan, &outcome.groups),
@@ -191,12 +194,13 @@ impl WaitsFor {
 
 impl WorkerReport {
     /// Whether messages wait, nothing that could take them is known to be alive, and nothing was
-    /// started. A policy that asks for nothing at this depth owes nothing.
+    /// started. A policy that asks for nothing at this depth owes nothing, and nor does a pause.
     pub fn is_not_served(&self) -> bool {
         let waits = self.depth.is_some_and(|depth| depth.visible != Messages::ZERO);
         let owes = self.decision.as_ref().is_none_or(|decision| decision.target != 0);
         let alive = self.alive.map(|alive| alive.capacity()).unwrap_or_default();
-        waits && owes && alive == Containers::ZERO && self.launched.is_empty()
+        let is_paused = self.paused.is_some();
+        waits && owes && !is_paused && alive == Containers::ZERO && self.launched.is_empty()
     }
 
     /// What a person should know of a worker that is not served.
@@ -229,6 +233,7 @@ impl fmt::Display for WaitsFor {
             Self::Answer => "a call had no answer, and what it may have started is waited for",
             Self::Time => "the time of the tick was up",
             Self::Delivery => "another delivery of this tick, or a later tick, has the word",
+            Self::Paused => "it is paused",
         })
     }
 }

@@ -1,12 +1,14 @@
 //! What happened to one worker.
 
 use super::{
-    Counts, DecisionReport, Failed, Launched, Outcome, PlacementReport, WorkerReport, waiting,
+    CheckReport, Counts, DecisionReport, Failed, Launched, Outcome, PlacementReport, WorkerReport,
+    waiting,
 };
 use decision::event::Mode;
 use decision::outcome::{GroupOutcome, TaskFailure, WorkerOutcome};
 use decision::plan::{
-    Action, Alive, Decision, Health, Idle, Late, LaunchPlan, PlacementPlan, Target, WorkerPlan,
+    Action, Alive, Blocked, Check, Decision, Health, Idle, Late, LaunchPlan, PlacementPlan, Target,
+    WorkerPlan,
 };
 use decision::refusal::Cause;
 use decision::snapshot::{ReadError, Redrive};
@@ -15,9 +17,9 @@ use decision::units::{Containers, RevisionArn, Tasks};
 pub(super) fn report(outcome: WorkerOutcome, mode: Mode) -> WorkerReport {
     let waits_for = waiting::waits_for(&outcome);
     let WorkerOutcome { plan, groups } = outcome;
-    let WorkerPlan { worker, depth, alive, health, progress: _, without_workers: _, action } = plan;
+    let WorkerPlan { worker, depth, alive, health, check, action, .. } = plan;
     let warnings = warnings(&health, alive.as_ref());
-    let Health { stuck, outlived, breaker, redrive: _, unregistered: _, ahead: _, late } = health;
+    let Health { stuck, outlived, breaker, late, .. } = health;
     let mut report = WorkerReport {
         worker,
         outcome: Outcome::Idle,
@@ -30,6 +32,8 @@ pub(super) fn report(outcome: WorkerOutcome, mode: Mode) -> WorkerReport {
         deferred: Containers::ZERO,
         waits_for,
         at_cap: None,
+        paused: None,
+        check: None,
         breaker: breaker.map(|tripped| tripped.to_string()),
         stuck,
         outlived,
@@ -37,13 +41,7 @@ pub(super) fn report(outcome: WorkerOutcome, mode: Mode) -> WorkerReport {
         warnings,
     };
     match action {
-        Action::Idle(Idle::Empty) => {}
-        Action::Idle(idle @ Idle::Superseded) => report.warnings.push(idle.to_string()),
-        Action::Idle(Idle::Answered(decision)) => {
-            let why = decision.to_string();
-            report.at_cap = Some(decision.at_cap());
-            report.decision = Some(report_decision(&decision, why));
-        }
+        Action::Idle(idle) => report_idle(&mut report, idle),
         Action::Hold(gone @ ReadError::Gone { .. }) => report.warnings.push(gone.to_string()),
         Action::Hold(error) => {
             report.outcome = Outcome::Held;
@@ -65,6 +63,9 @@ pub(super) fn report(outcome: WorkerOutcome, mode: Mode) -> WorkerReport {
             }
         }
     }
+    if let Some(check) = check {
+        report_check(&mut report, check);
+    }
     // What was refused before this tick is no reason of what this tick could not place.
     report.failures.extend(late.into_iter().map(report_late));
     let not_served = report.not_served();
@@ -77,6 +78,7 @@ fn warnings(health: &Health, alive: Option<&Alive>) -> Vec<String> {
     warnings.extend(health.ahead.as_ref().map(ToString::to_string));
     warnings.extend(alive.and_then(idle));
     warnings.extend(outlived(health));
+    warnings.extend(health.of_others.iter().map(|(function, tasks)| of_other(function, *tasks)));
     match health.redrive {
         Redrive::Bounded => {}
         Redrive::Endless => warnings.push(
@@ -98,6 +100,16 @@ fn idle(alive: &Alive) -> Option<String> {
         "{containers} no message, though messages wait: others are started for them as far as \
          maxContainers allows; look at what they do, and stop their tasks if they hang"
     ))
+}
+
+fn of_other(function: &str, tasks: Tasks) -> String {
+    let tasks =
+        if tasks == Tasks(1) { "1 task was".to_owned() } else { format!("{tasks} tasks were") };
+    format!(
+        "{tasks} started by another function, `{function}`, under this scaler's name: each takes the \
+         other's tasks for its own and starts too few; if that function still runs, give one of the two \
+         another ScalerName"
+    )
 }
 
 fn outlived(health: &Health) -> Option<String> {
@@ -142,6 +154,22 @@ fn report_decision(decision: &Decision, why: String) -> DecisionReport {
     }
 }
 
+fn report_idle(report: &mut WorkerReport, idle: Idle) {
+    match idle {
+        Idle::Empty => {}
+        Idle::Superseded => report.warnings.push(idle.to_string()),
+        Idle::Paused(pause) => {
+            report.outcome = Outcome::Paused;
+            report.paused = Some(pause);
+        }
+        Idle::Answered(decision) => {
+            let why = decision.to_string();
+            report.at_cap = Some(decision.at_cap());
+            report.decision = Some(report_decision(&decision, why));
+        }
+    }
+}
+
 fn report_planned(report: &mut WorkerReport, plan: &LaunchPlan) {
     report.outcome = Outcome::Planned;
     report.launched = plan
@@ -156,6 +184,27 @@ fn report_planned(report: &mut WorkerReport, plan: &LaunchPlan) {
             registered: false,
         })
         .collect();
+}
+
+/// What a check found is a failure also where nothing waits.
+fn report_check(report: &mut WorkerReport, check: Check) {
+    let Check { blocked, largest, unregistered, roles, volume_roles } = check;
+    for blocked in blocked {
+        let outcome = match &blocked {
+            Blocked::Read(_) => Outcome::Held,
+            Blocked::Refused(_) => Outcome::Failed,
+        };
+        if report.errors.is_empty() {
+            report.outcome = outcome;
+        }
+        add_once(&mut report.errors, blocked.to_string());
+    }
+    let cautions = largest.iter().flat_map(|launch| &launch.cautions).map(ToString::to_string);
+    for warning in unregistered.iter().map(ToString::to_string).chain(cautions) {
+        add_once(&mut report.warnings, warning);
+    }
+    let largest = largest.map(|launch| launch.in_short());
+    report.check = Some(CheckReport { largest, roles, volume_roles });
 }
 
 /// What has no room is reported as what ECS does not place. A dry run asks for nothing.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{Invocation, Ran, RunError, Scaler};
+use super::{Invocation, InvokedBy, Ran, RunError, Scaler};
 use decision::config::Limits;
 use decision::event::Event;
 
@@ -44,7 +44,9 @@ impl Scaler {
             publish(&ran);
             let last = (invocation.deadline - began).saturating_sub(limits.deadline_margin);
             let next = next(&limits, began.elapsed(), last).filter(|_| event.is_plain_schedules());
-            let Some(next) = next else { return failed.unwrap_or(ran).checked() };
+            let Some(next) = next else {
+                return failed.unwrap_or(ran).checked(InvokedBy::of(event));
+            };
             failed = failed.or(Some(ran).filter(|ran| ran.failure().is_some()));
             after = next;
             sleep_until(began + after).await;

@@ -4,6 +4,11 @@ use serde::Serialize;
 
 use super::RunError;
 use crate::report::{NoticeReport, Report};
+use decision::event::Event;
+
+/// The 256 KiB that a queue for failed events takes, less what Lambda puts around the error. In bytes.
+/// Source: Lambda developer guide, "Retaining records of asynchronous invocations".
+const MOST_IN_ERROR: usize = 200 << 10;
 
 /// What an invocation came to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -41,9 +46,44 @@ impl Ran {
         }
     }
 
+    /// Whether nothing was to be changed: what is wrong is in the result, and nothing has failed.
+    fn is_dry(&self) -> bool {
+        match self {
+            Self::Tick(report) => report.dry_run,
+            Self::Notice(report) => report.dry_run,
+        }
+    }
+
+    /// The result in one line, for the end of an error's message: as much of it as fits there.
+    pub(super) fn bounded(&self) -> String {
+        match self {
+            Self::Tick(report) => report.bounded(MOST_IN_ERROR),
+            Self::Notice(report) => serde_json::to_string(report).unwrap_or_default(),
+        }
+    }
+
     /// # Errors
     /// Where somebody has to look at it.
-    pub(super) fn checked(self) -> Result<Self, RunError> {
-        if self.failure().is_some() { Err(RunError::Done(Box::new(self))) } else { Ok(self) }
+    pub(super) fn checked(self, by: InvokedBy) -> Result<Self, RunError> {
+        if self.failure().is_none() || self.is_dry() {
+            return Ok(self);
+        }
+        Err(RunError::Done { ran: Box::new(self), by })
+    }
+}
+
+/// Who invoked the function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvokedBy {
+    /// A schedule, or a rule: nobody reads the answer.
+    Schedule,
+    /// A person, or a program of theirs.
+    Person,
+}
+
+impl InvokedBy {
+    /// Whose event that is.
+    pub(super) fn of(event: &Event) -> Self {
+        if event.is_plain_schedules() { Self::Schedule } else { Self::Person }
     }
 }

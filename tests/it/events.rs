@@ -22,7 +22,8 @@ fn a_schedules_minute_names_the_tick() {
     for file in ["events/schedule.json", "events/scheduler.json"] {
         let event = parse(file).unwrap();
         let tick = Tick::Scheduled("2026-11-20T21:00:00Z".parse().unwrap());
-        let expected = Event { tick, mode: Mode::Launch, config: None, only: Vec::new() };
+        let expected =
+            Event { tick, mode: Mode::Launch, check: None, config: None, only: Vec::new() };
         assert_eq!(event, expected, "{file}");
     }
 }

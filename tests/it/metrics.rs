@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use decision::config::Metrics;
 use ecs_queue_scaler::report::Report;
+use jiff::Timestamp;
 use proptest::prelude::{ProptestConfig, any, prop_assert_eq, proptest};
 use serde_json::{Value, json};
 
@@ -21,6 +22,11 @@ fn check(line: &str) -> Result<(), &'static str> {
     let time = root["_aws"]["Timestamp"].as_i64().unwrap_or_default();
     if !(1_700_000_000_000..4_000_000_000_000).contains(&time) {
         return Err("its time is not of this age, in milliseconds");
+    }
+    // Lambda takes a line without either for INFO, and drops it where it filters.
+    let at = root["timestamp"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
+    if root["level"] != "FATAL" || at.map(Timestamp::as_millisecond) != Some(time) {
+        return Err("a filter of Lambda's may keep it out");
     }
     let Some([directive]) = root["_aws"]["CloudWatchMetrics"].as_array().map(Vec::as_slice) else {
         return Err("it has not one directive");
@@ -171,7 +177,7 @@ async fn a_throttled_call_is_counted_although_it_is_repeated() {
 
 #[test]
 fn the_check_of_a_line_can_fail() {
-    let good = json!({"Scaler": "s", "Ticks": 1, "_aws": {"Timestamp": 1_795_000_000_000_i64,
+    let good = json!({"Scaler": "s", "Ticks": 1, "level": "FATAL", "timestamp": "2026-11-18T11:06:40Z", "_aws": {"Timestamp": 1_795_000_000_000_i64,
         "CloudWatchMetrics": [{"Namespace": "EcsQueueScaler", "Dimensions": [["Scaler"]],
             "Metrics": [{"Name": "Ticks", "Unit": "Count"}]}]}});
     assert_eq!(check(&good.to_string()), Ok(()));
@@ -181,6 +187,8 @@ fn the_check_of_a_line_can_fail() {
         check(&line.to_string()).is_err()
     };
     assert!(broken(|line| line["Ticks"] = json!("1")));
+    assert!(broken(|line| line["level"] = json!("INFO")));
+    assert!(broken(|line| line["timestamp"] = json!("yesterday")));
     assert!(broken(|line| line["_aws"]["CloudWatchMetrics"] = json!([])));
     assert!(broken(|line| line["Scaler"] = json!("ü")));
     assert!(broken(|line| line["Scaler"] = json!(" ")));

@@ -445,6 +445,7 @@ impl Run {
                 container: None,
                 instance: None,
                 capacity: Capacity::default(),
+                function: None,
                 provisioning: false,
             }
         });
@@ -455,8 +456,15 @@ impl Run {
         };
         let (scaler, delivery) = (&ScalerName::parse("scaler").unwrap(), &self.now.to_string());
         let tick = &Tick::Request(delivery.clone());
-        let context =
-            TickContext { scaler, tick, delivery, now: at(self.now), answers_hooks: false };
+        let context = TickContext {
+            scaler,
+            tick,
+            delivery,
+            now: at(self.now),
+            answers_hooks: false,
+            function: "scaler",
+            checks: false,
+        };
         Snapshot {
             queues: [(WorkerName::from("a"), Ok(Queue { depth, ..Queue::default() }))].into(),
             tasks: [(ClusterName::from("jobs"), Ok(tasks))].into(),

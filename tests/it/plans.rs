@@ -118,6 +118,7 @@ fn task(worker: &str, (number, containers): (usize, u32), status: ContainerStatu
         container: None,
         instance: None,
         capacity: Capacity::default(),
+        function: None,
         provisioning: false,
     }
 }
@@ -136,7 +137,7 @@ prop_compose! {
         let (scaler, tick) =
             (&ScalerName::parse("scaler").unwrap(), &Tick::Request("tick".to_owned()));
         let now = Timestamp::UNIX_EPOCH;
-        let context = TickContext { scaler, tick, delivery: "request", now, answers_hooks: false };
+        let context = TickContext { scaler, tick, delivery: "request", now, answers_hooks: false, function: "scaler", checks: false };
         Snapshot {
             queues: ["one", "two"]
                 .into_iter()

@@ -218,10 +218,11 @@ fn listed_metrics(page: &str) -> BTreeSet<String> {
 
 /// Texts of a source that may be a metric's name.
 fn named_metrics(source: &str) -> BTreeSet<String> {
-    const OF_THE_FORMAT: [&str; 12] = [
+    const OF_THE_FORMAT: [&str; 13] = [
         "CloudWatchMetrics",
         "Dimensions",
         "EcsQueueScaler",
+        "FATAL",
         "Metrics",
         "Name",
         "Namespace",
@@ -321,6 +322,7 @@ fn every_field_of_a_result_is_told() {
         include_str!("../../src/report/hook.rs"),
         include_str!("../../decision/src/event/notice.rs"),
         include_str!("../../decision/src/plan.rs"),
+        include_str!("../../decision/src/config/pause.rs"),
     ];
     let told = |member: &String| {
         let told = |page: &str| {

@@ -103,7 +103,7 @@ impl Driver {
         let mut state = self.world.state();
         match outcome {
             Ok(Ok(_) | Err(RunError::TooOld { .. })) => {}
-            Ok(Err(RunError::Done(ran))) if matches!(&*ran, Ran::Tick(report) if 0 < report.totals.failed_workers) =>
+            Ok(Err(RunError::Done { ran, .. })) if matches!(&*ran, Ran::Tick(report) if 0 < report.totals.failed_workers) =>
                 {}
             Ok(Err(error)) => state.watch.violate("no tick", now, error.to_string()),
             Err(_) => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use decision::event::Mode;
 use ecs_queue_scaler::aws::Aws;
 use ecs_queue_scaler::report::{Outcome, Report};
-use ecs_queue_scaler::run::{Invocation, Ran, Scaler};
+use ecs_queue_scaler::run::{Invocation, Ran, RunError, Scaler};
 use jiff::SignedDuration;
 use lambda_runtime::Diagnostic;
 use serde_json::{Value, json};
@@ -48,7 +48,12 @@ fn error_of(report: &Report) -> &str {
 /// An invocation of now, as the Lambda runtime sees its end.
 async fn invoked(function: &Scaler, world: &World) -> Result<Report, Diagnostic> {
     let ran = function.run(&json!({"dryRun": false}), &invocation(world), |_| ()).await;
-    let Ran::Tick(report) = ran.map_err(Diagnostic::from)? else { panic!("no notice was sent") };
+    let in_words = |error: RunError| {
+        // Without the result, which whoever invokes it gets beside them.
+        let error_message = error.to_string();
+        Diagnostic { error_message, ..error.into() }
+    };
+    let Ran::Tick(report) = ran.map_err(in_words)? else { panic!("no notice was sent") };
     Ok(*report)
 }
 

@@ -3,6 +3,7 @@
 mod answers;
 mod beside;
 mod breaker;
+mod check;
 mod clocks;
 mod defences;
 mod definitions;
@@ -10,6 +11,7 @@ mod late;
 mod names;
 mod once;
 mod outlived;
+mod paused;
 mod polls;
 mod progress;
 mod refusals;
@@ -94,7 +96,7 @@ pub(crate) fn invocation(world: &World) -> Invocation {
 pub(crate) async fn ticked(function: &Scaler, event: &Value, invocation: &Invocation) -> Report {
     let ran = match Box::pin(function.run(event, invocation, |_| ())).await {
         Ok(ran) => ran,
-        Err(RunError::Done(ran)) => *ran,
+        Err(RunError::Done { ran, .. }) => *ran,
         Err(error) => panic!("{error}"),
     };
     let Ran::Tick(report) = ran else { panic!("no tick: {ran:?}") };
@@ -328,6 +330,7 @@ async fn a_task_carries_who_started_it_for_whom_and_when() {
     let tags = json!([{"key": "ecs-queue-scaler:worker", "value": "thumbnail"},
         {"key": "ecs-queue-scaler:tick", "value": "2026-11-20T21:00:00Z"},
         {"key": "ecs-queue-scaler:container", "value": "worker"},
+        {"key": "ecs-queue-scaler:function", "value": "local"},
         {"key": "ecs-queue-scaler:plan", "value": "1x1"}]);
     assert_eq!(task["tags"], tags);
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::reader::nearest;
 use super::shape::{TagOf, shape};
-use crate::document::{Node, Problem};
+use crate::document::{Node, Problem, Scalar};
 
 /// `discover`: which queues are workers of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,17 @@ pub struct Discover {
     pub tag: String,
     /// The value that the tag must have; `None`: any.
     pub value: Option<String>,
+}
+
+impl Discover {
+    /// Whether a queue with this value of the tag is a worker. Who asks for no value means what the word
+    /// says.
+    pub(super) fn takes(&self, value: &str) -> bool {
+        match &self.value {
+            Some(wanted) => wanted == value,
+            None => Scalar::plain(value).as_bool() != Some(false),
+        }
+    }
 }
 
 /// The tag where `discover` names none.
@@ -74,7 +85,7 @@ impl TaggedQueue {
         let tag = |name: &str| format!("{}:{name}", by.tag);
         let is_at = |key: &str| {
             let rest = problem.path.strip_prefix(key);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['[', '.']))
         };
         let found = shape().tags().find(|tag| is_at(tag.key)).map(|tag| tag.tag);
         let is_given = found.is_some_and(|name| self.tags.contains_key(&tag(name)));
@@ -105,6 +116,7 @@ fn put(worker: &mut Node, tag: &TagOf<'_>, text: &str) -> Option<String> {
     let value = match tag.tag {
         "steps" => steps(text),
         "capacity" => Some(providers(text)),
+        "paused" => Some(pause(text)),
         _ => Some(Node::untyped(text)),
     };
     let is_wrong = value.is_none();
@@ -141,6 +153,21 @@ fn providers(text: &str) -> Node {
     Node::list(text.split_whitespace().map(provider).collect())
 }
 
+/// `true`, `false`, or `2026-12-01T08:00Z`, and perhaps why.
+fn pause(text: &str) -> Node {
+    let (until, why) = text.split_once(' ').unwrap_or((text, ""));
+    let mut pause = Node::object();
+    match (Node::untyped(until).as_bool(), why) {
+        (Some(_), "") | (Some(false), _) => return Node::untyped(until),
+        (Some(true), _) => {}
+        (None, _) => pause.put("until", Node::untyped(until)),
+    }
+    if !why.is_empty() {
+        pause.put("why", Node::untyped(why));
+    }
+    pause
+}
+
 fn hint(key: &str, prefix: &str) -> String {
     let names = || shape().tags().map(|tag| tag.tag);
     if let Some(tag) = nearest(key, names()) {
@@ -153,7 +180,7 @@ fn hint(key: &str, prefix: &str) -> String {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::{Config, Document, Worker};
+    use super::super::{Config, Document, Pause, Worker};
     use super::*;
 
     fn by() -> Discover {
@@ -220,6 +247,7 @@ mod tests {
             ("max-task-cpu", "4096"),
             ("completion", "any"),
             ("capacity", "FARGATE_SPOT FARGATE"),
+            ("paused", "2026-12-01T08:00Z the database moves"),
         ];
         let expected = of_file(&json!({
             "name": "reports", "queue": "arn:aws:sqs:eu-central-1:123456789012:q",
@@ -231,6 +259,7 @@ mod tests {
             "packing": {"strategy": "dense", "maxContainersPerTask": 10, "maxTasks": 30,
                 "maxTaskCpu": 4096, "completion": "any"},
             "capacity": [{"capacityProvider": "FARGATE_SPOT"}, {"capacityProvider": "FARGATE"}],
+            "paused": {"until": "2026-12-01T08:00:00Z", "why": "the database moves"},
         }));
         assert_eq!(read(&[queue("q", &all)]).workers, [expected]);
 
@@ -249,7 +278,7 @@ mod tests {
 
     #[test]
     fn what_a_tag_cannot_mean_is_told_by_its_key() {
-        let cases: [&[(&str, &str)]; 21] = [
+        let cases: [&[(&str, &str)]; 23] = [
             &[("task-definition", "")],
             &[("task-definition", "a/b")],
             &[("messages-per-container", "")],
@@ -271,6 +300,8 @@ mod tests {
             &[("max-container", "5"), ("strategy", "densest")],
             &[("nonsense", "5")],
             &[("worker", "a b")],
+            &[("paused", "tomorrow")],
+            &[("paused", "until 2026-12-01T08:00Z")],
         ];
         let messages = cases.map(|case| {
             let config = read(&[queue("q", case), queue("good", &[])]);
@@ -281,6 +312,44 @@ mod tests {
             format!("{case:?}\n{}", problems.collect::<Vec<_>>().join("\n"))
         });
         insta::assert_snapshot!(messages.join("\n"));
+    }
+
+    #[test]
+    fn a_tag_may_pause_for_good_or_not_at_all() {
+        let pause = |text| read(&[queue("q", &[("paused", text)])]).workers[0].paused.clone();
+        let why = |why: &str| Some(Pause { until: None, why: Some(why.to_owned()) });
+        assert_eq!(pause("true"), Some(Pause::default()));
+        assert_eq!(pause("true a flood"), why("a flood"));
+        for not in ["false", "false not yet", ""] {
+            assert_eq!(pause(not), None, "{not}");
+        }
+    }
+
+    #[test]
+    fn a_tag_that_says_no_means_no_worker() {
+        let tagged = |value: &str| {
+            let mut tagged = queue("q", &[]);
+            tagged.tags.insert("jobs".to_owned(), value.to_owned());
+            tagged
+        };
+        for (value, is_worker) in [
+            ("true", true),
+            ("", true),
+            ("team-a", true),
+            ("false", false),
+            ("no", false),
+            ("off", false),
+            ("FALSE", false),
+        ] {
+            let config = read(&[tagged(value)]);
+            assert_eq!(
+                (config.workers.len(), config.refused.len()),
+                (is_worker.into(), 0),
+                "{value}"
+            );
+        }
+        let asked = Discover { value: Some("no".to_owned()), ..by() };
+        assert!(asked.takes("no") && !asked.takes("true"), "who asks for a value means just that");
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod launch;
 mod minimum;
 mod network;
 mod overrides;
+mod pause;
 mod placement;
 mod regions;
 mod policy;

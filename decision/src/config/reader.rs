@@ -329,6 +329,11 @@ impl<'a> Fields<'a> {
         self.section(key).is_some_and(|value| value.items().is_some())
     }
 
+    /// Whether the field holds an object.
+    pub(crate) fn has_object(&mut self, key: &'static str) -> bool {
+        self.section(key).is_some_and(|value| value.members().is_some())
+    }
+
     /// Counts other fields as known: somebody else reads them.
     pub(crate) fn knows(&mut self, keys: impl IntoIterator<Item = &'static str>) {
         self.known.extend(keys);

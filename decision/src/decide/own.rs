@@ -62,6 +62,8 @@ pub(super) struct OwnTask<'a> {
     pub(super) waits_since: Option<Timestamp>,
     /// By which capacity it was started.
     pub(super) capacity: &'a Capacity,
+    /// The function that started it, where that is known.
+    function: Option<&'a str>,
     /// All of its containers, as far as ECS shows them.
     shown: &'a [(String, ContainerStatus)],
 }
@@ -123,6 +125,17 @@ impl<'a> OwnTasks<'a> {
     pub(super) fn stuck(&self) -> Vec<TaskArn> {
         let stuck = self.alive.iter().filter(|task| task.stuck_since.is_some());
         stuck.map(|task| task.arn.clone()).collect()
+    }
+
+    /// How many of its tasks other functions have started, by name.
+    pub(super) fn of_others(&self, function: &str) -> BTreeMap<String, Tasks> {
+        let mut others = BTreeMap::<_, Tasks>::new();
+        let of = self.alive.iter().filter_map(|task| task.function);
+        for other in of.filter(|other| *other != function) {
+            let tasks = others.entry(other.to_owned()).or_default();
+            *tasks = tasks.plus(Tasks(1));
+        }
+        others
     }
 
     /// The tasks that go on although all of their workers have stopped, and those that run after the
@@ -189,7 +202,7 @@ impl<'a> OwnTask<'a> {
         };
         let stopped = with(|status| matches!(status, ContainerStatus::Stopped(_)));
         let done = with(|status| *status == ContainerStatus::Stopped(Some(0)));
-        let Task { arn, tick, created, started, capacity, containers: shown, .. } = task;
+        let Task { arn, tick, created, started, capacity, function, containers: shown, .. } = task;
         let mut own = Self {
             arn,
             tick: *tick,
@@ -203,6 +216,7 @@ impl<'a> OwnTask<'a> {
             stuck_since: None,
             waits_since: None,
             capacity,
+            function: function.as_deref(),
             shown,
         };
         // Of one that ECS does not show yet, nobody knows how far it is: it may run, and is not counted
@@ -300,6 +314,7 @@ impl<'a> OwnEnded<'a> {
             stuck_since: None,
             waits_since: None,
             capacity,
+            function: None,
             shown: &[],
         })
     }

@@ -55,11 +55,11 @@ fn tags(worker: &Worker, recipe: &Recipe<'_>, n: Containers) -> [usize; 3] {
     [own, worker.launch.tags.len(), propagated]
 }
 
-/// As `RunTask` is sent: worker, tick, container and plan.
-const TAGS_OF_OURS: usize = 4;
+/// As `RunTask` is sent: worker, tick, container, function and plan.
+const TAGS_OF_OURS: usize = 5;
 
 /// The delivery and the call's number beside these.
-const TAGS_OF_OUR_SCHEDULER: usize = 6;
+const TAGS_OF_OUR_SCHEDULER: usize = 7;
 
 /// A derived definition has its digest and the base's revision beside the base's tags.
 const TAGS_OF_A_DERIVED_ONE: usize = 2;

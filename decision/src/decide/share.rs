@@ -1,10 +1,12 @@
 //! Who is served first, and how much of what all workers share each one gets. Pure.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use crate::config::Limits;
 use crate::limits;
 use crate::plan::{Action, TaskBound, WorkerPlan};
-use crate::snapshot::WorkerMemory;
+use crate::snapshot::{Snapshot, WorkerMemory};
 use crate::units::{Tasks, WorkerName};
 
 /// Tasks that all workers together may start in this tick.
@@ -26,6 +28,25 @@ pub(super) struct Share {
 impl Share {
     /// Nothing is shared with others.
     pub(super) const ALL: Self = Self { allowance: None, at_once: None };
+}
+
+/// What all workers together may start: in this tick, and in the hour that ends with it.
+pub(super) fn allowance(limits: &Limits, snapshot: &Snapshot) -> Allowance {
+    let an_hour_ago = snapshot.now.checked_sub(Duration::from_hours(1)).unwrap_or(snapshot.now);
+    // A cluster that was not read has launches too, and a list that lags shows too few.
+    let mut started = snapshot.launched.clone();
+    for (name, cluster) in &snapshot.tasks {
+        let read = cluster.as_ref().map(|cluster| cluster.started_since(an_hour_ago));
+        let known = started.entry(name.clone()).or_default();
+        *known = read.unwrap_or_default().max(*known);
+    }
+    let started: Tasks = started.into_values().sum();
+    let hour = limits.tasks_per_hour.minus(started);
+    if hour < limits.tasks_per_tick {
+        Allowance { tasks: hour, bound: TaskBound::MaxTasksPerHour }
+    } else {
+        Allowance { tasks: limits.tasks_per_tick, bound: TaskBound::MaxTasksPerTick }
+    }
 }
 
 /// Where all workers together want more tasks of Fargate than it starts at once: each one's part,

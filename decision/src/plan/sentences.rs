@@ -162,10 +162,9 @@ impl fmt::Display for Late {
 impl fmt::Display for LaunchPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.decision)?;
-        for (number, (n, tasks)) in self.sizes().into_iter().enumerate() {
-            let separator = if number == 0 { "; " } else { " + " };
-            let each = counted(n.0, "container");
-            write!(f, "{separator}{} of {each}", counted(tasks.0, "task"))?;
+        let tasks = tasks_in_words(self);
+        if !tasks.is_empty() {
+            write!(f, "; {tasks}")?;
         }
         if let Some(deferred) = &self.deferred {
             write!(f, "; {deferred}")?;
@@ -181,6 +180,22 @@ impl fmt::Display for LaunchPlan {
         }
         self.price.map_or(Ok(()), |price| write!(f, "; {price}"))
     }
+}
+
+/// Such as `7 tasks of 4 containers + 1 task of 2 containers`.
+fn tasks_in_words(launch: &LaunchPlan) -> String {
+    let sizes = launch
+        .sizes()
+        .into_iter()
+        .map(|(n, tasks)| format!("{} of {}", counted(tasks.0, "task"), counted(n.0, "container")));
+    sizes.collect::<Vec<_>>().join(" + ")
+}
+
+pub(super) fn in_short(launch: &LaunchPlan) -> String {
+    let price = launch.price.map(|price| price.to_string());
+    let parts =
+        [Some(tasks_in_words(launch)), launch.deferred.as_ref().map(ToString::to_string), price];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 impl fmt::Display for Price {
@@ -273,6 +288,7 @@ impl fmt::Display for Idle {
             Self::Superseded => {
                 write!(f, "an earlier delivery of this tick or a later tick has started its tasks")
             }
+            Self::Paused(pause) => pause.fmt(f),
         }
     }
 }

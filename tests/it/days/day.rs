@@ -323,7 +323,15 @@ impl Day {
         let (scaler, tick) =
             (&ScalerName::parse("scaler").unwrap(), &Tick::Scheduled(at(minute * MINUTE)));
         let delivery = &format!("request {minute}");
-        let context = TickContext { scaler, tick, delivery, now: at(now), answers_hooks: false };
+        let context = TickContext {
+            scaler,
+            tick,
+            delivery,
+            now: at(now),
+            answers_hooks: false,
+            function: "scaler",
+            checks: false,
+        };
         Snapshot {
             queues: [(WorkerName::from("a"), Ok(Queue { depth, redrive }))].into(),
             tasks: [(cluster, Ok(read))].into(),
@@ -431,6 +439,7 @@ fn task(id: usize, container: &Container) -> Task {
         container: None,
         instance: None,
         capacity: Capacity::default(),
+        function: None,
         provisioning: false,
     }
 }

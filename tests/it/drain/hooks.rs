@@ -151,7 +151,7 @@ async fn what_cannot_be_read_never_means_that_nothing_runs_there() {
         let event = json!({"scheduledTime": "2026-11-20T21:06:00Z"});
         let error =
             scaler(&world, &ours()).run(&event, &invocation(&world), |_| ()).await.unwrap_err();
-        assert!(matches!(error, RunError::Done(_)), "{error:?}");
+        assert!(matches!(error, RunError::Done { .. }), "{error:?}");
         assert!(error.to_string().contains(INSTANCE), "{error}");
         let hook = only_hook(&world);
         assert_eq!((hook.heartbeats, hook.result), (1, None), "{operation}: it is held");
@@ -286,7 +286,7 @@ async fn a_dry_tick_says_how_it_would_answer() {
     assert_eq!(outcomes(&report), [HookOutcome::Planned]);
     assert_eq!(why(&report), "no task of ours is there any more");
     assert_eq!((world.changes(), only_hook(&world).heartbeats), (changes, 0));
-    world.fail("ListTasks", 1, denied());
+    world.fail("ListTasks", 2, denied());
     let report = tick(&dry, &world, 7).await;
     assert_eq!(outcomes(&report), [HookOutcome::Failed]);
 }

@@ -226,6 +226,32 @@ async fn a_scaler_that_is_renamed_keeps_its_tasks() {
     assert_eq!(report.totals.launched_tasks, Tasks(3), "without it they are somebody else's");
 }
 
+/// Two deployments of one name on a cluster: what the one started, the other takes for its own.
+#[tokio::test(start_paused = true)]
+async fn tasks_of_another_function_under_the_same_name_are_told() {
+    let world = world_of(&["a"]);
+    world.queue("a").visible(3);
+    let named = |function: &str, config: &Value| Scaler {
+        function: function.to_owned(),
+        ..scaler(&world, config)
+    };
+    let mut config = called("a", &[]);
+    let report = tick(&named("blue", &config), &world, 0).await;
+    assert_eq!(report.workers[0].warnings, [""; 0]);
+    for minute in [0, 1] {
+        let report = tick(&named("green", &config), &world, minute).await;
+        assert_eq!(report.totals.launched_tasks, Tasks(0));
+        let told = &report.workers[0].warnings.join("; ");
+        assert!(told.contains("3 tasks were started by another function, `blue`"), "{told}");
+    }
+    let report = tick(&named("blue", &config), &world, 2).await;
+    assert_eq!(report.workers[0].warnings, [""; 0], "a process that is new is the same function");
+    config["previousNames"] = json!(["scaler"]);
+    let moved = Scaler { name: ScalerName::parse("moved").unwrap(), ..named("green", &config) };
+    let report = tick(&moved, &world, 3).await;
+    assert_eq!(report.workers[0].warnings, [""; 0], "of a previous name it is to be expected");
+}
+
 #[test]
 fn a_previous_name_is_of_one_worker() {
     let mut a = one_each("a");

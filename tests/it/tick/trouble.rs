@@ -312,10 +312,11 @@ impl Lines {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_worker_has_one_log_line_and_the_tick_one() {
+async fn each_worker_that_is_not_quiet_has_one_log_line_and_the_tick_one() {
     let (lines, _guard) = captured();
-    let names = ["a", "b", "c", "d"];
+    let names = ["a", "b", "c", "d", "e"];
     let world = world_of(&names);
+    world.queue("e").in_flight(1);
     world.queue("b").visible(2);
     world.queue("d").visible(2);
     world.fail_where("RunTask", "worker:d", (1, Fault::Placed(1, "RESOURCE:CPU")));
@@ -331,11 +332,10 @@ async fn each_worker_has_one_log_line_and_the_tick_one() {
     let lines: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     let (metrics, lines): (Vec<_>, Vec<_>) =
         lines.into_iter().partition(|line| line.get("_aws").is_some());
-    assert_eq!(metrics.len(), 4, "three workers that are not quiet, and the tick");
-    assert!(metrics.iter().all(|line| line.get("level").is_none()), "EMF is a line of its own");
-    let [idle, launched, held, partial, tick] = lines.as_slice() else { panic!("{lines:#?}") };
-    assert_eq!((&idle["level"], &idle["message"]), (&json!("INFO"), &json!("worker a: idle")));
-    assert_eq!((&idle["queue.visible"], idle.get("error")), (&json!(0), None));
+    assert_eq!(metrics.len(), 5, "four workers that are not quiet, and the tick");
+    let [launched, held, partial, idle, tick] = lines.as_slice() else { panic!("{lines:#?}") };
+    assert_eq!((&idle["level"], &idle["message"]), (&json!("INFO"), &json!("worker e: idle")));
+    assert_eq!((&idle["queue.in_flight"], idle.get("error")), (&json!(1), None));
     assert_eq!((&launched["tasks.launched"], &launched["queue.visible"]), (&json!(2), &json!(2)));
     assert!(launched["plan.reason"].as_str().unwrap().starts_with("2 visible"));
     assert_eq!((&held["level"], &held["worker.name"]), (&json!("ERROR"), &json!("c")));

@@ -100,6 +100,16 @@ pub(crate) const SECONDS: Special<Duration> = Special {
     schema: || json!({"type": "number", "minimum": 0.001, "maximum": 43200}),
 };
 
+/// A moment.
+pub(crate) const INSTANT: Special<Timestamp> = Special {
+    read: |node| {
+        let instant = node.as_str().and_then(|text| text.parse().ok());
+        instant.ok_or(Wrong::NotAllowed)
+    },
+    allowed: "a time such as `2026-12-01T08:00Z` or `2026-12-01T09:00+01:00`",
+    schema: || json!({"type": "string", "minLength": 1}),
+};
+
 /// When a window begins.
 pub(crate) const CRON: Special<Cron> = Special {
     read: cron,

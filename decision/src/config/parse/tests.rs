@@ -125,6 +125,10 @@ fn numbers_that_no_one_can_mean_are_refused() {
         json!({"packing": {"maxContainersPerTask": 10}}),
         json!({"packing": {"maxContainersPerTask": 11, "completion": "any"}}),
         json!({"packing": {"maxTasks": 0}}),
+        json!({"paused": "yes"}),
+        json!({"paused": {"until": "2026-12-01"}}),
+        json!({"paused": {"since": "2026-12-01T08:00Z"}}),
+        json!({"enabled": false}),
     ];
     let messages = cases.map(|case| format!("{case}\n{}", problems_of_worker(&case)));
     insta::assert_snapshot!(messages.join("\n"));

@@ -7,6 +7,7 @@ use super::super::shape::about;
 use super::super::{Launch, Overrides, Packing, Refused, Worker};
 use super::draining::read_on_drain;
 use super::launch::LaunchPart;
+use super::pause::read_pause;
 use super::regions::Named;
 use super::{Defaults, PREVIOUS_NAMES, WORKERS, scaling};
 use crate::document::{Node, Problem};
@@ -124,6 +125,7 @@ fn read_worker_fields(mut fields: Fields<'_>, defaults: &Defaults) -> Option<Wor
         refuse_sized_clones(&fields, launch, &packing);
     }
     let on_drain = read_on_drain(&mut fields).unwrap_or(defaults.on_drain);
+    let paused = read_pause(&mut fields);
     let previous_names = read_previous_names(&mut fields);
     let named = Named {
         queue: queue.as_ref(),
@@ -142,6 +144,7 @@ fn read_worker_fields(mut fields: Fields<'_>, defaults: &Defaults) -> Option<Wor
         packing,
         launch: launch?,
         on_drain,
+        paused,
         previous_names,
     })
 }
@@ -207,7 +210,9 @@ pub(super) fn read_queues(
     by: &Discover,
     defaults: &Defaults,
 ) -> Vec<Draft<'static>> {
-    let mut queues: Vec<_> = queues.iter().collect();
+    let is_worker =
+        |queue: &&TaggedQueue| queue.tags.get(&by.tag).is_none_or(|value| by.takes(value));
+    let mut queues: Vec<_> = queues.iter().filter(is_worker).collect();
     queues.sort_by_key(|queue| &queue.arn);
     queues.into_iter().map(|queue| read_tags(queue, by, defaults)).collect()
 }

@@ -178,10 +178,11 @@ mod held {
     ];
 
     /// The same of one value.
-    const BEYOND_A_PATTERN: [&str; 5] = [
+    const BEYOND_A_PATTERN: [&str; 6] = [
         "expected a duration",
         "expected a cron expression",
         "expected a time zone",
+        "expected a time such as",
         "expected the name of an image",
         "cannot be read: expected",
     ];

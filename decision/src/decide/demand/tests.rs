@@ -47,6 +47,7 @@ fn worker(policy: Policy) -> Worker {
         },
         launch: Launch::default(),
         on_drain: OnDrain::default(),
+        paused: None,
         previous_names: Vec::new(),
     }
 }

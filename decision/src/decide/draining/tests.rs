@@ -196,7 +196,15 @@ fn a_call_without_an_answer_holds_where_it_may_have_started_something() {
 fn hooks_are_answered_cluster_by_cluster_and_an_instance_once() {
     let (scaler, tick) = (&scaler(), &Tick::Scheduled(at(300)));
     let (delivery, now) = ("delivery", at(300));
-    let context = TickContext { scaler, tick, delivery, now, answers_hooks: true };
+    let context = TickContext {
+        scaler,
+        tick,
+        delivery,
+        now,
+        answers_hooks: true,
+        function: "scaler",
+        checks: false,
+    };
     let mut snapshot = Snapshot::unread(context, Region::from("eu-central-1"));
     assert_eq!(hooks(&snapshot), []);
     let failed = unread("ListContainerInstances");

@@ -63,6 +63,7 @@ fn running(created: i64) -> Task {
         container: None,
         instance: None,
         capacity: Capacity::default(),
+        function: None,
         provisioning: false,
     }
 }

@@ -45,6 +45,7 @@ fn running(number: u32, minute: u32) -> Task {
         container: None,
         instance: None,
         capacity: Capacity::default(),
+        function: None,
         provisioning: false,
     }
 }

@@ -365,6 +365,7 @@ impl State {
             WaitsFor::Answer => of_worker() || went(Wrong::Throttled),
             WaitsFor::Time => self.is_late(case),
             // The delivery whose start had no answer may have had the word.
+            WaitsFor::Paused => false, // no worker of these worlds is
             WaitsFor::Delivery => went(Wrong::Conflict) || self.is_taken(case) || of_worker(),
         };
         // Of what moved, no count tells exactly: where some are let through, that is enough.

@@ -98,6 +98,7 @@ fn standing(counts: &[(bool, usize)], instances: &Instances) -> Vec<Task> {
             container: None,
             instance: Some(instance.arn.clone()),
             capacity: crate::snapshot::Capacity::default(),
+            function: None,
             provisioning: false,
         })
     });
