@@ -33,6 +33,8 @@ mod metrics;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod newcomers;
+#[cfg(test)]
 mod placement;
 #[cfg(test)]
 mod plans;

@@ -42,7 +42,7 @@ pub(crate) fn pages() -> BTreeMap<String, String> {
 }
 
 /// The fenced blocks of one language.
-fn blocks(page: &str, language: &str) -> Vec<String> {
+pub(crate) fn blocks(page: &str, language: &str) -> Vec<String> {
     let fenced = page.split("```").skip(1).step_by(2);
     fenced
         .filter_map(|block| block.strip_prefix(&format!("{language}\n")))
