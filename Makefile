@@ -20,22 +20,32 @@ ARCH ?= arm64
 # One selection for all tests: with another, shared crates have other features, and the SDK is compiled
 # once more.
 CARGO_TEST := cargo test --locked --all-features --package decision --package ecs-queue-scaler
-DEBUG_BINARY := target/debug/ecs-queue-scaler
-PACKAGED := target/lambda/ecs-queue-scaler/bootstrap
-BENCH := $(CURDIR)/target/bench
+# Where cargo puts what it makes.
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+DEBUG_BINARY := $(TARGET)/debug/ecs-queue-scaler
+PACKAGED := $(TARGET)/lambda/ecs-queue-scaler/bootstrap
+BENCH := $(TARGET)/bench
+
+# The function as the local AWS runs it. Whoever has to wait is told before.
+define debug_build
+@test -e $(DEBUG_BINARY) || printf '%s\n' \
+	'Compiling the function and its crates, the AWS SDK among them.' \
+	'The first time this takes about 6 minutes on two cores; later only what has changed.'
+cargo build --locked
+endef
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(VENV) ## see one tick, end to end, on a local AWS
-	cargo build --locked
+demo: $(VENV) ## see the whole story on a local AWS: messages, containers, an empty queue
+	$(debug_build)
 	$(VENV)/bin/python tests/local/demo.py $(DEBUG_BINARY)
 
 emulator: $(VENV) ## a local AWS to try `cargo lambda watch` on, until Ctrl-C
 	$(VENV)/bin/python tests/local/emulator.py .tools/emulator.env
 
 local-stack: $(VENV) ## the whole of template.yaml on a local AWS, with its schedule, until Ctrl-C
-	cargo build --locked
+	$(debug_build)
 	$(VENV)/bin/python tests/local/local_stack.py $(DEBUG_BINARY)
 
 test: $(VENV) $(BUSYBOX) ## run all tests
@@ -70,13 +80,13 @@ bench: $(VENV) ## the speed of a tick beside boto3's; rewrites docs/benchmarks.m
 	$(CARGO_TEST) --test it floor::launching -- --nocapture > $(BENCH)/launch.txt
 	cargo bench --locked --package tick-bench --bench tick -- \
 		$(if $(QUICK),--quick,--page $(CURDIR)/docs/benchmarks.md) \
-		--binary $(CURDIR)/target/release/ecs-queue-scaler --python $(VENV)/bin/python \
+		--binary $(TARGET)/release/ecs-queue-scaler --python $(VENV)/bin/python \
 		--decision $(BENCH)/decision.txt --launch $(BENCH)/launch.txt
 
 bench-cold: ## only how a binary begins (BINARY=path, else the release build)
 	$(if $(BINARY),,cargo build --locked --release)
 	cargo bench --locked --package tick-bench --bench tick -- \
-		--cold $(abspath $(or $(BINARY),target/release/ecs-queue-scaler))
+		--cold $(abspath $(or $(BINARY),$(TARGET)/release/ecs-queue-scaler))
 
 ablation: ## take each defence away and see who notices; rewrites docs/reliability.md
 	$(PYTHON) tests/ablation.py
@@ -84,8 +94,8 @@ ablation: ## take each defence away and see who notices; rewrites docs/reliabili
 docs: $(VENV) ## make docs/parameters.md from template.yaml, and the schema and the tables of the configuration
 	$(VENV)/bin/python tests/local/parameters.py
 	cargo build --locked --quiet --features cli --bin queue-scaler
-	target/debug/queue-scaler schema > docs/workers.schema.json
-	target/debug/queue-scaler schema --tables | $(PYTHON) tools/tables.py docs/configuration.md
+	$(TARGET)/debug/queue-scaler schema > docs/workers.schema.json
+	$(TARGET)/debug/queue-scaler schema --tables | $(PYTHON) tools/tables.py docs/configuration.md
 
 check: $(VENV) $(CARGO_DENY) $(SAM) $(CHECKOV) ## format, lints, documentation, licences, template, workflows
 	cargo fmt --all --check
@@ -114,8 +124,8 @@ build: $(CARGO_LAMBDA) $(CARGO_AUDITABLE) ## build the function for Lambda (ARCH
 	$(PYTHON) tools/package.py $(PACKAGED)
 
 package: build ## the function's zip: the same bytes from the same source (ARCH as for build)
-	mkdir -p target/package
-	$(PYTHON) tools/package.py $(PACKAGED) workers.yaml target/package/ecs-queue-scaler-$(ARCH).zip
+	mkdir -p $(TARGET)/package
+	$(PYTHON) tools/package.py $(PACKAGED) workers.yaml $(TARGET)/package/ecs-queue-scaler-$(ARCH).zip
 
 # What `sam build` calls: the package is the binary, and workers.yaml beside it.
 build-ScalerFunction build-DrainFunction: build
@@ -124,7 +134,8 @@ build-ScalerFunction build-DrainFunction: build
 tools: $(VENV) $(BUSYBOX) $(CARGO_DENY) $(SAM) $(CHECKOV) ## install what the other targets need, into .tools
 
 clean: ## remove what was built and installed
-	rm -rf target $(TOOLS)
+	cargo clean --quiet
+	rm -rf $(TOOLS)
 
 $(VENV): tests/local/requirements.txt
 	rm -rf $@

@@ -61,11 +61,11 @@ def outcomes(log: list[dict[str, Any]]) -> list[str]:
     return [line["outcome"] for line in log if line["event"] == "message"]
 
 
-def eventually(look: Callable[[], T]) -> T:
+def eventually(look: Callable[[], T], seconds: int = ENDS_WITHIN) -> T:
     """What it sees as soon as it sees something."""
-    deadline = time.monotonic() + ENDS_WITHIN
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := look():
             return found
         time.sleep(0.1)
-    raise AssertionError(f"nothing within {ENDS_WITHIN} s")
+    raise AssertionError(f"nothing within {seconds} s")

@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from scenario import CONFIG, MESSAGES, prepare
+from scenario import CONFIG, prepare, send
 from stack import CREDENTIALS, SCALER, Stack, local_aws
 
 
@@ -27,8 +27,7 @@ def environment(stack: Stack) -> str:
 def main(env_file: Path) -> None:
     with local_aws() as stack:
         prepare(stack)
-        for queue, messages in MESSAGES.items():
-            stack.send(queue, messages)
+        send(stack)
         env_file.write_text(environment(stack))
         try:
             print(f"A local AWS is at {stack.endpoint}. In another terminal:\n")

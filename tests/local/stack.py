@@ -78,28 +78,44 @@ class Stack:
 
     endpoint: str
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, config: Config = ONE_ATTEMPT) -> Any:
         return boto3.client(
             service,
             endpoint_url=self.endpoint,
             region_name=REGION,
             aws_access_key_id="test",
             aws_secret_access_key="test",
-            config=ONE_ATTEMPT,
+            config=config,
         )
 
-    def create_queue(self, name: str) -> None:
-        self.client("sqs").create_queue(QueueName=name)
+    def create_queue(self, name: str, dead_letters: str | None = None) -> None:
+        """A queue, and where wanted one for what nobody can process."""
+        sqs, attributes = self.client("sqs"), {}
+        if dead_letters:
+            url = sqs.create_queue(QueueName=dead_letters)["QueueUrl"]
+            found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+            redrive = {"deadLetterTargetArn": found["Attributes"]["QueueArn"], "maxReceiveCount": 5}
+            attributes["RedrivePolicy"] = json.dumps(redrive)
+        sqs.create_queue(QueueName=name, Attributes=attributes)
+
+    def queue_url(self, name: str) -> str:
+        return str(self.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
 
     def send(self, queue: str, messages: int) -> None:
         """Sends real messages, in batches of ten as SQS takes them."""
-        sqs = self.client("sqs")
-        url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        sqs, url = self.client("sqs"), self.queue_url(queue)
         bodies = [{"Id": str(i), "MessageBody": f"job {i}"} for i in range(messages)]
         for start in range(0, messages, 10):
             answer = sqs.send_message_batch(QueueUrl=url, Entries=bodies[start : start + 10])
             if answer.get("Failed"):
                 raise StackError(f"the emulator refused messages: {answer['Failed']}")
+
+    def depth(self, queue_url: str) -> tuple[int, int]:
+        """Messages that are visible, and in flight."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self.client("sqs").get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)
+        found = answer["Attributes"]
+        return int(found[names[0]]), int(found[names[1]])
 
     def deploy(self, binary: Path, config: dict[str, Any] | str) -> None:
         """Deploys the function, in place of an earlier one: its next invocation is a cold start.
@@ -132,21 +148,18 @@ class Stack:
             raise StackError(f"the function's answer is no result: {payload}")
         return Invocation(payload, failed)
 
-    def tasks(self) -> list[dict[str, Any]]:
+    def tasks(self, desired_status: str = "RUNNING") -> list[dict[str, Any]]:
         """The scaler's tasks, as the emulator lists them."""
         ecs = self.client("ecs")
-        pages = ecs.get_paginator("list_tasks").paginate(cluster=CLUSTER, startedBy=SCALER)
+        pages = ecs.get_paginator("list_tasks").paginate(
+            cluster=CLUSTER, startedBy=SCALER, desiredStatus=desired_status
+        )
         arns = [arn for page in pages for arn in page["taskArns"]]
         described = [
             ecs.describe_tasks(cluster=CLUSTER, tasks=arns[start : start + 100], include=["TAGS"])
             for start in range(0, len(arns), 100)
         ]
         return [task for answer in described for task in answer["tasks"]]
-
-    def stop_tasks(self) -> None:
-        """What workers do by themselves when their queue is empty."""
-        for task in self.tasks():
-            self.client("ecs").stop_task(cluster=CLUSTER, task=task["taskArn"])
 
     def calls(self, action: str) -> list[dict[str, Any]]:
         """The parameters of every call of an ECS action so far, whoever made it, oldest first."""
@@ -196,7 +209,8 @@ def event(name: str, minute: int) -> dict[str, Any]:
 
 def built_binary(path: str | None = None) -> Path:
     """The binary to deploy: the given one, else SCALER_BINARY, else what `cargo build` made."""
-    chosen = path or os.environ.get("SCALER_BINARY") or "target/debug/ecs-queue-scaler"
+    target = os.environ.get("CARGO_TARGET_DIR") or "target"
+    chosen = path or os.environ.get("SCALER_BINARY") or f"{target}/debug/ecs-queue-scaler"
     binary = ROOT / chosen
     if not binary.is_file():
         raise StackError(f"there is no binary at {binary}: run `cargo build` first")
@@ -264,7 +278,8 @@ def ministack(stack: Stack, home: Path) -> Emulator:
         "CLOUDTRAIL_RECORDING": "1",
         "TMPDIR": str(home),
     }
-    return Emulator(home, ["-m", "ministack"], environment)
+    # -P keeps the modules of this folder from the emulator's imports.
+    return Emulator(home, ["-P", str(Path(__file__).with_name("ministack_rules.py"))], environment)
 
 
 @contextmanager

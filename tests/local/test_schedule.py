@@ -13,6 +13,8 @@ from scenario import CONFIG, by_revision, prepare
 from stack import Stack, StackError, built_binary, local_aws
 from template import ROOT, documented_metrics, read_template
 
+# Found before `local_aws` hides the person's environment.
+BINARY = built_binary()
 MESSAGES = 4
 
 # rate(1 minute) counts from the schedule's creation, and the emulator looks every ten seconds.
@@ -31,7 +33,7 @@ def stack() -> Iterator[Stack]:
 def deployment(stack: Stack) -> Deployment:
     return deploy(
         stack,
-        built_binary(),
+        BINARY,
         CONFIG,
         Architecture="x86_64",
         AlarmEmail="team@example.com",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any, Iterator
 
 import pytest
 
-from scenario import CONFIG, REGISTER, RUN, Audience, mistakes, play, prepare
+from agent import running_agent
+from container import eventually
+from scenario import CONFIG, REGISTER, RUN, by_revision, observed, prepare, send
 from stack import Stack, built_binary, event, local_aws
+from story import Audience, Story, mistakes, play
 from template import allowed_actions, read_template
 
 BINARY = built_binary()
@@ -51,9 +55,51 @@ NOT_PLAYED = {
 
 
 def test_a_burst_is_launched_once_and_derived_once(stack: Stack) -> None:
-    assert mistakes(play(stack, BINARY, Audience())) == []
+    story = play(stack, BINARY, Audience())
+    assert mistakes(story) == []
+    for worse in worse_than(story):
+        assert mistakes(worse) != []
+
     allowed = {a for a in allowed_actions(read_template()) if a.startswith(("ecs:", "sqs:Get"))}
     assert stack.functions_actions(allowed) == allowed - NOT_PLAYED
+
+
+def test_a_cold_start_finds_the_derived_revisions(stack: Stack) -> None:
+    prepare(stack)
+    send(stack)
+    stack.deploy(BINARY, CONFIG)
+    burst = observed(stack, minute=0)
+    with running_agent(stack, job=lambda _: None) as agent:
+        agent.start(burst.tasks)
+        eventually(lambda: not stack.tasks())
+
+    stack.deploy(BINARY, CONFIG)
+    send(stack)
+    again = observed(stack, minute=1)
+    assert len(burst.registered) == 2
+    assert again.registered == []
+    assert by_revision(again.tasks) == by_revision(burst.tasks)
+    assert sorted(again.batches) == sorted(burst.batches)
+
+
+def worse_than(story: Story) -> list[Story]:
+    """A message is taken by nobody, or twice; one is left; a task runs on, or ends badly;
+    something is started in vain, or nothing at all, or without one of its containers."""
+    ended = copy.deepcopy(story.ended)
+    ended[0]["containers"][0]["exitCode"] = 1
+    stopped = [{**story.ended[0], "stopCode": "UserInitiated"}, *story.ended[1:]]
+    return [
+        replace(story, taken=story.taken[1:]),
+        replace(story, taken=[*story.taken, story.taken[0]]),
+        replace(story, last=replace(story.last, in_work={"thumbnail": 1, "export": 0})),
+        replace(story, ended=story.ended[1:]),
+        replace(story, ended=ended),
+        replace(story, ended=stopped),
+        replace(story, over=replace(story.over, tasks=story.burst.tasks[:1])),
+        replace(story, at_work=story.burst),
+        replace(story, burst=story.over),
+        replace(story, containers=story.containers - 1),
+    ]
 
 
 def test_a_dry_run_changes_nothing(ready: Stack) -> None:

@@ -12,7 +12,9 @@ const CASE: Case = Case { workers: 3, busy: 1, on: On::Ec2, cold: 1, warm: 1 };
 #[cfg(test)]
 fn place() -> Place {
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-    let binary = root.join("target/debug/ecs-queue-scaler");
+    // Beside this test's own folder, wherever cargo's target is.
+    let this = std::env::current_exe().unwrap();
+    let binary = this.ancestors().nth(2).unwrap().join("ecs-queue-scaler");
     assert!(binary.is_file(), "run `cargo build` first");
     Place::new(binary, root.join(".tools/venv/bin/python")).unwrap()
 }
