@@ -53,7 +53,7 @@ def place(error: BaseException) -> str:
 
 
 def aws_code(error: BaseException) -> str | None:
-    """AWS's word for it, such as AccessDenied: botocore's `ClientError`, which is not imported here."""
+    """AWS's word for it, such as AccessDenied, where it is botocore's `ClientError`."""
     answer = getattr(error, "response", None)
     code = answer.get("Error", {}).get("Code") if isinstance(answer, dict) else None
     return code if isinstance(code, str) else None

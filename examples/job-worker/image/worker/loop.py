@@ -94,7 +94,7 @@ def handle(message: Message, job: Job, heartbeat: Heartbeat) -> None:
         pass
     except (Exception, SystemExit) as raised:
         error = described(raised)
-    # Not before `except` is over: with what SQS raised there, Python would print the job's error too.
+    # Not inside `except`: beside what SQS raises there, Python would print the job's own error.
     outcome = settled(message, heartbeat, done=done, failed=error is not None)
     if error:
         outcome["error"] = error
@@ -102,7 +102,10 @@ def handle(message: Message, job: Job, heartbeat: Heartbeat) -> None:
     log("message", message=message.id, receives=message.receives, seconds=seconds, **outcome)
 
 
-def settled(message: Message, heartbeat: Heartbeat, *, done: bool, failed: bool) -> dict[str, object]:
+def settled(
+    message: Message, heartbeat: Heartbeat, *, done: bool, failed: bool
+) -> dict[str, object]:
+    """What came of the message."""
     queue = heartbeat.queue
     heartbeat.release(message)
     if not message.held:

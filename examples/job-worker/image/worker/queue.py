@@ -6,6 +6,7 @@ back. The redrive policy goes by that count.
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from dataclasses import dataclass
@@ -52,7 +53,9 @@ class Message:
 
     @property
     def given_back(self) -> int:
-        return int(self.attributes.get(GIVEN_BACK, {}).get("StringValue", 0))
+        """As far as it is a number of ours: anybody can send anything."""
+        times = self.attributes.get(GIVEN_BACK, {}).get("StringValue", "")
+        return int(times) if re.fullmatch("[0-9]{1,3}", times) else 0
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,7 @@ class Queue:
                 DelaySeconds=0,
             )
         except ClientError as error:
-            # The role does not allow it, or the message has ten attributes already.
+            # The role does not allow it, or the message is as large as can be.
             log("not sent again", message=message.id, code=error.response["Error"]["Code"])
             return False
         return True

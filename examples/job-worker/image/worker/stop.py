@@ -1,6 +1,6 @@
 """When the running job is to end at once: on SIGTERM, and when its message is no longer ours.
 
-Imports nothing slow: until the handler is set, process 1 of a container does not hear SIGTERM at all.
+Imports nothing slow: until the handler is set, process 1 of a container does not hear SIGTERM.
 """
 
 from __future__ import annotations

@@ -94,8 +94,8 @@ class Made(io.RawIOBase):
 
 
 def worked_on(s3: Any, body: str, work: Work) -> None:
-    """Fetches the upload that a message tells of, works on it, and stores the result, which is there
-    when it is there as a whole."""
+    """Works on the upload that a message tells of, and stores the result, which is there as a whole
+    or not at all."""
     upload = Upload.of(body)
     product = work(Stored(s3, upload).open)
     s3.upload_fileobj(

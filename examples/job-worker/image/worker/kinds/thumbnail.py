@@ -22,7 +22,7 @@ USUAL_EDGE = 256
 # to be much more.
 MOST_PIXELS = 16_000_000
 
-# The largest file of so many pixels that does not waste its bytes: a picture is worked on as a whole.
+# A picture is worked on as a whole. So many pixels need no more, unless they are packed badly.
 MOST_BYTES = 80_000_000
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -90,7 +90,7 @@ def decoded(document: bytes) -> Picture:
     if depth != 8 or colour not in CHANNELS or interlaced:
         raise Unfit("only 8-bit pictures without palette and interlacing are understood")
     if not 0 < width * height <= MOST_PIXELS:
-        raise Unfit(f"{width} x {height} pixels are too many, or none")
+        raise Unfit(f"the picture has no pixels, or more than {MOST_PIXELS}")
     stride = width * CHANNELS[colour] + 1
     packed = b"".join(data for name, data in parts if name == b"IDAT")
     try:
@@ -141,7 +141,7 @@ def predicted(method: int, left: int, up: int, corner: int) -> int:
         case 4:  # Paeth: the neighbour that is nearest to left + up - corner
             guess = left + up - corner
             return min((left, up, corner), key=lambda near: abs(guess - near))
-    raise Unfit(f"filter {method} is none of PNG's")
+    raise Unfit("a line has a filter that is none of PNG's")
 
 
 def encoded(picture: Picture) -> bytes:
