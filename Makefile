@@ -35,7 +35,7 @@ cargo build --locked
 endef
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV) ## see the whole story on a local AWS: messages, containers, an empty queue
 	$(debug_build)
@@ -43,6 +43,10 @@ demo: $(VENV) ## see the whole story on a local AWS: messages, containers, an em
 
 emulator: $(VENV) ## a local AWS to try `cargo lambda watch` on, until Ctrl-C
 	$(VENV)/bin/python tests/local/emulator.py .tools/emulator.env
+
+deploy-worker: $(VENV) ## a worker's next image goes out, and a broken one back, on a local AWS
+	cargo build --locked
+	$(VENV)/bin/python tests/local/worker_deployment.py
 
 local-stack: $(VENV) ## the whole of template.yaml on a local AWS, with its schedule, until Ctrl-C
 	$(debug_build)
@@ -111,7 +115,8 @@ check: $(VENV) $(CARGO_DENY) $(SAM) $(CHECKOV) ## format, lints, documentation, 
 	SAM_CLI_TELEMETRY=0 $(SAM)/bin/sam validate --lint --region us-east-1 --template template.yaml
 	$(CHECKOV)/bin/checkov --file template.yaml --framework cloudformation --compact --quiet \
 		--skip-download
-	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml \
+		examples/job-worker/deploy-worker.yml
 
 # The binary lists its dependencies (`cargo audit bin`), and does not tell where it was built.
 build: $(CARGO_LAMBDA) $(CARGO_AUDITABLE) ## build the function for Lambda (ARCH=arm64 or x86_64)
@@ -159,5 +164,5 @@ $(CARGO_AUDITABLE):
 	cargo install cargo-auditable --version $(CARGO_AUDITABLE_VERSION) --locked --debug --quiet \
 		--root $(TOOLS)/cargo-auditable-$(CARGO_AUDITABLE_VERSION)
 
-.PHONY: help demo emulator local-stack test soak soak-long days situations bench bench-cold ablation docs \
-	check build package build-ScalerFunction build-DrainFunction tools clean
+.PHONY: help demo emulator deploy-worker local-stack test soak soak-long days situations bench bench-cold \
+	ablation docs check build package build-ScalerFunction build-DrainFunction tools clean

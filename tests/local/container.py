@@ -15,34 +15,54 @@ from stack import ROOT, Stack
 IMAGE = ROOT / "examples/job-worker/image"
 
 # Short, so that nobody waits. SQS counts visibility in whole seconds.
-PACE = {"WAIT_SECONDS": "1", "VISIBILITY_SECONDS": "1", "EMPTY_RECEIVES": "2"}
+PACE = {
+    "WAIT_SECONDS": "1",
+    "VISIBILITY_SECONDS": "1",
+    "BACK_OFF_SECONDS": "1",
+    "EMPTY_RECEIVES": "2",
+    "BATCH": "1",
+}
 ENDS_WITHIN = 30
 
-# A job that takes so many seconds, or fails, as its message says; it tells when it begins.
+# A job that takes so many seconds, or fails, as its message says; it tells when it begins,
+# and when it was not broken off.
 SLEEPER = """
-import os, time, boto3
-from worker.loop import CLIENT, Queue, Stop, log, run
+import os, sys, time, boto3
+from worker.log import log
+from worker.loop import run
+from worker.queue import CLIENT, Queue
+from worker.stop import Stop
 
 def sleep(body):
     log("began", body=body)
+    if body == "exit":
+        sys.exit(body)
     time.sleep(float(body))
+    log("slept")
+
+def number(name):
+    return int(os.environ[name])
 
 stop = Stop.on_sigterm()
-visibility = int(os.environ["VISIBILITY_SECONDS"])
-queue = Queue(boto3.client("sqs", config=CLIENT), os.environ["QUEUE_URL"], 1, visibility)
-run(queue, sleep, stop, int(os.environ["EMPTY_RECEIVES"]))
+sqs = boto3.client("sqs", config=CLIENT)
+queue = Queue(sqs, os.environ["QUEUE_URL"], 1, number("VISIBILITY_SECONDS"),
+              number("BACK_OFF_SECONDS"), number("BATCH"))
+run(queue, sleep, stop, number("EMPTY_RECEIVES"))
 """
 
 T = TypeVar("T")
 
 
-def started(stack: Stack, command: list[str], **environment: str) -> subprocess.Popen[str]:
+def started(
+    stack: Stack, command: list[str], stderr: int | None = None, **environment: str
+) -> subprocess.Popen[str]:
     """Python in the place of a container."""
     return subprocess.Popen(
         [sys.executable, *command],
         cwd=IMAGE,
         env={**os.environ, "AWS_ENDPOINT_URL": stack.endpoint, **PACE, **environment},
         stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
     )
 

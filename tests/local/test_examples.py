@@ -148,7 +148,10 @@ def test_a_worker_may_touch_its_own_queue_and_files_only(
         "sqs:ReceiveMessage": "job-worker-exportOrders",
         "sqs:ChangeMessageVisibility": "job-worker-exportOrders",
         "sqs:DeleteMessage": "job-worker-exportOrders",
+        "sqs:SendMessage": "job-worker-exportOrders",
         "s3:GetObject": f"{bucket}/uploads/exportOrders/*",
+        "s3:GetObjectVersion": f"{bucket}/uploads/exportOrders/*",
+        "s3:AbortMultipartUpload": f"{bucket}/results/exportOrders/*",
         "s3:PutObject": f"{bucket}/results/exportOrders/*",
     }
 

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import io
 import struct
+import tracemalloc
 import zlib
+from collections.abc import Iterator
 
 import pytest
 
-from worker.kinds import job_of
+from worker.failure import Unfit
+from worker.kinds import Product, job_of
 from worker.kinds.thumbnail import Picture, chunk, decoded, encoded, predicted
-from worker.upload import Upload
+from worker.upload import Made, Upload
+
+
+def product(kind: str, document: bytes) -> Product:
+    return job_of(kind)(lambda: io.BytesIO(document))
+
+
+def made(kind: str, document: bytes) -> bytes:
+    return b"".join(product(kind, document).body)
 
 
 def refused(kind: str, document: bytes) -> str:
-    with pytest.raises(ValueError) as refusal:
-        job_of(kind)(document)
+    with pytest.raises(Unfit) as refusal:
+        made(kind, document)
     return str(refusal.value)
 
 
@@ -25,13 +37,12 @@ def test_records_become_a_table_of_all_their_columns() -> None:
     records = (
         '{"id": 1, "name": "Jürgen, Dr.", "vip": true}\n\n{"id": 2, "tags": ["a"], "name": null}\n'
     )
-    product = job_of("exportCustomers")(records.encode())
-    assert product.body.decode().splitlines() == [
+    assert made("exportCustomers", records.encode()).decode().splitlines() == [
         "id,name,vip,tags",
         '1,"Jürgen, Dr.",true,',
         '2,,,"[""a""]"',
     ]
-    assert product.suffix == "csv"
+    assert product("exportCustomers", b"").suffix == "csv"
 
 
 def test_a_line_that_is_no_record_is_named() -> None:
@@ -39,12 +50,26 @@ def test_a_line_that_is_no_record_is_named() -> None:
     assert refused("exportOrders", b"[1]") == "line 1 is no JSON object"
 
 
+def test_a_long_document_is_not_held_as_a_whole() -> None:
+    """Ten megabytes, with the memory for one."""
+    line = b'{"id": 12345678, "text": "' + b"x" * 470 + b'"}\n'
+    document = lambda: io.BufferedReader(Made(line for _ in range(20_000)))
+    tracemalloc.start()
+    try:
+        length = sum(len(piece) for piece in job_of("exportOrders")(document).body)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 9_000_000 < length
+    assert most < 1_000_000
+
+
 # -- report --
 
 
 def test_sums_are_exact_and_the_largest_comes_first() -> None:
     sales = b"\xef\xbb\xbfcountry,product,amount\nDE,a,0.10\nFR,a,7\nDE,b,0.20\n\n"
-    page = job_of("reportSales")(sales).body.decode()
+    page = made("reportSales", sales).decode()
     table = ["FR        7", "DE     0.30", "total  7.30"]
     assert page.splitlines() == ["Sales: amount by country", "", *table]
 
@@ -54,8 +79,8 @@ def test_sums_are_exact_and_the_largest_comes_first() -> None:
     [
         (b"", "the first line does not name two columns"),
         (b"country\nDE", "the first line does not name two columns"),
-        (b"country,amount\nDE,1\nFR,some", "line 3: 'some' is no number"),
-        (b"country,amount\nDE,NaN", "line 2: 'NaN' is no number to add"),
+        (b"country,amount\nDE,1\nFR,some", "the last column of line 3 is no number"),
+        (b"country,amount\nDE,NaN", "the last column of line 2 is no number to add"),
     ],
 )
 def test_a_report_of_what_cannot_be_added_is_refused(document: bytes, sentence: str) -> None:
@@ -69,20 +94,20 @@ RED, GREEN, BLUE, WHITE = b"\xff\0\0", b"\0\xff\0", b"\0\0\xff", b"\xff\xff\xff"
 
 def test_a_picture_shrinks_to_the_edge_of_its_subject() -> None:
     banner = Picture(1280, 2, 3, [RED * 640 + BLUE * 640] * 2)
-    small = decoded(job_of("thumbnailBanner")(encoded(banner)).body)
+    small = decoded(made("thumbnailBanner", encoded(banner)))
     assert (small.width, small.height) == (640, 1)
     assert small.rows == [RED * 320 + BLUE * 320]
 
 
 def test_a_new_pixel_is_the_mean_of_the_old_ones() -> None:
     line = (RED + GREEN) * 256
-    small = decoded(job_of("thumbnailOther")(encoded(Picture(512, 2, 3, [line, line]))).body)
+    small = decoded(made("thumbnailOther", encoded(Picture(512, 2, 3, [line, line]))))
     assert small.rows == [b"\x7f\x7f\0" * 256]
 
 
 def test_a_small_picture_stays_as_it_is() -> None:
     picture = Picture(2, 2, 3, [RED + GREEN, BLUE + WHITE])
-    assert decoded(job_of("thumbnailAvatar")(encoded(picture)).body) == picture
+    assert decoded(made("thumbnailAvatar", encoded(picture))) == picture
 
 
 @pytest.mark.parametrize("method", range(5))
@@ -107,8 +132,8 @@ def test_what_is_no_picture_is_refused_with_the_reason() -> None:
     assert refused("thumbnailAvatar", whole[:8]) == "the picture has no header"
     assert refused("thumbnailAvatar", whole[:33]) == "the picture is cut off"
     assert "without palette" in refused("thumbnailAvatar", png(1, 1, 3, b"\0\0"))
-    assert "too many" in refused("thumbnailAvatar", png(40_000, 40_000, 2, b""))
-    assert refused("thumbnailAvatar", png(1, 1, 0, b"\7\0")) == "filter 7 is none of PNG's"
+    assert "more than 16000000" in refused("thumbnailAvatar", png(40_000, 40_000, 2, b""))
+    assert refused("thumbnailAvatar", png(1, 1, 0, b"\7\0")) == "a line has a filter that is none of PNG's"
 
 
 def filtered(method: int, channels: int, rows: list[bytes]) -> list[bytes]:
@@ -149,13 +174,34 @@ def test_the_result_is_named_after_the_upload() -> None:
     assert upload.result_key("csv") == "results/exportA/x/y z.jsonl.csv"
 
 
+def test_the_version_of_the_upload_is_the_one_of_its_event() -> None:
+    found = '{"key": "uploads/a", "version-id": "v1"}'
+    body = f'{{"detail": {{"bucket": {{"name": "b"}}, "object": {found}}}}}'
+    assert Upload.of(body).version == "v1"
+
+
+def test_pieces_are_a_file_that_makes_no_more_of_them_than_are_read() -> None:
+    made = 0
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal made
+        for piece in (b"ab", b"", b"cde", b"f"):
+            made += 1
+            yield piece
+
+    file = Made(pieces())
+    assert [file.read(2), made] == [b"ab", 1]
+    assert [file.read(2), file.read(2), made] == [b"cd", b"e", 3]
+    assert [file.read(), file.read(2)] == [b"f", b""]
+
+
 @pytest.mark.parametrize("body", ["", "{}", "[]", '"text"', '{"detail": {"bucket": {}}}'])
 def test_a_message_that_is_no_upload_is_refused(body: str) -> None:
-    with pytest.raises(ValueError, match="no event of S3"):
+    with pytest.raises(Unfit, match="no event of S3"):
         Upload.of(body)
 
 
 def test_a_result_is_never_taken_for_an_upload() -> None:
     body = '{"detail": {"bucket": {"name": "b"}, "object": {"key": "results/exportA/x.csv"}}}'
-    with pytest.raises(ValueError, match="not below uploads/"):
+    with pytest.raises(Unfit, match="not below uploads/"):
         Upload.of(body)

@@ -1,28 +1,34 @@
 """The kinds of jobs. A kind is called `<module><Subject>`: `exportOrders` is done by `export.py`
-and is about "Orders". Each module has one function, `work`, from bytes to bytes; it knows nothing
-of queues, of AWS or of containers.
+and is about "Orders". Each module has one function, `work`, from a stream of bytes to another; it
+knows nothing of queues, of AWS or of containers.
 """
 
 from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import BinaryIO
+
+Document = Callable[[], BinaryIO]
+"""Opens the document at its beginning, as often as a job needs it: the bytes are the same each
+time."""
 
 
 @dataclass(frozen=True)
 class Product:
-    """What a job made of a document."""
+    """What a job makes of a document."""
 
     suffix: str
     media_type: str
-    body: bytes
+    body: Iterator[bytes]
+    """Made while it is stored. Whatever is raised on the way leaves no result."""
 
 
-Work = Callable[[bytes], Product]
-"""Does the job; `ValueError`, with a sentence, for a document that it cannot do it for."""
+Work = Callable[[Document], Product]
+"""Does the job; `Unfit`, with a sentence, for a document that it cannot do it for."""
 
 
 def job_of(kind: str) -> Work:

@@ -6,31 +6,38 @@ from __future__ import annotations
 import csv
 import io
 from collections import defaultdict
+from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 
-from worker.kinds import Product
+from worker.failure import Unfit
+from worker.kinds import Document, Product
 
 
-def work(subject: str, document: bytes) -> Product:
+def work(subject: str, document: Document) -> Product:
+    return Product("txt", "text/plain; charset=utf-8", page(subject, document))
+
+
+def page(subject: str, document: Document) -> Iterator[bytes]:
     """Sums are exact: money is decimal. The largest come first."""
-    rows = csv.reader(io.StringIO(document.decode("utf-8-sig"), newline=""))
-    header = next(rows, [])
-    if len(header) < 2:
-        raise ValueError("the first line does not name two columns")
-    sums: defaultdict[str, Decimal] = defaultdict(Decimal)
-    for row in filter(None, rows):
-        sums[row[0]] += amount(rows.line_num, row[-1])
-    page = "\n".join([f"{subject}: {header[-1]} by {header[0]}", "", *table(sums), ""])
-    return Product("txt", "text/plain; charset=utf-8", page.encode())
+    with document() as opened:
+        rows = csv.reader(io.TextIOWrapper(opened, "utf-8-sig", newline=""))
+        header = next(rows, [])
+        if len(header) < 2:
+            raise Unfit("the first line does not name two columns")
+        sums: defaultdict[str, Decimal] = defaultdict(Decimal)
+        for row in filter(None, rows):
+            sums[row[0]] += amount(rows.line_num, row[-1])
+    lines = [f"{subject}: {header[-1]} by {header[0]}", "", *table(sums), ""]
+    yield "\n".join(lines).encode()
 
 
 def amount(number: int, text: str) -> Decimal:
     try:
         parsed = Decimal(text)
     except InvalidOperation as error:
-        raise ValueError(f"line {number}: {text!r} is no number") from error
+        raise Unfit(f"the last column of line {number} is no number") from error
     if not parsed.is_finite():
-        raise ValueError(f"line {number}: {text!r} is no number to add")
+        raise Unfit(f"the last column of line {number} is no number to add")
     return parsed
 
 

@@ -11,7 +11,8 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from worker.kinds import Product
+from worker.failure import Unfit
+from worker.kinds import Document, Product
 
 # The longer edge, in pixels.
 EDGES = {"Avatar": 96, "Banner": 640, "Brand": 64, "Cover": 320, "Press": 1024}
@@ -20,6 +21,9 @@ USUAL_EDGE = 256
 # Four channels of these are 64 MB, of which a few copies fit into 512 MiB. A small file can claim
 # to be much more.
 MOST_PIXELS = 16_000_000
+
+# A picture is worked on as a whole. So many pixels need no more, unless they are packed badly.
+MOST_BYTES = 80_000_000
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
@@ -36,9 +40,13 @@ class Picture:
     rows: list[bytes]
 
 
-def work(subject: str, document: bytes) -> Product:
-    small = shrunk(decoded(document), EDGES.get(subject, USUAL_EDGE))
-    return Product("png", "image/png", encoded(small))
+def work(subject: str, document: Document) -> Product:
+    with document() as opened:
+        picture = opened.read(MOST_BYTES + 1)
+    if len(picture) > MOST_BYTES:
+        raise Unfit(f"the picture is larger than {MOST_BYTES} bytes")
+    small = shrunk(decoded(picture), EDGES.get(subject, USUAL_EDGE))
+    return Product("png", "image/png", iter([encoded(small)]))
 
 
 def shrunk(picture: Picture, edge: int) -> Picture:
@@ -73,31 +81,31 @@ def mean(picture: Picture, rows: range, columns: range, channel: int) -> int:
 
 
 def decoded(document: bytes) -> Picture:
-    """`ValueError` for what is no PNG, or one of the rarer sorts."""
+    """`Unfit` for what is no PNG, or one of the rarer sorts."""
     parts = list(chunks(document))
     header = next((data for name, data in parts if name == b"IHDR"), b"")
     if len(header) != 13:
-        raise ValueError("the picture has no header")
+        raise Unfit("the picture has no header")
     width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", header)
     if depth != 8 or colour not in CHANNELS or interlaced:
-        raise ValueError("only 8-bit pictures without palette and interlacing are understood")
+        raise Unfit("only 8-bit pictures without palette and interlacing are understood")
     if not 0 < width * height <= MOST_PIXELS:
-        raise ValueError(f"{width} x {height} pixels are too many, or none")
+        raise Unfit(f"the picture has no pixels, or more than {MOST_PIXELS}")
     stride = width * CHANNELS[colour] + 1
     packed = b"".join(data for name, data in parts if name == b"IDAT")
     try:
         lines = zlib.decompressobj().decompress(packed, stride * height)
     except zlib.error as error:
-        raise ValueError("the picture is damaged") from error
+        raise Unfit("the picture is damaged") from error
     if len(lines) != stride * height:
-        raise ValueError("the picture is cut off")
+        raise Unfit("the picture is cut off")
     filtered = [lines[start : start + stride] for start in range(0, len(lines), stride)]
     return Picture(width, height, CHANNELS[colour], unfiltered(filtered, CHANNELS[colour]))
 
 
 def chunks(document: bytes) -> Iterator[tuple[bytes, bytes]]:
     if not document.startswith(SIGNATURE):
-        raise ValueError("the upload is no PNG picture")
+        raise Unfit("the upload is no PNG picture")
     at = len(SIGNATURE)
     while at + 8 <= len(document):
         length, name = struct.unpack_from(">I4s", document, at)
@@ -133,7 +141,7 @@ def predicted(method: int, left: int, up: int, corner: int) -> int:
         case 4:  # Paeth: the neighbour that is nearest to left + up - corner
             guess = left + up - corner
             return min((left, up, corner), key=lambda near: abs(guess - near))
-    raise ValueError(f"filter {method} is none of PNG's")
+    raise Unfit("a line has a filter that is none of PNG's")
 
 
 def encoded(picture: Picture) -> bytes:
