@@ -15,6 +15,7 @@ CARGO_AUDITABLE := $(TOOLS)/cargo-auditable-$(CARGO_AUDITABLE_VERSION)/bin/cargo
 CARGO_LAMBDA := $(TOOLS)/cargo-lambda
 SAM := $(TOOLS)/sam
 CHECKOV := $(TOOLS)/checkov
+AWSCLI := $(TOOLS)/awscli
 CARGO_HOME ?= $(HOME)/.cargo
 ARCH ?= arm64
 # One selection for all tests: with another, shared crates have other features, and the SDK is compiled
@@ -38,7 +39,7 @@ local-stack: $(VENV) ## the whole of template.yaml on a local AWS, with its sche
 	cargo build --locked
 	$(VENV)/bin/python tests/local/local_stack.py $(DEBUG_BINARY)
 
-test: $(VENV) $(BUSYBOX) ## run all tests
+test: $(VENV) $(AWSCLI) $(BUSYBOX) ## run all tests
 	$(CARGO_TEST)
 	cargo test --locked --package tick-bench
 	$(VENV)/bin/python -m pytest -q tests/local examples
@@ -121,7 +122,7 @@ package: build ## the function's zip: the same bytes from the same source (ARCH 
 build-ScalerFunction build-DrainFunction: build
 	cp $(PACKAGED) workers.yaml $(ARTIFACTS_DIR)
 
-tools: $(VENV) $(BUSYBOX) $(CARGO_DENY) $(SAM) $(CHECKOV) ## install what the other targets need, into .tools
+tools: $(VENV) $(BUSYBOX) $(CARGO_DENY) $(SAM) $(CHECKOV) $(AWSCLI) ## install what the other targets need, into .tools
 
 clean: ## remove what was built and installed
 	rm -rf target $(TOOLS)
@@ -131,7 +132,7 @@ $(VENV): tests/local/requirements.txt
 	$(PYTHON) -m venv $@
 	$@/bin/pip install --quiet --disable-pip-version-check --requirement $<
 
-$(CARGO_LAMBDA) $(SAM) $(CHECKOV): $(TOOLS)/%: tools/%.txt
+$(CARGO_LAMBDA) $(SAM) $(CHECKOV) $(AWSCLI): $(TOOLS)/%: tools/%.txt
 	rm -rf $@
 	$(PYTHON) -m venv $@
 	$@/bin/pip install --quiet --disable-pip-version-check --requirement $<
