@@ -27,6 +27,10 @@ V2_OPTIONS = {"--cli-binary-format": "v2 takes a payload for base64 unless it is
 V2_COMMANDS = {("configure", "export-credentials"): "it alone reads an SSO profile"}
 V2_IN_WORDS = "AWS CLI v2"
 
+NAME = 2
+"""So many arguments, in backquotes, name an operation and do not call it."""
+MISSING = "the following arguments are required"
+
 # What the service refuses and the parser does not know: an option, and those that must not be beside
 # it. ECS API, `ListTasksRequest.startedBy`: "this parameter must be the only filter".
 NOT_BESIDE = {
@@ -46,6 +50,7 @@ class Call:
 
     page: str
     arguments: list[str]
+    is_name: bool = False
 
     @property
     def operation(self) -> tuple[str, ...]:
@@ -72,7 +77,12 @@ def calls_of(page: str, text: str) -> list[Call]:
     done = [ran(script) for script in scripts(page, text)]
     trouble = [script.trouble for script in done if script.trouble]
     assert not trouble, f"{page}: {trouble}"
-    return [Call(page, arguments) for script in done for arguments in script.calls]
+    in_blocks, *in_backquotes = [script.calls for script in done]
+    named = [arguments for calls in in_backquotes for arguments in calls]
+    return [
+        *(Call(page, arguments) for arguments in in_blocks),
+        *(Call(page, arguments, is_name=len(arguments) == NAME) for arguments in named),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +92,7 @@ def calls() -> list[Call]:
 
 def complaints(calls: list[Call]) -> list[str]:
     """What is said against the calls, by the parser and by the services' own rules."""
-    once = {tuple(call.arguments): call for call in reversed(calls)}.values()
+    once = {(tuple(call.arguments), call.is_name): call for call in calls}.values()
     known = [call for call in once if call.operation not in V2_COMMANDS]
     environment = {**CREDENTIALS, "PATH": os.environ["PATH"], "AWS_CONFIG_FILE": os.devnull}
     parsed = subprocess.run(
@@ -94,7 +104,11 @@ def complaints(calls: list[Call]) -> list[str]:
         timeout=SECONDS,
     )
     assert parsed.returncode == 0, parsed.stderr
-    said = [f"{call.text}\n  {why}" for call, why in zip(known, json.loads(parsed.stdout)) if why]
+    said = [
+        f"{call.text}\n  {why}"
+        for call, why in zip(known, json.loads(parsed.stdout))
+        if why and not (call.is_name and MISSING in why)
+    ]
     return said + [f"{call.text}\n  refused beside: {why}" for call in once if (why := beside(call))]
 
 
@@ -176,9 +190,14 @@ def test_what_a_shell_does_not_take_is_told(block: str, said: str) -> None:
         sample(block)
 
 
-def test_a_command_in_backquotes_is_a_whole_one() -> None:
+def test_a_command_in_backquotes_is_whole_or_only_a_name() -> None:
     page = "Stop it (`aws ecs stop-task --cluster a\n--task b`).\n```text\n`aws no command`\n```\n"
     assert inline(page) == ["aws ecs stop-task --cluster a --task b"]
+    assert complaints(calls_of("sample.md", page)) == []
+    names = "`aws ecs stop-task`, `aws ecs stop-job` and `aws ecs stop-task --cluster a`"
+    there_is_none, half = complaints(calls_of("sample.md", names))
+    assert "aws ecs stop-job\n" in there_is_none
+    assert f"{MISSING}: --task" in half
 
 
 def test_what_only_v2_has_is_used_and_named(calls: list[Call]) -> None:
