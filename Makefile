@@ -82,13 +82,13 @@ bench-cold: ## only how a binary begins (BINARY=path, else the release build)
 ablation: ## take each defence away and see who notices; rewrites docs/reliability.md
 	$(PYTHON) tests/ablation.py
 
-docs: $(VENV) ## make docs/parameters.md from template.yaml, the schema and the tables of the configuration, the cost
+docs: $(VENV) ## make docs/parameters.md from template.yaml, and the schema and the tables of the configuration
 	$(VENV)/bin/python tests/local/parameters.py
-	cargo build --locked --quiet
-	$(VENV)/bin/python tests/local/cost.py $(DEBUG_BINARY)
 	cargo build --locked --quiet --features cli --bin queue-scaler
 	target/debug/queue-scaler schema > docs/workers.schema.json
 	target/debug/queue-scaler schema --tables | $(PYTHON) tools/tables.py docs/configuration.md
+	cargo build --locked --quiet
+	$(VENV)/bin/python tests/local/cost.py $(DEBUG_BINARY)
 
 check: $(VENV) $(CARGO_DENY) $(SAM) $(CHECKOV) ## format, lints, documentation, licences, template, workflows
 	cargo fmt --all --check

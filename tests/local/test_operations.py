@@ -17,8 +17,8 @@ from container import eventually
 from deployment import STACK, Deployment, deploy
 from pages import blocks, pages, section
 from scenario import CONFIG, prepare
+from shell import Terminal, opened
 from stack import CLUSTER, REGION, SCALER, Stack, built_binary, local_aws
-from terminal import Terminal, opened
 
 BINARY = built_binary()
 PAGE = pages()["docs/operations.md"]
