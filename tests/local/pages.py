@@ -1,13 +1,12 @@
 """The Markdown pages, and the commands in them as a shell finds them.
 
 A page's blocks of the language `sh` are run from top to bottom in one bash, and so is each command
-that stands in backquotes, `aws` at its beginning. What bash then calls `aws` is recorded with the
-arguments that came of quotes, variables and substitutions; nothing else is run.
+that stands in backquotes, `aws` at its beginning. What bash then calls `aws` with, after quotes,
+variables and substitutions, is recorded; nothing else is run.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -59,11 +58,10 @@ def pages() -> dict[str, str]:
 
 def section(page: str, heading: str) -> str:
     """What stands under a heading, up to the next one of its level or above."""
-    found = re.search(rf"^(#+) {re.escape(heading)}\n(.*?)(?=^#{{1,6}} |\Z)", page, re.M | re.S)
+    found = re.search(rf"^(#+) {re.escape(heading)}\n", page, re.M)
     assert found, f"there is no heading {heading!r}"
-    level = len(found[1])
-    rest = page[found.start(2) :]
-    end = re.search(rf"^#{{1,{level}}} ", outside_blocks(rest), re.M)
+    rest = page[found.end() :]
+    end = re.search(rf"^#{{1,{len(found[1])}}} ", outside_blocks(rest), re.M)
     return rest[: end.start()] if end else rest
 
 
@@ -129,8 +127,3 @@ def recorded(record: bytes) -> list[list[str]]:
     """Each call is the number of its arguments, and then these."""
     fields = iter(record.decode().split("\0")[:-1])
     return [[next(fields) for _ in range(int(count))] for count in fields]
-
-
-def working_path(programs: Path) -> str:
-    """A PATH on which these programs come first."""
-    return f"{programs}{os.pathsep}{os.environ['PATH']}"

@@ -16,7 +16,7 @@ from pages import blocks, pages, preamble, section
 from stack import CLUSTER, CREDENTIALS, ROOT, Stack
 
 AWS = ROOT / ".tools" / "awscli" / "bin" / "aws"
-SECONDS = 120
+SECONDS = 240
 
 V1 = """\
 #!/bin/sh
@@ -41,17 +41,18 @@ NOTHING = "#!/bin/sh\n"
 
 @dataclass(frozen=True)
 class Terminal:
-    """Where its `aws` is, and what it sets in place of `# yours`."""
+    """A shell with its own `aws`, for one stack."""
 
     programs: Path
     stack: Stack
     stack_name: str
 
     def type_block(self, heading: str, number: int = 0) -> str:
-        """One of the blocks of the page's section. Fails where any of its commands does."""
+        """One of the blocks of a section of docs/operations.md, and what it prints."""
         return self.type(blocks(section(pages()["docs/operations.md"], heading), "sh")[number])
 
     def type(self, block: str) -> str:
+        """Fails where any command of the block does. What is marked as `# yours` is this stack's."""
         mine = f'export STACK="{self.stack_name}" CLUSTER="{CLUSTER}"'
         before = "".join(
             f"{mine}\n" if line.endswith("# yours") else f"{line}\n"
@@ -60,7 +61,12 @@ class Terminal:
         done = subprocess.run(
             ["/bin/bash", "-c", f"set -euo pipefail\n{before}{block}"],
             cwd=self.programs.parent,
-            env={**os.environ, **CREDENTIALS, "PATH": self.path(), **self.endpoint()},
+            env={
+                **os.environ,
+                **CREDENTIALS,
+                "AWS_ENDPOINT_URL": self.stack.endpoint,
+                "PATH": self.path(),
+            },
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -70,10 +76,8 @@ class Terminal:
         return done.stdout
 
     def path(self) -> str:
-        return f"{self.programs}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-
-    def endpoint(self) -> dict[str, str]:
-        return {"AWS_ENDPOINT_URL": self.stack.endpoint, "AWS_DEFAULT_OUTPUT": "json"}
+        """With this Python's `python3` before any other."""
+        return os.pathsep.join([str(self.programs), sys.exec_prefix + "/bin", os.environ["PATH"]])
 
 
 def opened(home: Path, stack: Stack, stack_name: str) -> Terminal:
