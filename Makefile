@@ -15,6 +15,7 @@ CARGO_AUDITABLE := $(TOOLS)/cargo-auditable-$(CARGO_AUDITABLE_VERSION)/bin/cargo
 CARGO_LAMBDA := $(TOOLS)/cargo-lambda
 SAM := $(TOOLS)/sam
 CHECKOV := $(TOOLS)/checkov
+AWSCLI := $(TOOLS)/awscli
 CARGO_HOME ?= $(HOME)/.cargo
 ARCH ?= arm64
 # One selection for all tests: with another, shared crates have other features, and the SDK is compiled
@@ -52,7 +53,7 @@ local-stack: $(VENV) ## the whole of template.yaml on a local AWS, with its sche
 	$(debug_build)
 	$(VENV)/bin/python tests/local/local_stack.py $(DEBUG_BINARY)
 
-test: $(VENV) $(BUSYBOX) ## run all tests
+test: $(VENV) $(AWSCLI) $(BUSYBOX) ## run all tests
 	$(CARGO_TEST)
 	cargo test --locked --package tick-bench
 	$(VENV)/bin/python -m pytest -q tests/local examples
@@ -100,6 +101,8 @@ docs: $(VENV) ## make docs/parameters.md from template.yaml, and the schema and 
 	cargo build --locked --quiet --features cli --bin queue-scaler
 	$(TARGET)/debug/queue-scaler schema > docs/workers.schema.json
 	$(TARGET)/debug/queue-scaler schema --tables | $(PYTHON) tools/tables.py docs/configuration.md
+	cargo build --locked --quiet
+	$(VENV)/bin/python tests/local/cost.py $(DEBUG_BINARY)
 
 check: $(VENV) $(CARGO_DENY) $(SAM) $(CHECKOV) ## format, lints, documentation, licences, template, workflows
 	cargo fmt --all --check
@@ -136,7 +139,7 @@ package: build ## the function's zip: the same bytes from the same source (ARCH 
 build-ScalerFunction build-DrainFunction: build
 	cp $(PACKAGED) workers.yaml $(ARTIFACTS_DIR)
 
-tools: $(VENV) $(BUSYBOX) $(CARGO_DENY) $(SAM) $(CHECKOV) ## install what the other targets need, into .tools
+tools: $(VENV) $(BUSYBOX) $(CARGO_DENY) $(SAM) $(CHECKOV) $(AWSCLI) ## install what the other targets need, into .tools
 
 clean: ## remove what was built and installed
 	cargo clean --quiet
@@ -147,7 +150,7 @@ $(VENV): tests/local/requirements.txt
 	$(PYTHON) -m venv $@
 	$@/bin/pip install --quiet --disable-pip-version-check --requirement $<
 
-$(CARGO_LAMBDA) $(SAM) $(CHECKOV): $(TOOLS)/%: tools/%.txt
+$(CARGO_LAMBDA) $(SAM) $(CHECKOV) $(AWSCLI): $(TOOLS)/%: tools/%.txt
 	rm -rf $@
 	$(PYTHON) -m venv $@
 	$@/bin/pip install --quiet --disable-pip-version-check --requirement $<
