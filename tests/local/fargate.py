@@ -8,8 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from container import ENDS_WITHIN, IMAGE, PACE
@@ -23,8 +22,6 @@ from stack import (
     stopped_by_signals,
     temporary_home,
 )
-
-AGENTS = Path(__file__).with_name("ministack_agents.py")
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,6 @@ class Fargate:
 def local_fargate(images: dict[str, list[str] | str]) -> Iterator[Fargate]:
     with stopped_by_signals(), sealed_off(), temporary_home() as home:
         stack = Stack(f"http://127.0.0.1:{free_port()}")
-        emulator = replace(ministack(stack, home), arguments=[str(AGENTS)])
-        with emulated(emulator, f"{stack.endpoint}/_ministack/health"):
+        with emulated(ministack(stack, home), f"{stack.endpoint}/_ministack/health"):
             stack.client("ecs").create_cluster(clusterName=CLUSTER)
             yield Fargate(stack, images)
