@@ -80,7 +80,8 @@ def deploy(stack: Stack, binary: Path, config: dict[str, Any], **parameters: str
         StackName=STACK,
         TemplateBody=json.dumps(for_emulator(read_template())),
         Parameters=[
-            {"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()
+            {"ParameterKey": name, "ParameterValue": value}
+            for name, value in ({"PassedRoleArns": "none"} | parameters).items()
         ],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     )

@@ -7,9 +7,10 @@ from typing import Any, Iterator
 
 import pytest
 
+from policy import allowed_actions
 from scenario import CONFIG, REGISTER, RUN, Audience, mistakes, play, prepare
 from stack import Stack, built_binary, event, local_aws
-from template import allowed_actions, read_template
+from template import read_template
 
 BINARY = built_binary()
 
