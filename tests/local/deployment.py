@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stack import Stack, StackError, zipped
+from stack import SCALER, Stack, StackError, zipped
 from template import read_template, resources
 
-STACK = "scaler"
+STACK = SCALER
+"""The scaler is called as its stack is."""
 BUCKET = "packages"
 KEY = "function.zip"
 DEPLOYED = "CREATE_COMPLETE"
