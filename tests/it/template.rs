@@ -296,7 +296,10 @@ fn settings(conditions: &[&str]) -> Settings {
     let parameters = [
         ("QueueArns", vec![format!("arn:aws:sqs:{REGION}:{ACCOUNT}:*")]),
         ("ClusterArns", vec![cluster]),
-        ("PassedRoleArns", ["arn:aws:iam::123456789012:role/jobs/*", EXECUTION_ROLE].map(str::to_owned).into()),
+        (
+            "PassedRoleArns",
+            ["arn:aws:iam::123456789012:role/jobs/*", EXECUTION_ROLE].map(str::to_owned).into(),
+        ),
         ("VolumeRoleArns", vec![VOLUME_ROLE.to_owned()]),
         (
             "ConfigArn",
@@ -427,6 +430,7 @@ async fn what_is_elsewhere_is_out_of_reach() {
         ("ssm:GetParameter", format!("arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/secret")),
         ("s3:GetObject", "arn:aws:s3:::a-bucket/other".to_owned()),
         ("iam:PassRole", format!("arn:aws:iam::{ACCOUNT}:role/admin")),
+        ("iam:PassRole", format!("arn:aws:iam::{ACCOUNT}:role/jobs-of-others/task")),
         ("sqs:SendMessage", format!("arn:aws:sqs:{REGION}:{ACCOUNT}:thumbnail")),
         ("sqs:GetQueueAttributes", format!("arn:aws:sqs:{REGION}:999999999999:thumbnail")),
     ] {

@@ -96,6 +96,22 @@ def test_the_key_encrypts_log_and_queue_and_whoever_writes_there_may_use_it() ->
     assert "UseKey" not in json.dumps([*properties("AWS::IAM::Role", EVERYTHING).values()])
 
 
+def test_the_statements_for_the_keys_policy_let_in_whoever_writes_in_its_own_name() -> None:
+    blocks = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    of_log, of_rules = (json.loads(block) for block in blocks)
+    [log] = properties("AWS::Logs::LogGroup", EVERYTHING | DEMANDED).values()
+    shown = of_log["Condition"]["ArnEquals"]["kms:EncryptionContext:aws:logs:arn"]
+    for name, value in {"REGION": "eu-central-1", "ACCOUNT": "123456789012", "STACK": "scaler"}.items():
+        shown = shown.replace(name, value)
+    assert shown == f"arn:aws:logs:eu-central-1:123456789012:log-group:{log['LogGroupName']}"
+    assert of_log["Principal"] == {"Service": "logs.REGION.amazonaws.com"}
+
+    [policy] = properties("AWS::SQS::QueuePolicy", EVERYTHING | DEMANDED).values()
+    [sender] = [one for one in policy["PolicyDocument"]["Statement"] if one["Effect"] == "Allow"]
+    assert of_rules["Principal"] == sender["Principal"]
+    assert of_rules["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
+
+
 def test_the_schedules_role_is_for_this_accounts_schedules_and_this_function_alone() -> None:
     role = properties("AWS::IAM::Role", EVERYTHING)["ScheduleRole"]
     [trusted] = role["AssumeRolePolicyDocument"]["Statement"]

@@ -87,6 +87,18 @@ def test_an_alarm_on_missing_data_waits_for_the_first_that_can_come() -> None:
     assert alarm["DependsOn"] == "ScalerFunctionTick", "the warm-up begins with the schedule"
 
 
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({}, "nobody; set AlarmEmail or AlarmTopicArn"),
+        ({"AlarmEmail": "team@example.com"}, "${AlarmTopic}"),
+        ({"AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:on-call"}, "on-call"),
+    ],
+)
+def test_an_output_says_who_is_told(values: dict[str, str], told: str) -> None:
+    assert Filled(TEMPLATE, values).output("Alarms").endswith(told)
+
+
 def test_every_metric_that_is_looked_at_is_documented() -> None:
     used = used_metrics(TEMPLATE)
     assert {"Ticks", "WorkersAtCap", "QueueVisible", "BreakerOpen", "TickDuration"} <= used
