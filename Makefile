@@ -53,7 +53,7 @@ local-stack: $(VENV) ## the whole of template.yaml on a local AWS, with its sche
 	$(debug_build)
 	$(VENV)/bin/python tests/local/local_stack.py $(DEBUG_BINARY)
 
-test: $(VENV) $(AWSCLI) $(BUSYBOX) ## run all tests
+test: $(VENV) $(SAM) $(AWSCLI) $(BUSYBOX) ## run all tests
 	$(CARGO_TEST)
 	cargo test --locked --package tick-bench
 	$(VENV)/bin/python -m pytest -q tests/local examples
@@ -96,7 +96,7 @@ bench-cold: ## only how a binary begins (BINARY=path, else the release build)
 ablation: ## take each defence away and see who notices; rewrites docs/reliability.md
 	$(PYTHON) tests/ablation.py
 
-docs: $(VENV) ## make docs/parameters.md from template.yaml, and the schema and the tables of the configuration
+docs: $(VENV) ## make the tables of docs/parameters.md, docs/policy.json, the schema and tables of the configuration
 	$(VENV)/bin/python tests/local/parameters.py
 	cargo build --locked --quiet --features cli --bin queue-scaler
 	$(TARGET)/debug/queue-scaler schema > docs/workers.schema.json

@@ -174,7 +174,8 @@ fn the_result_of_a_notice_is_one_that_is_made() {
 
 #[test]
 fn no_other_page_shows_json_that_nobody_compares() {
-    let compared = ["docs/draining.md", "docs/result.md"];
+    // Those of governed.md by tests/local/test_governed.py.
+    let compared = ["docs/draining.md", "docs/governed.md", "docs/result.md"];
     for (page, text) in pages().iter().filter(|(page, _)| !compared.contains(&page.as_str())) {
         let shown = [blocks(text, "json"), blocks(text, "jsonc")].concat();
         assert_eq!(shown, [""; 0], "{page}");

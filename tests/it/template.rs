@@ -22,6 +22,16 @@ const GROUP_ID: &str = "87654321-4321-4321-4321-210987654321";
 const EXECUTION_ROLE: &str = "arn:aws:iam::123456789012:role/execution";
 const OTHER_ROLE: &str = "arn:aws:iam::123456789012:role/jobs/other";
 const VOLUME_ROLE: &str = "arn:aws:iam::123456789012:role/volumes";
+const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/scaler";
+/// What Lambda asks for before a function may join a VPC, of EC2.
+const NETWORK: [&str; 6] = [
+    "AssignPrivateIpAddresses",
+    "CreateNetworkInterface",
+    "DeleteNetworkInterface",
+    "DescribeNetworkInterfaces",
+    "DescribeSubnets",
+    "UnassignPrivateIpAddresses",
+];
 
 /// A permission that something needs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,7 +138,8 @@ fn passing(call: &Call) -> Vec<Need> {
     to_tasks.chain(of_volumes.map(|role| pass(role, "ecs.amazonaws.com"))).collect()
 }
 
-/// What Lambda does in the function's name, as its properties ask for.
+/// What Lambda does in the function's name, as its properties ask for. Source of what it needs in a VPC,
+/// and for a queue under a key: the developer guides of Lambda and SQS.
 fn needs_of_lambda(template: &Value, settings: &Settings) -> Vec<Need> {
     let function = &template["Resources"]["ScalerFunction"]["Properties"];
     let destination = &function["EventInvokeConfig"]["DestinationConfig"]["OnFailure"];
@@ -141,6 +152,13 @@ fn needs_of_lambda(template: &Value, settings: &Settings) -> Vec<Need> {
     if settings.holds("Traces") {
         let traces = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"];
         needs.extend(traces.map(|action| Need::new(action, "*")));
+    }
+    if settings.holds("InVpc") {
+        needs.extend(NETWORK.map(|action| Need::new(&format!("ec2:{action}"), "*")));
+    }
+    if settings.holds("Encrypts") {
+        let key = ["kms:Decrypt", "kms:GenerateDataKey"];
+        needs.extend(key.map(|action| Need::new(action, KEY)));
     }
     needs
 }
@@ -278,7 +296,10 @@ fn settings(conditions: &[&str]) -> Settings {
     let parameters = [
         ("QueueArns", vec![format!("arn:aws:sqs:{REGION}:{ACCOUNT}:*")]),
         ("ClusterArns", vec![cluster]),
-        ("PassedRoleArns", [TASK_ROLE, EXECUTION_ROLE, OTHER_ROLE].map(str::to_owned).into()),
+        (
+            "PassedRoleArns",
+            ["arn:aws:iam::123456789012:role/jobs/*", EXECUTION_ROLE].map(str::to_owned).into(),
+        ),
         ("VolumeRoleArns", vec![VOLUME_ROLE.to_owned()]),
         (
             "ConfigArn",
@@ -288,6 +309,7 @@ fn settings(conditions: &[&str]) -> Settings {
             ],
         ),
         ("TaskDefinitionArns", vec![ecs("task-definition/thumbnail*")]),
+        ("KmsKeyArn", vec![KEY.to_owned()]),
     ];
     Settings::new(conditions, parameters)
 }
@@ -295,13 +317,15 @@ fn settings(conditions: &[&str]) -> Settings {
 const NONE: [String; 0] = [];
 
 /// Conditions under which the role allows most.
-const ALL: [&str; 11] = [
+const ALL: [&str; 13] = [
     "PassesRoles",
     "PassesVolumeRoles",
     "Registers",
     "Places",
     "SeesInstances",
     "Traces",
+    "Encrypts",
+    "InVpc",
     "ReadsConfig",
     "Discovers",
     "Drains",
@@ -406,12 +430,28 @@ async fn what_is_elsewhere_is_out_of_reach() {
         ("ssm:GetParameter", format!("arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/secret")),
         ("s3:GetObject", "arn:aws:s3:::a-bucket/other".to_owned()),
         ("iam:PassRole", format!("arn:aws:iam::{ACCOUNT}:role/admin")),
+        ("iam:PassRole", format!("arn:aws:iam::{ACCOUNT}:role/jobs-of-others/task")),
         ("sqs:SendMessage", format!("arn:aws:sqs:{REGION}:{ACCOUNT}:thumbnail")),
         ("sqs:GetQueueAttributes", format!("arn:aws:sqs:{REGION}:999999999999:thumbnail")),
     ] {
         let any = needs.iter().find(|need| need.action == action).unwrap();
         let need = Need { resource, ..any.clone() };
         assert!(!policy.allows(&need), "{need:?}");
+    }
+}
+
+/// What Lambda may do to connect the function, the function itself may not.
+#[test]
+fn the_network_is_lambdas_alone() {
+    let policy = Policy::of(&template(), &settings(&["InVpc"]));
+    for action in NETWORK {
+        let by_lambda = Need::new(&format!("ec2:{action}"), "*");
+        assert!(policy.allows(&by_lambda), "{action}");
+        let function = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:scaler");
+        let by_itself = by_lambda.clone().with("lambda:SourceFunctionArn", &function);
+        assert!(!policy.allows(&by_itself), "{action}");
+        let outside = Policy::of(&template(), &settings(&[]));
+        assert!(!outside.allows(&by_lambda), "{action}");
     }
 }
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stack import Stack, StackError, zipped
+from stack import SCALER, Stack, StackError, zipped
 from template import read_template, resources
 
-STACK = "scaler"
+STACK = SCALER
+"""The scaler is called as its stack is."""
 BUCKET = "packages"
 KEY = "function.zip"
 DEPLOYED = "CREATE_COMPLETE"
@@ -80,7 +81,8 @@ def deploy(stack: Stack, binary: Path, config: dict[str, Any], **parameters: str
         StackName=STACK,
         TemplateBody=json.dumps(for_emulator(read_template())),
         Parameters=[
-            {"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()
+            {"ParameterKey": name, "ParameterValue": value}
+            for name, value in ({"PassedRoleArns": "none"} | parameters).items()
         ],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     )

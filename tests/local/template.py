@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import yaml
 
@@ -41,23 +41,6 @@ def resources(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     """The resources of a type, by their names in the template."""
     found = template["Resources"].items()
     return {name: resource for name, resource in found if resource["Type"] == kind}
-
-
-def allowed_actions(template: dict[str, Any]) -> set[str]:
-    """What the roles of the template allow, whatever its parameters say."""
-
-    def statements(node: Any) -> Iterator[dict[str, Any]]:
-        if isinstance(node, dict):
-            if "Effect" in node and "Action" in node and "Principal" not in node:
-                yield node
-            node = list(node.values())
-        if isinstance(node, list):
-            for part in node:
-                yield from statements(part)
-
-    roles = [role["Properties"]["Policies"] for role in resources(template, "AWS::IAM::Role").values()]
-    actions = [statement["Action"] for statement in statements(roles)]
-    return {name for a in actions for name in ([a] if isinstance(a, str) else a)}
 
 
 def documented_metrics() -> dict[str, str]:

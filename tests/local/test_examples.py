@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,10 @@ from botocore.exceptions import ClientError
 from cfnlint.decode import cfn_yaml
 
 from container import ended, eventually, outcomes, started
+from filled import Filled, refused_by
+from policy import statements
 from stack import ROOT, SCALER, Stack, built_binary, local_aws
+from template import read_template
 
 BINARY = built_binary()
 EXAMPLES = ROOT / "examples"
@@ -280,3 +284,44 @@ def test_what_the_night_sends_is_a_job_that_the_worker_understands(
         "4711   2.50",
         "total  2.50",
     ]
+
+
+# -- what each hands to the scaler's template --
+
+
+@pytest.fixture(scope="module")
+def outputs(job_worker: dict[str, str], consolidate: dict[str, str]) -> dict[str, dict[str, str]]:
+    made = {"job-worker": job_worker, "consolidate": consolidate}
+    assert set(made) == {path.parent.name for path in EXAMPLES.glob("*/template.yaml")}
+    return made
+
+
+def handed_over(readme: str, outputs: dict[str, str]) -> dict[str, str]:
+    """The parameters of the README's `sam deploy`, as its shell would fill them in."""
+    [command] = re.findall(r"^ *sam deploy ((?:.*\\\n)*.*)$", readme, re.MULTILINE)
+    _, overrides = command.replace("\\\n", " ").split("--parameter-overrides ")
+    filled_in = re.sub(r"\$\(output (\w+)\)", lambda found: outputs[found[1]], overrides)
+    return dict(pair.split("=", 1) for pair in shlex.split(filled_in))
+
+
+@pytest.mark.parametrize("example", ["job-worker", "consolidate"])
+def test_what_is_handed_to_the_scalers_template_is_taken(
+    outputs: dict[str, dict[str, str]], example: str
+) -> None:
+    scaler = read_template()
+    handed = handed_over((EXAMPLES / example / "README.md").read_text(), outputs[example])
+    for name, value in handed.items():
+        assert not refused_by(scaler["Parameters"][name], value), f"{name}={value}"
+    needed = {name for name, one in scaler["Parameters"].items() if "Default" not in one}
+    assert needed <= set(handed)
+    assert {"QueueArns", "ClusterArns", "PassedRoleArns"} <= set(handed)
+
+    filled = Filled(scaler, handed)
+    assert filled.refused() == []
+    [passing] = [one for one in statements(filled) if one["Sid"] == "PassRoles"]
+    assert passing["Resource"] == [f"arn:aws:iam::000000000000:role/{example}/*"]
+
+
+def test_an_output_that_the_template_refuses_is_noticed(outputs: dict[str, dict[str, str]]) -> None:
+    too_much = outputs["job-worker"]["PassedRoleArns"].replace("/job-worker/", "/")
+    assert refused_by(read_template()["Parameters"]["PassedRoleArns"], too_much)

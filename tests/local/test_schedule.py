@@ -8,7 +8,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
-from deployment import Deployment, deploy, unsupported
+from deployment import STACK, Deployment, deploy, unsupported
 from scenario import CONFIG, by_revision, prepare
 from stack import Stack, StackError, built_binary, local_aws
 from template import ROOT, documented_metrics, read_template
@@ -36,6 +36,8 @@ def deployment(stack: Stack) -> Deployment:
         BINARY,
         CONFIG,
         Architecture="x86_64",
+        PassedRoleArns="arn:aws:iam::000000000000:role/jobs/*",
+        VolumeRoleArns="arn:aws:iam::000000000000:role/volumes/*",
         AlarmEmail="team@example.com",
         DrainOnSpotInterruption="yes",
         DrainOnRebalance="yes",
@@ -67,6 +69,7 @@ def test_every_resource_is_created_but_what_the_emulator_does_not_know(
     assert {state for _, state in created.values()} == {"CREATE_COMPLETE"}
     made_by_sam = {kind for name, (kind, _) in created.items() if name.startswith("ScalerFunction")}
     assert {"AWS::Lambda::EventInvokeConfig", "AWS::Scheduler::Schedule"} < made_by_sam
+    assert "AWS::IAM::Role" not in made_by_sam, "a role without the path and the boundary"
 
 
 def test_the_schedule_launches_tasks_for_messages_without_a_hand_on_it(
@@ -77,7 +80,7 @@ def test_the_schedule_launches_tasks_for_messages_without_a_hand_on_it(
     assert dict(by_revision(tasks)) == {"thumbnail--x4:1": 1}
     line = wait_for("line of the tick", SOON_SECONDS, lambda: tick_lines(deployment))[0]
     assert line["containers.launched"] == MESSAGES
-    assert line["scaler.name"] == "ecs-queue-scaler"
+    assert line["scaler.name"] == STACK
 
 
 def tick_lines(deployment: Deployment) -> list[dict[str, Any]]:

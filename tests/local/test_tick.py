@@ -10,10 +10,11 @@ import pytest
 
 from agent import running_agent
 from container import eventually
+from policy import allowed_actions
 from scenario import CONFIG, REGISTER, RUN, by_revision, observed, prepare, send
 from stack import Stack, built_binary, event, local_aws
 from story import Audience, Story, mistakes, play
-from template import allowed_actions, read_template
+from template import read_template
 
 BINARY = built_binary()
 

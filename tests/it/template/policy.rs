@@ -41,28 +41,36 @@ pub(super) fn template() -> Value {
     serde_saphyr::from_str(&words.collect::<String>()).unwrap()
 }
 
-/// The statements of the function's role.
+/// The statements of the function's role, from all its policies.
 #[derive(Clone, Debug)]
 pub(super) struct Policy(Vec<Statement>);
 
 #[derive(Clone, Debug)]
 struct Statement {
     sid: String,
+    effect: Effect,
     actions: Vec<String>,
     resources: Vec<String>,
     /// What must hold, each as (operator, key, allowed values).
     conditions: Vec<(String, String, Vec<String>)>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    Allow,
+    Deny,
+}
+
 impl Policy {
     pub(super) fn of(template: &Value, settings: &Settings) -> Self {
         let role = &template["Resources"]["ScalerRole"]["Properties"];
-        assert_eq!(role.get("ManagedPolicyArns"), None, "a policy that is not in the template");
+        assert_eq!(role.get("Policies"), None, "IAM counts these together");
         let function = &template["Resources"]["ScalerFunction"]["Properties"];
         assert_eq!(function["Role"], "GetAtt=ScalerRole.Arn");
         assert_eq!(function.get("Policies"), None, "SAM ignores these where there is a role");
         let read = Reading { template, settings };
-        let policies = role["Policies"].as_array().unwrap().iter();
+        let policies = role["ManagedPolicyArns"].as_array().unwrap().iter();
+        let policies = policies.filter_map(|attached| read.policy(attached));
         let statements = policies
             .flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array().unwrap().iter());
         let resolved = statements.map(|statement| read.resolved(statement));
@@ -75,19 +83,21 @@ impl Policy {
     }
 
     pub(super) fn allows(&self, need: &Need) -> bool {
-        self.0.iter().any(|statement| statement.allows(need))
+        let any = |effect| self.0.iter().any(|s| s.effect == effect && s.fits(need));
+        any(Effect::Allow) && !any(Effect::Deny)
     }
 
     /// Whether one statement's grant of an action is one that the need uses.
     pub(super) fn grants_by(&self, sid: &str, action: &str, need: &Need) -> bool {
         let mut statements = self.0.iter().filter(|statement| statement.sid == sid);
-        need.action == action && statements.any(|statement| statement.allows(need))
+        need.action == action && statements.any(|statement| statement.fits(need))
     }
 
     /// Every action, with the statement that allows it.
     pub(super) fn grants(&self) -> Vec<(String, String)> {
         let each = |s: &Statement| s.actions.iter().map(|a| (s.sid.clone(), a.clone())).collect();
-        self.0.iter().flat_map::<Vec<_>, _>(each).collect()
+        let allowing = self.0.iter().filter(|statement| statement.effect == Effect::Allow);
+        allowing.flat_map::<Vec<_>, _>(each).collect()
     }
 
     pub(super) fn without(&self, sid: &str, action: &str) -> Self {
@@ -106,7 +116,8 @@ impl Policy {
 }
 
 impl Statement {
-    fn allows(&self, need: &Need) -> bool {
+    /// Whether the need is what the statement speaks of.
+    fn fits(&self, need: &Need) -> bool {
         let holds = |(operator, key, allowed): &(String, String, Vec<String>)| {
             let Some(value) = need.context.get(key.as_str()) else { return false };
             allowed.iter().any(|allowed| match operator.as_str() {
@@ -135,12 +146,33 @@ struct Reading<'a> {
     settings: &'a Settings,
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    /// A managed policy that is attached, where its condition holds: the template asks for it twice,
+    /// once where it is made and once where it is attached.
+    fn policy(&self, attached: &'a Value) -> Option<&'a Value> {
+        let (condition, attached) = match attached.as_array().map(Vec::as_slice) {
+            Some([condition, then, otherwise]) if otherwise == "Ref=AWS::NoValue" => {
+                (condition.as_str(), then)
+            }
+            _ => (None, attached),
+        };
+        let name = attached.as_str().and_then(|text| text.strip_prefix("Ref=")).unwrap();
+        let resource = &self.template["Resources"][name];
+        assert_eq!(resource["Type"], "AWS::IAM::ManagedPolicy", "{name}");
+        assert_eq!(resource.get("Condition").and_then(Value::as_str), condition, "{name}");
+        let is_made = condition.is_none_or(|condition| self.settings.holds(condition));
+        is_made.then_some(&resource["Properties"])
+    }
+
     fn statement(&self, statement: &Value) -> Statement {
         let fields = statement.as_object().unwrap();
         let known = ["Sid", "Effect", "Action", "Resource", "Condition"];
         assert!(fields.keys().all(|key| known.contains(&key.as_str())), "{statement}");
-        assert_eq!(statement["Effect"], "Allow");
+        let effect = match statement["Effect"].as_str() {
+            Some("Allow") => Effect::Allow,
+            Some("Deny") => Effect::Deny,
+            other => panic!("an effect that IAM does not know: {other:?}"),
+        };
         let actions = self.texts(&statement["Action"]);
         assert!(actions.iter().all(|action| !action.contains('*')), "{actions:?}");
         let operators = statement.get("Condition").and_then(Value::as_object);
@@ -150,6 +182,7 @@ impl Reading<'_> {
         });
         Statement {
             sid: statement["Sid"].as_str().unwrap().to_owned(),
+            effect,
             actions,
             resources: self.texts(&statement["Resource"]),
             conditions: conditions.collect(),
@@ -174,6 +207,7 @@ impl Reading<'_> {
     /// One text or many; a parameter that is a list counts as its members.
     fn texts(&self, value: &Value) -> Vec<String> {
         match self.resolved(value) {
+            Value::Null => vec![],
             Value::String(text) => self.text(&text),
             Value::Array(values) => values.iter().flat_map(|value| self.texts(value)).collect(),
             other => panic!("no text: {other}"),
