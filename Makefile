@@ -4,7 +4,13 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
+# What you set for good, such as CONFIG: git does not know it, so that an upgrade meets no change.
+-include local.mk
+
 PYTHON ?= python3
+# The configuration that is packaged, and that `make config-push` pushes.
+CONFIG ?= workers.yaml
+STACK ?= ecs-queue-scaler
 TOOLS := $(CURDIR)/.tools
 VENV := $(TOOLS)/venv
 BUSYBOX := $(TOOLS)/busybox/bin/busybox
@@ -21,6 +27,7 @@ ARCH ?= arm64
 # One selection for all tests: with another, shared crates have other features, and the SDK is compiled
 # once more.
 CARGO_TEST := cargo test --locked --all-features --package decision --package ecs-queue-scaler
+VALIDATE := cargo run --locked --quiet --features cli --bin queue-scaler -- validate
 # Where cargo puts what it makes.
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 DEBUG_BINARY := $(TARGET)/debug/ecs-queue-scaler
@@ -123,7 +130,7 @@ check: $(VENV) $(CARGO_DENY) $(SAM) $(CHECKOV) ## format, lints, documentation, 
 
 # The binary lists its dependencies (`cargo audit bin`), and does not tell where it was built.
 build: $(CARGO_LAMBDA) $(CARGO_AUDITABLE) ## build the function for Lambda (ARCH=arm64 or x86_64)
-	cargo run --locked --quiet --features cli --bin queue-scaler -- validate workers.yaml
+	$(VALIDATE) $(CONFIG)
 	PATH="$(CARGO_LAMBDA)/bin:$(dir $(CARGO_AUDITABLE)):$$PATH" \
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/build --remap-path-prefix=$(CARGO_HOME)=/cargo" \
 	CFLAGS="-ffile-prefix-map=$(CURDIR)=/build -ffile-prefix-map=$(CARGO_HOME)=/cargo" \
@@ -133,11 +140,19 @@ build: $(CARGO_LAMBDA) $(CARGO_AUDITABLE) ## build the function for Lambda (ARCH
 
 package: build ## the function's zip: the same bytes from the same source (ARCH as for build)
 	mkdir -p $(TARGET)/package
-	$(PYTHON) tools/package.py $(PACKAGED) workers.yaml $(TARGET)/package/ecs-queue-scaler-$(ARCH).zip
+	$(PYTHON) tools/package.py $(PACKAGED) $(CONFIG) $(TARGET)/package/ecs-queue-scaler-$(ARCH).zip
 
 # What `sam build` calls: the package is the binary, and workers.yaml beside it.
-build-ScalerFunction build-DrainFunction: build
-	cp $(PACKAGED) workers.yaml $(ARTIFACTS_DIR)
+build-ScalerFunction build-DrainFunction: deployable build
+	cp $(PACKAGED) $(ARTIFACTS_DIR)
+	cp $(CONFIG) $(ARTIFACTS_DIR)/workers.yaml
+
+# The shipped example runs in no account.
+deployable:
+	$(VALIDATE) --for-deployment $(CONFIG)
+
+config-push: deployable ## put CONFIG to where the stack's ScalerConfig says (STACK, or TO=ssm:/name, TO=s3://bucket/key)
+	./tools/config-push.sh $(CONFIG) $(STACK) $(TO)
 
 tools: $(VENV) $(BUSYBOX) $(CARGO_DENY) $(SAM) $(CHECKOV) $(AWSCLI) ## install what the other targets need, into .tools
 
@@ -168,4 +183,4 @@ $(CARGO_AUDITABLE):
 		--root $(TOOLS)/cargo-auditable-$(CARGO_AUDITABLE_VERSION)
 
 .PHONY: help demo emulator deploy-worker local-stack test soak soak-long days situations bench bench-cold \
-	ablation docs check build package build-ScalerFunction build-DrainFunction tools clean
+	ablation docs check build package build-ScalerFunction build-DrainFunction deployable config-push tools clean

@@ -187,6 +187,9 @@ pub struct Scaling {
     /// capacity;
     /// none: it always is.
     pub idle_after: Option<Duration>,
+    /// How long a message should wait at most: for people, and for an alarm on the queue. No decision
+    /// depends on it.
+    pub wait_within: Option<Duration>,
     /// What repeated failures of its tasks lead to.
     pub breaker: Breaker,
     /// What launches lead to after which no message moves.

@@ -52,6 +52,43 @@ fn a_warning_fails_only_where_that_is_asked_for() {
     assert_eq!(seen(&["validate", "--strict", "-"], good), expected);
 }
 
+/// What a deployment would fail with at its first launch.
+#[test]
+fn the_shipped_example_cannot_be_deployed() {
+    let (code, stdout, stderr) = seen(&["validate", "--for-deployment"], "");
+    assert_eq!((code, stdout.as_str()), (1, ""));
+    let last = stderr.lines().last().unwrap();
+    assert_eq!(
+        last,
+        "workers.yaml: has values of the shipped example: put your own in their place"
+    );
+    // What else is warned of is no reason.
+    let other = "{cluster: jobs, workers: [{name: b, queue: b, taskDefinition: b, scaling: \
+                 {steps: [{depth: 1, tasks: 9}, {depth: 10, tasks: 1}]}}]}";
+    let (code, stdout, stderr) = seen(&["validate", "--for-deployment", "-"], other);
+    assert_eq!((code, stdout.as_str()), (0, "-: valid, 1 worker\n"));
+    assert!(stderr.contains(": warning: "), "{stderr}");
+}
+
+#[test]
+fn each_worker_with_a_wish_has_an_alarm() {
+    let worker = |name: &str, scaling: &str| {
+        format!(
+            "{{name: {name}, queue: 'arn:aws:sqs:eu-central-1:111122223333:{name}-jobs', \
+             taskDefinition: {name}, scaling: {{messagesPerContainer: 1{scaling}}}}}"
+        )
+    };
+    let file = |workers: &[String]| format!("{{cluster: jobs, workers: [{}]}}", workers.join(", "));
+    let wish = ", waitWithin: 15m";
+    let workers = [worker("a-b", wish), worker("ab", wish), worker("aB", wish), worker("c", "")];
+    let (code, stdout, stderr) = seen(&["alarms", "-"], &file(&workers));
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    insta::assert_snapshot!(stdout);
+    let (code, stdout, stderr) = seen(&["alarms", "-"], &file(&workers[3..]));
+    assert_eq!((code, stdout.as_str()), (1, ""));
+    assert_eq!(stderr, "-: no worker has scaling.waitWithin: there is nothing to alarm on\n");
+}
+
 #[test]
 fn the_schema_is_the_one_that_editors_find() {
     let schema = include_str!("../../docs/workers.schema.json").to_owned();

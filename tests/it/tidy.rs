@@ -31,7 +31,7 @@ fn only_the_aws_edge_names_the_sdk() {
             ("src/act.rs", "use aws_sdk_ecs::Client;"),
             ("src/main.rs", "let shared = aws_config::load_from_env().await;"),
             ("src/awsome.rs", "use aws_smithy_types::retry::RetryConfig;"),
-            ("src/bin/queue-scaler.rs", "type Error = aws_sdk_sqs::Error;"),
+            ("src/bin/queue-scaler/main.rs", "type Error = aws_sdk_sqs::Error;"),
         ],
     );
     holds(sdk_stays_at_the_edge);
@@ -43,7 +43,7 @@ fn only_the_binaries_read_the_environment() {
         environment_is_read_by_binaries,
         &[
             ("src/main.rs", "let source = std::env::var(\"SCALER_CONFIG\");"),
-            ("src/bin/queue-scaler.rs", "let arguments = env::args();"),
+            ("src/bin/queue-scaler/main.rs", "let arguments = env::args();"),
             ("src/report.rs", "const VERSION: &str = env!(\"CARGO_PKG_VERSION\");"),
             ("src/config.rs", "/// Not std::env.\nfn environment() {}"),
         ],

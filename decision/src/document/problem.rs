@@ -27,6 +27,8 @@ pub struct Problem {
     pub path: String,
     /// What is wrong there and what is allowed.
     pub message: String,
+    /// Whether it is about a value of the shipped example, which nobody has.
+    pub is_of_example: bool,
     /// How many mistakes it stands for: one, or those of which only the number is reported.
     pub count: usize,
 }
@@ -40,6 +42,7 @@ impl Problem {
             worker: None,
             path: shortened(path, LONGEST_PATH),
             message: shortened(message, LONGEST_MESSAGE),
+            is_of_example: false,
             count: 1,
         }
     }
@@ -94,7 +97,7 @@ fn shortened(text: &str, most: usize) -> String {
 impl fmt::Display for Problem {
     /// As compilers do it: `workers.yaml:12:5: worker "thumbnail": scaling.maxContainers: ...`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { source, position, worker, path, message, count: _ } = self;
+        let Self { source, position, worker, path, message, is_of_example: _, count: _ } = self;
         let position = position.map(|Position { line, column }| format!("{line}:{column}"));
         let position = [Some(source.clone()).filter(|source| !source.is_empty()), position];
         let position: Vec<_> = position.into_iter().flatten().collect();

@@ -60,6 +60,6 @@ fn warn_of_strange_ids(fields: &Fields<'_>, key: &str, ids: Option<&[String]>) {
             "`{id}` is not an id that EC2 gives, which ends with 8 or 17 hexadecimal digits; is it \
              the example's?"
         );
-        fields.warn(key, &message);
+        fields.warn_of_example(key, &message);
     }
 }

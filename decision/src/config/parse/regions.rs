@@ -54,7 +54,7 @@ impl Named<'_> {
         for (key, account) in named {
             if account.as_deref() == Some(EXAMPLES_ACCOUNT) && fields.is_written(key) {
                 let message = format!("account {EXAMPLES_ACCOUNT} is the one of AWS's examples");
-                fields.warn(key, &message);
+                fields.warn_of_example(key, &message);
             }
         }
     }

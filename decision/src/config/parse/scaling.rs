@@ -283,6 +283,10 @@ fn read_rest(fields: &mut Fields<'_>) -> Scaling {
     );
     let idle = idle.defaults_to("`5m`").tag("idle-after");
     let idle = fields.optional("idleAfter", TimeOrOff(PATIENCE), idle);
+    let wait =
+        about("how long a message should wait at most: `queue-scaler alarms` makes an alarm of it");
+    let wait = wait.defaults_to("no such wish").tag("wait-within");
+    let wait_within = fields.optional("waitWithin", WISH, wait);
     let breaker = about("after three tasks in a row that did not run well, one canary at a time");
     let breaker = breaker.defaults_to("`true`").tag("circuit-breaker");
     let breaker = fields.optional("circuitBreaker", Boolean, breaker);
@@ -299,12 +303,16 @@ fn read_rest(fields: &mut Fields<'_>) -> Scaling {
         delayed: if delayed == Some(true) { Delayed::Counted } else { Delayed::Ignored },
         stuck_after: stuck.unwrap_or(DEFAULT_STUCK_AFTER),
         idle_after: idle.unwrap_or(Some(DEFAULT_IDLE_AFTER)),
+        wait_within,
         breaker: if breaker == Some(false) { Breaker::Off } else { Breaker::On },
         progress_brake: if brake == Some(false) { ProgressBrake::Off } else { ProgressBrake::On },
     }
 }
 
 /// From what a task needs to start and ECS to show it, to a day.
+/// At least a tick, and no longer than SQS keeps a message. Source: SQS API, `MessageRetentionPeriod`.
+const WISH: Time = Time(60..=1_209_600);
+
 const PATIENCE: std::ops::RangeInclusive<u64> = 120..=86_400;
 
 /// A worker's cap where it names none: what its steps ask for at most, else a hundred.

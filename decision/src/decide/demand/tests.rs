@@ -31,6 +31,7 @@ fn worker(policy: Policy) -> Worker {
             delayed: Delayed::Ignored,
             stuck_after: Duration::from_mins(15),
             idle_after: Some(Duration::from_mins(5)),
+            wait_within: None,
             breaker: Breaker::On,
             progress_brake: ProgressBrake::On,
         },

@@ -3,6 +3,8 @@
 //! What was asked for goes to standard output, everything else to standard error. It ends with 0
 //! when it is done, 1 when it failed, 2 when it was called wrongly.
 
+mod alarms;
+
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,6 +30,15 @@ enum Command {
         /// Fail where there are warnings, too
         #[arg(long)]
         strict: bool,
+        /// Fail where values of the shipped example are left, which are in no account
+        #[arg(long)]
+        for_deployment: bool,
+    },
+    /// Print a CloudFormation template with an alarm for each worker that has `waitWithin`
+    Alarms {
+        /// The file, YAML or JSON; `-` is standard input
+        #[arg(default_value = "workers.yaml")]
+        file: PathBuf,
     },
     /// Print the JSON Schema of a configuration, for editors
     Schema {
@@ -57,8 +68,10 @@ enum Failed {
 fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
     let done = match command {
-        Command::Validate { file, strict: false } => validate(&file),
-        Command::Validate { file, strict: true } => validate(&file).and_then(strictly),
+        Command::Validate { file, strict, for_deployment } => {
+            validate(&file, Refused { examples: for_deployment, warnings: strict })
+        }
+        Command::Alarms { file } => alarms(&file),
         Command::Schema { tables: false } => Ok(said(&config::shape().schema_text())),
         Command::Schema { tables: true } => Ok(said(&config::shape().tables())),
     };
@@ -80,34 +93,61 @@ fn said(text: &str) -> Said {
     Said { out: vec![text.trim_end().to_owned()], err: Vec::new() }
 }
 
-/// A warning is as good as a mistake.
-fn strictly(said: Said) -> Result<Said, Failed> {
-    if said.err.is_empty() { Ok(said) } else { Err(Failed::Wrong(said.err)) }
+/// What is refused beside mistakes.
+#[derive(Clone, Copy, Default)]
+struct Refused {
+    /// What has a value of the shipped example.
+    examples: bool,
+    /// What may be meant otherwise.
+    warnings: bool,
 }
 
 /// The whole of a configuration, the mistakes of single workers too: the function would serve the
 /// others, and before a deployment is the time to mend them.
-fn validate(file: &Path) -> Result<Said, Failed> {
+fn validate(file: &Path, refused: Refused) -> Result<Said, Failed> {
+    let config = configuration(file)?;
+    let warnings: Vec<_> = config.warnings.iter().map(Problem::as_warning).collect();
+    let mut problems: Vec<_> = config.refused.into_iter().flat_map(|r| r.problems).collect();
+    problems.sort_by_key(|problem| problem.position);
+    let has_examples = config.warnings.iter().any(|warning| warning.is_of_example);
+    let is_refused = refused.warnings && !warnings.is_empty() || refused.examples && has_examples;
+    if !problems.is_empty() || is_refused {
+        let hint = (refused.examples && has_examples).then(|| {
+            format!(
+                "{}: has values of the shipped example: put your own in their place",
+                file.display()
+            )
+        });
+        let hint = hint.into_iter().collect();
+        return Err(Failed::Wrong([lines(&problems), warnings, hint].concat()));
+    }
+    let valid = format!("{}: valid, {}", file.display(), workers(config.workers.len()));
+    Ok(Said { out: vec![valid], err: warnings })
+}
+
+/// A stack of its own: the template of the function cannot know the queues.
+fn alarms(file: &Path) -> Result<Said, Failed> {
+    let config = configuration(file)?;
+    match alarms::template(&config.workers) {
+        Some(template) => Ok(said(&format!("{template:#}"))),
+        None => Err(Failed::Wrong(vec![format!(
+            "{}: no worker has scaling.waitWithin: there is nothing to alarm on",
+            file.display()
+        )])),
+    }
+}
+
+fn workers(count: usize) -> String {
+    if count == 1 { "1 worker".to_owned() } else { format!("{count} workers") }
+}
+
+fn configuration(file: &Path) -> Result<Config, Failed> {
     let text = read(file).map_err(|error| {
         Failed::Use(format!("cannot read `{}`: {error}; name the file to check", file.display()))
     })?;
-    let source = file.display().to_string();
-    let config = match document(&source, &text).and_then(|document| Config::of(&document)) {
-        Ok(config) => config,
-        Err(ConfigError(problems)) => return Err(Failed::Wrong(lines(&problems))),
-    };
-    let warnings = config.warnings.iter().map(Problem::as_warning);
-    let warnings: Vec<_> = warnings.collect();
-    let mut problems: Vec<_> = config.refused.into_iter().flat_map(|r| r.problems).collect();
-    problems.sort_by_key(|problem| problem.position);
-    if !problems.is_empty() {
-        return Err(Failed::Wrong([lines(&problems), warnings].concat()));
-    }
-    let workers = match config.workers.len() {
-        1 => "1 worker".to_owned(),
-        n => format!("{n} workers"),
-    };
-    Ok(Said { out: vec![format!("{source}: valid, {workers}")], err: warnings })
+    let document = document(&file.display().to_string(), &text);
+    let config = document.and_then(|document| Config::of(&document));
+    config.map_err(|ConfigError(problems)| Failed::Wrong(lines(&problems)))
 }
 
 fn lines(problems: &[Problem]) -> Vec<String> {
