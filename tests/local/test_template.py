@@ -223,7 +223,6 @@ def test_every_deployment_that_a_page_shows_is_taken() -> None:
         for name, value in written.items():
             assert not refused_by(TEMPLATE["Parameters"][name], value), f"{name}={value}"
         assert Filled(TEMPLATE, written).refused() == [], values
-        assert "PassedRoleArns" in values, "a first deployment needs it"
 
 
 def test_what_has_no_sensible_default_has_to_be_said() -> None:
