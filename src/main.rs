@@ -24,7 +24,8 @@ async fn main() -> Result<(), Error> {
     let name = variable("SCALER_NAME", "ecs-queue-scaler");
     let scaler = Scaler::new(&name, &variable("SCALER_CONFIG", "file:workers.yaml"), mode)?;
     let function = variable("AWS_LAMBDA_FUNCTION_NAME", "local");
-    let scaler = &Scaler { aws: Aws::connect().await, function, ..scaler };
+    let may_overlap = variable("SCALER_RESERVED", "yes") == "no";
+    let scaler = &Scaler { aws: Aws::connect().await, function, may_overlap, ..scaler };
     scaler.prepare(now()).await;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
         let Context { request_id, deadline, .. } = &event.context;

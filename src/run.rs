@@ -44,6 +44,8 @@ pub struct Scaler {
     pub mode: Mode,
     /// The name of the Lambda function.
     pub function: String,
+    /// Whether its invocations may overlap: no execution is reserved that keeps two ticks apart.
+    pub may_overlap: bool,
     /// What this process did in earlier ticks.
     pub ledger: Ledger,
 }
@@ -140,6 +142,12 @@ pub enum RunError {
         /// What time it is here.
         now: Timestamp,
     },
+    /// Several ticks of an invocation reach into the next one.
+    #[error(
+        "pollEvery needs the reserved execution (template: ReserveConcurrency=yes): without it two \
+         invocations overlap, and both would start tasks for the same messages; leave pollEvery out"
+    )]
+    Overlap,
     /// The environment names no Region.
     #[error(transparent)]
     NoRegion(#[from] NoRegion),
@@ -183,6 +191,7 @@ impl Scaler {
             config: Current::new(Source::parse(source)),
             mode,
             function: "local".to_owned(),
+            may_overlap: false,
             ledger: Ledger::default(),
         })
     }
@@ -251,6 +260,9 @@ impl Scaler {
         let (config, config_report) = self.config_of(event, &aws.read, invocation.now).await?;
         let known = config.names();
         let config = only(config, &event.only)?;
+        if self.may_overlap && config.limits.poll_every.is_some() {
+            return Err(RunError::Overlap);
+        }
         if invocation.is_first {
             refuse_if_late(event, &config, invocation.now)?;
             refuse_if_early(event, invocation.now)?;
@@ -386,7 +398,7 @@ impl From<RunError> for Diagnostic {
     fn from(error: RunError) -> Self {
         let error_type = match &error {
             RunError::Event(_) => "EventError",
-            RunError::Source(_) | RunError::Config(_) => "ConfigError",
+            RunError::Source(_) | RunError::Config(_) | RunError::Overlap => "ConfigError",
             RunError::UnknownWorker { .. } => "UnknownWorker",
             RunError::TooOld { .. } => "EventTooOld",
             RunError::Early { .. } => "EventTooEarly",

@@ -283,6 +283,28 @@ async fn what_keeps_a_tick_from_beginning_changes_nothing() {
     assert_eq!(world.take_calls().len(), 0);
 }
 
+/// The reserved execution is what keeps the ticks of two invocations apart.
+#[tokio::test(start_paused = true)]
+async fn polls_without_a_reserved_execution_are_refused() {
+    let world = world_of(&["a"]);
+    world.queue("a").visible(1);
+    let one = json!({"messagesPerContainer": 1});
+    let mut document = config(&[worker("a", &one, &json!({}))]);
+    let event = json!({"dryRun": false});
+    for (poll_every, may_overlap, is_refused) in
+        [(true, true, true), (true, false, false), (false, true, false)]
+    {
+        if poll_every {
+            document["pollEvery"] = json!("10s");
+        } else {
+            document.as_object_mut().unwrap().remove("pollEvery");
+        }
+        let function = Scaler { may_overlap, ..scaler(&world, &document) };
+        let ran = function.run(&event, &invocation(&world), |_| ()).await;
+        assert_eq!(matches!(ran, Err(RunError::Overlap)), is_refused, "{poll_every} {may_overlap}");
+    }
+}
+
 /// A sink for log lines.
 #[derive(Clone, Default)]
 pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
