@@ -130,7 +130,7 @@ check: $(VENV) $(CARGO_DENY) $(SAM) $(CHECKOV) ## format, lints, documentation, 
 
 # The binary lists its dependencies (`cargo audit bin`), and does not tell where it was built.
 build: $(CARGO_LAMBDA) $(CARGO_AUDITABLE) ## build the function for Lambda (ARCH=arm64 or x86_64)
-	$(VALIDATE) $(CONFIG)
+	$(VALIDATE) '$(CONFIG)'
 	PATH="$(CARGO_LAMBDA)/bin:$(dir $(CARGO_AUDITABLE)):$$PATH" \
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/build --remap-path-prefix=$(CARGO_HOME)=/cargo" \
 	CFLAGS="-ffile-prefix-map=$(CURDIR)=/build -ffile-prefix-map=$(CARGO_HOME)=/cargo" \
@@ -140,19 +140,19 @@ build: $(CARGO_LAMBDA) $(CARGO_AUDITABLE) ## build the function for Lambda (ARCH
 
 package: build ## the function's zip: the same bytes from the same source (ARCH as for build)
 	mkdir -p $(TARGET)/package
-	$(PYTHON) tools/package.py $(PACKAGED) $(CONFIG) $(TARGET)/package/ecs-queue-scaler-$(ARCH).zip
+	$(PYTHON) tools/package.py $(PACKAGED) '$(CONFIG)' $(TARGET)/package/ecs-queue-scaler-$(ARCH).zip
 
 # What `sam build` calls: the package is the binary, and workers.yaml beside it.
 build-ScalerFunction build-DrainFunction: deployable build
 	cp $(PACKAGED) $(ARTIFACTS_DIR)
-	cp $(CONFIG) $(ARTIFACTS_DIR)/workers.yaml
+	cp '$(CONFIG)' $(ARTIFACTS_DIR)/workers.yaml
 
 # The shipped example runs in no account.
 deployable:
-	$(VALIDATE) --for-deployment $(CONFIG)
+	$(VALIDATE) --for-deployment '$(CONFIG)'
 
 config-push: deployable ## put CONFIG to where the stack's ScalerConfig says (STACK, or TO=ssm:/name, TO=s3://bucket/key)
-	./tools/config-push.sh $(CONFIG) $(STACK) $(TO)
+	./tools/config-push.sh '$(CONFIG)' '$(STACK)' '$(TO)'
 
 tools: $(VENV) $(BUSYBOX) $(CARGO_DENY) $(SAM) $(CHECKOV) $(AWSCLI) ## install what the other targets need, into .tools
 

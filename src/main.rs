@@ -24,7 +24,11 @@ async fn main() -> Result<(), Error> {
     let name = variable("SCALER_NAME", "ecs-queue-scaler");
     let scaler = Scaler::new(&name, &variable("SCALER_CONFIG", "file:workers.yaml"), mode)?;
     let function = variable("AWS_LAMBDA_FUNCTION_NAME", "local");
-    let may_overlap = variable("SCALER_RESERVED", "yes") == "no";
+    let may_overlap = match variable("SCALER_RESERVED", "yes").as_str() {
+        "yes" => false,
+        "no" => true,
+        other => return Err(format!("SCALER_RESERVED is `{other}`, it must be yes or no").into()),
+    };
     let scaler = &Scaler { aws: Aws::connect().await, function, may_overlap, ..scaler };
     scaler.prepare(now()).await;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {

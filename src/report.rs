@@ -219,7 +219,7 @@ pub struct WorkerReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckReport {
-    /// The largest launch that the worker's own bounds allow; absent where it could not be launched.
+    /// The largest launch that the worker's own bounds allow; absent where something is in its way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub largest: Option<String>,
     /// The roles that `PassedRoleArns` has to cover.
@@ -410,21 +410,28 @@ impl Report {
         (!lines.is_empty()).then(|| lines.join("\n"))
     }
 
-    /// The result in one line of at most so many bytes: where it is larger, the workers that failed come
-    /// first, and those that are left out are counted.
+    /// The result in one line of at most so many bytes, as it stands in a text of JSON: where it is larger,
+    /// only workers are listed, those that failed first, and those that are left out are counted.
     pub fn bounded(&self, most: usize) -> String {
-        let rendered = |report: &Self| serde_json::to_string(report).unwrap_or_default();
-        let whole = rendered(self);
-        if whole.len() <= most {
+        let whole = serde_json::to_string(self).unwrap_or_default();
+        if length(&whole) <= most {
             return whole;
         }
-        let left_out = self.workers.len();
-        let mut short = Self { workers: Vec::new(), unowned: Vec::new(), left_out, ..self.clone() };
-        let mut left = most.saturating_sub(rendered(&short).len());
+        let mut short = Self {
+            config: ConfigReport { warnings: Vec::new(), ..self.config.clone() },
+            workers: Vec::new(),
+            instances: None,
+            draining: Vec::new(),
+            unowned: Vec::new(),
+            left_out: self.workers.len(),
+            ..self.clone()
+        };
+        let rendered = |report: &Self| serde_json::to_string(report).unwrap_or_default();
+        let mut left = most.saturating_sub(length(&rendered(&short)));
         let (failed, others): (Vec<_>, Vec<_>) =
             self.workers.iter().partition(|worker| worker.has_failed());
         for worker in failed.into_iter().chain(others) {
-            let size = serde_json::to_vec(worker).unwrap_or_default().len().saturating_add(1);
+            let size = length(&serde_json::to_string(worker).unwrap_or_default());
             if size <= left {
                 left = left.saturating_sub(size);
                 short.left_out = short.left_out.saturating_sub(1);
@@ -433,6 +440,11 @@ impl Report {
         }
         rendered(&short)
     }
+}
+
+/// How long a text is as a value of JSON, its quotes included.
+fn length(text: &str) -> usize {
+    serde_json::to_string(text).unwrap_or_default().len()
 }
 
 fn warnings(config: &Config) -> Vec<String> {

@@ -26,6 +26,7 @@ use decision::event::{self, Event, EventError, Mode, Woken};
 use decision::limits;
 use decision::outcome::WorkerOutcome;
 use decision::plan::Plan;
+use decision::redaction::cut;
 use decision::snapshot::{Snapshot, TickContext};
 use decision::units::{ScalerName, WorkerName};
 
@@ -62,6 +63,17 @@ pub struct Invocation {
     /// Whether no tick of it was done yet.
     is_first: bool,
 }
+
+/// Of the 256 KiB that a queue for failed events takes: what an error says in words, and then as a result, in
+/// bytes. The rest is for what Lambda puts around it.
+/// Source: Lambda developer guide, "Retaining records of asynchronous invocations".
+const MOST_WORDS: usize = 32 << 10;
+const MOST_RESULT: usize = 128 << 10;
+
+/// Two invocations that see the same messages would both start tasks for them.
+const POLLS_OVERLAP: &str = "pollEvery is not heeded: it needs the reserved execution (template: \
+                             ReserveConcurrency=yes), without which its ticks would overlap the next \
+                             invocation's";
 
 /// What an invocation has where Lambda does not say: the template's timeout.
 const DEFAULT_TIME: Duration = Duration::from_mins(1);
@@ -142,12 +154,6 @@ pub enum RunError {
         /// What time it is here.
         now: Timestamp,
     },
-    /// Several ticks of an invocation reach into the next one.
-    #[error(
-        "pollEvery needs the reserved execution (template: ReserveConcurrency=yes): without it two \
-         invocations overlap, and both would start tasks for the same messages; leave pollEvery out"
-    )]
-    Overlap,
     /// The environment names no Region.
     #[error(transparent)]
     NoRegion(#[from] NoRegion),
@@ -260,9 +266,6 @@ impl Scaler {
         let (config, config_report) = self.config_of(event, &aws.read, invocation.now).await?;
         let known = config.names();
         let config = only(config, &event.only)?;
-        if self.may_overlap && config.limits.poll_every.is_some() {
-            return Err(RunError::Overlap);
-        }
         if invocation.is_first {
             refuse_if_late(event, &config, invocation.now)?;
             refuse_if_early(event, invocation.now)?;
@@ -276,7 +279,7 @@ impl Scaler {
             tick: &event.tick,
             delivery,
             function: &self.function,
-            checks: event.check.unwrap_or(mode == Mode::DryRun),
+            checks: event.check.unwrap_or(event.mode == Mode::DryRun),
             now: invocation.now,
             // Of several looks one is enough, and Auto Scaling is not asked more often.
             answers_hooks: invocation.is_first,
@@ -332,8 +335,12 @@ impl Scaler {
             return Ok((config, of_config));
         }
         let in_force = self.config.current(cloud, now).await?;
-        let report = ConfigReport::new(&in_force, now);
-        Ok((Arc::unwrap_or_clone(in_force.config), report))
+        let mut report = ConfigReport::new(&in_force, now);
+        let mut config = Arc::unwrap_or_clone(in_force.config);
+        if self.may_overlap && config.limits.poll_every.take().is_some() {
+            report.warnings.push(POLLS_OVERLAP.to_owned());
+        }
+        Ok((config, report))
     }
 }
 
@@ -398,18 +405,23 @@ impl From<RunError> for Diagnostic {
     fn from(error: RunError) -> Self {
         let error_type = match &error {
             RunError::Event(_) => "EventError",
-            RunError::Source(_) | RunError::Config(_) | RunError::Overlap => "ConfigError",
+            RunError::Source(_) | RunError::Config(_) => "ConfigError",
             RunError::UnknownWorker { .. } => "UnknownWorker",
             RunError::TooOld { .. } => "EventTooOld",
             RunError::Early { .. } => "EventTooEarly",
             RunError::NoRegion(_) => "NoRegion",
             RunError::Done { ran, .. } => ran.error_type(),
         };
+        let message = error.to_string();
+        let (words, rest) = cut(&message, MOST_WORDS);
+        let more = if rest == 0 { "" } else { "..." };
         let result = match &error {
             // Nobody else would see it.
-            RunError::Done { ran, by: InvokedBy::Person } => format!("\n{}", ran.bounded()),
+            RunError::Done { ran, by: InvokedBy::Person } => {
+                format!("\n{}", ran.bounded(MOST_RESULT))
+            }
             _ => String::new(),
         };
-        Self { error_type: error_type.to_owned(), error_message: format!("{error}{result}") }
+        Self { error_type: error_type.to_owned(), error_message: format!("{words}{more}{result}") }
     }
 }

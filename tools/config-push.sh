@@ -16,12 +16,20 @@ fi
 case $to in
 ssm:*)
 	name=${to#ssm:}
-	# A parameter that is there keeps its type; of a new one it has to be said.
-	type=$(aws ssm describe-parameters --parameter-filters "Key=Name,Values=$name" --output text \
-		--query 'Parameters[0].Type')
-	[ "$type" != None ] || type=String
-	version=$(aws ssm put-parameter --name "$name" --type "$type" --tier Intelligent-Tiering --overwrite \
-		--value "file://$file" --output text --query Version)
+	case ${name#arn:*:parameter} in *:*)
+		echo "$to names a version or a label, which a push does not move: give TO=ssm:${name%:*}, and" \
+			"then name the new version" >&2
+		exit 1
+		;;
+	esac
+	# A parameter that is there keeps its type and its key; of a new one the type has to be said.
+	read -r type key < <(aws ssm describe-parameters --parameter-filters "Key=Name,Values=$name" \
+		--output text --query 'Parameters[0].[Type,KeyId]') || true
+	put=(aws ssm put-parameter --name "$name" --tier Intelligent-Tiering --overwrite)
+	put+=(--value "file://$file" --output text --query Version)
+	[ "${type:-None}" != None ] || type=String
+	[ "${key:-None}" = None ] || put+=(--key-id "$key")
+	version=$("${put[@]}" --type "$type")
 	echo "$file is version $version of parameter $name"
 	;;
 s3://*)

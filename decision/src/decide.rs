@@ -67,7 +67,7 @@ pub fn decide(config: &Config, snapshot: &Snapshot) -> Plan {
     }
     share::bound_smaller(&mut workers, &order, tasks);
     packed::warn_of_pulls(&mut workers);
-    placement::place_all(config, snapshot, &mut workers, &order);
+    placement::place_all(&config.workers, snapshot, &mut workers, &order);
     if snapshot.checks {
         for (plan, worker) in workers.iter_mut().zip(&config.workers) {
             plan.check = Some(check::check(worker, snapshot));
@@ -122,6 +122,9 @@ fn decide_action(
     let depth = demand::counted(&worker.scaling, queue.depth);
     let before = snapshot.memories.get(&worker.name).and_then(|memory| memory.progress.as_ref());
     plan.progress = before.map(|before| before.glanced(snapshot.now, depth));
+    if snapshot.checks {
+        check::examine_anyway(worker, snapshot, plan);
+    }
     if let Some(pause) = worker.pause(snapshot.now) {
         return Ok(Action::Idle(Idle::Paused(pause.clone())));
     }

@@ -237,8 +237,7 @@ fn has_one_of(object: &Map<String, Value>, keys: &[&str]) -> bool {
 fn read_invocation(mut fields: Fields<'_>, object: &Map<String, Value>, request_id: &str) -> Event {
     let time = fields.optional("scheduledTime", TIME, "the instant that names the tick");
     let dry_run = fields.optional("dryRun", Boolean, "plan, and change nothing");
-    let check =
-        "look at all that a launch would need, also where nothing waits; alone a dry run too";
+    let check = "look at all that a launch would need; by itself it changes nothing";
     let check = fields.optional("check", Boolean, check);
     let only = fields.list("only", &NAMES, "the only workers to serve").unwrap_or_default();
     let is_own = |key: &String| OWN_KEYS.contains(&key.as_str());

@@ -224,7 +224,7 @@ fn on_one_line(text: &str) -> String {
 }
 
 /// A text of at most so many bytes, and how many are left out.
-pub(crate) fn cut(text: &str, most: usize) -> (&str, usize) {
+pub fn cut(text: &str, most: usize) -> (&str, usize) {
     let mut end = most.min(text.len());
     while !text.is_char_boundary(end) {
         end = end.saturating_sub(1);

@@ -115,7 +115,7 @@ impl Report {
 impl WorkerReport {
     /// Whether there is anything to see: messages, tasks, or somebody who has to look.
     pub(super) fn is_busy(&self) -> bool {
-        let messages = self.depth.is_some_and(|depth| depth.total() != Messages::ZERO);
+        let messages = self.depth.is_none_or(|depth| depth.total() != Messages::ZERO);
         let tasks = self.alive.is_some_and(|alive| alive.tasks != Tasks::ZERO);
         messages || tasks || self.outcome != Outcome::Idle
     }

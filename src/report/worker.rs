@@ -194,7 +194,8 @@ fn report_check(report: &mut WorkerReport, check: Check) {
             Blocked::Read(_) => Outcome::Held,
             Blocked::Refused(_) => Outcome::Failed,
         };
-        if report.errors.is_empty() {
+        // What was started is there, whatever else is wrong.
+        if matches!(report.outcome, Outcome::Idle | Outcome::Paused) {
             report.outcome = outcome;
         }
         add_once(&mut report.errors, blocked.to_string());
@@ -203,6 +204,11 @@ fn report_check(report: &mut WorkerReport, check: Check) {
     for warning in unregistered.iter().map(ToString::to_string).chain(cautions) {
         add_once(&mut report.warnings, warning);
     }
+    let placement = largest.as_ref().and_then(|launch| launch.placement.as_ref());
+    let nowhere = placement.filter(|placement| placement.fit == Tasks::ZERO);
+    let nowhere =
+        nowhere.map(|placement| format!("no instance could take a task now: {}", placement.why()));
+    report.warnings.extend(nowhere);
     let largest = largest.map(|launch| launch.in_short());
     report.check = Some(CheckReport { largest, roles, volume_roles });
 }

@@ -6,10 +6,6 @@ use super::RunError;
 use crate::report::{NoticeReport, Report};
 use decision::event::Event;
 
-/// The 256 KiB that a queue for failed events takes, less what Lambda puts around the error. In bytes.
-/// Source: Lambda developer guide, "Retaining records of asynchronous invocations".
-const MOST_IN_ERROR: usize = 200 << 10;
-
 /// What an invocation came to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -55,9 +51,9 @@ impl Ran {
     }
 
     /// The result in one line, for the end of an error's message: as much of it as fits there.
-    pub(super) fn bounded(&self) -> String {
+    pub(super) fn bounded(&self, most: usize) -> String {
         match self {
-            Self::Tick(report) => report.bounded(MOST_IN_ERROR),
+            Self::Tick(report) => report.bounded(most),
             Self::Notice(report) => serde_json::to_string(report).unwrap_or_default(),
         }
     }
@@ -72,10 +68,10 @@ impl Ran {
     }
 }
 
-/// Who invoked the function.
+/// Who invoked the function, as far as its event tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvokedBy {
-    /// A schedule, or a rule: nobody reads the answer.
+    /// A schedule, a rule or Auto Scaling: nobody reads the answer.
     Schedule,
     /// A person, or a program of theirs.
     Person,

@@ -83,7 +83,23 @@ fn each_worker_with_a_wish_has_an_alarm() {
     let workers = [worker("a-b", wish), worker("ab", wish), worker("aB", wish), worker("c", "")];
     let (code, stdout, stderr) = seen(&["alarms", "-"], &file(&workers));
     assert_eq!((code, stderr.as_str()), (0, ""));
-    insta::assert_snapshot!(stdout);
+    let template: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    insta::assert_snapshot!(format!("{:#}", template["Resources"]));
+    let (_, alone, _) = seen(&["alarms", "-"], &file(&workers[1..2]));
+    let alone: serde_json::Value = serde_json::from_str(&alone).unwrap();
+    let (name, alarm) = alone["Resources"].as_object().unwrap().iter().next().unwrap();
+    assert_eq!(&template["Resources"][name], alarm, "whoever comes and goes beside it");
+
+    // The length that CloudFormation takes without a bucket.
+    let fifty: Vec<_> =
+        (0..50).map(|n| worker(&format!("a-worker-of-the-team-{n}"), wish)).collect();
+    let (_, fifty, _) = seen(&["alarms", "-"], &file(&fifty));
+    assert!(fifty.len() < 51_200, "{}", fifty.len());
+
+    let (code, stdout, stderr) =
+        seen(&["alarms", "-"], &file(&[worker("a", wish), worker("b", ", x: 1")]));
+    assert_eq!((code, stdout.as_str()), (1, ""), "an alarm that is left out would be deleted");
+    assert!(stderr.contains("worker \"b\": scaling.x: is not a known key"), "{stderr}");
     let (code, stdout, stderr) = seen(&["alarms", "-"], &file(&workers[3..]));
     assert_eq!((code, stdout.as_str()), (1, ""));
     assert_eq!(stderr, "-: no worker has scaling.waitWithin: there is nothing to alarm on\n");

@@ -79,6 +79,28 @@ def test_a_secret_parameter_stays_secret(stack: Stack, tmp_path: Path) -> None:
     assert (found["Type"], found["Value"]) == ("SecureString", "workers: [1]\n")
 
 
+def test_a_secret_parameter_keeps_its_key(stack: Stack, tmp_path: Path) -> None:
+    ssm = stack.client("ssm")
+    key = "alias/team"
+    ssm.put_parameter(Name="/of-a-key", Type="SecureString", KeyId=key, Value="workers: []")
+    pushed = push(stack, written(tmp_path, "workers: [1]\n"), "any", "ssm:/of-a-key")
+    assert pushed.returncode == 0, pushed.stderr
+    assert key_of(stack, "/of-a-key") == key
+
+
+def key_of(stack: Stack, name: str) -> str:
+    filters = [{"Key": "Name", "Values": [name]}]
+    found = stack.client("ssm").describe_parameters(ParameterFilters=filters)["Parameters"]
+    return str(found[0]["KeyId"])
+
+
+@pytest.mark.parametrize("version", ["3", "live"])
+def test_a_version_and_a_label_are_refused(stack: Stack, tmp_path: Path, version: str) -> None:
+    pushed = push(stack, written(tmp_path, "workers: []\n"), "any", f"ssm:/versions:{version}")
+    assert (pushed.returncode, pushed.stdout) == (1, "")
+    assert "give TO=ssm:/versions" in pushed.stderr
+
+
 def test_an_object_gets_the_file(stack: Stack, tmp_path: Path) -> None:
     s3 = stack.client("s3")
     s3.create_bucket(Bucket="a-bucket")

@@ -18,6 +18,7 @@ CALLED = ("aws", "cargo", "make", "parameter", "queue", "queue-scaler", "sam", "
 OF_OTHERS = {
     "decreases account's UnreservedConcurrentExecution below its minimum value": "Lambda",
     "Requires capabilities : [CAPABILITY_IAM]": "CloudFormation",
+    "Parameter value, NAME, failed to satisfy the regular expression validation constraint": "Parameter Store",
     "EC2 Spot Instance Interruption Warning": "EventBridge",
     "EC2 Instance Rebalance Recommendation": "EventBridge",
     "EC2 Instance-terminate Lifecycle Action": "EventBridge",

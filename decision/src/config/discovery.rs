@@ -20,8 +20,8 @@ pub struct Discover {
 }
 
 impl Discover {
-    /// Whether a queue with this value of the tag is a worker. Who asks for no value means what the word
-    /// says.
+    /// Whether a queue with this value of the tag is a worker. Where no value is asked for, `false`, `no` and
+    /// `off` mean that it is none.
     pub(super) fn takes(&self, value: &str) -> bool {
         match &self.value {
             Some(wanted) => wanted == value,
@@ -157,8 +157,9 @@ fn providers(text: &str) -> Node {
 fn pause(text: &str) -> Node {
     let (until, why) = text.split_once(' ').unwrap_or((text, ""));
     let mut pause = Node::object();
-    match (Node::untyped(until).as_bool(), why) {
-        (Some(_), "") | (Some(false), _) => return Node::untyped(until),
+    match (Scalar::plain(until).as_bool(), why) {
+        (Some(true), "") => return Node::untyped("true"),
+        (Some(false), _) => return Node::untyped("false"),
         (Some(true), _) => {}
         (None, _) => pause.put("until", Node::untyped(until)),
     }
@@ -240,7 +241,6 @@ mod tests {
             ("stuck-after", "20m"),
             ("circuit-breaker", "false"),
             ("idle-after", "10m"),
-            ("wait-within", "15m"),
             ("progress-brake", "false"),
             ("strategy", "dense"),
             ("max-containers-per-task", "10"),
@@ -256,7 +256,7 @@ mod tests {
             "scaling": {"steps": [{"depth": 1, "containers": 1}, {"depth": 10, "containers": 10}],
                 "minContainers": 1, "maxContainers": 20, "maxLaunchPerTick": 5,
                 "inFlightPerContainer": 3, "countDelayed": true, "stuckAfter": "20m",
-                "circuitBreaker": false, "idleAfter": "10m", "waitWithin": "15m", "progressBrake": false},
+                "circuitBreaker": false, "idleAfter": "10m", "progressBrake": false},
             "packing": {"strategy": "dense", "maxContainersPerTask": 10, "maxTasks": 30,
                 "maxTaskCpu": 4096, "completion": "any"},
             "capacity": [{"capacityProvider": "FARGATE_SPOT"}, {"capacityProvider": "FARGATE"}],
@@ -321,7 +321,8 @@ mod tests {
         let why = |why: &str| Some(Pause { until: None, why: Some(why.to_owned()) });
         assert_eq!(pause("true"), Some(Pause::default()));
         assert_eq!(pause("true a flood"), why("a flood"));
-        for not in ["false", "false not yet", ""] {
+        assert_eq!(pause("yes a flood"), why("a flood"));
+        for not in ["false", "no", "off", "false not yet"] {
             assert_eq!(pause(not), None, "{not}");
         }
     }

@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use self::calls::Numbering;
 use self::rooms::{Fit, Placed, Rooms};
 use super::request;
-use crate::config::{Config, Placement, Worker};
+use crate::config::{Placement, Worker};
 use crate::definition::{Needs, Tag, TaskDefinition, View};
 use crate::plan::{
     Action, Group, GroupPlaced, Lack, LaunchPlan, PlacementPlan, Refusal, Revision, Search,
@@ -52,16 +52,15 @@ type Barred = BTreeMap<usize, Lack>;
 
 /// Gives every task of our own scheduler its instance, in the order in which workers are served.
 pub(super) fn place_all(
-    config: &Config,
+    workers: &[Worker],
     snapshot: &Snapshot,
-    workers: &mut [WorkerPlan],
+    plans: &mut [WorkerPlan],
     order: &[usize],
 ) {
     let mut filling = Filling::new();
     let nobody = BTreeSet::new();
     for index in order {
-        let (Some(worker), Some(plan)) = (config.workers.get(*index), workers.get_mut(*index))
-        else {
+        let (Some(worker), Some(plan)) = (workers.get(*index), plans.get_mut(*index)) else {
             continue;
         };
         let (Some(placement), Action::Launch(launch)) = (&worker.launch.placement, &plan.action)

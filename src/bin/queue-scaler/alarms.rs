@@ -3,6 +3,7 @@
 
 use decision::config::Worker;
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 /// A message of a worker's queue that has waited too long, at two of three looks a minute apart.
 const LOOKS: u32 = 3;
@@ -15,8 +16,7 @@ pub(crate) fn template(workers: &[Worker]) -> Option<Value> {
         workers.iter().filter_map(|worker| Some((worker, worker.scaling.wait_within?.as_secs())));
     let mut resources = Map::new();
     for (worker, seconds) in wished {
-        let name = unused(&resources, &logical_name(worker.name.as_str()));
-        resources.insert(name, alarm(worker, seconds));
+        resources.insert(logical_name(worker.name.as_str()), alarm(worker, seconds));
     }
     (!resources.is_empty()).then(|| {
         json!({
@@ -38,9 +38,9 @@ pub(crate) fn template(workers: &[Worker]) -> Option<Value> {
 fn alarm(worker: &Worker, seconds: u64) -> Value {
     let (name, queue) = (worker.name.as_str(), worker.queue.name());
     let text = format!(
-        "{name}: the oldest message of queue {queue} has waited for more than {seconds} s, which is what \
-         waitWithin allows. What to do: a dry run tells why no more is started, and the worker's own log \
-         what its containers do. More: ${{RunbookBase}}/oldest-message.md"
+        "{name}: the oldest message of queue {queue} has waited for more than {seconds} s (waitWithin). What \
+         to do: a dry run tells why no more is started, the worker's log what its containers do. \
+         More: ${{RunbookBase}}/oldest-message.md"
     );
     let actions = json!([{"Fn::If": ["Tells", {"Ref": "AlarmTopicArn"}, {"Ref": "AWS::NoValue"}]}]);
     json!({
@@ -63,18 +63,10 @@ fn alarm(worker: &Worker, seconds: u64) -> Value {
     })
 }
 
-/// Letters and digits only. Source: CloudFormation user guide, "Resources".
+/// Letters and digits only, and of this worker alone: two names may differ by a hyphen, and an alarm has to
+/// stay the same when others come and go. Source: CloudFormation user guide, "Resources".
 fn logical_name(worker: &str) -> String {
-    let parts = worker.split(|c: char| !c.is_ascii_alphanumeric()).map(|part| {
-        let (head, rest) = part.split_at(part.len().min(1));
-        head.to_ascii_uppercase() + rest
-    });
-    format!("OldestMessageOf{}", parts.collect::<String>())
-}
-
-/// Two workers may differ by a hyphen only.
-fn unused(taken: &Map<String, Value>, name: &str) -> String {
-    let numbered = (2_u32..).map(|number| format!("{name}{number}"));
-    let mut names = std::iter::once(name.to_owned()).chain(numbered);
-    names.find(|name| !taken.contains_key(name)).unwrap_or_default()
+    let readable: String = worker.chars().filter(char::is_ascii_alphanumeric).collect();
+    let digest = hex::encode(Sha256::digest(worker));
+    format!("Oldest{readable}{}", digest.get(..8).unwrap_or_default())
 }

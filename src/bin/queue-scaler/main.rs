@@ -105,21 +105,15 @@ struct Refused {
 /// The whole of a configuration, the mistakes of single workers too: the function would serve the
 /// others, and before a deployment is the time to mend them.
 fn validate(file: &Path, refused: Refused) -> Result<Said, Failed> {
-    let config = configuration(file)?;
-    let warnings: Vec<_> = config.warnings.iter().map(Problem::as_warning).collect();
-    let mut problems: Vec<_> = config.refused.into_iter().flat_map(|r| r.problems).collect();
-    problems.sort_by_key(|problem| problem.position);
+    let (config, warnings) = whole(file)?;
     let has_examples = config.warnings.iter().any(|warning| warning.is_of_example);
-    let is_refused = refused.warnings && !warnings.is_empty() || refused.examples && has_examples;
-    if !problems.is_empty() || is_refused {
-        let hint = (refused.examples && has_examples).then(|| {
-            format!(
-                "{}: has values of the shipped example: put your own in their place",
-                file.display()
-            )
-        });
-        let hint = hint.into_iter().collect();
-        return Err(Failed::Wrong([lines(&problems), warnings, hint].concat()));
+    if refused.examples && has_examples {
+        let hint = "has values of the shipped example: put your own in their place";
+        let hint = format!("{}: {hint}", file.display());
+        return Err(Failed::Wrong([warnings, vec![hint]].concat()));
+    }
+    if refused.warnings && !warnings.is_empty() {
+        return Err(Failed::Wrong(warnings));
     }
     let valid = format!("{}: valid, {}", file.display(), workers(config.workers.len()));
     Ok(Said { out: vec![valid], err: warnings })
@@ -127,14 +121,27 @@ fn validate(file: &Path, refused: Refused) -> Result<Said, Failed> {
 
 /// A stack of its own: the template of the function cannot know the queues.
 fn alarms(file: &Path) -> Result<Said, Failed> {
-    let config = configuration(file)?;
+    let (config, warnings) = whole(file)?;
     match alarms::template(&config.workers) {
-        Some(template) => Ok(said(&format!("{template:#}"))),
+        Some(template) => Ok(Said { out: vec![template.to_string()], err: warnings }),
         None => Err(Failed::Wrong(vec![format!(
             "{}: no worker has scaling.waitWithin: there is nothing to alarm on",
             file.display()
         )])),
     }
+}
+
+/// A configuration without a mistake in any worker, and its warnings.
+fn whole(file: &Path) -> Result<(Config, Vec<String>), Failed> {
+    let config = configuration(file)?;
+    let warnings: Vec<_> = config.warnings.iter().map(Problem::as_warning).collect();
+    let refused = config.refused.iter().flat_map(|refused| refused.problems.clone());
+    let mut problems: Vec<_> = refused.collect();
+    problems.sort_by_key(|problem| problem.position);
+    if problems.is_empty() {
+        return Ok((config, warnings));
+    }
+    Err(Failed::Wrong([lines(&problems), warnings].concat()))
 }
 
 fn workers(count: usize) -> String {

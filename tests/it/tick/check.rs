@@ -132,14 +132,73 @@ async fn a_result_that_is_too_large_for_an_error_keeps_those_that_failed() {
         ticked(&scaler(&world, &config(&workers)), &json!({"dryRun": false}), &invocation(&world))
             .await;
     let whole = serde_json::to_string(&report).unwrap();
-    assert_eq!(report.bounded(whole.len()), whole);
-    for most in [whole.len() - 1, whole.len() / 2, 1500] {
+    let length = |text: &str| serde_json::to_string(text).unwrap().len();
+    assert_eq!(report.bounded(length(&whole)), whole);
+    for most in [length(&whole) - 1, length(&whole) / 2, 1500] {
         let bounded = report.bounded(most);
-        assert!(bounded.len() <= most, "{} of {most}", bounded.len());
+        assert!(length(&bounded) <= most, "{} of {most}", length(&bounded));
         let short: Value = serde_json::from_str(&bounded).unwrap();
         let listed = short["workers"].as_array().unwrap();
         assert_eq!(listed[0]["worker"], json!("w39"));
         assert!(listed.len() < 40);
         assert_eq!(short["leftOut"], json!(40 - listed.len()));
     }
+}
+
+/// Whatever fails, the error fits into a queue for failed events.
+#[tokio::test(start_paused = true)]
+async fn an_error_is_bounded_as_a_whole() {
+    let world = world_of(&[]);
+    let workers: Vec<_> = (0..2000).map(|n| worker(&format!("w{n}"), &one(), &json!({}))).collect();
+    let error = scaler(&world, &config(&workers))
+        .run(&json!({"dryRun": false}), &invocation(&world), |_| ())
+        .await
+        .unwrap_err();
+    let message = Diagnostic::from(error).error_message;
+    assert!(message.starts_with("2000 of 2000 workers failed\nw0: GetQueueUrl of w0 failed"));
+    let length = serde_json::to_string(&message).unwrap().len();
+    assert!((100_000..200_000).contains(&length), "{length}");
+    let result: Value = serde_json::from_str(message.lines().last().unwrap()).unwrap();
+    assert_eq!(result["totals"]["failedWorkers"], json!(2000));
+}
+
+/// What runs is looked at, too.
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_with_its_tasks_is_told_while_nothing_waits() {
+    let world = world_of(&["a"]);
+    world.queue("a").visible(2);
+    let config = config(&[worker("a", &one(), &json!({}))]);
+    let blue = Scaler { function: "blue".to_owned(), ..scaler(&world, &config) };
+    let _ = super::tick(&blue, &world, 0).await;
+    world.queue("a").visible(0);
+    let green = Scaler { function: "green".to_owned(), ..scaler(&world, &config) };
+    let report = dry(&green, &world, &json!({"dryRun": true})).await;
+    let worker = &report.workers[0];
+    assert_eq!((worker.outcome, worker.alive.unwrap().containers.0), (Outcome::Idle, 2));
+    assert!(worker.warnings[0].contains("another function, `blue`"), "{worker:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_no_instance_could_take_a_task_that_is_told() {
+    let world = world_of(&[]);
+    world.queue("a");
+    let mut base = definition("a");
+    base["requiresCompatibilities"] = json!(["EC2"]);
+    world.register(&base);
+    let mut document = config(&[worker("a", &one(), &json!({}))]);
+    document["launch"]["launchType"] = json!("EC2");
+    document["launch"]["placement"] = json!({"scheduler": "leastTasks"});
+    let told = async || {
+        let report = dry(&scaler(&world, &document), &world, &json!({"dryRun": true})).await;
+        assert_eq!(report.workers[0].errors, [""; 0]);
+        report.workers[0].warnings.clone()
+    };
+    let expected =
+        "no instance could take a task now: the cluster has no ACTIVE container instance";
+    assert_eq!(told().await, [expected]);
+    world.instance("jobs", json!({"cpu": 128, "memory": 256}));
+    let expected = "no instance could take a task now: of 1 instances 1 too small for the task";
+    assert_eq!(told().await, [expected]);
+    world.instance("jobs", json!({"cpu": 8192, "memory": 16384}));
+    assert_eq!(told().await, [""; 0]);
 }

@@ -1,6 +1,7 @@
 //! Trouble: it is told with its worker and a way out, changes nothing, and stays where it is.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -285,23 +286,23 @@ async fn what_keeps_a_tick_from_beginning_changes_nothing() {
 
 /// The reserved execution is what keeps the ticks of two invocations apart.
 #[tokio::test(start_paused = true)]
-async fn polls_without_a_reserved_execution_are_refused() {
+async fn without_a_reserved_execution_there_are_no_polls() {
     let world = world_of(&["a"]);
-    world.queue("a").visible(1);
     let one = json!({"messagesPerContainer": 1});
     let mut document = config(&[worker("a", &one, &json!({}))]);
-    let event = json!({"dryRun": false});
-    for (poll_every, may_overlap, is_refused) in
-        [(true, true, true), (true, false, false), (false, true, false)]
-    {
-        if poll_every {
-            document["pollEvery"] = json!("10s");
-        } else {
-            document.as_object_mut().unwrap().remove("pollEvery");
-        }
+    document["pollEvery"] = json!("10s");
+    let event = json!({"scheduledTime": "2026-11-20T21:00:00Z"});
+    for (may_overlap, polls) in [(true, false), (false, true)] {
         let function = Scaler { may_overlap, ..scaler(&world, &document) };
-        let ran = function.run(&event, &invocation(&world), |_| ()).await;
-        assert_eq!(matches!(ran, Err(RunError::Overlap)), is_refused, "{poll_every} {may_overlap}");
+        let ticks = AtomicUsize::new(0);
+        let count = |_: &Ran| {
+            ticks.fetch_add(1, Ordering::Relaxed);
+        };
+        let ran = function.run(&event, &invocation(&world), count).await.unwrap();
+        let Ran::Tick(report) = ran else { panic!("no tick") };
+        assert_eq!(1 < ticks.into_inner(), polls);
+        let told = report.config.warnings.join("; ");
+        assert_eq!(told.contains("pollEvery is not heeded"), may_overlap, "{told}");
     }
 }
 

@@ -229,6 +229,28 @@ impl Packing {
     }
 }
 
+/// A cap of none is a pause.
+struct MaxContainers;
+
+impl Form for MaxContainers {
+    type Value = u32;
+
+    fn read(&self, node: &Node) -> Result<u32, Wrong> {
+        if node.as_u64() == Some(0) {
+            return Err("to start nothing, give the worker `paused: true`".into());
+        }
+        Whole(1..=MOST_CONTAINERS).read(node)
+    }
+
+    fn allowed(&self) -> String {
+        Whole(1..=MOST_CONTAINERS).allowed()
+    }
+
+    fn schema(&self) -> Value {
+        Whole(1..=MOST_CONTAINERS).schema()
+    }
+}
+
 pub(super) fn read_scaling(worker: &mut Fields<'_>, packing: &Chosen) -> Option<Scaling> {
     if !worker.has("scaling") {
         let message = "is missing; it needs messagesPerContainer, steps or drainWithin";
@@ -240,7 +262,7 @@ pub(super) fn read_scaling(worker: &mut Fields<'_>, packing: &Chosen) -> Option<
     let min = read_minimum(&mut fields);
     let what = about("containers that are never exceeded").tag("max-containers");
     let what = what.defaults_to("what `steps` ask for at most, else 100");
-    let max = fields.optional("maxContainers", Whole(1..=MOST_CONTAINERS), what).map(Containers);
+    let max = fields.optional("maxContainers", MaxContainers, what).map(Containers);
     let max_is_written = max.is_some();
     let default = || policy.as_ref().map(|policy| default_max(policy, packing));
     let max = max.or_else(|| default().filter(|_| !fields.has("maxContainers")));
@@ -285,7 +307,7 @@ fn read_rest(fields: &mut Fields<'_>) -> Scaling {
     let idle = fields.optional("idleAfter", TimeOrOff(PATIENCE), idle);
     let wait =
         about("how long a message should wait at most: `queue-scaler alarms` makes an alarm of it");
-    let wait = wait.defaults_to("no such wish").tag("wait-within");
+    let wait = wait.defaults_to("no such wish");
     let wait_within = fields.optional("waitWithin", WISH, wait);
     let breaker = about("after three tasks in a row that did not run well, one canary at a time");
     let breaker = breaker.defaults_to("`true`").tag("circuit-breaker");
@@ -310,10 +332,10 @@ fn read_rest(fields: &mut Fields<'_>) -> Scaling {
 }
 
 /// From what a task needs to start and ECS to show it, to a day.
+const PATIENCE: std::ops::RangeInclusive<u64> = 120..=86_400;
+
 /// At least a tick, and no longer than SQS keeps a message. Source: SQS API, `MessageRetentionPeriod`.
 const WISH: Time = Time(60..=1_209_600);
-
-const PATIENCE: std::ops::RangeInclusive<u64> = 120..=86_400;
 
 /// A worker's cap where it names none: what its steps ask for at most, else a hundred.
 fn default_max(policy: &Policy, packing: &Chosen) -> Containers {

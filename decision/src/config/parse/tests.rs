@@ -128,6 +128,7 @@ fn numbers_that_no_one_can_mean_are_refused() {
         json!({"paused": "yes"}),
         json!({"paused": {"until": "2026-12-01"}}),
         json!({"paused": {"since": "2026-12-01T08:00Z"}}),
+        json!({"paused": {}}),
         json!({"enabled": false}),
     ];
     let messages = cases.map(|case| format!("{case}\n{}", problems_of_worker(&case)));
