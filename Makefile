@@ -126,6 +126,8 @@ check: $(VENV) $(CARGO_DENY) $(SAM) $(CHECKOV) ## format, lints, documentation, 
 	SAM_CLI_TELEMETRY=0 $(SAM)/bin/sam validate --lint --region us-east-1 --template template.yaml
 	$(CHECKOV)/bin/checkov --file template.yaml --framework cloudformation --compact --quiet \
 		--skip-download
+	$(CHECKOV)/bin/checkov --directory examples/terraform --framework terraform --compact --quiet \
+		--skip-download
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml \
 		examples/job-worker/deploy-worker.yml
 
