@@ -22,6 +22,7 @@ CARGO_LAMBDA := $(TOOLS)/cargo-lambda
 SAM := $(TOOLS)/sam
 CHECKOV := $(TOOLS)/checkov
 AWSCLI := $(TOOLS)/awscli
+CDK := $(TOOLS)/cdk/node_modules/.package-lock.json
 CARGO_HOME ?= $(HOME)/.cargo
 ARCH ?= arm64
 # One selection for all tests: with another, shared crates have other features, and the SDK is compiled
@@ -60,7 +61,7 @@ local-stack: $(VENV) ## the whole of template.yaml on a local AWS, with its sche
 	$(debug_build)
 	$(VENV)/bin/python tests/local/local_stack.py $(DEBUG_BINARY)
 
-test: $(VENV) $(SAM) $(AWSCLI) $(BUSYBOX) ## run all tests
+test: $(VENV) $(SAM) $(AWSCLI) $(BUSYBOX) $(CDK) ## run all tests
 	$(CARGO_TEST)
 	cargo test --locked --package tick-bench
 	$(VENV)/bin/python -m pytest -q tests/local examples
@@ -125,6 +126,8 @@ check: $(VENV) $(CARGO_DENY) $(SAM) $(CHECKOV) ## format, lints, documentation, 
 	SAM_CLI_TELEMETRY=0 $(SAM)/bin/sam validate --lint --region us-east-1 --template template.yaml
 	$(CHECKOV)/bin/checkov --file template.yaml --framework cloudformation --compact --quiet \
 		--skip-download
+	$(CHECKOV)/bin/checkov --directory examples/terraform --framework terraform --compact --quiet \
+		--skip-download
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml \
 		examples/job-worker/deploy-worker.yml
 
@@ -154,7 +157,7 @@ deployable:
 config-push: deployable ## put CONFIG to where the stack's ScalerConfig says (STACK, or TO=ssm:/name, TO=s3://bucket/key)
 	./tools/config-push.sh '$(CONFIG)' '$(STACK)' '$(TO)'
 
-tools: $(VENV) $(BUSYBOX) $(CARGO_DENY) $(SAM) $(CHECKOV) $(AWSCLI) ## install what the other targets need, into .tools
+tools: $(VENV) $(BUSYBOX) $(CARGO_DENY) $(SAM) $(CHECKOV) $(AWSCLI) $(CDK) ## install what the other targets need, into .tools
 
 clean: ## remove what was built and installed
 	cargo clean --quiet
@@ -169,6 +172,13 @@ $(CARGO_LAMBDA) $(SAM) $(CHECKOV) $(AWSCLI): $(TOOLS)/%: tools/%.txt
 	rm -rf $@
 	$(PYTHON) -m venv $@
 	$@/bin/pip install --quiet --disable-pip-version-check --requirement $<
+
+# What npm writes last. Not into examples/cdk, where nothing of it would be the example's.
+$(CDK): examples/cdk/package-lock.json
+	mkdir -p $(TOOLS)/cdk
+	cp examples/cdk/package.json examples/cdk/package-lock.json $(TOOLS)/cdk
+	npm ci --prefix $(TOOLS)/cdk --no-audit --no-fund --no-update-notifier --loglevel=error
+	touch $@
 
 $(BUSYBOX): tools/busybox.sh
 	./tools/busybox.sh

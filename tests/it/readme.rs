@@ -30,7 +30,7 @@ pub(crate) fn pages() -> BTreeMap<String, String> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() && folder != root {
+            if path.is_dir() && folder != root && !path.ends_with("node_modules") {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "md") {
                 let name = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");

@@ -53,7 +53,8 @@ class Ran:
 def pages() -> dict[str, str]:
     """All pages by their path from the root."""
     paths = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]
-    return {str(path.relative_to(ROOT)): path.read_text() for path in sorted(paths)}
+    ours = [path for path in sorted(paths) if "node_modules" not in path.parts]
+    return {str(path.relative_to(ROOT)): path.read_text() for path in ours}
 
 
 def section(page: str, heading: str) -> str:

@@ -8,12 +8,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-import boto3
 import cfnlint
 import pytest
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
 
+from expanded import expanded
 from filled import Filled
 from policy import ASKED_FOR
 from template import ROOT, read_template, resources
@@ -33,17 +31,6 @@ EVERYTHING = ASKED_FOR | {
     "PassedRoleArns": "arn:aws:iam::123456789012:role/jobs/*",
     "VolumeRoleArns": "arn:aws:iam::123456789012:role/volumes/*",
 }
-
-
-def expanded() -> dict[str, Any]:
-    """The template as SAM's transform makes it, with all that SAM adds."""
-    template = read_template()
-    for function in resources(template, "AWS::Serverless::Function").values():
-        function["Properties"]["CodeUri"] = {"Bucket": "packages", "Key": "function.zip"}
-    values = {name: one.get("Default", "none") for name, one in template["Parameters"].items()}
-    session = boto3.Session(region_name="eu-central-1")
-    made: dict[str, Any] = Translator({}, Parser(), boto_session=session).translate(template, values)
-    return made
 
 
 EXPANDED = expanded()

@@ -103,8 +103,9 @@ mod held {
     }
 
     /// What people copy, with where its folder has the schema.
-    const EXAMPLES: [(&str, &str); 4] = [
+    const EXAMPLES: [(&str, &str); 5] = [
         ("docs", include_str!("../../../../workers.yaml")),
+        ("../../docs", include_str!("../../../../examples/cdk/workers.yaml")),
         ("../../docs", include_str!("../../../../examples/consolidate/workers.yaml")),
         ("../../docs", include_str!("../../../../examples/job-worker/workers.yaml")),
         ("../../docs", include_str!("../../../../examples/ten-of-ten/workers.yaml")),
