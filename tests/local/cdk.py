@@ -22,6 +22,7 @@ Cases = Mapping[str, Mapping[str, str]]
 
 def workspace(folder: Path) -> Path:
     """The example as its user has it: installed, and with a zip."""
+    assert MODULES.exists(), f"there is no {MODULES}: run `make tools` first"
     copied = shutil.copytree(
         EXAMPLE, folder / "cdk", ignore=shutil.ignore_patterns("node_modules", "out", "cdk.out")
     )

@@ -69,10 +69,10 @@ REFERENCES = {
 
 KNOWN = {
     "Name": "the variable's validation counts the name's characters",
-    "Dashboard": "left out: the module is for what has to be right at three in the morning",
+    "Dashboard": "the module has none; docs/terraform.md says so",
     "ScalerFunction.Properties.Code": "the zip is wherever `sam package` or Terraform has put it",
     "ScalerFunction.Properties.Tags": "SAM's own: lambda:createdBy",
-    "NoTickAlarm.DependsOn": "Terraform knows it by a reference in depends_on",
+    "NoTickAlarm.DependsOn": "the template waits for the schedule because of the warm-up",
     "NoTickAlarm.Properties.WarmUpConfiguration": "the provider does not know it",
 }
 """In what the two differ, and why. Names that CloudFormation makes up are not compared."""
