@@ -163,7 +163,15 @@ fn snapshot(workers: u32) -> Snapshot {
     let tasks = ClusterTasks { alive: (0..workers).map(task).collect(), ..ClusterTasks::default() };
     let definition = |index| TaskDefinition::parse(&document(&name(index)), &json!([])).unwrap();
     let (scaler, tick) = (&ScalerName::parse("ecs-queue-scaler").unwrap(), &Tick::Scheduled(now));
-    let context = TickContext { scaler, tick, delivery: "request", now, answers_hooks: false };
+    let context = TickContext {
+        scaler,
+        tick,
+        delivery: "request",
+        now,
+        answers_hooks: false,
+        function: "scaler",
+        checks: false,
+    };
     Snapshot {
         queues: (0..workers).map(|index| (WorkerName(name(index)), Ok(queue))).collect(),
         tasks: [(ClusterName("jobs".to_owned()), Ok(tasks))].into(),
@@ -192,6 +200,7 @@ fn task(index: u32) -> Task {
         container: None,
         instance: None,
         capacity: Capacity::default(),
+        function: None,
         provisioning: false,
     }
 }

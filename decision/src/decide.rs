@@ -150,7 +150,8 @@ fn decide_action(
     let need = demand::need(worker, &depth, &alive, per_task.most);
     let breaker = plan.health.breaker.as_ref();
     let (now, most) = (snapshot.now, per_task.most);
-    let look = Look { worker, now, depth, need, per_task: most, own: &own, breaker };
+    let base = &definition.arn;
+    let look = Look { worker, now, depth, need, per_task: most, own: &own, base, breaker };
     let progress = look.after(before);
     plan.health.ahead = eager(&progress, depth);
     let alive = Alive { idle: progress.idling.idle, ..alive };

@@ -161,7 +161,7 @@ variable "timeout" {
 }
 
 variable "reserve_concurrency" {
-  description = "false reserves nothing, for young accounts; timeout is then at most 45, and workers.yaml has no pollEvery"
+  description = "false reserves nothing, for young accounts; timeout is then at most 45, and pollEvery is not heeded"
   type        = bool
   default     = true
 }

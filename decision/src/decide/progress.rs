@@ -27,7 +27,8 @@
 //! process started is spent. A process that
 //! remembers nothing, and an empty queue, have full credit: twice what the policy asks for. Where none
 //! is left and nothing that was started is still to be judged, one container is tried when a pause is
-//! over, of 1 to 64 minutes: no state is final.
+//! over, of 1 to 64 minutes, or when the base has a new revision, as its worker may be another: no state
+//! is final.
 //!
 //! A FIFO queue gives out one message of a group at a time, so that visible messages say little. Unless
 //! the operator has said by `maxContainers` how many groups there are, its worker starts with four
@@ -45,7 +46,7 @@ use crate::config::Worker;
 use crate::plan::{HeldBack, Tripped};
 use crate::refusal::Cause;
 use crate::snapshot::{Ahead, Depth, Idling, Progress, TaskSeen};
-use crate::units::{Containers, Credit, Messages, TaskArn};
+use crate::units::{Containers, Credit, Messages, RevisionArn, TaskArn};
 
 /// How long nothing is tried after a launch, as long as good comes of some.
 const SHORTEST_PAUSE: Duration = Duration::from_mins(1);
@@ -83,6 +84,8 @@ pub(super) struct Look<'a> {
     /// Containers that the packing may give a task.
     pub(super) per_task: Containers,
     pub(super) own: &'a OwnTasks<'a>,
+    /// The base revision that a launch would run.
+    pub(super) base: &'a RevisionArn,
     pub(super) breaker: Option<&'a Tripped>,
 }
 
@@ -152,6 +155,10 @@ impl Look<'_> {
         next.idling = idle::look(&last.idling, last.total(), self);
         let moved = self.moved(last, &next.idling);
         next.pause = moved.pause(next.pause);
+        let base = next.base.replace(self.base.clone());
+        if base.is_some_and(|base| base != *self.base) {
+            (next.pause, next.resumes) = (SHORTEST_PAUSE, None);
+        }
         // A pause that runs is no longer than one that begins now, and over when messages come.
         let latest = self.now.checked_add(next.pause).unwrap_or(self.now);
         let resumes = next.resumes.filter(|_| moved.rise == Credit::ZERO);

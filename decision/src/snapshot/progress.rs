@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Depth;
-use crate::units::{Containers, Credit, Messages, TaskArn};
+use crate::units::{Containers, Credit, Messages, RevisionArn, TaskArn};
 
 /// How a worker's queue moves, and what that leaves to start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Progress {
     pub pause: Duration,
     /// When the pause that runs is over.
     pub resumes: Option<Timestamp>,
+    /// The base revision at the last look at the tasks.
+    pub base: Option<RevisionArn>,
     /// Containers that were started while the circuit breaker was open.
     pub canaries: Containers,
     /// The tasks that were seen alive, or were started since.

@@ -57,7 +57,7 @@ export function mistakes(props: EcsQueueScalerProps): string[] {
   if (props.reserveConcurrency === false && LONGEST_UNRESERVED < seconds) {
     found.push(
       `reserveConcurrency: false needs a timeout of at most ${LONGEST_UNRESERVED} seconds: a tick has to ` +
-        'end before the next one begins. workers.yaml must not have pollEvery',
+        'end before the next one begins. pollEvery is not heeded',
     );
   }
   return found;

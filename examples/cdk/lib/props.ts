@@ -102,7 +102,7 @@ export interface EcsQueueScalerProps {
   readonly kmsKey?: IKey;
   /**
    * false reserves nothing, for young accounts. Without it `timeout` is at most 45 seconds, and
-   * `workers.yaml` has no `pollEvery`.
+   * `pollEvery` is not heeded.
    * @default true
    */
   readonly reserveConcurrency?: boolean;

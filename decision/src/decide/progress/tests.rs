@@ -85,10 +85,21 @@ fn look_at(
     tasks: &ClusterTasks,
     owed: u32,
 ) -> (Progress, Containers) {
+    let base = RevisionArn::from(REVISION);
+    look_of((&base, worker, before), (minute, depth), tasks, owed)
+}
+
+/// The same, with another base revision.
+fn look_of(
+    (base, worker, before): (&RevisionArn, &Worker, Option<&Progress>),
+    (minute, depth): (u32, Depth),
+    tasks: &ClusterTasks,
+    owed: u32,
+) -> (Progress, Containers) {
     let own = &OwnTasks::of(worker, "w", tasks, at(minute));
     let per_task = Containers(1);
     let need = demand::need(worker, &depth, &own.count(), per_task);
-    let look = Look { worker, now: at(minute), depth, need, per_task, own, breaker: None };
+    let look = Look { worker, now: at(minute), depth, need, per_task, own, base, breaker: None };
     let progress = look.after(before);
     let (allowed, _) = allowed(&progress, Containers(owed), &look);
     (progress, allowed)
@@ -125,6 +136,33 @@ fn without_success(exit: i32) -> (Worker, Progress) {
 fn what_moves_nothing_uses_up_its_credit() {
     let _ = without_success(0);
     let _ = without_success(1);
+}
+
+/// A worker that was mended does not wait for the pause of the one before it.
+#[test]
+fn a_new_base_revision_is_tried_at_once_and_once() {
+    let (worker, mut progress) = without_success(0);
+    let one = running(90, 2);
+    launch(&mut progress, (2, std::slice::from_ref(&one)));
+    (progress.pause, progress.resumes) = (LONGEST_PAUSE, at(2).checked_add(LONGEST_PAUSE).ok());
+    let gone = [ended(&one, 3, 0)];
+    let tasks = ClusterTasks { ended: gone.to_vec(), ..ClusterTasks::default() };
+    let queue = (4, depth(5, 0));
+    let of = |revision: &str, tasks: &ClusterTasks, before: &Progress, queue| {
+        let base = RevisionArn(REVISION.replace(":1", revision));
+        look_of((&base, &worker, Some(before)), queue, tasks, 5)
+    };
+    assert_eq!(of(":1", &tasks, &progress, queue).1, Containers::ZERO, "the pause runs");
+    let (mut next, allowed) = of(":2", &tasks, &progress, queue);
+    assert_eq!(allowed, Containers(1));
+    let two = running(91, 4);
+    launch(&mut next, (4, std::slice::from_ref(&two)));
+    let alive = ClusterTasks { alive: vec![two.clone()], ..ClusterTasks::default() };
+    let (next, allowed) = of(":2", &alive, &next, (5, depth(5, 0)));
+    assert_eq!(allowed, Containers::ZERO, "it has yet to show what it does");
+    let gone = ClusterTasks { ended: vec![ended(&two, 5, 0)], ..ClusterTasks::default() };
+    let (next, _) = of(":2", &gone, &next, (5, depth(5, 0)));
+    assert!(next.resumes.is_some(), "a pause of its own");
 }
 
 #[test]
