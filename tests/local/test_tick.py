@@ -12,7 +12,7 @@ from agent import running_agent
 from container import eventually
 from policy import allowed_actions
 from scenario import CONFIG, REGISTER, RUN, by_revision, observed, prepare, send
-from stack import Stack, built_binary, event, local_aws
+from stack import SCALER, Stack, built_binary, event, local_aws
 from story import Audience, Story, mistakes, play
 from template import read_template
 
@@ -81,6 +81,9 @@ def test_a_cold_start_finds_the_derived_revisions(stack: Stack) -> None:
     assert again.registered == []
     assert by_revision(again.tasks) == by_revision(burst.tasks)
     assert sorted(again.batches) == sorted(burst.batches)
+    tags = [tag for task in again.tasks for tag in task["tags"]]
+    functions = {tag["value"] for tag in tags if tag["key"] == "ecs-queue-scaler:function"}
+    assert functions == {SCALER}, "by Lambda's variable: another of this name would be told"
 
 
 def worse_than(story: Story) -> list[Story]:
