@@ -54,7 +54,7 @@ emulator: $(VENV) ## a local AWS to try `cargo lambda watch` on, until Ctrl-C
 	$(VENV)/bin/python tests/local/emulator.py .tools/emulator.env
 
 deploy-worker: $(VENV) ## a worker's next image goes out, and a broken one back, on a local AWS
-	cargo build --locked
+	$(debug_build)
 	$(VENV)/bin/python tests/local/worker_deployment.py
 
 local-stack: $(VENV) ## the whole of template.yaml on a local AWS, with its schedule, until Ctrl-C

@@ -415,13 +415,13 @@ impl From<RunError> for Diagnostic {
         let message = error.to_string();
         let (words, rest) = cut(&message, MOST_WORDS);
         let more = if rest == 0 { "" } else { "..." };
+        // Nobody else would see it.
         let result = match &error {
-            // Nobody else would see it.
-            RunError::Done { ran, by: InvokedBy::Person } => {
-                format!("\n{}", ran.bounded(MOST_RESULT))
-            }
-            _ => String::new(),
+            RunError::Done { ran, by: InvokedBy::Person } => ran.tick(),
+            _ => None,
         };
+        let result = result.map(|report| format!("\n{}", report.bounded(MOST_RESULT)));
+        let result = result.unwrap_or_default();
         Self { error_type: error_type.to_owned(), error_message: format!("{words}{more}{result}") }
     }
 }

@@ -122,14 +122,12 @@ fn decide_action(
     let depth = demand::counted(&worker.scaling, queue.depth);
     let before = snapshot.memories.get(&worker.name).and_then(|memory| memory.progress.as_ref());
     plan.progress = before.map(|before| before.glanced(snapshot.now, depth));
-    if snapshot.checks {
-        check::examine_anyway(worker, snapshot, plan);
-    }
-    if let Some(pause) = worker.pause(snapshot.now) {
-        return Ok(Action::Idle(Idle::Paused(pause.clone())));
-    }
     if !can_owe(worker, &queue.depth, snapshot.now) {
-        return Ok(Action::NONE);
+        if snapshot.checks {
+            check::examine_anyway(worker, snapshot, plan);
+        }
+        let paused = worker.pause(snapshot.now).cloned().map(Idle::Paused);
+        return Ok(paused.map_or(Action::NONE, Action::Idle));
     }
     let tasks = read(&snapshot.tasks, &worker.cluster, "ListTasks")?;
     let name = &worker.task_definition;

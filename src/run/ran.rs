@@ -50,11 +50,11 @@ impl Ran {
         }
     }
 
-    /// The result in one line, for the end of an error's message: as much of it as fits there.
-    pub(super) fn bounded(&self, most: usize) -> String {
+    /// The report of a tick. Nobody invokes the function with a notice and waits for its result.
+    pub(super) fn tick(&self) -> Option<&Report> {
         match self {
-            Self::Tick(report) => report.bounded(most),
-            Self::Notice(report) => serde_json::to_string(report).unwrap_or_default(),
+            Self::Tick(report) => Some(report),
+            Self::Notice(_) => None,
         }
     }
 

@@ -79,11 +79,6 @@ impl Reading {
         self.warnings.borrow_mut().push(warning);
     }
 
-    /// Notes a value of the shipped example.
-    fn warn_of_example(&self, path: &str, position: Option<Position>, message: &str) {
-        self.warn_of(Problem { is_of_example: true, ..self.problem(path, position, message) });
-    }
-
     /// Notes what somebody may mean, and most do not.
     pub(crate) fn warn(&self, path: &str, position: Option<Position>, message: &str) {
         self.warn_of(self.problem(path, position, message));
@@ -187,7 +182,8 @@ impl<'a> Fields<'a> {
 
     /// Notes a value of the shipped example at one field.
     pub(crate) fn warn_of_example(&self, key: &str, message: &str) {
-        self.reading.warn_of_example(&self.path_of(key), self.position_of(key), message);
+        let problem = self.reading.problem(&self.path_of(key), self.position_of(key), message);
+        self.reading.warn_of(Problem { is_of_example: true, ..problem });
     }
 
     /// Where a field's value is, or where it could be.
