@@ -544,18 +544,28 @@ def test_without(name):
     return (violations, seen) if violations else test(name)
 
 
+def targets(name):
+    """What cargo has to build for a test: the libraries' own tests take as long as the run."""
+    function = re.compile(rf"fn \w*{re.escape(name.split('::')[-1])}")
+    in_it, in_lib = (any(function.search(path.read_text()) for top in tops
+                         for path in (COPY / top).rglob("*.rs"))
+                     for tops in (["tests/it"], ["src", "decision/src"]))
+    return ["--lib"] * in_lib + ["--test", "it"] * in_it or ["--lib", "--test", "it"]
+
+
 def test(name, seeds=SEEDS):
     """Runs a test of the copy: how many violations, which are first, and where."""
     seeds = seeds // 4 if name == WAITS else seeds
     environment = dict(os.environ, CARGO_TARGET_DIR=str(ROOT / "target"), SEEDS=str(seeds),
                        RUST_BACKTRACE="0", RUSTFLAGS="", INSTA_UPDATE="no",
                        BUSYBOX=str(ROOT / ".tools/busybox/bin/busybox"))
+    # The packages of all tests, as with others the shared crates are compiled once more.
     cargo = ["cargo", "test", "--quiet", "--all-features",
              "--package", "decision", "--package", "ecs-queue-scaler"]
     if name in (SOAK, WAITS):
         command = [*cargo, "--test", "it", name, "--", "--nocapture"]
     else:
-        command = [*cargo, "--lib", "--test", "it", "--no-fail-fast", name]
+        command = [*cargo, *targets(name), "--no-fail-fast", name]
     done = run(*command, cwd=COPY, env=environment)
     if re.search(r"^error(\[E\d+\])?: (?!test failed|\d+ target)", done.stderr, re.M):
         raise Unusable(f"the copy does not build:\n{done.stderr}")
