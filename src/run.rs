@@ -20,8 +20,8 @@ use crate::ledger::Ledger;
 use crate::observe::{get_ready, observe};
 use crate::report::{ConfigReport, HookReport, Measured, NoticeReport, Report, TickOutcome};
 use crate::source::{Current, Source, SourceError};
-use decision::config::{Config, ConfigError, Limits};
-use decision::decide::{decide, unowned};
+use decision::config::{Config, ConfigError, Limits, nearest};
+use decision::decide::{Unowned, decide, unowned};
 use decision::event::{self, Event, EventError, Mode, Woken};
 use decision::limits;
 use decision::outcome::WorkerOutcome;
@@ -62,6 +62,21 @@ pub struct Invocation {
     pub deadline: Instant,
     /// Whether no tick of it was done yet.
     is_first: bool,
+}
+
+/// A tick up to where it would change something.
+#[derive(Debug)]
+pub struct Foreseen {
+    /// The configuration, narrowed to the workers that were asked for.
+    pub config: Config,
+    /// Where that is from.
+    pub config_report: ConfigReport,
+    /// Tasks of ours whose worker is not in the configuration.
+    pub unowned: Vec<Unowned>,
+    /// What was read.
+    pub snapshot: Snapshot,
+    /// What is to be done.
+    pub plan: Plan,
 }
 
 /// Of the 256 KiB that a queue for failed events takes: what an error says in words, and then as a result, in
@@ -123,7 +138,7 @@ pub enum RunError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The event narrows the tick to a worker that is not configured.
-    #[error("`only` names {}, which is not a worker; there are {}", quoted(.unknown), quoted(.known))]
+    #[error("`only` names {}", unknown_worker(.unknown, .known))]
     UnknownWorker {
         /// The names that are not there.
         unknown: Vec<WorkerName>,
@@ -255,25 +270,25 @@ impl Scaler {
         Ok(aws.for_tick(invocation.now, end))
     }
 
-    /// The sentence.
-    async fn tick(
+    /// The sentence up to `act`.
+    ///
+    /// # Errors
+    /// Where there is no configuration to go by, or the event's time is long gone or still to come.
+    pub async fn foresee(
         &self,
         event: &Event,
         invocation: &Invocation,
-    ) -> Result<(Report, Limits), RunError> {
-        let started = Instant::now();
-        let aws = &self.cloud(invocation)?;
-        let (config, config_report) = self.config_of(event, &aws.read, invocation.now).await?;
+        cloud: &ReadCloud,
+    ) -> Result<Foreseen, RunError> {
+        let (config, config_report) = self.config_of(event, cloud, invocation.now).await?;
         let known = config.names();
         let config = only(config, &event.only)?;
         if invocation.is_first {
             refuse_if_late(event, &config, invocation.now)?;
             refuse_if_early(event, invocation.now)?;
         }
-        let aws = &aws.until(invocation.no_call_after(config.limits.deadline_margin));
-
+        let cloud = &cloud.until(invocation.no_call_after(config.limits.deadline_margin));
         let delivery = &format!("{} {}", invocation.request_id, invocation.now);
-        let mode = if self.mode == Mode::DryRun { Mode::DryRun } else { event.mode };
         let context = TickContext {
             scaler: &self.name,
             tick: &event.tick,
@@ -284,8 +299,25 @@ impl Scaler {
             // Of several looks one is enough, and Auto Scaling is not asked more often.
             answers_hooks: invocation.is_first,
         };
-        let snapshot = Box::pin(observe(&aws.read, &config, &self.ledger, context)).await;
-        let mut plan = decide(&config, &snapshot);
+        let snapshot = Box::pin(observe(cloud, &config, &self.ledger, context)).await;
+        let plan = decide(&config, &snapshot);
+        // An event's own workers are not all that there are.
+        let unowned = if event.config.is_some() { Vec::new() } else { unowned(&known, &snapshot) };
+        Ok(Foreseen { config, config_report, unowned, snapshot, plan })
+    }
+
+    /// The sentence.
+    async fn tick(
+        &self,
+        event: &Event,
+        invocation: &Invocation,
+    ) -> Result<(Report, Limits), RunError> {
+        let started = Instant::now();
+        let aws = &self.cloud(invocation)?;
+        let foreseen = Box::pin(self.foresee(event, invocation, &aws.read)).await?;
+        let Foreseen { config, config_report, unowned, snapshot, mut plan } = foreseen;
+        let aws = &aws.until(invocation.no_call_after(config.limits.deadline_margin));
+        let mode = if self.mode == Mode::DryRun { Mode::DryRun } else { event.mode };
         let faults = plan.faults.take();
         let hooks = std::mem::take(&mut plan.hooks);
         let (workers, answered) = match mode {
@@ -304,8 +336,6 @@ impl Scaler {
             ),
         };
 
-        // An event's own workers are not all that there are.
-        let unowned = if event.config.is_some() { Vec::new() } else { unowned(&known, &snapshot) };
         let report = Report::new(TickOutcome {
             name: self.name.clone(),
             tick: event.tick.clone(),
@@ -389,6 +419,14 @@ fn refuse_if_early(event: &Event, now: Timestamp) -> Result<(), RunError> {
         Some(tick) if event::is_to_come(tick, now) => Err(RunError::Early { tick, now }),
         _ => Ok(()),
     }
+}
+
+/// That names are none of a worker, and which one may be meant.
+pub(crate) fn unknown_worker(unknown: &[WorkerName], known: &[WorkerName]) -> String {
+    let names = || known.iter().map(WorkerName::as_str);
+    let meant = unknown.first().and_then(|name| nearest(name.as_str(), names()));
+    let meant = meant.map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default();
+    format!("{}, which is not a worker{meant}; there are {}", quoted(unknown), quoted(known))
 }
 
 fn quoted(names: &[WorkerName]) -> String {

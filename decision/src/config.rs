@@ -43,6 +43,7 @@ pub use parse::document;
 pub use pause::Pause;
 pub use placement::{By, Counted, Placement, Rule};
 pub use queue::{QueueId, QueueRef};
+pub use reader::nearest;
 pub use shape::{Shape, shape};
 pub use volumes::{EbsVolume, TagSpecification, TerminationPolicy, VolumeConfiguration, VolumeTag};
 

@@ -436,8 +436,8 @@ fn is_text_without_quotes<F: Form>(node: &Node, form: &F) -> bool {
     quoted.is_some_and(|node| form.read(&node).is_ok())
 }
 
-/// The known key that is spelt most alike, where one is.
-pub(crate) fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// The known name that is spelt most alike, where one is.
+pub fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
         .map(|known| (strsim::jaro_winkler(&key.to_lowercase(), &known.to_lowercase()), known))
         .filter(|(likeness, _)| 0.75 < *likeness)
