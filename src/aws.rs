@@ -1,10 +1,14 @@
 //! The only files that name the AWS SDK. [`ReadCloud`] reads and cannot change anything;
 //! [`WriteCloud`] changes and decides nothing.
 
+#[cfg(feature = "cli")]
+mod account;
 mod answer;
 mod bounded;
 mod definitions;
 mod draining;
+#[cfg(feature = "cli")]
+mod function;
 mod hosts;
 mod instances;
 mod launch;
@@ -12,6 +16,8 @@ mod pace;
 mod signed;
 mod sqs;
 mod stores;
+#[cfg(feature = "cli")]
+mod strangers;
 mod tasks;
 mod unusable;
 mod wire;
@@ -31,7 +37,11 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+#[cfg(feature = "cli")]
+pub use account::Account;
 pub use draining::{Answered, Drained};
+#[cfg(feature = "cli")]
+pub use function::{DeployedFunction, Invoker};
 pub use launch::{RunTaskError, RunTasks, StartTasks, Started};
 pub use sqs::QueueRead;
 pub use stores::{Object, Parameter};
@@ -160,6 +170,19 @@ fn https() -> SharedHttpClient {
 }
 
 impl ReadCloud {
+    /// The same for a tick that begins now and starts no call after this.
+    #[cfg(feature = "cli")]
+    #[must_use]
+    pub fn for_tick(&self, now: Timestamp, no_call_after: Instant) -> Self {
+        Self { pace: self.pace.of_tick(now).until(no_call_after), ..self.clone() }
+    }
+
+    /// The calls that were made so far.
+    #[cfg(feature = "cli")]
+    pub fn tally(&self) -> Tally {
+        self.pace.tally().clone()
+    }
+
     /// The same for what starts no call after this.
     #[must_use]
     pub fn until(&self, no_call_after: Instant) -> Self {

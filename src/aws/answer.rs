@@ -92,7 +92,10 @@ fn error_in(response: &HttpResponse, body: &[u8]) -> aws_smithy_types::error::me
     let text = String::from_utf8_lossy(body);
     let document: Value = serde_json::from_slice(body).unwrap_or_default();
     let member = |name: &str| document.get(name).and_then(Value::as_str).map(str::to_owned);
-    let code = member("__type").or_else(|| element(&text, "Code"));
+    // Where a REST protocol has the code. Source: AWS REST JSON 1.0 protocol, "Operation error serialization".
+    let in_header = || response.headers().get("x-amzn-errortype");
+    let in_header = || in_header().and_then(|code| code.split(':').next()).map(str::to_owned);
+    let code = member("__type").or_else(|| element(&text, "Code")).or_else(in_header);
     if let Some(code) = code {
         error = error.code(code.rsplit('#').next().unwrap_or_default());
     }

@@ -52,6 +52,8 @@ mod tests {
                 "s3" => Service::S3,
                 "resourcegroupstaggingapi" => Service::Tagging,
                 "autoscaling" => Service::AutoScaling,
+                #[cfg(feature = "cli")]
+                "lambda" => Service::Lambda,
                 other => panic!("{other}"),
             };
             let kind = Kind { fips: *fips == "yes", dual_stack: *dual_stack == "yes" };

@@ -23,7 +23,7 @@ use decision::units::elapsed;
 const ATTEMPTS: u32 = 3;
 
 /// Calls that have no token which would make the second the same as the first.
-const WITHOUT_TOKEN: [&str; 2] = ["RegisterTaskDefinition", "StartTask"];
+const WITHOUT_TOKEN: [&str; 3] = ["RegisterTaskDefinition", "StartTask", "Invoke"];
 
 /// The first repetition waits for a random part of this, the second for one of its double.
 const BACKOFF: Duration = Duration::from_millis(400);

@@ -3,7 +3,12 @@
 //!
 //! The request goes the SDK's own way (its connections, credentials, signature, timeouts, clock).
 
+#[cfg(feature = "cli")]
+use std::time::Duration;
+
 use aws_config::SdkConfig;
+#[cfg(feature = "cli")]
+use aws_config::timeout::TimeoutConfig;
 use aws_runtime::auth::sigv4::{SCHEME_ID, SigV4AuthScheme};
 use aws_runtime::auth::{SigV4OperationSigningConfig, SigningOptions};
 use aws_runtime::service_clock_skew::ServiceClockSkewInterceptor;
@@ -37,6 +42,9 @@ pub(super) enum Service {
     Tagging,
     /// EC2 Auto Scaling.
     AutoScaling,
+    /// Lambda, for a terminal.
+    #[cfg(feature = "cli")]
+    Lambda,
 }
 
 impl Service {
@@ -47,6 +55,8 @@ impl Service {
             Self::S3 => "s3",
             Self::Tagging => "tagging",
             Self::AutoScaling => "autoscaling",
+            #[cfg(feature = "cli")]
+            Self::Lambda => "lambda",
         }
     }
 
@@ -57,6 +67,8 @@ impl Service {
             Self::S3 => "S3",
             Self::Tagging => "Resource Groups Tagging API",
             Self::AutoScaling => "Auto Scaling",
+            #[cfg(feature = "cli")]
+            Self::Lambda => "Lambda",
         }
     }
 
@@ -65,6 +77,8 @@ impl Service {
         match self {
             Self::Ssm => Some("AmazonSSM"),
             Self::S3 | Self::AutoScaling => None,
+            #[cfg(feature = "cli")]
+            Self::Lambda => None,
             Self::Tagging => Some("ResourceGroupsTaggingAPI_20170126"),
         }
     }
@@ -99,6 +113,9 @@ pub(super) enum Ask {
     Document(String),
     /// A form, in AWS's Query protocol.
     Form(String),
+    /// What the path says.
+    #[cfg(feature = "cli")]
+    Nothing,
     /// An object of this bucket, unless its version is this one.
     Object { bucket: Option<String>, unless: Option<String> },
 }
@@ -109,6 +126,8 @@ impl Ask {
     fn largest_answer(&self) -> Option<usize> {
         match self {
             Self::Document(_) | Self::Form(_) => None,
+            #[cfg(feature = "cli")]
+            Self::Nothing => None,
             Self::Object { .. } => Some(LARGEST),
         }
     }
@@ -124,6 +143,16 @@ impl Signed {
     /// What it sends is as bounded in time as the configuration says.
     pub(super) fn new(config: &SdkConfig) -> Self {
         Self { config: config.clone() }
+    }
+
+    /// The same, which waits so long for an answer.
+    #[cfg(feature = "cli")]
+    pub(super) fn with_patience(&self, time: Duration) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(super::CONNECT_TIMEOUT)
+            .operation_attempt_timeout(time)
+            .operation_timeout(time);
+        Self { config: self.config.to_builder().timeout_config(timeouts.build()).build() }
     }
 
     /// Where a service is, when the environment or the profile says so. As the SDK's own clients
@@ -230,6 +259,8 @@ impl Request {
         let (method, body) = match &self.ask {
             Ask::Document(body) | Ask::Form(body) => ("POST", body.as_str()),
             Ask::Object { .. } => ("GET", ""),
+            #[cfg(feature = "cli")]
+            Ask::Nothing => ("GET", ""),
         };
         let mut http = HttpRequest::new(SdkBody::from(body));
         http.set_method(method)?;

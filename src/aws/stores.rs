@@ -123,7 +123,11 @@ impl ReadCloud {
         Err(about.error(message, ErrorKind::Refused))
     }
 
-    async fn ask(&self, about: About<'_>, request: Request) -> Result<Answer, CallError> {
+    pub(super) async fn ask(
+        &self,
+        about: About<'_>,
+        request: Request,
+    ) -> Result<Answer, CallError> {
         let call = self.signed.call(&request);
         let call = call.map_err(|why| about.error(why, ErrorKind::Refused))?;
         let answer = self.pace.call(about, async || call.send().await).await;
@@ -180,7 +184,7 @@ fn with_advice_on_tags(error: CallError) -> CallError {
 }
 
 impl Request {
-    fn new(service: Service, operation: &'static str, ask: Ask) -> Self {
+    pub(super) fn new(service: Service, operation: &'static str, ask: Ask) -> Self {
         Self { service, operation, path: "/".to_owned(), ask }
     }
 }

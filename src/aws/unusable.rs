@@ -17,8 +17,8 @@ use super::bounded::LONGEST_ANSWER;
 use Kind::{List, Map, Text};
 
 /// What an answer of success holds, by the API's name of the call.
-/// Sources: the API references of ECS, SQS, SSM and the Resource Groups Tagging API.
-const NEEDED: [(&str, &[(&str, Kind)]); 16] = [
+/// Sources: the API references of ECS, SQS, SSM, Lambda and the Resource Groups Tagging API.
+const NEEDED: &[(&str, &[(&str, Kind)])] = &[
     ("GetQueueUrl", &[("QueueUrl", Text)]),
     ("GetQueueAttributes", &[("Attributes", Map)]),
     ("ListTasks", &[("taskArns", List)]),
@@ -35,6 +35,11 @@ const NEEDED: [(&str, &[(&str, Kind)]); 16] = [
     ("TagResource", &[]),
     ("GetParameter", &[("Parameter", Map)]),
     ("GetResources", &[("ResourceTagMappingList", List)]),
+    #[cfg(feature = "cli")]
+    ("GetFunctionConfiguration", &[("FunctionName", Text)]),
+    // What a function answers is its own.
+    #[cfg(feature = "cli")]
+    ("Invoke", &[]),
 ];
 
 /// Calls of Auto Scaling, which answers in XML. Source: Auto Scaling API, the responses' elements.
@@ -255,7 +260,7 @@ mod tests {
                 check(operation, &answer(200, &body))
             };
             assert_eq!(of(&whole), Ok(()), "{operation}");
-            for (member, kind) in needed {
+            for (member, kind) in *needed {
                 let missing = Err(Unusable::Missing { kind: *kind, member });
                 for wrong in [None, Some(serde_json::Value::Null), Some(7.into())] {
                     let mut members = whole.clone();

@@ -9,6 +9,8 @@
 pub(crate) mod buckets;
 mod clocks;
 mod definitions;
+mod deployed;
+mod foreign;
 mod instances;
 pub(crate) mod life;
 mod placing;
@@ -37,9 +39,6 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
-use bytes::Bytes;
-use http_body::Frame;
-use http_body_util::StreamBody;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -47,6 +46,8 @@ use tokio::time::Instant;
 
 use self::buckets::Buckets;
 use self::definitions::Definitions;
+use self::deployed::Functions;
+use self::foreign::foreign;
 use self::instances::Instances;
 use self::life::Life;
 use self::scaling::LifecycleAction;
@@ -90,6 +91,7 @@ pub(crate) struct State {
     /// What `RunTask` answered, by cluster and token, with the request that it answered.
     tokens: BTreeMap<(String, String), (Value, Value)>,
     stores: Stores,
+    functions: Functions,
     hooks: Vec<LifecycleAction>,
     calls: Vec<Call>,
     faults: Vec<Scripted>,
@@ -126,6 +128,7 @@ impl Default for State {
             tasks: BTreeMap::new(),
             tokens: BTreeMap::new(),
             stores: Stores::default(),
+            functions: Functions::default(),
             hooks: Vec::new(),
             calls: Vec::new(),
             faults: Vec::new(),
@@ -333,13 +336,17 @@ impl World {
         let is_to_s3 = to_s3.is_some();
         let to_scaling = scaling::call_to_scaling(&request);
         let is_to_scaling = to_scaling.is_some();
-        let call = to_s3.or(to_scaling).unwrap_or(Call { operation: operation.to_owned(), input });
+        let to_lambda = deployed::call_to_lambda(&request);
+        let is_to_lambda = to_lambda.is_some();
+        let elsewhere = to_s3.or(to_scaling).or(to_lambda);
+        let call = elsewhere.unwrap_or(Call { operation: operation.to_owned(), input });
         let service = match call.operation.as_str() {
             "GetObject" => "s3",
             "GetParameter" => "ssm",
             "GetResources" => "tagging",
             "GetQueueUrl" | "GetQueueAttributes" => "sqs",
             _ if is_to_scaling => "autoscaling",
+            _ if is_to_lambda => "lambda",
             _ => "ecs",
         };
         assert!(stores::is_signed(&request, service), "{operation}: {:?}", request.headers());
@@ -358,6 +365,8 @@ impl World {
             answer = answer.map(|answer| stores::as_s3(&answer));
         } else if is_to_scaling {
             answer = answer.map(|answer| scaling::as_query(&call.operation, &answer));
+        } else if is_to_lambda {
+            answer = answer.map(|answer| deployed::as_rest(&answer));
         }
         pass(after).await;
         let mut state = self.state();
@@ -365,23 +374,6 @@ impl World {
         let body = answer.as_ref().ok().and_then(|answer| answer.body().bytes());
         state.watch.answered(self.process, &call, (body.unwrap_or_default(), now));
         answer
-    }
-
-    /// How much was read of answers without an end.
-    pub(crate) fn read_of_endless(&self) -> usize {
-        self.state().read_of_endless
-    }
-
-    /// An answer that goes on for as long as somebody reads.
-    fn endless(&self) -> HttpResponse {
-        let state = self.state.clone();
-        let part = Bytes::from(vec![b' '; 1 << 16]);
-        let parts = futures_util::stream::repeat_with(move || {
-            state.lock().unwrap().read_of_endless += part.len();
-            Ok::<_, std::convert::Infallible>(Frame::data(part.clone()))
-        });
-        let body = SdkBody::from_body_1_x(StreamBody::new(parts));
-        HttpResponse::new(200.try_into().unwrap(), body)
     }
 
     async fn execute(
@@ -500,6 +492,8 @@ impl State {
             "GetParameter" => self.get_parameter(input),
             "GetObject" => self.get_object(input),
             "GetResources" => self.get_resources(input),
+            "GetFunctionConfiguration" => self.get_function_configuration(input),
+            "Invoke" => self.invoke(input),
             "RunTask" => self.run_task(process, input, placed),
             "StartTask" => self.start_task(process, input, placed),
             "StopTask" => self.stop_task(input),
@@ -553,12 +547,6 @@ fn answered(answered: Answer) -> HttpResponse {
 
 fn answer(status: u16, document: &Value) -> HttpResponse {
     HttpResponse::new(status.try_into().unwrap(), SdkBody::from(document.to_string()))
-}
-
-fn foreign(status: u16, (name, value): (&'static str, &'static str), body: &str) -> HttpResponse {
-    let mut answer = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body));
-    answer.headers_mut().insert(name, value);
-    answer
 }
 
 impl HttpConnector for World {

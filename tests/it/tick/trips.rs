@@ -57,7 +57,7 @@ async fn tasks_that_go_on_after_their_queue_is_empty_are_looked_at_until_they_en
     let (world, config) = workers(&["a", "b"]);
     let function = scaler(&world, &config);
     world.queue("a").visible(4);
-    tick(&function, &world, 0).await;
+    let _ = tick(&function, &world, 0).await;
     world.all_run();
     let alive = |report: &Report| report.workers[0].alive.map(|alive| alive.running.0);
     let depths = ("GetQueueAttributes", 2);

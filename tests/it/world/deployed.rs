@@ -1,0 +1,73 @@
+//! Lambda functions, as a terminal sees them.
+
+use std::collections::BTreeMap;
+
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use serde_json::{Value, json};
+
+use super::{Answer, Call, State, World, refuse, text};
+
+/// A function by its environment and what it answers to an event.
+#[derive(Debug, Default)]
+pub(super) struct Functions(BTreeMap<String, (Value, Value)>);
+
+impl World {
+    /// A function with these environment variables, which gives this answer.
+    pub(crate) fn function(&self, name: &str, variables: &Value, answer: &Value) {
+        let function = (variables.clone(), answer.clone());
+        self.state().functions.0.insert(name.to_owned(), function);
+    }
+}
+
+/// Source: Lambda API reference, `GetFunctionConfiguration`, `Invoke`.
+pub(super) fn call_to_lambda(request: &HttpRequest) -> Option<Call> {
+    let (_, path) = request.uri().split_once("/2015-03-31/functions/")?;
+    assert!(
+        request.uri().starts_with("https://lambda.eu-central-1.amazonaws.com/"),
+        "{}",
+        request.uri()
+    );
+    let (name, rest) = path.split_once('/').unwrap();
+    let operation = match (request.method(), rest) {
+        ("GET", "configuration") => "GetFunctionConfiguration",
+        ("POST", "invocations") => "Invoke",
+        other => panic!("{other:?}"),
+    };
+    let body = request.body().bytes().unwrap_or_default();
+    let payload: Value = serde_json::from_slice(body).unwrap_or_default();
+    let input = json!({"FunctionName": name, "Payload": payload});
+    Some(Call { operation: operation.to_owned(), input })
+}
+
+/// An error's code stands in a header, its message in a document.
+pub(super) fn as_rest(answer: &HttpResponse) -> HttpResponse {
+    let document: Value =
+        serde_json::from_slice(answer.body().bytes().unwrap_or_default()).unwrap_or_default();
+    let status = answer.status().as_u16();
+    if status == 200 {
+        return super::answer(status, &document);
+    }
+    let code = text(&document, "__type").to_owned();
+    let status = if code == "ResourceNotFoundException" { 404 } else { status };
+    let message = json!({"Type": "User", "Message": text(&document, "message")});
+    let mut answer = super::answer(status, &message);
+    answer.headers_mut().insert("x-amzn-errortype", format!("{code}:"));
+    answer
+}
+
+impl State {
+    pub(super) fn get_function_configuration(&self, input: &Value) -> Answer {
+        let name = text(input, "FunctionName");
+        let Some((variables, _)) = self.functions.0.get(name) else {
+            return refuse("ResourceNotFoundException", format!("Function not found: {name}"));
+        };
+        Ok(json!({"FunctionName": name, "Environment": {"Variables": variables}}))
+    }
+
+    pub(super) fn invoke(&self, input: &Value) -> Answer {
+        match self.functions.0.get(text(input, "FunctionName")) {
+            Some((_, answer)) => Ok(answer.clone()),
+            None => refuse("ResourceNotFoundException", "Function not found"),
+        }
+    }
+}
