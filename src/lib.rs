@@ -19,3 +19,5 @@ pub mod observe; // reads what a decision needs, through `aws::ReadCloud`
 pub mod act; // carries a plan out, through `aws::WriteCloud`
 pub mod report; // what happened
 pub mod run; // the sentence
+#[cfg(feature = "cli")]
+pub mod cli; // the same for a person at a terminal

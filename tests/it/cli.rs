@@ -1,5 +1,7 @@
 //! The command line as a person uses it.
 
+mod plan;
+
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
@@ -103,6 +105,19 @@ fn each_worker_with_a_wish_has_an_alarm() {
     let (code, stdout, stderr) = seen(&["alarms", "-"], &file(&workers[3..]));
     assert_eq!((code, stdout.as_str()), (1, ""));
     assert_eq!(stderr, "-: no worker has scaling.waitWithin: there is nothing to alarm on\n");
+}
+
+#[test]
+fn the_page_says_what_each_command_says_of_itself() {
+    let page = include_str!("../../docs/cli.md");
+    let named: Vec<_> = page.split("<!-- help of ").skip(1).collect();
+    assert!(4 < named.len(), "{}", named.len());
+    for place in named {
+        let command = place.split(':').next().unwrap();
+        let arguments: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
+        let (code, help, _) = seen(&arguments, "");
+        assert!(code == 0 && place.contains(help.trim()), "{command}: make docs");
+    }
 }
 
 #[test]

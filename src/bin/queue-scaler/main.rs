@@ -1,23 +1,43 @@
 //! `queue-scaler`: what the function reads and decides, from a terminal.
 //!
 //! What was asked for goes to standard output, everything else to standard error. It ends with 0
-//! when it is done, 1 when it failed, 2 when it was called wrongly.
+//! when it is done, 1 when it failed, 2 when it was called wrongly, 3 where `--detailed-exitcode` finds
+//! that something would be changed.
 
+mod account;
 mod alarms;
+mod plan;
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use anstream::{AutoStream, ColorChoice};
+use clap::{Parser, Subcommand, ValueEnum};
 use decision::config::{self, Config, ConfigError, Problem, document};
+use ecs_queue_scaler::cli::plan::PlanView;
 
 /// Starts exactly the ECS tasks that your SQS queues need.
 #[derive(Debug, Parser)]
-#[command(name = "queue-scaler", version)]
+#[command(
+    name = "queue-scaler",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 changes pending (plan --detailed-exitcode)."
+)]
 struct Arguments {
+    /// Whether text has colours: `auto` has them on a terminal, and heeds `NO_COLOR`
+    #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
+    color: Color,
     #[command(subcommand)]
     command: Command,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Color {
+    Always,
+    Auto,
+    Never,
 }
 
 #[derive(Debug, Subcommand)]
@@ -34,6 +54,8 @@ enum Command {
         #[arg(long)]
         for_deployment: bool,
     },
+    /// Show what a tick of now would do, and why; changes nothing
+    Plan(plan::Arguments),
     /// Print a CloudFormation template with an alarm for each worker that has `waitWithin`
     Alarms {
         /// The file, YAML or JSON; `-` is standard input
@@ -43,9 +65,27 @@ enum Command {
     /// Print the JSON Schema of a configuration, for editors
     Schema {
         /// Print the keys as tables in Markdown instead
-        #[arg(long)]
+        #[arg(long, conflicts_with = "of")]
         tables: bool,
+        /// Print that of what a command says with --json instead
+        #[arg(long, value_name = "COMMAND")]
+        of: Option<Shape>,
     },
+}
+
+/// What a command says with `--json`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Shape {
+    Plan,
+}
+
+impl Shape {
+    fn schema(self) -> String {
+        let schema = match self {
+            Self::Plan => schemars::schema_for!(PlanView),
+        };
+        format!("{:#}", schema.to_value())
+    }
 }
 
 /// What a command has to say.
@@ -55,6 +95,8 @@ struct Said {
     out: Vec<String>,
     /// Everything else.
     err: Vec<String>,
+    /// Whether something would be changed, where that was asked.
+    pending: bool,
 }
 
 /// How a command ends that is not done.
@@ -66,23 +108,38 @@ enum Failed {
 }
 
 fn main() -> ExitCode {
-    let Arguments { command } = Arguments::parse();
+    let Arguments { color, command } = Arguments::parse();
     let done = match command {
+        Command::Plan(arguments) => plan::run(&arguments),
         Command::Validate { file, strict, for_deployment } => {
             validate(&file, Refused { examples: for_deployment, warnings: strict })
         }
         Command::Alarms { file } => alarms(&file),
-        Command::Schema { tables: false } => Ok(said(&config::shape().schema_text())),
-        Command::Schema { tables: true } => Ok(said(&config::shape().tables())),
+        Command::Schema { of: Some(shape), .. } => Ok(said(&shape.schema())),
+        Command::Schema { tables: false, .. } => Ok(said(&config::shape().schema_text())),
+        Command::Schema { tables: true, .. } => Ok(said(&config::shape().tables())),
     };
-    let (Said { out, err }, code) = match done {
-        Ok(said) => (said, ExitCode::SUCCESS),
+    let (Said { out, err, .. }, code) = match done {
+        Ok(said) => {
+            let code = if said.pending { ExitCode::from(3) } else { ExitCode::SUCCESS };
+            (said, code)
+        }
         Err(Failed::Wrong(err)) => (Said { err, ..Said::default() }, ExitCode::FAILURE),
         Err(Failed::Use(line)) => (Said { err: vec![line], ..Said::default() }, ExitCode::from(2)),
     };
+    let color = match color {
+        Color::Always => ColorChoice::Always,
+        Color::Auto => ColorChoice::Auto,
+        Color::Never => ColorChoice::Never,
+    };
     // Who closes standard error wants no error about it.
-    drop(print(&mut io::stderr(), &err));
-    print(&mut io::stdout(), &out).map_or(ExitCode::FAILURE, |()| code)
+    drop(print(&mut AutoStream::new(io::stderr(), color), &err));
+    match print(&mut AutoStream::new(io::stdout(), color), &out) {
+        Ok(()) => code,
+        // Who has read enough, such as `head`.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => code,
+        Err(_) => ExitCode::FAILURE,
+    }
 }
 
 fn print(out: &mut impl Write, lines: &[String]) -> io::Result<()> {
@@ -90,7 +147,7 @@ fn print(out: &mut impl Write, lines: &[String]) -> io::Result<()> {
 }
 
 fn said(text: &str) -> Said {
-    Said { out: vec![text.trim_end().to_owned()], err: Vec::new() }
+    Said { out: vec![text.trim_end().to_owned()], ..Said::default() }
 }
 
 /// What is refused beside mistakes.
@@ -116,14 +173,16 @@ fn validate(file: &Path, refused: Refused) -> Result<Said, Failed> {
         return Err(Failed::Wrong(warnings));
     }
     let valid = format!("{}: valid, {}", file.display(), workers(config.workers.len()));
-    Ok(Said { out: vec![valid], err: warnings })
+    Ok(Said { out: vec![valid], err: warnings, ..Said::default() })
 }
 
 /// A stack of its own: the template of the function cannot know the queues.
 fn alarms(file: &Path) -> Result<Said, Failed> {
     let (config, warnings) = whole(file)?;
     match alarms::template(&config.workers) {
-        Some(template) => Ok(Said { out: vec![template.to_string()], err: warnings }),
+        Some(template) => {
+            Ok(Said { out: vec![template.to_string()], err: warnings, ..Said::default() })
+        }
         None => Err(Failed::Wrong(vec![format!(
             "{}: no worker has scaling.waitWithin: there is nothing to alarm on",
             file.display()

@@ -1,0 +1,102 @@
+//! Which account, which scaler, when: what all commands that read AWS need.
+
+use std::env;
+use std::time::Duration;
+
+use clap::Args;
+use ecs_queue_scaler::aws::{Account, ReadCloud};
+use ecs_queue_scaler::cli::deployment::{Deployment, Wanted};
+use ecs_queue_scaler::run::Invocation;
+use jiff::Timestamp;
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::Instant;
+
+use super::Failed;
+
+/// A reading command gives up what it could not read until then.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What names the invocation of a terminal in what it reads.
+const REQUEST: &str = "queue-scaler";
+
+#[derive(Args, Debug)]
+#[group(id = "account")]
+pub(crate) struct Arguments {
+    /// The Lambda function of the deployment: its environment says its name and where its configuration is
+    #[arg(long, value_name = "NAME", conflicts_with = "name")]
+    pub(crate) function: Option<String>,
+    /// Without a function: the name under which tasks are started [default: `SCALER_NAME`, else
+    /// `ecs-queue-scaler`]
+    #[arg(long)]
+    name: Option<String>,
+    /// The configuration: a path, `ssm:NAME` or `s3://bucket/key` [default: the function's, else
+    /// `SCALER_CONFIG`, else workers.yaml]
+    #[arg(long, value_name = "SOURCE")]
+    config: Option<String>,
+    /// The profile of ~/.aws/config
+    #[arg(long)]
+    profile: Option<String>,
+    /// The AWS Region
+    #[arg(long)]
+    region: Option<String>,
+    /// Where all services are, instead of AWS
+    #[arg(long, value_name = "URL")]
+    endpoint_url: Option<String>,
+}
+
+/// What a command works with.
+pub(crate) struct Access {
+    pub(crate) cloud: ReadCloud,
+    pub(crate) deployment: Deployment,
+    pub(crate) invocation: Invocation,
+}
+
+impl Arguments {
+    /// Connects, and finds the deployment.
+    pub(crate) async fn access(&self, needs_config: bool) -> Result<Access, Failed> {
+        let Self { profile, region, endpoint_url, .. } = self;
+        let account = Account {
+            profile: profile.clone(),
+            region: region.clone(),
+            endpoint: endpoint_url.clone(),
+        };
+        let cloud = account.connect().await.map_err(|error| Failed::Use(error.to_string()))?;
+        let now = now();
+        let invocation = Invocation::new(REQUEST, now, deadline(now));
+        let cloud = cloud.for_tick(now, Instant::now() + PATIENCE);
+        let (name, config) = match self.function {
+            Some(_) => (None, None),
+            None => (variable("SCALER_NAME"), variable("SCALER_CONFIG")),
+        };
+        let wanted = Wanted {
+            function: self.function.as_deref(),
+            name: self.name.as_deref().or(name.as_deref()),
+            config: self.config.as_deref().or(config.as_deref()),
+            needs_config,
+        };
+        let deployment = Deployment::find(wanted, &cloud).await;
+        let deployment = deployment.map_err(|error| Failed::Wrong(vec![error.to_string()]))?;
+        Ok(Access { cloud, deployment, invocation })
+    }
+}
+
+/// Runs what waits for answers.
+pub(crate) fn runtime() -> Result<Runtime, Failed> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failed::Wrong(vec![format!("cannot start: {error}")]))
+}
+
+fn deadline(now: Timestamp) -> u64 {
+    let end = now.checked_add(PATIENCE).unwrap_or(now);
+    u64::try_from(end.as_millisecond()).unwrap_or_default()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a binary tells the time, once a command")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "only the binaries read the environment")]
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}

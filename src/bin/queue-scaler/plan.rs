@@ -1,0 +1,116 @@
+//! `plan`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use decision::units::WorkerName;
+use ecs_queue_scaler::cli::plan::{PlanView, Shown, plan, plan_of_function};
+use ecs_queue_scaler::cli::result::TickResult;
+use serde_json::json;
+use terminal_size::{Width, terminal_size};
+
+use super::account::{self, Access, runtime};
+use super::{Failed, Said};
+
+/// Where there is no terminal.
+const WIDTH: u16 = 120;
+
+/// What the function remembers, and a terminal cannot.
+const NOT_KNOWN: &str = "not known here: what was launched in the last minutes and is not listed yet, and what \
+                         the launches before came to (brakes); --remote asks the function";
+
+#[derive(Args, Debug)]
+#[group(id = "plan")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    account: account::Arguments,
+    /// Only this worker; may be given several times
+    #[arg(long = "worker", value_name = "NAME")]
+    workers: Vec<String>,
+    #[command(flatten)]
+    form: Form,
+    /// End with 3 where something would be launched
+    #[arg(long)]
+    detailed_exitcode: bool,
+    /// Let the function plan, which knows what its launches came to
+    #[arg(long, requires = "function")]
+    remote: bool,
+    /// Write the plan to a file, too: it holds no values, secrets or commands
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    /// Show a plan that was saved, without AWS
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["remote", "save", "function", "workers", "name", "config"]
+    )]
+    from: Option<PathBuf>,
+}
+
+/// How it is shown.
+#[derive(Args, Debug)]
+struct Form {
+    /// Show the idle workers, too
+    #[arg(long)]
+    all: bool,
+    /// Print the plan as JSON
+    #[arg(long, conflicts_with = "markdown")]
+    json: bool,
+    /// Print the plan for the comment of a pull request
+    #[arg(long)]
+    markdown: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
+    let view = match &arguments.from {
+        Some(file) => saved(file)?,
+        None => runtime()?.block_on(planned(arguments))?,
+    };
+    if let Some(file) = &arguments.save {
+        let text = format!("{:#}\n", json!(view));
+        fs::write(file, text).map_err(|error| {
+            Failed::Wrong(vec![format!("cannot write `{}`: {error}", file.display())])
+        })?;
+    }
+    let Form { all, json, markdown } = arguments.form;
+    let text = if json {
+        format!("{:#}", json!(view))
+    } else if markdown {
+        view.markdown(all)
+    } else {
+        view.page(Shown { width: width(), all })
+    };
+    let is_from_here = arguments.from.is_none() && !view.is_of_function;
+    let err = if is_from_here { vec![NOT_KNOWN.to_owned()] } else { Vec::new() };
+    let out = vec![text.trim_end().to_owned()];
+    Ok(Said { out, err, pending: arguments.detailed_exitcode && view.launches() })
+}
+
+async fn planned(arguments: &Arguments) -> Result<PlanView, Failed> {
+    let Access { cloud, deployment, invocation } =
+        arguments.account.access(!arguments.remote).await?;
+    let failed = |error: String| Failed::Wrong(vec![error]);
+    if let (true, Some(function)) = (arguments.remote, &deployment.function) {
+        let event = json!({"dryRun": true, "check": false, "only": arguments.workers});
+        let answer = cloud.invoker().invoke(function, &event).await;
+        let answer = answer.map_err(|error| failed(error.to_string()))?;
+        let result = TickResult::parse(&answer).map_err(|error| failed(error.to_string()))?;
+        return Ok(plan_of_function(&deployment, result, &cloud, &invocation));
+    }
+    let only: Vec<_> =
+        arguments.workers.iter().map(|name| WorkerName::from(name.as_str())).collect();
+    let view = Box::pin(plan(&deployment, &cloud, &only, &invocation)).await;
+    view.map_err(|error| failed(error.to_string()))
+}
+
+fn saved(file: &Path) -> Result<PlanView, Failed> {
+    let wrong = |why: String| Failed::Use(format!("cannot show `{}`: {why}", file.display()));
+    let text = fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    PlanView::parse(&text).map_err(wrong)
+}
+
+fn width() -> usize {
+    let width = terminal_size().map_or(WIDTH, |(Width(width), _)| width);
+    usize::from(width)
+}

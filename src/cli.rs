@@ -1,0 +1,8 @@
+//! The command line, behind the feature `cli`: what the function reads and decides, for a person at a
+//! terminal. A command makes a view, which programs get as JSON, and of it a page, which people read.
+
+pub mod deployment; // which scaler, where
+pub mod difference; // two task definitions, by meaning
+pub mod page; // lines of a bounded width
+pub mod result; // the result of a tick, as a terminal reads it
+pub mod plan; // what a tick would do

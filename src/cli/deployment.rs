@@ -1,0 +1,106 @@
+//! Which scaler a command is about: a deployed function's, or one by its name and configuration.
+
+use std::path::Path;
+
+use decision::event::Mode;
+
+use crate::aws::{DeployedFunction, ReadCloud};
+use crate::run::Scaler;
+use crate::source::Source;
+
+/// What the function is called where its environment does not say.
+pub const DEFAULT_NAME: &str = "ecs-queue-scaler";
+
+/// Where its configuration is where its environment does not say.
+pub const DEFAULT_SOURCE: &str = "file:workers.yaml";
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// The Lambda function.
+    pub function: Option<&'a str>,
+    /// `SCALER_NAME`
+    pub name: Option<&'a str>,
+    /// `SCALER_CONFIG`, or the path of a file.
+    pub config: Option<&'a str>,
+    /// Whether the configuration is read here.
+    pub needs_config: bool,
+}
+
+/// A scaler, as a terminal sees it.
+#[derive(Debug)]
+pub struct Deployment {
+    /// Its name and its configuration.
+    pub scaler: Scaler,
+    /// The Lambda function, where one was named.
+    pub function: Option<String>,
+}
+
+/// Why there is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeploymentError {
+    /// The function's settings could not be read.
+    #[error("{0}")]
+    Unread(String),
+    /// It is no scaler.
+    #[error(
+        "function `{0}` has neither SCALER_NAME nor SCALER_CONFIG in its environment: it is none of ours; name \
+         the function of the stack (its output `ScalerFunction`)"
+    )]
+    NotOurs(String),
+    /// Its configuration is where nobody else can read it.
+    #[error(
+        "function `{function}` has its configuration in its package (`{source_text}`): say where the same file \
+         is here, with --config PATH, or let the function plan with --remote"
+    )]
+    Packaged {
+        /// The function.
+        function: String,
+        /// Its `SCALER_CONFIG`.
+        source_text: String,
+    },
+    /// A name or a source cannot be one.
+    #[error("{0}")]
+    Wrong(String),
+}
+
+impl Deployment {
+    /// Finds it. A function is asked for its environment.
+    ///
+    /// # Errors
+    /// Where the function cannot be read, is none of ours, or has what only it can read.
+    pub async fn find(wanted: Wanted<'_>, cloud: &ReadCloud) -> Result<Self, DeploymentError> {
+        let Wanted { function, name, config, needs_config } = wanted;
+        let Some(function) = function else {
+            let source = config.unwrap_or(DEFAULT_SOURCE);
+            return Self::of(name.unwrap_or(DEFAULT_NAME), source, None);
+        };
+        let deployed = cloud.function(function).await;
+        let deployed = deployed.map_err(|error| DeploymentError::Unread(error.to_string()))?;
+        let DeployedFunction { name: function, environment } = deployed;
+        let own = |key: &str| environment.get(key).map(String::as_str);
+        if own("SCALER_NAME").is_none() && own("SCALER_CONFIG").is_none() {
+            return Err(DeploymentError::NotOurs(function));
+        }
+        let name = own("SCALER_NAME").unwrap_or(DEFAULT_NAME);
+        let source = config.or(own("SCALER_CONFIG")).unwrap_or(DEFAULT_SOURCE);
+        if needs_config && config.is_none() && source.starts_with("file:") {
+            let source_text = source.to_owned();
+            return Err(DeploymentError::Packaged { function, source_text });
+        }
+        Self::of(name, source, Some(function))
+    }
+
+    fn of(name: &str, source: &str, function: Option<String>) -> Result<Self, DeploymentError> {
+        // A path is what a person types; one that looks like a source is a source.
+        let path = format!("file:{source}");
+        let is_path = Source::parse(source).is_err() && Path::new(source).is_file();
+        let source = if is_path { &path } else { source };
+        let scaler = Scaler::new(name, source, Mode::DryRun).map_err(DeploymentError::Wrong)?;
+        let scaler = match &function {
+            Some(function) => Scaler { function: function.clone(), ..scaler },
+            None => scaler,
+        };
+        Ok(Self { scaler, function })
+    }
+}

@@ -1,0 +1,156 @@
+//! Text for a terminal: wrapped to a width, and without anything that a terminal would obey.
+
+use std::borrow::Cow;
+
+use anstyle::{AnsiColor, Style};
+use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
+
+/// On narrower terminals lines are broken by the terminal.
+const NARROWEST: usize = 40;
+
+/// Longer lines are hard to read.
+const WIDEST: usize = 120;
+
+/// What a piece of text is, where colours are shown. Every meaning has a sign or a word as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// Nothing apart.
+    Plain,
+    /// Something is started, or well.
+    Good,
+    /// Somebody may have to look.
+    Warning,
+    /// Somebody has to look.
+    Bad,
+    /// It is beside what matters.
+    Aside,
+}
+
+/// Lines that a person reads.
+#[derive(Clone, Debug)]
+pub struct Page {
+    width: usize,
+    text: String,
+}
+
+impl Page {
+    /// An empty one for a terminal of so many columns.
+    pub fn new(width: usize) -> Self {
+        Self { width: width.clamp(NARROWEST, WIDEST), text: String::new() }
+    }
+
+    /// What has been written, with colours: whoever prints it takes them out where they are not wanted.
+    pub fn text(self) -> String {
+        self.text
+    }
+
+    /// An empty line.
+    pub fn gap(&mut self) {
+        self.text.push('\n');
+    }
+
+    /// A paragraph that begins with this, and goes on as far to the right as it begins.
+    pub fn entry(&mut self, head: &str, text: &str) {
+        self.entry_of(Meaning::Plain, head, text);
+    }
+
+    /// The same in the colour of its meaning, which the head alone has.
+    pub fn entry_of(&mut self, meaning: Meaning, head: &str, text: &str) {
+        let (head, text) = (plain(head), plain(text));
+        let indentation = textwrap::core::display_width(&head);
+        // The text keeps half of the page, however long a name is.
+        let rest = " ".repeat(indentation.min(self.width / 2));
+        let first = "x".repeat(indentation);
+        let options = Options::new(self.width.max(indentation.saturating_add(1)))
+            .initial_indent(&first)
+            .subsequent_indent(&rest)
+            .word_separator(WordSeparator::AsciiSpace)
+            .word_splitter(WordSplitter::NoHyphenation)
+            .wrap_algorithm(WrapAlgorithm::FirstFit)
+            .break_words(false);
+        let style = meaning.style();
+        self.text.extend([
+            style.render().to_string(),
+            head.into_owned(),
+            style.render_reset().to_string(),
+        ]);
+        let wrapped = textwrap::wrap(&text, options);
+        for (index, line) in wrapped.iter().enumerate() {
+            let line = if index == 0 { line.get(indentation..).unwrap_or_default() } else { line };
+            self.text.push_str(line.trim_end());
+            self.text.push('\n');
+        }
+    }
+}
+
+impl Meaning {
+    fn style(self) -> Style {
+        match self {
+            Self::Plain => Style::new(),
+            Self::Good => AnsiColor::Green.on_default(),
+            Self::Warning => AnsiColor::Yellow.on_default(),
+            Self::Bad => AnsiColor::Red.on_default().bold(),
+            Self::Aside => Style::new().dimmed(),
+        }
+    }
+}
+
+/// A text that no terminal obeys and that stands in the order in which it is written: names and reasons
+/// are other people's. Source: Unicode Standard Annex 9, "Explicit Directional Formatting Characters".
+pub fn plain(text: &str) -> Cow<'_, str> {
+    let is_obeyed = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(is_obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let shown = text.chars().map(|c| match c {
+        '\n' | '\r' | '\t' => ' ',
+        c if is_obeyed(c) => char::REPLACEMENT_CHARACTER,
+        c => c,
+    });
+    Cow::Owned(shown.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stripped(page: Page) -> String {
+        anstream::adapter::strip_str(&page.text()).to_string()
+    }
+
+    #[test]
+    fn a_paragraph_goes_on_where_it_begins() {
+        let mut page = Page::new(40);
+        page.entry_of(
+            Meaning::Good,
+            "~ encode  ",
+            "412 visible + 96 in flight = 508; / 1 per container",
+        );
+        page.gap();
+        page.entry("", "short");
+        let expected =
+            "~ encode  412 visible + 96 in flight =\n          508; / 1 per container\n\nshort\n";
+        assert_eq!(stripped(page), expected);
+    }
+
+    #[test]
+    fn what_is_wide_or_long_breaks_nothing() {
+        let mut page = Page::new(10);
+        page.entry(&"名".repeat(30), "a long name, and words");
+        page.entry("", &"x".repeat(200));
+        page.entry("head", "");
+        let text = stripped(page);
+        assert!(text.lines().all(|line| !line.ends_with(' ')), "{text:?}");
+        assert!(text.contains(&"x".repeat(200)), "nothing is cut");
+    }
+
+    #[test]
+    fn no_terminal_obeys_what_others_wrote() {
+        let text = "a\u{1b}[2Jb\nc\u{202e}d\u{9b}0me";
+        assert_eq!(plain(text), "a\u{fffd}[2Jb c\u{fffd}d\u{fffd}0me");
+        assert!(matches!(plain("plain"), Cow::Borrowed(_)));
+    }
+}

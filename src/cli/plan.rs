@@ -1,0 +1,256 @@
+//! `plan`: what a tick of now would do, without doing it.
+
+mod text;
+mod view;
+
+use decision::config::Worker;
+use decision::event::{Event, Mode, Tick};
+use decision::outcome::WorkerOutcome;
+use decision::plan::{Action, Group, LaunchPlan, Revision, Search, Way};
+use decision::snapshot::Snapshot;
+use decision::units::{InstanceArn, RevisionArn, TaskDefinitionRef, WorkerName};
+use decision::variant::{Recipe, Variant};
+
+pub use self::text::Shown;
+pub use self::view::{
+    CallView, DefinitionView, LaunchView, PLAN_SCHEMA, PlanView, PlannedWorker, Status, Totals,
+};
+use super::deployment::Deployment;
+use super::difference::difference;
+use super::result::{NoResult, TickResult};
+use crate::aws::ReadCloud;
+use crate::report::{Measured, Report, TickOutcome};
+use crate::run::{Foreseen, Invocation, RunError, Scaler, unknown_worker};
+
+/// What names the tick of a terminal: none that would be carried out.
+const TICK: &str = "queue-scaler plan";
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A worker that was asked for is not configured.
+    #[error("--worker names {0}")]
+    UnknownWorker(String),
+    /// The tick ended before it could plan.
+    #[error(transparent)]
+    Run(RunError),
+    /// What it came to is not understood here.
+    #[error(transparent)]
+    Result(#[from] NoResult),
+}
+
+impl From<RunError> for PlanError {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::UnknownWorker { unknown, known } => {
+                Self::UnknownWorker(unknown_worker(&unknown, &known))
+            }
+            error => Self::Run(error),
+        }
+    }
+}
+
+/// Plans a tick of now for some of the workers, or for all.
+///
+/// # Errors
+/// Where there is no configuration to go by, or a worker is not in it.
+pub async fn plan(
+    deployment: &Deployment,
+    cloud: &ReadCloud,
+    only: &[WorkerName],
+    invocation: &Invocation,
+) -> Result<PlanView, PlanError> {
+    let event = Event {
+        tick: Tick::Request(TICK.to_owned()),
+        mode: Mode::DryRun,
+        check: Some(false),
+        config: None,
+        only: only.to_vec(),
+    };
+    let scaler = &deployment.scaler;
+    let mut foreseen = Box::pin(scaler.foresee(&event, invocation, cloud)).await?;
+    if deployment.function.is_none() {
+        // Whose tasks the others are, only the function's name would say.
+        foreseen.plan.workers.iter_mut().for_each(|plan| plan.health.of_others.clear());
+    }
+    let TickResult { config, workers, .. } = result(scaler, &foreseen, invocation)?;
+    let mut planned = Vec::new();
+    for (result, plan) in workers.into_iter().zip(&foreseen.plan.workers) {
+        let worker = foreseen.config.workers.iter().find(|worker| worker.name == plan.worker);
+        let launch = match (&plan.action, worker) {
+            (Action::Launch(launch), Some(worker)) => {
+                Some(Box::pin(Launching { cloud, worker, launch }.view(&foreseen.snapshot)).await)
+            }
+            _ => None,
+        };
+        planned.push(PlannedWorker { result, launch });
+    }
+    let mut view = PlanView::new(deployment, cloud.region(), invocation.now);
+    view.config = config;
+    view.unowned = foreseen.unowned.iter().map(ToString::to_string).collect();
+    view.strangers = Box::pin(strangers(scaler, cloud, &foreseen)).await;
+    view.totals = Totals::of(&planned);
+    view.workers = planned;
+    Ok(view)
+}
+
+/// Where none of our tasks run and those of another name do, this may be the wrong name: then all of them
+/// would be started again.
+async fn strangers(scaler: &Scaler, cloud: &ReadCloud, foreseen: &Foreseen) -> Vec<String> {
+    let names = foreseen.config.scalers(&scaler.name);
+    let mut lines = Vec::new();
+    for (cluster, tasks) in &foreseen.snapshot.tasks {
+        let Ok(tasks) = tasks else { continue };
+        if !(tasks.alive.is_empty() && tasks.leaving.is_empty()) {
+            continue;
+        }
+        // Who may not read them sees that by what else fails.
+        for (name, tasks) in cloud.strangers(cluster, &names).await.unwrap_or_default() {
+            let run =
+                if tasks.0 == 1 { "1 task runs".to_owned() } else { format!("{tasks} tasks run") };
+            lines.push(format!(
+                "{run} in {cluster} that `{name}` has started, and none that `{}` has: if that is your \
+                 deployment, give --name {name} or --function",
+                scaler.name
+            ));
+        }
+    }
+    lines
+}
+
+/// What the function itself would answer to a dry run. It knows what it remembers, and a terminal does not;
+/// how its definitions differ it does not say.
+pub fn plan_of_function(
+    deployment: &Deployment,
+    result: TickResult,
+    cloud: &ReadCloud,
+    invocation: &Invocation,
+) -> PlanView {
+    let planned: Vec<_> =
+        result.workers.into_iter().map(|result| PlannedWorker { result, launch: None }).collect();
+    PlanView {
+        config: result.config,
+        is_of_function: true,
+        totals: Totals::of(&planned),
+        workers: planned,
+        ..PlanView::new(deployment, cloud.region(), invocation.now)
+    }
+}
+
+/// The result of a dry run of what is foreseen.
+fn result(
+    scaler: &Scaler,
+    foreseen: &Foreseen,
+    invocation: &Invocation,
+) -> Result<TickResult, NoResult> {
+    let workers = foreseen.plan.workers.iter().cloned().map(WorkerOutcome::not).collect();
+    let report = Report::new(TickOutcome {
+        name: scaler.name.clone(),
+        tick: foreseen.snapshot.tick.clone(),
+        request_id: invocation.request_id.clone(),
+        config: foreseen.config_report.clone(),
+        mode: Mode::DryRun,
+        workers,
+        faults: foreseen.plan.faults.clone(),
+        draining: Vec::new(),
+        unowned: foreseen.unowned.clone(),
+        wanted: foreseen.config.metrics,
+        measured: Measured { at: invocation.now, ..Measured::default() },
+    });
+    TickResult::parse(&serde_json::to_value(&report).unwrap_or_default())
+}
+
+/// A launch that is planned for a worker.
+struct Launching<'a> {
+    cloud: &'a ReadCloud,
+    worker: &'a Worker,
+    launch: &'a LaunchPlan,
+}
+
+impl Launching<'_> {
+    async fn view(&self, snapshot: &Snapshot) -> LaunchView {
+        let LaunchPlan { groups, price, .. } = self.launch;
+        let mut definitions = Vec::new();
+        for group in groups {
+            definitions.push(self.definition(group, snapshot).await);
+        }
+        let calls = groups.iter().zip(&definitions);
+        let calls = calls.flat_map(|(group, definition)| self.calls(group, &definition.name));
+        LaunchView {
+            calls: CallView::each_once(calls),
+            hourly_micro_dollars: price.map(|price| price.hourly.0),
+            price_region: price.map(|price| price.region.to_owned()),
+            definitions,
+        }
+    }
+
+    async fn definition(&self, group: &Group, snapshot: &Snapshot) -> DefinitionView {
+        let (variant, search) = match &group.revision {
+            Revision::Registered(arn) => return DefinitionView::existing(arn),
+            Revision::Derived(variant, search) => (variant, search),
+        };
+        let before = match search {
+            Search::Found(arn) => return DefinitionView::existing(arn),
+            Search::Missing(before) => before.clone(),
+            Search::Open => match self.cloud.newest_revision(&variant.family).await {
+                Ok(Some(newest)) if newest.has(&variant.digest) => {
+                    return DefinitionView::existing(&newest.arn);
+                }
+                Ok(newest) => newest.map(|newest| newest.arn),
+                Err(error) => return DefinitionView::unread(variant, &error),
+            },
+        };
+        self.new_definition(variant, before, snapshot).await
+    }
+
+    /// One that would be registered, compared with the one that it supersedes, or else with its base.
+    async fn new_definition(
+        &self,
+        variant: &Variant,
+        before: Option<RevisionArn>,
+        snapshot: &Snapshot,
+    ) -> DefinitionView {
+        let mut view = DefinitionView::new(variant);
+        let base = snapshot.definitions.get(&self.worker.task_definition);
+        let Some(Ok(base)) = base else { return view };
+        let Ok(recipe) = Recipe::new(base, self.worker.into()) else { return view };
+        let after = variant.document.as_object().cloned().unwrap_or_default();
+        let superseded = match &before {
+            Some(arn) => self.cloud.definition(&TaskDefinitionRef(arn.to_string())).await.ok(),
+            None => None,
+        };
+        let (name, document) = match &superseded {
+            Some(superseded) => (&superseded.arn, &superseded.document),
+            None => (&base.arn, &base.document),
+        };
+        view.supersedes = before.map(|arn| arn.family_and_revision().to_owned());
+        view.compared_with = Some(name.family_and_revision().to_owned());
+        view.difference = Some(difference(document, &after, recipe.container()));
+        view
+    }
+
+    fn calls(&self, group: &Group, definition: &str) -> Vec<CallView> {
+        let rungs = self.launch.launch.rungs.iter().map(ToString::to_string);
+        let rungs: Vec<_> = rungs.collect();
+        let calls = group.calls.iter().map(|call| {
+            let (operation, on) = match &call.way {
+                Way::Run(_) => ("RunTask", rungs.clone()),
+                Way::Pin(_, pin) => ("RunTask", vec![pin.ec2.to_string()]),
+                Way::Start(instances) => ("StartTask", instances.iter().map(short).collect()),
+            };
+            CallView {
+                operation: operation.to_owned(),
+                tasks: u64::from(call.tasks.0),
+                task_definition: definition.to_owned(),
+                on,
+                times: 1,
+            }
+        });
+        calls.collect()
+    }
+}
+
+/// The readable end of an instance's ARN.
+fn short(instance: &InstanceArn) -> String {
+    instance.as_str().rsplit('/').next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,121 @@
+"""`queue-scaler` as a person runs it: the real program against a local AWS with real queues."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from scenario import CONFIG, observed, prepare
+from stack import REGION, ROOT, SCALER, Stack, built_binary, local_aws
+
+BINARY = built_binary()
+TARGET = os.environ.get("CARGO_TARGET_DIR") or "target"
+QUEUE_SCALER = ROOT / TARGET / "debug/queue-scaler"
+
+DONE, FAILED, WRONG_USE, PENDING = 0, 1, 2, 3
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with local_aws() as running:
+        prepare(running)
+        running.deploy(BINARY, CONFIG)
+        yield running
+
+
+def run(stack: Stack, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """The program, as nothing but its arguments and the environment tell it."""
+    where = ["--endpoint-url", stack.endpoint, "--region", REGION]
+    command = [str(QUEUE_SCALER), arguments[0], *where, *arguments[1:]]
+    environment = os.environ | more
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+
+
+@pytest.fixture()
+def workers(tmp_path: Path) -> str:
+    path = tmp_path / "workers.yaml"
+    path.write_text(json.dumps(CONFIG))
+    return str(path)
+
+
+def test_a_plan_says_what_the_function_then_does(stack: Stack, workers: str, tmp_path: Path) -> None:
+    stack.send("thumbnail", 5)
+    asked = ("plan", "--name", SCALER, "--config", workers, "--detailed-exitcode")
+    saved = tmp_path / "plan.json"
+    planned = run(stack, *asked, "--json", "--save", str(saved))
+    assert planned.returncode == PENDING, planned.stderr
+    assert "--remote" in planned.stderr, "what it cannot know is not data"
+    plan = json.loads(planned.stdout)
+    assert json.loads(saved.read_text()) == plan
+    [thumbnail] = [worker for worker in plan["workers"] if worker["worker"] == "thumbnail"]
+    assert thumbnail["depth"]["visible"] == 5
+
+    shown = run(stack, *asked)
+    assert shown.returncode == PENDING
+    assert shown.stdout.startswith(f"{SCALER}, {REGION}, configuration\nfile:{workers}"), shown.stdout
+    assert "\x1b" not in shown.stdout, "no colours where there is no terminal"
+    assert "\x1b[" in run(stack, *asked, "--color", "always").stdout
+    nowhere = Stack("http://127.0.0.1:1")
+    again = run(nowhere, "plan", "--from", str(saved))
+    assert again.returncode == DONE
+    assert again.stdout.splitlines()[2:] == shown.stdout.splitlines()[2:]
+
+    remote = run(stack, "plan", "--function", SCALER, "--remote", "--json")
+    assert remote.returncode == DONE, remote.stderr
+    [of_function] = [w for w in json.loads(remote.stdout)["workers"] if w["worker"] == "thumbnail"]
+    assert of_function["launched"] == thumbnail["launched"]
+
+    tick = observed(stack, minute=0)
+    started = sum(launched["count"] for launched in thumbnail["launched"])
+    assert started == len([task for task in tick.tasks if "thumbnail" in task["group"]])
+    after = run(stack, *asked)
+    assert after.returncode == DONE, after.stdout
+    assert "none of 2 workers launches anything" in after.stdout
+    wrong = run(stack, "plan", "--name", "another", "--config", workers)
+    assert f"`{SCALER}` has started" in wrong.stdout, "the wrong name is noticed"
+
+
+def test_what_a_person_does_wrong_is_said_with_what_to_do(stack: Stack, workers: str) -> None:
+    def said(*arguments: str, **more: str) -> tuple[int, str]:
+        ended = run(stack, *arguments, **more)
+        assert ended.stdout == ""
+        return ended.returncode, ended.stderr
+
+    code, text = said("plan", "--config", "no-such.yaml")
+    assert code == FAILED and "no-such.yaml" in text
+    code, text = said("plan", "--config", workers, "--worker", "thumbnial")
+    assert code == FAILED and "did you mean `thumbnail`?" in text
+    code, text = said("plan", "--function", "no-such")
+    assert code == FAILED and "GetFunctionConfiguration of no-such failed" in text
+    code, text = said("plan", "--function", SCALER, "--name", "x")
+    assert code == WRONG_USE and "cannot be used with" in text
+    code, text = said("plan", "--remote")
+    assert code == WRONG_USE and "--function" in text
+    code, text = said("plan", "--from", workers)
+    assert code == WRONG_USE and "it is no plan" in text
+
+
+def test_without_a_region_or_credentials_it_says_what_is_missing(workers: str) -> None:
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    bare |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    bare |= {"AWS_EC2_METADATA_DISABLED": "true"}
+    command = [str(QUEUE_SCALER), "plan", "--config", workers]
+    ended = subprocess.run(command, capture_output=True, text=True, env=bare, timeout=60)
+    assert ended.returncode == WRONG_USE
+    assert "set AWS_REGION" in ended.stderr
+    ended = subprocess.run(
+        [*command, "--region", REGION], capture_output=True, text=True, env=bare, timeout=60
+    )
+    assert "no AWS credentials" in ended.stdout + ended.stderr
+
+
+def test_whoever_has_read_enough_ends_nothing_badly(stack: Stack, workers: str) -> None:
+    command = f"'{QUEUE_SCALER}' plan --all --config '{workers}' --region {REGION}"
+    command += f" --endpoint-url {stack.endpoint} 2> /dev/null | head -n 1"
+    ended = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (DONE, "")
