@@ -511,7 +511,7 @@ DEFENCES = [
     ("definition: what outlives is remembered", "decision/src/memory.rs",
      "if let Some(seen) = &plan.without_workers {",
      "if let Some(seen) = Some(&plan.without_workers.clone().unwrap_or_default()) {",
-     "what_outlives_is_named"),
+     "what_outlives_is_remembered"),
     ("definition: a watcher that hears nothing gives up", "decision/src/variant/watcher.sh",
      '[ "$deaf" -gt "$DEAF" ] && give_up', '[ "$deaf" -gt "$DEAF" ] && : give_up',
      "a_watcher_that_cannot_hear"),

@@ -84,3 +84,24 @@ async fn what_outlives_is_named_while_the_queue_is_empty() {
     }
     assert_eq!((named[1], named[2], named[12], named[22]), (0, 1, 2, 3), "{named:?}");
 }
+
+/// While messages are in flight and none waits, its tasks are not read.
+#[tokio::test(start_paused = true)]
+async fn what_outlives_is_remembered_while_nobody_looks() {
+    let world = world_of(&["a"]);
+    let two = json!({"strategy": "dense", "maxContainersPerTask": 2});
+    let function =
+        scaler(&world, &config(&[worker("a", &json!({"messagesPerContainer": 1}), &two)]));
+    let depths = [(2, 0), (0, 0), (0, 1), (0, 1), (1, 1)];
+    let mut named = Vec::new();
+    for (minute, (visible, in_flight)) in (0..).zip(depths) {
+        world.queue("a").visible(visible).in_flight(in_flight);
+        let report = tick(&function, &world, minute).await;
+        named.push(only_worker(&report).outlived.len());
+        world.all_run();
+        for name in ["worker", "worker-2"] {
+            world.containers_stop(name);
+        }
+    }
+    assert_eq!(named, [0, 0, 0, 0, 1], "seen at the second look, and still so at the fifth");
+}
