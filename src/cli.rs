@@ -4,5 +4,8 @@
 pub mod deployment; // which scaler, where
 pub mod difference; // two task definitions, by meaning
 pub mod page; // lines of a bounded width
+pub mod mark; // a mistake under its line
+pub mod validation; // what is wrong with a configuration
+pub mod render; // a derived task definition
 pub mod result; // the result of a tick, as a terminal reads it
 pub mod plan; // what a tick would do

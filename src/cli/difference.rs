@@ -12,7 +12,7 @@ use decision::redaction::cut;
 use decision::{limits, tags, variant};
 
 /// The fields whose values are sizes, names and settings.
-const SHOWN: [&str; 33] = [
+pub(super) const SHOWN: [&str; 33] = [
     "appProtocol",
     "condition",
     "containerName",
@@ -292,8 +292,9 @@ fn entries_of<'a>(
     })
 }
 
-fn is_ours(variable: &str) -> bool {
-    tags::OF_CLONES.contains(&variable)
+/// Whether a variable or a tag is one that we set ourselves.
+pub(super) fn is_ours(name: &str) -> bool {
+    tags::OF_CLONES.contains(&name) || name.starts_with(tags::PREFIX)
 }
 
 fn text<'a>(of: &'a Map<String, Value>, member: &str) -> Option<&'a str> {

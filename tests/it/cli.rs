@@ -1,6 +1,7 @@
 //! The command line as a person uses it.
 
 mod plan;
+mod render;
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
@@ -47,7 +48,9 @@ fn the_shipped_configuration_is_valid() {
 fn a_warning_fails_only_where_that_is_asked_for() {
     let (code, stdout, stderr) = seen(&["validate", "--strict"], "");
     assert_eq!((code, stdout.as_str()), (1, ""));
-    assert!(stderr.lines().all(|line| line.contains(": warning: ")), "{stderr}");
+    let found = stderr.lines().filter(|line| line.starts_with("workers.yaml:"));
+    assert!(found.clone().all(|line| line.contains(": warning: ")), "{stderr}");
+    assert_eq!(stderr.lines().count(), 3 * found.count(), "each with its line and a mark");
     let good = "{cluster: jobs, workers: [{name: b, queue: b, taskDefinition: b, scaling: \
                 {messagesPerContainer: 1}}]}";
     let expected = (0, "-: valid, 1 worker\n".to_owned(), String::new());
@@ -129,17 +132,49 @@ fn the_schema_is_the_one_that_editors_find() {
 }
 
 #[test]
+fn the_page_shows_a_mistake_as_it_is_shown() {
+    let text = "cluster: jobs\nworkers:\n\n  - {name: a, queue: a, taskDefinition: a, scaling: \
+                {messagesPerContainer: 1, maxContaniers: 5}}\n";
+    let (code, _, stderr) = seen(&["validate", "-"], text);
+    assert!(code == 1 && include_str!("../../docs/cli.md").contains(&stderr), "{stderr}");
+}
+
+#[test]
 fn every_mistake_is_a_line_with_its_place() {
     let (code, stdout, stderr) = seen(&["validate", "-"], MISTAKES);
     assert_eq!((code, stdout.as_str()), (1, ""));
     insta::assert_snapshot!(stderr);
 }
 
+/// For editors, and for the annotations of a pipeline.
+#[test]
+fn mistakes_and_warnings_come_as_json() {
+    let warned = format!("watcherImage: busybox:1.37\n{MISTAKES}");
+    let (code, stdout, stderr) = seen(&["validate", "--json", "-"], &warned);
+    assert_eq!((code, stderr.as_str()), (1, ""));
+    insta::assert_snapshot!(stdout);
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../docs/schema/validate.json")).unwrap();
+    let view: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert!(jsonschema::is_valid(&schema, &view) && !jsonschema::is_valid(&schema, &schema));
+    let (_, made, _) = seen(&["schema", "--of", "validate"], "");
+    assert_eq!(made, include_str!("../../docs/schema/validate.json"), "make docs");
+
+    let (code, stdout, _) = seen(&["validate", "--json"], "");
+    let view: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((code, &view["valid"], &view["workers"]), (0, &true.into(), &3.into()));
+    assert_eq!(seen(&["validate", "--json", "--strict"], "").0, 1);
+    let (code, stdout, _) = seen(&["validate", "--json", "-"], "workers: [");
+    let view: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((code, &view["problems"][0]["line"]), (1, &1.into()));
+}
+
 #[test]
 fn what_is_no_configuration_at_all_is_one_line() {
     for text in ["", "workers: [", "workers:\n\t- 1", "[]", "a: 1\na: 2\n"] {
         let (code, stdout, stderr) = seen(&["validate", "-"], text);
-        assert_eq!((code, stdout.as_str(), stderr.lines().count()), (1, "", 1), "{stderr}");
+        let lines = stderr.lines().filter(|line| !line.starts_with(' ')).count();
+        assert_eq!((code, stdout.as_str(), lines), (1, "", 1), "{stderr}");
         assert!(stderr.starts_with("-:"), "{stderr}");
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     /// The configuration: a path, `ssm:NAME` or `s3://bucket/key` [default: the function's, else
     /// `SCALER_CONFIG`, else workers.yaml]
     #[arg(long, value_name = "SOURCE")]
-    config: Option<String>,
+    pub(crate) config: Option<String>,
     /// The profile of ~/.aws/config
     #[arg(long)]
     profile: Option<String>,

@@ -7,15 +7,18 @@
 mod account;
 mod alarms;
 mod plan;
+mod render;
+mod validate;
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstream::{AutoStream, ColorChoice};
 use clap::{Parser, Subcommand, ValueEnum};
-use decision::config::{self, Config, ConfigError, Problem, document};
+use decision::config;
 use ecs_queue_scaler::cli::plan::PlanView;
+use ecs_queue_scaler::cli::validation::ValidationView;
 
 /// Starts exactly the ECS tasks that your SQS queues need.
 #[derive(Debug, Parser)]
@@ -43,19 +46,11 @@ enum Color {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Check a configuration and report everything that is wrong with it, a line each
-    Validate {
-        /// The file, YAML or JSON; `-` is standard input
-        #[arg(default_value = "workers.yaml")]
-        file: PathBuf,
-        /// Fail where there are warnings, too
-        #[arg(long)]
-        strict: bool,
-        /// Fail where values of the shipped example are left, which are in no account
-        #[arg(long)]
-        for_deployment: bool,
-    },
+    Validate(validate::Arguments),
     /// Show what a tick of now would do, and why; changes nothing
     Plan(plan::Arguments),
+    /// Print the task definition that is derived for tasks of so many worker containers
+    Render(render::Arguments),
     /// Print a CloudFormation template with an alarm for each worker that has `waitWithin`
     Alarms {
         /// The file, YAML or JSON; `-` is standard input
@@ -77,12 +72,14 @@ enum Command {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Shape {
     Plan,
+    Validate,
 }
 
 impl Shape {
     fn schema(self) -> String {
         let schema = match self {
             Self::Plan => schemars::schema_for!(PlanView),
+            Self::Validate => schemars::schema_for!(ValidationView),
         };
         format!("{:#}", schema.to_value())
     }
@@ -97,6 +94,8 @@ struct Said {
     err: Vec<String>,
     /// Whether something would be changed, where that was asked.
     pending: bool,
+    /// Whether what was asked about is wrong, and `out` says how.
+    is_wrong: bool,
 }
 
 /// How a command ends that is not done.
@@ -111,9 +110,8 @@ fn main() -> ExitCode {
     let Arguments { color, command } = Arguments::parse();
     let done = match command {
         Command::Plan(arguments) => plan::run(&arguments),
-        Command::Validate { file, strict, for_deployment } => {
-            validate(&file, Refused { examples: for_deployment, warnings: strict })
-        }
+        Command::Render(arguments) => render::run(&arguments),
+        Command::Validate(arguments) => validate::run(&arguments),
         Command::Alarms { file } => alarms(&file),
         Command::Schema { of: Some(shape), .. } => Ok(said(&shape.schema())),
         Command::Schema { tables: false, .. } => Ok(said(&config::shape().schema_text())),
@@ -121,7 +119,11 @@ fn main() -> ExitCode {
     };
     let (Said { out, err, .. }, code) = match done {
         Ok(said) => {
-            let code = if said.pending { ExitCode::from(3) } else { ExitCode::SUCCESS };
+            let code = match &said {
+                Said { is_wrong: true, .. } => ExitCode::FAILURE,
+                Said { pending: true, .. } => ExitCode::from(3),
+                _ => ExitCode::SUCCESS,
+            };
             (said, code)
         }
         Err(Failed::Wrong(err)) => (Said { err, ..Said::default() }, ExitCode::FAILURE),
@@ -150,35 +152,9 @@ fn said(text: &str) -> Said {
     Said { out: vec![text.trim_end().to_owned()], ..Said::default() }
 }
 
-/// What is refused beside mistakes.
-#[derive(Clone, Copy, Default)]
-struct Refused {
-    /// What has a value of the shipped example.
-    examples: bool,
-    /// What may be meant otherwise.
-    warnings: bool,
-}
-
-/// The whole of a configuration, the mistakes of single workers too: the function would serve the
-/// others, and before a deployment is the time to mend them.
-fn validate(file: &Path, refused: Refused) -> Result<Said, Failed> {
-    let (config, warnings) = whole(file)?;
-    let has_examples = config.warnings.iter().any(|warning| warning.is_of_example);
-    if refused.examples && has_examples {
-        let hint = "has values of the shipped example: put your own in their place";
-        let hint = format!("{}: {hint}", file.display());
-        return Err(Failed::Wrong([warnings, vec![hint]].concat()));
-    }
-    if refused.warnings && !warnings.is_empty() {
-        return Err(Failed::Wrong(warnings));
-    }
-    let valid = format!("{}: valid, {}", file.display(), workers(config.workers.len()));
-    Ok(Said { out: vec![valid], err: warnings, ..Said::default() })
-}
-
 /// A stack of its own: the template of the function cannot know the queues.
 fn alarms(file: &Path) -> Result<Said, Failed> {
-    let (config, warnings) = whole(file)?;
+    let (config, warnings) = validate::whole(file)?;
     match alarms::template(&config.workers) {
         Some(template) => {
             Ok(Said { out: vec![template.to_string()], err: warnings, ..Said::default() })
@@ -188,42 +164,4 @@ fn alarms(file: &Path) -> Result<Said, Failed> {
             file.display()
         )])),
     }
-}
-
-/// A configuration without a mistake in any worker, and its warnings.
-fn whole(file: &Path) -> Result<(Config, Vec<String>), Failed> {
-    let config = configuration(file)?;
-    let warnings: Vec<_> = config.warnings.iter().map(Problem::as_warning).collect();
-    let refused = config.refused.iter().flat_map(|refused| refused.problems.clone());
-    let mut problems: Vec<_> = refused.collect();
-    problems.sort_by_key(|problem| problem.position);
-    if problems.is_empty() {
-        return Ok((config, warnings));
-    }
-    Err(Failed::Wrong([lines(&problems), warnings].concat()))
-}
-
-fn workers(count: usize) -> String {
-    if count == 1 { "1 worker".to_owned() } else { format!("{count} workers") }
-}
-
-fn configuration(file: &Path) -> Result<Config, Failed> {
-    let text = read(file).map_err(|error| {
-        Failed::Use(format!("cannot read `{}`: {error}; name the file to check", file.display()))
-    })?;
-    let document = document(&file.display().to_string(), &text);
-    let config = document.and_then(|document| Config::of(&document));
-    config.map_err(|ConfigError(problems)| Failed::Wrong(lines(&problems)))
-}
-
-fn lines(problems: &[Problem]) -> Vec<String> {
-    problems.iter().map(ToString::to_string).collect()
-}
-
-fn read(file: &Path) -> io::Result<String> {
-    if file == Path::new("-") {
-        let mut text = String::new();
-        return io::stdin().read_to_string(&mut text).map(|_| text);
-    }
-    std::fs::read_to_string(file)
 }

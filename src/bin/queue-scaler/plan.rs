@@ -84,7 +84,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
     let is_from_here = arguments.from.is_none() && !view.is_of_function;
     let err = if is_from_here { vec![NOT_KNOWN.to_owned()] } else { Vec::new() };
     let out = vec![text.trim_end().to_owned()];
-    Ok(Said { out, err, pending: arguments.detailed_exitcode && view.launches() })
+    let pending = arguments.detailed_exitcode && view.launches();
+    Ok(Said { out, err, pending, ..Said::default() })
 }
 
 async fn planned(arguments: &Arguments) -> Result<PlanView, Failed> {

@@ -37,7 +37,7 @@ fn page(view: &PlanView, width: usize) -> String {
 }
 
 /// A definition with something of all that may be a secret.
-fn with_canaries(family: &str) -> Value {
+pub(super) fn with_canaries(family: &str) -> Value {
     let mut definition = definition(family);
     definition["cpu"] = json!("1024");
     definition["memory"] = json!("2048");

@@ -1,0 +1,85 @@
+//! `render`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use decision::config::{Config, Worker, nearest};
+use decision::definition::TaskDefinition;
+use decision::units::Containers;
+use ecs_queue_scaler::cli::render::{base_in, render};
+
+use super::account::{self, Access, runtime};
+use super::validate::whole;
+use super::{Failed, Said};
+
+/// What a person should know of a text with secrets.
+const REVEALED: &str = "the values of variables, secrets, commands and labels are in it";
+
+#[derive(Args, Debug)]
+#[group(id = "render")]
+pub(crate) struct Arguments {
+    /// The worker
+    worker: String,
+    /// Worker containers in a task
+    #[arg(long, value_name = "COUNT")]
+    containers: u32,
+    /// The base definition, as `DescribeTaskDefinition` answers it or `RegisterTaskDefinition` takes it: then
+    /// nothing is asked of AWS, and the configuration is a file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["function", "name"])]
+    base: Option<PathBuf>,
+    /// Print the values, too: what `aws ecs register-task-definition --cli-input-json` takes
+    #[arg(long)]
+    reveal: bool,
+    #[command(flatten)]
+    account: account::Arguments,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
+    let Arguments { containers, reveal, base, .. } = arguments;
+    let (worker, definition) = match base {
+        Some(file) => (worker_in(&of_file(arguments)?, &arguments.worker)?, base_of(file)?),
+        None => runtime()?.block_on(of_account(arguments))?,
+    };
+    let rendered = render(&worker, &definition, Containers(*containers), *reveal);
+    let rendered =
+        rendered.map_err(|error| Failed::Wrong(vec![format!("{}: {error}", worker.name)]))?;
+    let err = if *reveal { vec![REVEALED.to_owned()] } else { Vec::new() };
+    Ok(Said { out: vec![format!("{rendered:#}")], err, ..Said::default() })
+}
+
+/// A worker and its base definition.
+type Found = (Worker, TaskDefinition);
+
+async fn of_account(arguments: &Arguments) -> Result<Found, Failed> {
+    let Access { cloud, deployment, invocation } = arguments.account.access(true).await?;
+    let failed = |error: String| Failed::Wrong(vec![error]);
+    let in_force = deployment.scaler.config.current(&cloud, invocation.now).await;
+    let in_force = in_force.map_err(|error| failed(error.to_string()))?;
+    let worker = worker_in(&in_force.config, &arguments.worker)?;
+    let definition = cloud.definition(&worker.task_definition).await;
+    let definition = definition.map_err(|error| failed(format!("{}: {error}", worker.name)))?;
+    Ok((worker, definition))
+}
+
+fn of_file(arguments: &Arguments) -> Result<Config, Failed> {
+    let path = arguments.account.config.as_deref().unwrap_or("workers.yaml");
+    let path = path.strip_prefix("file:").unwrap_or(path);
+    whole(Path::new(path)).map(|(config, _)| config)
+}
+
+fn worker_in(config: &Config, name: &str) -> Result<Worker, Failed> {
+    let found = config.workers.iter().find(|worker| worker.name.as_str() == name);
+    found.cloned().ok_or_else(|| {
+        let names = config.workers.iter().map(|worker| worker.name.as_str());
+        let meant = nearest(name, names).map(|name| format!("; did you mean `{name}`?"));
+        Failed::Wrong(vec![format!("there is no worker `{name}`{}", meant.unwrap_or_default())])
+    })
+}
+
+fn base_of(file: &Path) -> Result<TaskDefinition, Failed> {
+    let text = fs::read_to_string(file);
+    let text =
+        text.map_err(|error| Failed::Use(format!("cannot read `{}`: {error}", file.display())))?;
+    base_in(&text).map_err(|error| Failed::Wrong(vec![format!("`{}`: {error}", file.display())]))
+}
