@@ -297,10 +297,7 @@ async fn launch<'a>(
     {
         let called = run(group, first).await;
         lost = called.lost_tick && group.found.is_some();
-        rest = match &first.way {
-            Way::Run(_) | Way::Pin(_, _) => called.rest(),
-            Way::Start(_) => called.rest_of_taken(),
-        };
+        rest = rest_after(&called, &first.way);
         group.calls = others;
         group.attempt.add_or_keep(first, called, plan);
     }
@@ -327,6 +324,14 @@ async fn launch<'a>(
         smaller::fall_back(Launching { cloud, common, plan }, claim, &mut attempts).await;
     }
     attempts
+}
+
+/// What the first call leaves of the others.
+fn rest_after(called: &Called, way: &Way) -> Rest {
+    match way {
+        Way::Run(_) | Way::Pin(_, _) => called.rest(),
+        Way::Start(_) => called.rest_of_taken(),
+    }
 }
 
 /// A launch that is carried out.

@@ -63,7 +63,7 @@ pub struct Report {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unowned: Vec<Unowned>,
     /// Workers that are not listed, as the result would be too large for an error.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_default")]
     pub left_out: usize,
     /// Names the invocation.
     #[serde(skip)]
@@ -337,20 +337,15 @@ pub struct Totals {
     /// Of these, the ones that AWS throttled.
     pub throttles: u64,
     /// Tasks of ours whose worker is not in the configuration; absent where there are none.
-    #[serde(skip_serializing_if = "are_none")]
+    #[serde(skip_serializing_if = "is_default")]
     pub unowned_tasks: Tasks,
     /// How long the tick took.
     pub milliseconds: u64,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-fn is_zero(count: &usize) -> bool {
-    *count == 0
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-fn are_none(tasks: &Tasks) -> bool {
-    *tasks == Tasks::ZERO
+/// Whether a field has nothing to say.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Report {

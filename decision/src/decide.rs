@@ -18,7 +18,7 @@ mod share;
 mod per_task;
 mod unowned;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jiff::Timestamp;
@@ -35,7 +35,7 @@ use crate::plan::{
     LeftOut, Marks, NetworkMode, Plan, Refusal, Revision, RunsOn, TaskBound, Way, WorkerPlan,
 };
 use crate::snapshot::{Ahead, Depth, Progress, Queue, Read, ReadError, Snapshot};
-use crate::units::{Containers, Family, Messages, TaskArn, Tasks};
+use crate::units::{Containers, Family, Messages, Tasks};
 use crate::variant::Recipe;
 use crate::{limits, tags};
 
@@ -104,18 +104,22 @@ pub fn can_owe(worker: &Worker, depth: &Depth, now: Timestamp) -> bool {
 
 fn decide_worker(worker: &Worker, share: Share, snapshot: &Snapshot) -> WorkerPlan {
     let mut plan = WorkerPlan::new(&worker.name);
-    plan.action =
-        decide_action(worker, share, snapshot, &mut plan).unwrap_or_else(|instead| instead);
+    let asked = Asked { worker, share, snapshot };
+    plan.action = decide_action(asked, &mut plan).unwrap_or_else(|instead| instead);
     plan
 }
 
-/// What is to be done, or what keeps it from being done. On the way the plan learns what was read.
-fn decide_action(
-    worker: &Worker,
+/// Whose launch is decided, on what.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    worker: &'a Worker,
     share: Share,
-    snapshot: &Snapshot,
-    plan: &mut WorkerPlan,
-) -> Result<Action, Action> {
+    snapshot: &'a Snapshot,
+}
+
+/// What is to be done, or what keeps it from being done. On the way the plan learns what was read.
+fn decide_action(asked: Asked<'_>, plan: &mut WorkerPlan) -> Result<Action, Action> {
+    let Asked { worker, snapshot, .. } = asked;
     let queue = *read(&snapshot.queues, &worker.name, "GetQueueAttributes")?;
     plan.depth = Some(queue.depth);
     plan.health.redrive = queue.redrive;
@@ -127,6 +131,17 @@ fn decide_action(
         let paused = worker.pause(snapshot.now).cloned().map(Idle::Paused);
         return Ok(paused.map_or(Action::NONE, Action::Idle));
     }
+    decide_by_tasks(asked, queue, plan)
+}
+
+/// The same where something can be owed.
+fn decide_by_tasks(
+    Asked { worker, share, snapshot }: Asked<'_>,
+    queue: Queue,
+    plan: &mut WorkerPlan,
+) -> Result<Action, Action> {
+    let depth = demand::counted(&worker.scaling, queue.depth);
+    let before = snapshot.memories.get(&worker.name).and_then(|memory| memory.progress.as_ref());
     let tasks = read(&snapshot.tasks, &worker.cluster, "ListTasks")?;
     let name = &worker.task_definition;
     let definition = read(&snapshot.definitions, name, "DescribeTaskDefinition")?;
@@ -239,11 +254,9 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Action> {
     let placement = placement::plan(worker, recipe);
     let network_mode = network_mode(recipe, worker)?;
     let own = packing.max_tasks.unwrap_or(Tasks(u32::MAX));
-    let (tasks, bound) = match facts.share.allowance {
-        Some(Allowance { tasks, bound }) if tasks < own => (tasks, bound),
-        _ => (own, TaskBound::MaxTasks),
-    };
-    let budget = Budget { per_task: most, tasks };
+    let own = Allowance { tasks: own, bound: TaskBound::MaxTasks };
+    let allowance = facts.share.allowance.filter(|shared| shared.tasks < own.tasks).unwrap_or(own);
+    let budget = Budget { per_task: most, tasks: allowance.tasks };
     let packed = packed::pack(facts, &decision, budget);
     let mut numbered = 0..;
     let groups = packed
@@ -254,13 +267,6 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Action> {
     let smaller = packed::smaller(facts, &groups, budget.tasks);
     let smaller =
         smaller.map(|tasks| make_group(facts, Containers(1), tasks, &mut (packed::SMALLER..)));
-    let deferred = (packed.deferred != Containers::ZERO).then_some(Deferred {
-        containers: packed.deferred,
-        tasks,
-        bound,
-        per_task: most,
-        obstacle: per_task.obstacle.clone(),
-    });
     Ok(Action::Launch(Box::new(LaunchPlan {
         decision,
         cluster: worker.cluster.clone(),
@@ -272,19 +278,24 @@ fn decide_launch(facts: &Facts<'_>) -> Result<Action, Action> {
         groups,
         smaller: smaller.transpose()?,
         placement,
-        deferred,
+        deferred: deferred(per_task, packed.deferred, allowance),
         price: packed::price(facts, &packed),
         several: packed.several,
         cautions: packed::cautions(facts, &packed),
         public_pulls: packed::public_pulls(facts, &packed),
-        known: facts
-            .look
-            .own
-            .alive
-            .iter()
-            .map(|own| own.arn.clone())
-            .collect::<BTreeSet<TaskArn>>(),
+        known: facts.look.own.alive.iter().map(|own| own.arn.clone()).collect(),
     })))
+}
+
+/// What is owed and not started, and what would have to change.
+fn deferred(
+    per_task: &ContainersPerTask,
+    containers: Containers,
+    Allowance { tasks, bound }: Allowance,
+) -> Option<Deferred> {
+    let (most, obstacle) = (per_task.most, per_task.obstacle.clone());
+    let deferred = Deferred { containers, tasks, bound, per_task: most, obstacle };
+    (containers != Containers::ZERO).then_some(deferred)
 }
 
 /// The same launch on another revision of its definition; `None` where that cannot take it over.

@@ -11,6 +11,8 @@ use serde_json::{Map, Value};
 use decision::redaction::cut;
 use decision::{limits, tags, variant};
 
+use crate::report::is_default;
+
 /// The fields whose values are sizes, names and settings.
 pub(super) const SHOWN: [&str; 33] = [
     "appProtocol",
@@ -103,10 +105,10 @@ pub struct ContainerDifference {
     /// Fields of it; of one that is on one side only, its image and what else a person looks for.
     pub fields: Vec<Field>,
     /// Values of variables that are not shown.
-    #[serde(skip_serializing_if = "is_zero", default)]
+    #[serde(skip_serializing_if = "is_default", default)]
     pub values_hidden: usize,
     /// Secrets, whose sources are not shown.
-    #[serde(skip_serializing_if = "is_zero", default)]
+    #[serde(skip_serializing_if = "is_default", default)]
     pub secrets_hidden: usize,
 }
 
@@ -134,11 +136,6 @@ pub struct Field {
     /// What it is; absent where it is not there or is not shown.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub after: Option<String>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-fn is_zero(count: &usize) -> bool {
-    *count == 0
 }
 
 /// What differs between two definitions, as ECS describes or takes them. `worker` is the container that is

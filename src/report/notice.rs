@@ -103,13 +103,8 @@ pub struct StandingReport {
     /// How many of them were stopped now.
     pub stopped: usize,
     /// How many of them a dry run would have stopped.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "super::is_default")]
     pub would_stop: usize,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-fn is_zero(count: &usize) -> bool {
-    *count == 0
 }
 
 /// What becomes of the hook that holds the instance.

@@ -55,16 +55,11 @@ pub struct NeedsReport {
     /// Memory.
     pub memory: MebiBytes,
     /// GPUs.
-    #[serde(skip_serializing_if = "is_none")]
+    #[serde(skip_serializing_if = "super::is_default")]
     pub gpus: Gpus,
     /// Ports of the host.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<u16>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-fn is_none(gpus: &Gpus) -> bool {
-    *gpus == Gpus::ZERO
 }
 
 /// A container instance that somebody has to look at.

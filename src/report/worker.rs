@@ -40,8 +40,26 @@ pub(super) fn report(outcome: WorkerOutcome, mode: Mode) -> WorkerReport {
         errors: Vec::new(),
         warnings,
     };
+    report_action(&mut report, action, Came { mode, groups });
+    if let Some(check) = check {
+        report_check(&mut report, check);
+    }
+    // What was refused before this tick is no reason of what this tick could not place.
+    report.failures.extend(late.into_iter().map(report_late));
+    let not_served = report.not_served();
+    report.warnings.extend(not_served);
+    report
+}
+
+/// What came of a plan that was to be carried out, or was not.
+struct Came {
+    mode: Mode,
+    groups: Vec<GroupOutcome>,
+}
+
+fn report_action(report: &mut WorkerReport, action: Action, Came { mode, groups }: Came) {
     match action {
-        Action::Idle(idle) => report_idle(&mut report, idle),
+        Action::Idle(idle) => report_idle(report, idle),
         Action::Hold(gone @ ReadError::Gone { .. }) => report.warnings.push(gone.to_string()),
         Action::Hold(error) => {
             report.outcome = Outcome::Held;
@@ -56,21 +74,13 @@ pub(super) fn report(outcome: WorkerOutcome, mode: Mode) -> WorkerReport {
             report.at_cap = Some(plan.decision.at_cap() || plan.deferred.is_some());
             report.deferred = plan.deferred.as_ref().map(|d| d.containers).unwrap_or_default();
             report.warnings.extend(plan.cautions.iter().map(ToString::to_string));
-            report_placement(&mut report, plan.placement.as_ref(), mode);
+            report_placement(report, plan.placement.as_ref(), mode);
             match mode {
-                Mode::DryRun => report_planned(&mut report, &plan),
-                Mode::Launch => report_launched(&mut report, &plan, groups),
+                Mode::DryRun => report_planned(report, &plan),
+                Mode::Launch => report_launched(report, &plan, groups),
             }
         }
     }
-    if let Some(check) = check {
-        report_check(&mut report, check);
-    }
-    // What was refused before this tick is no reason of what this tick could not place.
-    report.failures.extend(late.into_iter().map(report_late));
-    let not_served = report.not_served();
-    report.warnings.extend(not_served);
-    report
 }
 
 fn warnings(health: &Health, alive: Option<&Alive>) -> Vec<String> {

@@ -77,8 +77,7 @@ impl fmt::Display for Caution {
             Self::EndsOther { worker, other } => write!(
                 f,
                 "`{other}` is essential and has an image of the repository of `{worker}`: its work is cut short \
-                 when the last `{worker}` ends; give it a definition of its own if it has a queue \
-                 of its own"
+                 when the last `{worker}` ends; give it a definition of its own if it has a queue of its own"
             ),
             Self::Listens { worker } => write!(
                 f,
@@ -88,9 +87,8 @@ impl fmt::Display for Caution {
             ),
             Self::ProxyHidesMetadata => write!(
                 f,
-                "the proxyConfiguration has no EgressIgnoredIPs with 169.254.170.2: the watcher \
-                 may hear nothing, and then it ends its task after an hour, whether the workers work or \
-                 not"
+                "the proxyConfiguration has no EgressIgnoredIPs with 169.254.170.2: the watcher may \
+                 hear nothing, and then it ends its task after an hour, whether the workers work or not"
             ),
             Self::Fewer { asked, most, obstacle } => write!(
                 f,
