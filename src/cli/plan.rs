@@ -10,6 +10,7 @@ use decision::plan::{Action, Group, LaunchPlan, Revision, Search, Way};
 use decision::snapshot::Snapshot;
 use decision::units::{InstanceArn, RevisionArn, TaskDefinitionRef, WorkerName};
 use decision::variant::{Recipe, Variant};
+use serde_json::{Value, json};
 
 pub use self::text::Shown;
 pub use self::view::{
@@ -116,6 +117,16 @@ async fn strangers(scaler: &Scaler, cloud: &ReadCloud, foreseen: &Foreseen) -> V
         }
     }
     lines
+}
+
+/// What the function is asked for its own plan.
+pub fn event_for_function(only: &[WorkerName]) -> Value {
+    let mut event = json!({"dryRun": true, "check": false});
+    // None is not the same as all.
+    if !only.is_empty() {
+        event["only"] = json!(only);
+    }
+    event
 }
 
 /// What the function itself would answer to a dry run. It knows what it remembers, and a terminal does not;

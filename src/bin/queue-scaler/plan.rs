@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use decision::units::WorkerName;
-use ecs_queue_scaler::cli::plan::{PlanView, Shown, plan, plan_of_function};
+use ecs_queue_scaler::cli::plan::{PlanView, Shown, event_for_function, plan, plan_of_function};
 use ecs_queue_scaler::cli::result::TickResult;
 use serde_json::json;
 use terminal_size::{Width, terminal_size};
@@ -92,15 +92,14 @@ async fn planned(arguments: &Arguments) -> Result<PlanView, Failed> {
     let Access { cloud, deployment, invocation } =
         arguments.account.access(!arguments.remote).await?;
     let failed = |error: String| Failed::Wrong(vec![error]);
+    let only: Vec<_> =
+        arguments.workers.iter().map(|name| WorkerName::from(name.as_str())).collect();
     if let (true, Some(function)) = (arguments.remote, &deployment.function) {
-        let event = json!({"dryRun": true, "check": false, "only": arguments.workers});
-        let answer = cloud.invoker().invoke(function, &event).await;
+        let answer = cloud.invoker().invoke(function, &event_for_function(&only)).await;
         let answer = answer.map_err(|error| failed(error.to_string()))?;
         let result = TickResult::parse(&answer).map_err(|error| failed(error.to_string()))?;
         return Ok(plan_of_function(&deployment, result, &cloud, &invocation));
     }
-    let only: Vec<_> =
-        arguments.workers.iter().map(|name| WorkerName::from(name.as_str())).collect();
     let view = Box::pin(plan(&deployment, &cloud, &only, &invocation)).await;
     view.map_err(|error| failed(error.to_string()))
 }

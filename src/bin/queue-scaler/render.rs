@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     /// nothing is asked of AWS, and the configuration is a file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["function", "name"])]
     base: Option<PathBuf>,
-    /// Print the values, too: what `aws ecs register-task-definition --cli-input-json` takes
+    /// Print the values, too: what `RegisterTaskDefinition` takes
     #[arg(long)]
     reveal: bool,
     #[command(flatten)]

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use ecs_queue_scaler::aws::{Aws, ReadCloud};
 use ecs_queue_scaler::cli::deployment::{Deployment, DeploymentError, Wanted};
-use ecs_queue_scaler::cli::plan::{PlanError, PlanView, Shown, plan, plan_of_function};
+use ecs_queue_scaler::cli::plan::{
+    PlanError, PlanView, Shown, event_for_function, plan, plan_of_function,
+};
 use ecs_queue_scaler::cli::result::TickResult;
 use serde_json::{Value, json};
 
@@ -223,8 +225,11 @@ async fn a_function_says_whose_it_is_and_where_its_configuration_is() {
 async fn the_function_can_plan_itself() {
     let (world, config) = of_all_kinds().await;
     let function = scaler(&world, &config);
-    let report =
-        ticked(&function, &json!({"dryRun": true, "check": false}), &invocation(&world)).await;
+    world.take_calls();
+    let report = ticked(&function, &event_for_function(&[]), &invocation(&world)).await;
+    let only = event_for_function(&["encode".into()]);
+    let one = ticked(&function, &only, &invocation(&world)).await;
+    assert_eq!((report.workers.len(), one.workers.len(), world.changes()), (8, 1, 0));
     world.function("jobs", &json!({"SCALER_NAME": "scaler"}), &json!(report));
     world.take_calls();
     let answer = cloud(&world).invoker().invoke("jobs", &json!({"dryRun": true})).await.unwrap();
