@@ -12,6 +12,8 @@ mod function;
 mod hosts;
 mod instances;
 mod launch;
+#[cfg(feature = "cli")]
+mod oldest;
 mod pace;
 mod signed;
 mod sqs;

@@ -9,3 +9,4 @@ pub mod validation; // what is wrong with a configuration
 pub mod render; // a derived task definition
 pub mod result; // the result of a tick, as a terminal reads it
 pub mod plan; // what a tick would do
+pub mod status; // all workers at a glance

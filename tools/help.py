@@ -17,7 +17,9 @@ def main() -> None:
 
     def filled(place: re.Match[str]) -> str:
         command = [binary, *place[2].split(), "--help"]
-        text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        # Whatever terminal this runs in.
+        shown = subprocess.run(command, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        text = shown.stdout
         return f"{place[1]}\n```text\n{text.strip()}\n```\n\n{place[3]}"
 
     text, count = PLACE.subn(filled, page.read_text())

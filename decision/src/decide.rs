@@ -34,7 +34,7 @@ use crate::plan::{
     Action, Alive, Bound, Call, ClientToken, Decision, Deferred, Eager, Group, Idle, LaunchPlan,
     LeftOut, Marks, NetworkMode, Plan, Refusal, Revision, RunsOn, TaskBound, Way, WorkerPlan,
 };
-use crate::snapshot::{Ahead, Depth, Progress, Queue, Read, ReadError, Snapshot};
+use crate::snapshot::{Ahead, ClusterTasks, Depth, Progress, Queue, Read, ReadError, Snapshot};
 use crate::units::{Containers, Family, Messages, Tasks};
 use crate::variant::Recipe;
 use crate::{limits, tags};
@@ -203,6 +203,12 @@ fn examine(
     let alive = outlived::counted(own.count(), own, &plan.health.outlived);
     plan.alive = Some(alive);
     alive
+}
+
+/// The tasks of a worker among those of its cluster, whether or not it is owed something. Where its container
+/// has no name in the configuration, the tasks carry it.
+pub fn alive(worker: &Worker, tasks: &ClusterTasks, now: Timestamp) -> Alive {
+    OwnTasks::of(worker, worker.container.as_deref().unwrap_or_default(), tasks, now).count()
 }
 
 /// What asks for containers that end before a message can be received.

@@ -27,9 +27,7 @@ pub(super) fn host(service: Service, region: &str, kind: Kind) -> Option<String>
         return is_there.then(|| format!("{name}{fips}{dual_stack}.{region}.{suffix}"));
     }
     // There the plain host is validated, and there is no other.
-    let is_plain = partition.name == "aws-us-gov"
-        && !kind.dual_stack
-        && matches!(service, Service::Ssm | Service::AutoScaling);
+    let is_plain = partition.name == "aws-us-gov" && service.is_plain_in_gov(kind.dual_stack);
     let fips = if kind.fips && !is_plain { "-fips" } else { "" };
     let suffix = if kind.dual_stack { partition.dual_stack_suffix } else { partition.suffix };
     Some(format!("{name}{fips}.{region}.{suffix}"))
@@ -54,6 +52,8 @@ mod tests {
                 "autoscaling" => Service::AutoScaling,
                 #[cfg(feature = "cli")]
                 "lambda" => Service::Lambda,
+                #[cfg(feature = "cli")]
+                "cloudwatch" => Service::CloudWatch,
                 other => panic!("{other}"),
             };
             let kind = Kind { fips: *fips == "yes", dual_stack: *dual_stack == "yes" };

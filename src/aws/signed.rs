@@ -45,6 +45,9 @@ pub(super) enum Service {
     /// Lambda, for a terminal.
     #[cfg(feature = "cli")]
     Lambda,
+    /// CloudWatch's metrics, for a terminal.
+    #[cfg(feature = "cli")]
+    CloudWatch,
 }
 
 impl Service {
@@ -57,6 +60,8 @@ impl Service {
             Self::AutoScaling => "autoscaling",
             #[cfg(feature = "cli")]
             Self::Lambda => "lambda",
+            #[cfg(feature = "cli")]
+            Self::CloudWatch => "monitoring",
         }
     }
 
@@ -69,6 +74,8 @@ impl Service {
             Self::AutoScaling => "Auto Scaling",
             #[cfg(feature = "cli")]
             Self::Lambda => "Lambda",
+            #[cfg(feature = "cli")]
+            Self::CloudWatch => "CloudWatch",
         }
     }
 
@@ -79,7 +86,29 @@ impl Service {
             Self::S3 | Self::AutoScaling => None,
             #[cfg(feature = "cli")]
             Self::Lambda => None,
+            #[cfg(feature = "cli")]
+            Self::CloudWatch => Some("GraniteServiceVersion20100801"),
             Self::Tagging => Some("ResourceGroupsTaggingAPI_20170126"),
+        }
+    }
+
+    /// Whether its plain host in the Regions of the US government is validated by FIPS 140.
+    pub(super) fn is_plain_in_gov(self, dual_stack: bool) -> bool {
+        match self {
+            Self::Ssm | Self::AutoScaling => !dual_stack,
+            #[cfg(feature = "cli")]
+            Self::CloudWatch => true,
+            _ => false,
+        }
+    }
+
+    /// The version of the JSON protocol that it speaks.
+    /// Source: the services' models, `jsonVersion`.
+    fn json(self) -> &'static str {
+        match self {
+            #[cfg(feature = "cli")]
+            Self::CloudWatch => "application/x-amz-json-1.0",
+            _ => "application/x-amz-json-1.1",
         }
     }
 
@@ -270,7 +299,7 @@ impl Request {
             .try_insert("user-agent", concat!("ecs-queue-scaler/", env!("CARGO_PKG_VERSION")))?;
         if let Some(target) = self.service.target() {
             headers.try_insert("x-amz-target", format!("{target}.{}", self.operation))?;
-            headers.try_insert("content-type", "application/x-amz-json-1.1")?;
+            headers.try_insert("content-type", self.service.json())?;
             headers.try_insert("content-length", body.len().to_string())?;
         }
         if let Ask::Form(_) = &self.ask {

@@ -17,7 +17,7 @@ use super::bounded::LONGEST_ANSWER;
 use Kind::{List, Map, Text};
 
 /// What an answer of success holds, by the API's name of the call.
-/// Sources: the API references of ECS, SQS, SSM, Lambda and the Resource Groups Tagging API.
+/// Sources: the API references of ECS, SQS, SSM, Lambda, CloudWatch and the Resource Groups Tagging API.
 const NEEDED: &[(&str, &[(&str, Kind)])] = &[
     ("GetQueueUrl", &[("QueueUrl", Text)]),
     ("GetQueueAttributes", &[("Attributes", Map)]),
@@ -37,6 +37,8 @@ const NEEDED: &[(&str, &[(&str, Kind)])] = &[
     ("GetResources", &[("ResourceTagMappingList", List)]),
     #[cfg(feature = "cli")]
     ("GetFunctionConfiguration", &[("FunctionName", Text)]),
+    #[cfg(feature = "cli")]
+    ("GetMetricData", &[("MetricDataResults", List)]),
     // What a function answers is its own.
     #[cfg(feature = "cli")]
     ("Invoke", &[]),

@@ -1,12 +1,11 @@
 //! Which scaler a command is about: a deployed function's, or one by its name and configuration.
 
-use std::path::Path;
+use std::fs;
 
 use decision::event::Mode;
 
 use crate::aws::{DeployedFunction, ReadCloud};
 use crate::run::Scaler;
-use crate::source::Source;
 
 /// What the function is called where its environment does not say.
 pub const DEFAULT_NAME: &str = "ecs-queue-scaler";
@@ -34,6 +33,8 @@ pub struct Deployment {
     pub scaler: Scaler,
     /// The Lambda function, where one was named.
     pub function: Option<String>,
+    /// Whether that starts nothing, whatever is planned: its `SCALER_DRY_RUN`.
+    pub starts_nothing: bool,
 }
 
 /// Why there is none.
@@ -58,6 +59,14 @@ pub enum DeploymentError {
         function: String,
         /// Its `SCALER_CONFIG`.
         source_text: String,
+    },
+    /// There is no such file.
+    #[error("cannot read `{path}`: {why}; name the configuration with --config")]
+    NoFile {
+        /// As it was named.
+        path: String,
+        /// What the system says.
+        why: String,
     },
     /// A name or a source cannot be one.
     #[error("{0}")]
@@ -84,23 +93,42 @@ impl Deployment {
         }
         let name = own("SCALER_NAME").unwrap_or(DEFAULT_NAME);
         let source = config.or(own("SCALER_CONFIG")).unwrap_or(DEFAULT_SOURCE);
-        if needs_config && config.is_none() && source.starts_with("file:") {
+        if !needs_config {
+            let starts_nothing = own("SCALER_DRY_RUN") == Some("true");
+            let scaler = Scaler::new(name, "{}", Mode::DryRun).map_err(DeploymentError::Wrong)?;
+            return Ok(Self { scaler, function: Some(function), starts_nothing });
+        }
+        if config.is_none() && source.starts_with("file:") {
             let source_text = source.to_owned();
             return Err(DeploymentError::Packaged { function, source_text });
         }
-        Self::of(name, source, Some(function))
+        let starts_nothing = own("SCALER_DRY_RUN") == Some("true");
+        let deployment = Self::of(name, source, Some(function))?;
+        Ok(Self { starts_nothing, ..deployment })
     }
 
     fn of(name: &str, source: &str, function: Option<String>) -> Result<Self, DeploymentError> {
-        // A path is what a person types; one that looks like a source is a source.
-        let path = format!("file:{source}");
-        let is_path = Source::parse(source).is_err() && Path::new(source).is_file();
-        let source = if is_path { &path } else { source };
+        let source = &located(source)?;
         let scaler = Scaler::new(name, source, Mode::DryRun).map_err(DeploymentError::Wrong)?;
         let scaler = match &function {
             Some(function) => Scaler { function: function.clone(), ..scaler },
             None => scaler,
         };
-        Ok(Self { scaler, function })
+        Ok(Self { scaler, function, starts_nothing: false })
+    }
+}
+
+/// A source as the function knows it: a person types a path.
+fn located(source: &str) -> Result<String, DeploymentError> {
+    let is_text = source.contains('\n') || source.trim_start().starts_with(['{', '[']);
+    if is_text || source.starts_with("ssm:") || source.starts_with("s3:") {
+        return Ok(source.to_owned());
+    }
+    let path = source.strip_prefix("file:").unwrap_or(source);
+    match fs::metadata(path) {
+        Ok(_) => Ok(format!("file:{path}")),
+        Err(error) => {
+            Err(DeploymentError::NoFile { path: path.to_owned(), why: error.to_string() })
+        }
     }
 }

@@ -11,10 +11,20 @@ const WIDEST: usize = 96;
 /// What stands before the place, of a long line.
 const BEFORE: usize = 40;
 
-/// The line of a text that a mistake is in, with a mark under its place; `None` where it has none there.
+/// What stands on a line with values that no log may tell.
+const MAY_HAVE_SECRETS: [&str; 4] = ["overrides", "environment", "value", "command"];
+
+/// The line of a text that a mistake is in, with a mark under its place; `None` where it has none there, or
+/// where the line may hold a secret.
 pub fn marked(problem: &Problem, text: &str) -> Option<String> {
     let Position { line, column } = problem.position?;
     let shown = text.split('\n').nth(line.checked_sub(1)?)?.trim_end();
+    let lower = shown.to_lowercase();
+    if problem.path.contains("overrides")
+        || MAY_HAVE_SECRETS.iter().any(|word| lower.contains(word))
+    {
+        return None;
+    }
     let at = column.saturating_sub(1);
     // A long line is shown from a little before the place.
     let is_long = WIDEST < display_width(shown);
@@ -76,6 +86,20 @@ mod tests {
             line.starts_with(" 1 | ...") && line[mark.len() - 1..].starts_with("clustr"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn a_line_with_values_of_overrides_is_not_shown() {
+        let overrides = "launch: {overrides: {containerOverrides: [{name: w, environment: [{name: DB, value: hush}], comand: [x]}]}}";
+        let lines = "launch:\n  overrides:\n    containerOverrides:\n      - name: w\n        command:\n          - hush\n          - {a: hush}\n";
+        for launch in [overrides, lines] {
+            let text = format!("cluster: jobs\n{launch}\nworkers: []\n");
+            let found = document("workers.yaml", &text).and_then(|document| Config::of(&document));
+            let Err(ConfigError(problems)) = found else { panic!("it is wrong") };
+            assert!(!problems.is_empty());
+            let shown: Vec<_> = problems.iter().filter_map(|p| marked(p, &text)).collect();
+            assert!(shown.iter().all(|shown| !shown.contains("hush")), "{shown:?}");
+        }
     }
 
     #[test]

@@ -49,6 +49,15 @@ impl Page {
         self.text.push('\n');
     }
 
+    /// A line as it is, in the colour of its meaning: it is broken nowhere.
+    pub fn line(&mut self, meaning: Meaning, text: &str) {
+        let style = meaning.style();
+        let parts = [style.render().to_string(), plain(text).into_owned()];
+        self.text.extend(parts);
+        self.text.push_str(&style.render_reset().to_string());
+        self.text.push('\n');
+    }
+
     /// A paragraph that begins with this, and goes on as far to the right as it begins.
     pub fn entry(&mut self, head: &str, text: &str) {
         self.entry_of(Meaning::Plain, head, text);

@@ -74,7 +74,9 @@ pub async fn plan(
         // Whose tasks the others are, only the function's name would say.
         foreseen.plan.workers.iter_mut().for_each(|plan| plan.health.of_others.clear());
     }
-    let TickResult { config, workers, .. } = result(scaler, &foreseen, invocation)?;
+    let result = result(scaler, &foreseen, invocation)?;
+    let mut notes = TickResult { unowned: Vec::new(), ..result.clone() }.notes();
+    let TickResult { config, workers, .. } = result;
     let mut planned = Vec::new();
     for (result, plan) in workers.into_iter().zip(&foreseen.plan.workers) {
         let worker = foreseen.config.workers.iter().find(|worker| worker.name == plan.worker);
@@ -88,16 +90,25 @@ pub async fn plan(
     }
     let mut view = PlanView::new(deployment, cloud.region(), invocation.now);
     view.config = config;
-    view.unowned = foreseen.unowned.iter().map(ToString::to_string).collect();
-    view.strangers = Box::pin(strangers(scaler, cloud, &foreseen)).await;
+    notes.extend(foreseen.unowned.iter().map(ToString::to_string));
+    notes.extend(Box::pin(strangers(deployment, cloud, &foreseen)).await);
+    view.notes = notes;
     view.totals = Totals::of(&planned);
     view.workers = planned;
     Ok(view)
 }
 
-/// Where none of our tasks run and those of another name do, this may be the wrong name: then all of them
+/// A function's name is certain. Else, where none of our tasks run and those of another name do, this may be the wrong name: then all of them
 /// would be started again.
-async fn strangers(scaler: &Scaler, cloud: &ReadCloud, foreseen: &Foreseen) -> Vec<String> {
+pub(super) async fn strangers(
+    deployment: &Deployment,
+    cloud: &ReadCloud,
+    foreseen: &Foreseen,
+) -> Vec<String> {
+    let scaler = &deployment.scaler;
+    if deployment.function.is_some() {
+        return Vec::new();
+    }
     let names = foreseen.config.scalers(&scaler.name);
     let mut lines = Vec::new();
     for (cluster, tasks) in &foreseen.snapshot.tasks {
@@ -121,12 +132,11 @@ async fn strangers(scaler: &Scaler, cloud: &ReadCloud, foreseen: &Foreseen) -> V
 
 /// What the function is asked for its own plan.
 pub fn event_for_function(only: &[WorkerName]) -> Value {
-    let mut event = json!({"dryRun": true, "check": false});
-    // None is not the same as all.
-    if !only.is_empty() {
-        event["only"] = json!(only);
+    // An empty list is refused: it names nobody.
+    match only {
+        [] => json!({"dryRun": true, "check": false}),
+        only => json!({"dryRun": true, "check": false, "only": only}),
     }
-    event
 }
 
 /// What the function itself would answer to a dry run. It knows what it remembers, and a terminal does not;
@@ -137,11 +147,13 @@ pub fn plan_of_function(
     cloud: &ReadCloud,
     invocation: &Invocation,
 ) -> PlanView {
+    let notes = result.notes();
     let planned: Vec<_> =
         result.workers.into_iter().map(|result| PlannedWorker { result, launch: None }).collect();
     PlanView {
         config: result.config,
         is_of_function: true,
+        notes,
         totals: Totals::of(&planned),
         workers: planned,
         ..PlanView::new(deployment, cloud.region(), invocation.now)
@@ -149,7 +161,7 @@ pub fn plan_of_function(
 }
 
 /// The result of a dry run of what is foreseen.
-fn result(
+pub(super) fn result(
     scaler: &Scaler,
     foreseen: &Foreseen,
     invocation: &Invocation,

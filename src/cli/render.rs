@@ -11,9 +11,6 @@ use super::difference::{SHOWN, is_ours};
 /// What stands where a value is not shown.
 const MASK: &str = "***";
 
-/// The fields whose texts are names, beside those that a difference shows.
-const NAMES: [&str; 4] = ["family", "key", "logDriver", "name"];
-
 /// Why there is nothing to render.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum RenderError {
@@ -21,10 +18,7 @@ pub enum RenderError {
     #[error(transparent)]
     Obstacle(#[from] Obstacle),
     /// The operator's own is run.
-    #[error(
-        "a task of one container runs `{0}` as it is: nothing is derived from it; `aws ecs \
-         describe-task-definition --task-definition {0}` shows it"
-    )]
+    #[error("a task of one container runs `{0}` as it is: nothing is derived from it")]
     Base(String),
     /// A file is no task definition.
     #[error("it is no task definition: {0}")]
@@ -57,6 +51,8 @@ pub fn render(
 /// Where it is neither.
 pub fn base_in(text: &str) -> Result<TaskDefinition, RenderError> {
     let wrong = |why: String| RenderError::NoDefinition(why);
+    // As some editors write it.
+    let text = text.trim_start_matches('\u{feff}');
     let answer: Value = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
     let described = answer.get("taskDefinition");
     let mut document = described.unwrap_or(&answer).clone();
@@ -76,24 +72,74 @@ pub fn base_in(text: &str) -> Result<TaskDefinition, RenderError> {
     TaskDefinition::parse(&document, &tags).map_err(wrong)
 }
 
-/// The same without the texts of fields that are not known to be names or settings.
+/// The same without the texts of fields that are not known to be names or settings. Below those, and in maps
+/// whose keys are the operator's, nothing is.
 fn masked(document: Value) -> Value {
-    match document {
-        Value::Object(members) => Value::Object(masked_members(members)),
-        Value::Array(list) => Value::Array(list.into_iter().map(masked).collect()),
-        Value::String(_) => json!(MASK),
-        other => other,
+    let Value::Object(members) = document else { return masked_whole(document) };
+    let masked = members.into_iter().map(|(name, value)| {
+        let value = match (name.as_str(), value) {
+            ("containerDefinitions", Value::Array(list)) => {
+                list.into_iter().map(container).collect()
+            }
+            ("tags", value) => entries(value, "key"),
+            (name, value) => shown_or_masked(name, value),
+        };
+        (name, value)
+    });
+    Value::Object(masked.collect())
+}
+
+fn container(container: Value) -> Value {
+    let Value::Object(members) = container else { return masked_whole(container) };
+    let masked = members.into_iter().map(|(name, value)| {
+        let value = match (name.as_str(), value) {
+            ("environment" | "secrets", value) => entries(value, "name"),
+            ("logConfiguration", Value::Object(log)) => {
+                let log = log.into_iter().map(|(name, value)| {
+                    let value = if name == "logDriver" { value } else { masked_whole(value) };
+                    (name, value)
+                });
+                Value::Object(log.collect())
+            }
+            (name, value) => shown_or_masked(name, value),
+        };
+        (name, value)
+    });
+    Value::Object(masked.collect())
+}
+
+fn shown_or_masked(name: &str, value: Value) -> Value {
+    if SHOWN.contains(&name) || matches!(name, "family" | "name") {
+        value
+    } else {
+        masked_whole(value)
     }
 }
 
-fn masked_members(members: Map<String, Value>) -> Map<String, Value> {
-    let name = ["name", "key"].iter().find_map(|key| members.get(*key)).and_then(Value::as_str);
-    let is_ours = name.is_some_and(is_ours);
-    let masked = members.into_iter().map(|(name, value)| {
-        let is_shown = SHOWN.contains(&name.as_str()) || NAMES.contains(&name.as_str());
-        let is_shown = is_shown || (is_ours && name == "value");
-        let value = if is_shown { value } else { masked(value) };
-        (name, value)
+/// A list whose entries have names: the values of our own are shown.
+fn entries(list: Value, key: &str) -> Value {
+    let Value::Array(list) = list else { return masked_whole(list) };
+    let masked = list.into_iter().map(|entry| {
+        let Value::Object(members) = entry else { return masked_whole(entry) };
+        let name = members.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let masked = members.into_iter().map(|(member, value)| {
+            let is_shown = member == key || is_ours(&name);
+            let value = if is_shown { value } else { masked_whole(value) };
+            (member, value)
+        });
+        Value::Object(masked.collect::<Map<_, _>>())
     });
     masked.collect()
+}
+
+/// No text of it.
+fn masked_whole(value: Value) -> Value {
+    match value {
+        Value::Object(members) => Value::Object(
+            members.into_iter().map(|(name, value)| (name, masked_whole(value))).collect(),
+        ),
+        Value::Array(list) => list.into_iter().map(masked_whole).collect(),
+        Value::String(_) => json!(MASK),
+        other => other,
+    }
 }

@@ -16,6 +16,37 @@ pub struct TickResult {
     pub config: ConfigResult,
     /// One entry a worker.
     pub workers: Vec<WorkerResult>,
+    /// Container instances that somebody has to look at.
+    #[serde(default)]
+    pub instances: Vec<InstanceResult>,
+    /// Tasks whose worker is not in the configuration.
+    #[serde(default)]
+    pub unowned: Vec<UnownedResult>,
+    /// Workers that are not listed, as the answer would be too large.
+    #[serde(default)]
+    pub left_out: u64,
+}
+
+/// A container instance that somebody has to look at.
+#[derive(Clone, Debug, Deserialize)]
+pub struct InstanceResult {
+    /// Its name.
+    pub instance: String,
+    /// Where it is.
+    pub cluster: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// Tasks whose worker is not in the configuration.
+#[derive(Clone, Debug, Deserialize)]
+pub struct UnownedResult {
+    /// What the worker is called.
+    pub worker: String,
+    /// Where they run.
+    pub cluster: String,
+    /// How many.
+    pub tasks: u64,
 }
 
 /// The configuration of a tick.
@@ -30,9 +61,31 @@ pub struct ConfigResult {
     /// Why what is newer is not used.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error: Option<String>,
+    /// What it discovered by tags.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub discovery: Option<DiscoveryResult>,
     /// What of it may be meant otherwise.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub warnings: Vec<String>,
+}
+
+/// What was discovered by tags.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DiscoveryResult {
+    /// Queues that carry the tag.
+    pub queues: u64,
+    /// Why they could not be read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error: Option<String>,
+}
+
+impl ConfigResult {
+    /// Why it is not the newest, or not all of it.
+    pub fn problem(&self) -> Option<String> {
+        let discovery = self.discovery.as_ref().and_then(|found| found.error.clone());
+        let all: Vec<_> = self.error.clone().into_iter().chain(discovery).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
 }
 
 /// What a tick comes to for one worker.
@@ -168,6 +221,22 @@ pub enum State {
 pub struct NoResult(String);
 
 impl TickResult {
+    /// What else somebody should know.
+    pub fn notes(&self) -> Vec<String> {
+        let instances = self.instances.iter().map(|found| {
+            let InstanceResult { instance, cluster, why } = found;
+            format!("instance {instance} of {cluster}: {why}")
+        });
+        let unowned = self.unowned.iter().map(|found| {
+            let UnownedResult { worker, cluster, tasks } = found;
+            format!("tasks in {cluster} for worker `{worker}`, which is not in the configuration: {tasks}")
+        });
+        let left_out = (self.left_out != 0).then(|| {
+            format!("workers that the function's answer has no room for: {}", self.left_out)
+        });
+        instances.chain(unowned).chain(left_out).collect()
+    }
+
     /// Reads a function's answer.
     ///
     /// # Errors
@@ -193,13 +262,13 @@ impl WorkerResult {
 
     /// Tasks that are started.
     pub fn tasks(&self) -> u64 {
-        self.launched.iter().map(|launched| launched.count).sum()
+        total(self.launched.iter().map(|launched| launched.count))
     }
 
     /// Worker containers in them.
     pub fn containers(&self) -> u64 {
         let containers = |of: &LaunchedResult| of.count.saturating_mul(of.containers_per_task);
-        self.launched.iter().map(containers).sum()
+        total(self.launched.iter().map(containers))
     }
 
     /// What a person reads of it first.
@@ -220,6 +289,11 @@ impl WorkerResult {
         let parts: Vec<_> = [errors, breaker, paused, why].into_iter().flatten().collect();
         if parts.is_empty() { "nothing waits".to_owned() } else { parts.join("; ") }
     }
+}
+
+/// A sum of numbers that others wrote.
+pub(super) fn total(numbers: impl Iterator<Item = u64>) -> u64 {
+    numbers.fold(0, u64::saturating_add)
 }
 
 impl State {

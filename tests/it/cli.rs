@@ -2,6 +2,7 @@
 
 mod plan;
 mod render;
+mod status;
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
@@ -158,7 +159,7 @@ fn mistakes_and_warnings_come_as_json() {
     let view: serde_json::Value = serde_json::from_str(&stdout).unwrap();
     assert!(jsonschema::is_valid(&schema, &view) && !jsonschema::is_valid(&schema, &schema));
     let (_, made, _) = seen(&["schema", "--of", "validate"], "");
-    assert_eq!(made, include_str!("../../docs/schema/validate.json"), "make docs");
+    assert!(made == include_str!("../../docs/schema/validate.json"), "make docs");
 
     let (code, stdout, _) = seen(&["validate", "--json"], "");
     let view: serde_json::Value = serde_json::from_str(&stdout).unwrap();
@@ -188,6 +189,58 @@ fn a_wrong_call_is_told_from_a_wrong_file() {
         assert!(!stderr.is_empty(), "{arguments:?}");
     }
     assert!(seen(&["validate", "no/such.yaml"], "").2.contains("no/such.yaml"));
+}
+
+/// Its mistake is where it stops being text.
+#[test]
+fn what_is_not_text_is_a_mistake_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("latin1.yaml");
+    std::fs::write(&path, b"cluster: jobs\n# caf\xe9\n").unwrap();
+    let path = path.to_str().unwrap();
+    let (code, _, stderr) = seen(&["validate", path], "");
+    let expected = format!("{path}:2:6: this is not UTF-8: save the file in that encoding\n");
+    assert_eq!((code, stderr.lines().next().map(|line| format!("{line}\n"))), (1, Some(expected)));
+    let (code, stdout, _) = seen(&["validate", "--json", path], "");
+    assert!(code == 1 && stdout.contains("\"line\": 2"), "{stdout}");
+}
+
+#[test]
+fn no_terminal_obeys_what_stands_in_a_file() {
+    let (_, _, stderr) = seen(
+        &["--color", "always", "validate", "-"],
+        "\"cl\\e[31mustr\": x\ncluster: jobs\nworkers: []\n",
+    );
+    assert!(stderr.contains("cl\u{fffd}[31mustr") && !stderr.contains('\u{1b}'), "{stderr:?}");
+}
+
+/// Numbers that nobody has are no panic, and another version is called by its name.
+#[test]
+fn a_plan_that_somebody_has_changed_is_shown_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plan.json");
+    let shown = |plan: &serde_json::Value| {
+        std::fs::write(&path, plan.to_string()).unwrap();
+        seen(&["plan", "--from", path.to_str().unwrap(), "--detailed-exitcode"], "")
+    };
+    let large = serde_json::json!({"worker": "a", "outcome": "planned", "launched": [
+        {"taskDefinition": "a:1", "containersPerTask": 2, "count": u64::MAX},
+        {"taskDefinition": "a:2", "containersPerTask": 2, "count": u64::MAX}]});
+    let totals = serde_json::json!({"workers": 1, "launching": 1, "containers": 1, "tasks": 1, "idle": 0,
+        "attention": []});
+    let plan = serde_json::json!({"schema": "queue-scaler.plan", "version": 1, "scaler": "s", "region": "r",
+        "at": "t", "config": {"source": "inline"}, "workers": [large], "totals": totals});
+    assert_eq!(shown(&plan).0, 3);
+    let (code, _, stderr) =
+        shown(&serde_json::json!({"schema": "queue-scaler.plan", "version": 2}));
+    assert!(code == 2 && stderr.contains("version 2"), "{stderr}");
+    assert_eq!(shown(&serde_json::json!({"schema": "queue-scaler.plan", "version": 0})).0, 2);
+    let held = serde_json::json!({"worker": "a", "outcome": "held", "errors": ["x"]});
+    let none = serde_json::json!({"workers": 1, "launching": 0, "containers": 0, "tasks": 0, "idle": 0,
+        "attention": ["a"]});
+    let plan = serde_json::json!({"schema": "queue-scaler.plan", "version": 1, "scaler": "s", "region": "r",
+        "at": "t", "config": {"source": "inline"}, "workers": [held], "totals": none});
+    assert_eq!(shown(&plan).0, 1, "what could not be read is not nothing to do");
 }
 
 #[test]

@@ -46,7 +46,7 @@ use tokio::time::Instant;
 
 use self::buckets::Buckets;
 use self::definitions::Definitions;
-use self::deployed::Functions;
+use self::deployed::{Ages, Functions};
 use self::foreign::foreign;
 use self::instances::Instances;
 use self::life::Life;
@@ -92,6 +92,7 @@ pub(crate) struct State {
     tokens: BTreeMap<(String, String), (Value, Value)>,
     stores: Stores,
     functions: Functions,
+    ages: Ages,
     hooks: Vec<LifecycleAction>,
     calls: Vec<Call>,
     faults: Vec<Scripted>,
@@ -129,6 +130,7 @@ impl Default for State {
             tokens: BTreeMap::new(),
             stores: Stores::default(),
             functions: Functions::default(),
+            ages: Ages::default(),
             hooks: Vec::new(),
             calls: Vec::new(),
             faults: Vec::new(),
@@ -344,6 +346,7 @@ impl World {
             "GetObject" => "s3",
             "GetParameter" => "ssm",
             "GetResources" => "tagging",
+            "GetMetricData" => "monitoring",
             "GetQueueUrl" | "GetQueueAttributes" => "sqs",
             _ if is_to_scaling => "autoscaling",
             _ if is_to_lambda => "lambda",
@@ -494,6 +497,7 @@ impl State {
             "GetResources" => self.get_resources(input),
             "GetFunctionConfiguration" => self.get_function_configuration(input),
             "Invoke" => self.invoke(input),
+            "GetMetricData" => self.get_metric_data(input),
             "RunTask" => self.run_task(process, input, placed),
             "StartTask" => self.start_task(process, input, placed),
             "StopTask" => self.stop_task(input),

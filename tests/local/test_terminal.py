@@ -28,9 +28,9 @@ def stack() -> Iterator[Stack]:
         yield running
 
 
-def run(stack: Stack, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+def run(stack: Stack | None, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """The program, as nothing but its arguments and the environment tell it."""
-    where = ["--endpoint-url", stack.endpoint, "--region", REGION]
+    where = ["--endpoint-url", stack.endpoint, "--region", REGION] if stack else []
     command = [str(QUEUE_SCALER), arguments[0], *where, *arguments[1:]]
     environment = os.environ | more
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
@@ -60,8 +60,7 @@ def test_a_plan_says_what_the_function_then_does(stack: Stack, workers: str, tmp
     assert shown.stdout.startswith(f"{SCALER}, {REGION}, configuration\nfile:{workers}"), shown.stdout
     assert "\x1b" not in shown.stdout, "no colours where there is no terminal"
     assert "\x1b[" in run(stack, *asked, "--color", "always").stdout
-    nowhere = Stack("http://127.0.0.1:1")
-    again = run(nowhere, "plan", "--from", str(saved))
+    again = run(None, "plan", "--from", str(saved))
     assert again.returncode == DONE
     assert again.stdout.splitlines()[2:] == shown.stdout.splitlines()[2:]
 
@@ -76,6 +75,11 @@ def test_a_plan_says_what_the_function_then_does(stack: Stack, workers: str, tmp
     after = run(stack, *asked)
     assert after.returncode == DONE, after.stdout
     assert "none of 2 workers launches anything" in after.stdout
+    seen = run(stack, "status", "--name", SCALER, "--config", workers, "--json")
+    [row] = [w for w in json.loads(seen.stdout)["workers"] if w["worker"] == "thumbnail"]
+    assert (row["waiting"], row["tasks"], row["launches"]) == (5, started, 0), seen.stderr
+    table = run(stack, "status", "--name", SCALER, "--config", workers)
+    assert table.returncode == DONE and table.stdout.startswith("WORKER"), table.stderr
     wrong = run(stack, "plan", "--name", "another", "--config", workers)
     assert f"`{SCALER}` has started" in wrong.stdout, "the wrong name is noticed"
 
@@ -87,7 +91,9 @@ def test_what_a_person_does_wrong_is_said_with_what_to_do(stack: Stack, workers:
         return ended.returncode, ended.stderr
 
     code, text = said("plan", "--config", "no-such.yaml")
-    assert code == FAILED and "no-such.yaml" in text
+    assert code == WRONG_USE and "cannot read `no-such.yaml`" in text and "--config" in text
+    code, text = said("plan", "--function", SCALER, "--remote", "--config", workers)
+    assert code == WRONG_USE, "it would plan another configuration"
     code, text = said("plan", "--config", workers, "--worker", "thumbnial")
     assert code == FAILED and "did you mean `thumbnail`?" in text
     code, text = said("plan", "--function", "no-such")
@@ -97,7 +103,9 @@ def test_what_a_person_does_wrong_is_said_with_what_to_do(stack: Stack, workers:
     code, text = said("plan", "--remote")
     assert code == WRONG_USE and "--function" in text
     code, text = said("plan", "--from", workers)
-    assert code == WRONG_USE and "it is no plan" in text
+    assert code == WRONG_USE and "cannot be used with" in text, "it asks nothing of AWS"
+    ended = run(None, "plan", "--from", workers)
+    assert ended.returncode == WRONG_USE and "it is no plan" in ended.stderr
 
 
 def test_without_a_region_or_credentials_it_says_what_is_missing(workers: str) -> None:

@@ -1,13 +1,15 @@
 //! Which account, which scaler, when: what all commands that read AWS need.
 
 use std::env;
+use std::io::stdout;
 use std::time::Duration;
 
 use clap::Args;
 use ecs_queue_scaler::aws::{Account, ReadCloud};
-use ecs_queue_scaler::cli::deployment::{Deployment, Wanted};
+use ecs_queue_scaler::cli::deployment::{Deployment, DeploymentError, Wanted};
 use ecs_queue_scaler::run::Invocation;
 use jiff::Timestamp;
+use terminal_size::{Width, terminal_size_of};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
 
@@ -15,6 +17,9 @@ use super::Failed;
 
 /// A reading command gives up what it could not read until then.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Where there is no terminal.
+const WIDTH: u16 = 120;
 
 /// What names the invocation of a terminal in what it reads.
 const REQUEST: &str = "queue-scaler";
@@ -75,7 +80,10 @@ impl Arguments {
             needs_config,
         };
         let deployment = Deployment::find(wanted, &cloud).await;
-        let deployment = deployment.map_err(|error| Failed::Wrong(vec![error.to_string()]))?;
+        let deployment = deployment.map_err(|error| match error {
+            DeploymentError::NoFile { .. } => Failed::Use(error.to_string()),
+            error => Failed::Wrong(vec![error.to_string()]),
+        })?;
         Ok(Access { cloud, deployment, invocation })
     }
 }
@@ -84,6 +92,12 @@ impl Arguments {
 pub(crate) fn runtime() -> Result<Runtime, Failed> {
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Failed::Wrong(vec![format!("cannot start: {error}")]))
+}
+
+/// Columns of the terminal.
+pub(crate) fn width() -> usize {
+    let width = terminal_size_of(stdout()).map_or(WIDTH, |(Width(width), _)| width);
+    usize::from(width)
 }
 
 fn deadline(now: Timestamp) -> u64 {
@@ -97,6 +111,6 @@ fn now() -> Timestamp {
 }
 
 #[expect(clippy::disallowed_methods, reason = "only the binaries read the environment")]
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -8,6 +8,7 @@ mod account;
 mod alarms;
 mod plan;
 mod render;
+mod status;
 mod validate;
 
 use std::io::{self, ErrorKind, Write};
@@ -17,7 +18,9 @@ use std::process::ExitCode;
 use anstream::{AutoStream, ColorChoice};
 use clap::{Parser, Subcommand, ValueEnum};
 use decision::config;
+use ecs_queue_scaler::cli::page::plain;
 use ecs_queue_scaler::cli::plan::PlanView;
+use ecs_queue_scaler::cli::status::StatusView;
 use ecs_queue_scaler::cli::validation::ValidationView;
 
 /// Starts exactly the ECS tasks that your SQS queues need.
@@ -45,10 +48,12 @@ enum Color {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Check a configuration and report everything that is wrong with it, a line each
+    /// Check a configuration and report everything that is wrong with it
     Validate(validate::Arguments),
     /// Show what a tick of now would do, and why; changes nothing
     Plan(plan::Arguments),
+    /// Show all workers at a glance, the ones that need somebody first
+    Status(status::Arguments),
     /// Print the task definition that is derived for tasks of so many worker containers
     Render(render::Arguments),
     /// Print a CloudFormation template with an alarm for each worker that has `waitWithin`
@@ -72,6 +77,7 @@ enum Command {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Shape {
     Plan,
+    Status,
     Validate,
 }
 
@@ -79,6 +85,7 @@ impl Shape {
     fn schema(self) -> String {
         let schema = match self {
             Self::Plan => schemars::schema_for!(PlanView),
+            Self::Status => schemars::schema_for!(StatusView),
             Self::Validate => schemars::schema_for!(ValidationView),
         };
         format!("{:#}", schema.to_value())
@@ -111,6 +118,7 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Render(arguments) => render::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Alarms { file } => alarms(&file),
         Command::Schema { of: Some(shape), .. } => Ok(said(&shape.schema())),
@@ -135,12 +143,18 @@ fn main() -> ExitCode {
         Color::Never => ColorChoice::Never,
     };
     // Who closes standard error wants no error about it.
-    drop(print(&mut AutoStream::new(io::stderr(), color), &err));
+    let err: Vec<_> =
+        err.iter().flat_map(|text| text.lines()).map(|line| plain(line).into_owned()).collect();
+    let mut stderr = AutoStream::new(io::stderr(), color);
+    drop(print(&mut stderr, &err));
     match print(&mut AutoStream::new(io::stdout(), color), &out) {
         Ok(()) => code,
         // Who has read enough, such as `head`.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => code,
-        Err(_) => ExitCode::FAILURE,
+        Err(error) => {
+            drop(print(&mut stderr, &[format!("cannot write: {error}")]));
+            ExitCode::FAILURE
+        }
     }
 }
 

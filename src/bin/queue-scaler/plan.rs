@@ -8,13 +8,9 @@ use decision::units::WorkerName;
 use ecs_queue_scaler::cli::plan::{PlanView, Shown, event_for_function, plan, plan_of_function};
 use ecs_queue_scaler::cli::result::TickResult;
 use serde_json::json;
-use terminal_size::{Width, terminal_size};
 
-use super::account::{self, Access, runtime};
+use super::account::{self, Access, runtime, width};
 use super::{Failed, Said};
-
-/// Where there is no terminal.
-const WIDTH: u16 = 120;
 
 /// What the function remembers, and a terminal cannot.
 const NOT_KNOWN: &str = "not known here: what was launched in the last minutes and is not listed yet, and what \
@@ -34,7 +30,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     detailed_exitcode: bool,
     /// Let the function plan, which knows what its launches came to
-    #[arg(long, requires = "function")]
+    #[arg(long, requires = "function", conflicts_with = "config")]
     remote: bool,
     /// Write the plan to a file, too: it holds no values, secrets or commands
     #[arg(long, value_name = "FILE")]
@@ -43,7 +39,7 @@ pub(crate) struct Arguments {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["remote", "save", "function", "workers", "name", "config"]
+        conflicts_with_all = ["remote", "save", "function", "workers", "name", "config", "profile", "region", "endpoint_url"]
     )]
     from: Option<PathBuf>,
 }
@@ -67,12 +63,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
         Some(file) => saved(file)?,
         None => runtime()?.block_on(planned(arguments))?,
     };
-    if let Some(file) = &arguments.save {
-        let text = format!("{:#}\n", json!(view));
-        fs::write(file, text).map_err(|error| {
-            Failed::Wrong(vec![format!("cannot write `{}`: {error}", file.display())])
-        })?;
-    }
     let Form { all, json, markdown } = arguments.form;
     let text = if json {
         format!("{:#}", json!(view))
@@ -82,10 +72,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
         view.page(Shown { width: width(), all })
     };
     let is_from_here = arguments.from.is_none() && !view.is_of_function;
-    let err = if is_from_here { vec![NOT_KNOWN.to_owned()] } else { Vec::new() };
+    let mut err = if is_from_here { vec![NOT_KNOWN.to_owned()] } else { Vec::new() };
+    let text_of = format!("{:#}\n", json!(view));
+    let saved = arguments.save.as_ref().map(|file| (file, fs::write(file, text_of)));
+    let is_unsaved = matches!(&saved, Some((_, Err(_))));
+    if let Some((file, Err(error))) = &saved {
+        err.push(format!("cannot write `{}`: {error}", file.display()));
+    }
     let out = vec![text.trim_end().to_owned()];
-    let pending = arguments.detailed_exitcode && view.launches();
-    Ok(Said { out, err, pending, ..Said::default() })
+    let asks = arguments.detailed_exitcode;
+    // What could not be planned is not nothing to do.
+    let is_wrong =
+        is_unsaved || view.is_unread() || (asks && !view.launches() && view.is_incomplete());
+    Ok(Said { out, err, pending: asks && view.launches(), is_wrong })
 }
 
 async fn planned(arguments: &Arguments) -> Result<PlanView, Failed> {
@@ -94,7 +93,7 @@ async fn planned(arguments: &Arguments) -> Result<PlanView, Failed> {
     let failed = |error: String| Failed::Wrong(vec![error]);
     let only: Vec<_> =
         arguments.workers.iter().map(|name| WorkerName::from(name.as_str())).collect();
-    if let (true, Some(function)) = (arguments.remote, &deployment.function) {
+    if let (true, Some(function)) = (arguments.remote, &arguments.account.function) {
         let answer = cloud.invoker().invoke(function, &event_for_function(&only)).await;
         let answer = answer.map_err(|error| failed(error.to_string()))?;
         let result = TickResult::parse(&answer).map_err(|error| failed(error.to_string()))?;
@@ -108,9 +107,4 @@ fn saved(file: &Path) -> Result<PlanView, Failed> {
     let wrong = |why: String| Failed::Use(format!("cannot show `{}`: {why}", file.display()));
     let text = fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
     PlanView::parse(&text).map_err(wrong)
-}
-
-fn width() -> usize {
-    let width = terminal_size().map_or(WIDTH, |(Width(width), _)| width);
-    usize::from(width)
 }

@@ -3,14 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, value_parser};
 use decision::config::{Config, Worker, nearest};
 use decision::definition::TaskDefinition;
 use decision::units::Containers;
 use ecs_queue_scaler::cli::render::{base_in, render};
 
-use super::account::{self, Access, runtime};
-use super::validate::whole;
+use super::account::{self, Access, runtime, variable};
+use super::validate::usable;
 use super::{Failed, Said};
 
 /// What a person should know of a text with secrets.
@@ -22,11 +22,11 @@ pub(crate) struct Arguments {
     /// The worker
     worker: String,
     /// Worker containers in a task
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = value_parser!(u32).range(1..))]
     containers: u32,
     /// The base definition, as `DescribeTaskDefinition` answers it or `RegisterTaskDefinition` takes it: then
     /// nothing is asked of AWS, and the configuration is a file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["function", "name"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["function", "name", "profile", "region", "endpoint_url"])]
     base: Option<PathBuf>,
     /// Print the values, too: what `RegisterTaskDefinition` takes
     #[arg(long)]
@@ -63,12 +63,16 @@ async fn of_account(arguments: &Arguments) -> Result<Found, Failed> {
 }
 
 fn of_file(arguments: &Arguments) -> Result<Config, Failed> {
-    let path = arguments.account.config.as_deref().unwrap_or("workers.yaml");
-    let path = path.strip_prefix("file:").unwrap_or(path);
-    whole(Path::new(path)).map(|(config, _)| config)
+    let of_environment = variable("SCALER_CONFIG");
+    let path = arguments.account.config.as_deref().or(of_environment.as_deref());
+    let path = path.unwrap_or("workers.yaml");
+    usable(Path::new(path.strip_prefix("file:").unwrap_or(path)))
 }
 
 fn worker_in(config: &Config, name: &str) -> Result<Worker, Failed> {
+    if let Some(refused) = config.refused.iter().find(|refused| refused.worker.as_str() == name) {
+        return Err(Failed::Wrong(refused.problems.iter().map(ToString::to_string).collect()));
+    }
     let found = config.workers.iter().find(|worker| worker.name.as_str() == name);
     found.cloned().ok_or_else(|| {
         let names = config.workers.iter().map(|worker| worker.name.as_str());

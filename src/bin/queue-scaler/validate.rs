@@ -3,9 +3,10 @@
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 
 use clap::Args;
-use decision::config::{Config, ConfigError, Problem, document};
+use decision::config::{Config, ConfigError, Position, Problem, document};
 use ecs_queue_scaler::cli::mark::marked;
 use ecs_queue_scaler::cli::validation::ValidationView;
 use serde_json::json;
@@ -79,6 +80,13 @@ pub(crate) fn whole(file: &Path) -> Result<(Config, Vec<String>), Failed> {
     }
 }
 
+/// A configuration whose single workers may have mistakes.
+pub(crate) fn usable(file: &Path) -> Result<Config, Failed> {
+    let found = read(file)?;
+    let lines = found.lines();
+    found.config.ok_or(Failed::Wrong(lines))
+}
+
 fn workers(count: usize) -> String {
     if count == 1 { "1 worker".to_owned() } else { format!("{count} workers") }
 }
@@ -104,11 +112,15 @@ impl Found {
 }
 
 fn read(file: &Path) -> Result<Found, Failed> {
-    let text = text_of(file).map_err(|error| {
+    let bytes = bytes_of(file).map_err(|error| {
         Failed::Use(format!("cannot read `{}`: {error}; name the file to check", file.display()))
     })?;
-    let document = document(&file.display().to_string(), &text);
-    match document.and_then(|document| Config::of(&document)) {
+    let source = file.display().to_string();
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => return Ok(Found::no_text(&source, &error)),
+    };
+    match document(&source, &text).and_then(|document| Config::of(&document)) {
         Ok(config) => {
             let refused = config.refused.iter().flat_map(|refused| refused.problems.clone());
             let mut mistakes: Vec<_> = refused.collect();
@@ -119,10 +131,30 @@ fn read(file: &Path) -> Result<Found, Failed> {
     }
 }
 
-fn text_of(file: &Path) -> io::Result<String> {
-    if file == Path::new("-") {
-        let mut text = String::new();
-        return io::stdin().read_to_string(&mut text).map(|_| text);
+impl Found {
+    /// What is not text has one mistake, where it stops being it.
+    fn no_text(source: &str, error: &FromUtf8Error) -> Self {
+        let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        let text = String::from_utf8_lossy(good).into_owned();
+        let line = text.matches('\n').count().saturating_add(1);
+        let column = text.rsplit('\n').next().unwrap_or_default().chars().count().saturating_add(1);
+        let mistake = Problem {
+            source: source.to_owned(),
+            position: Some(Position { line, column }),
+            worker: None,
+            path: String::new(),
+            message: "this is not UTF-8: save the file in that encoding".to_owned(),
+            is_of_example: false,
+            count: 1,
+        };
+        Self { text, config: None, mistakes: vec![mistake] }
     }
-    fs::read_to_string(file)
+}
+
+fn bytes_of(file: &Path) -> io::Result<Vec<u8>> {
+    if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        return io::stdin().read_to_end(&mut bytes).map(|_| bytes);
+    }
+    fs::read(file)
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{CallView, DefinitionView, LaunchView, PlanView, PlannedWorker, Status, Totals};
 use crate::cli::difference::{ContainerDifference, Difference, Field, Kind, Role};
-use crate::cli::page::{Meaning, Page};
+use crate::cli::page::{Meaning, Page, plain};
 use crate::cli::result::State;
 
 /// The column of the names is no wider, whoever has a longer one.
@@ -32,10 +32,10 @@ impl PlanView {
         for line in self.config.warnings.iter().map(|warning| format!("configuration: {warning}")) {
             page.entry_of(Meaning::Warning, "! ", &line);
         }
-        if let Some(error) = &self.config.error {
+        if let Some(error) = self.config.problem() {
             page.entry_of(Meaning::Bad, "! ", &format!("configuration: {error}"));
         }
-        for line in self.strangers.iter().chain(&self.unowned) {
+        for line in &self.notes {
             page.entry_of(Meaning::Warning, "! ", line);
         }
         page.entry("", &self.totals.sentence(shown.all));
@@ -54,18 +54,29 @@ impl PlanView {
             0 => "nothing is launched".to_owned(),
             n => format!("{} launch {}", counted(*n, "worker"), counted(*containers, "container")),
         };
-        format!("### {}: {title}\n\n{fence}text\n{page}{fence}\n", self.scaler)
+        format!(
+            "### `{}`: {title}\n\n{fence}text\n{page}{fence}\n",
+            plain(&self.scaler).replace('`', "")
+        )
     }
 
     fn head(&self) -> String {
         let Self { scaler, region, at, config, .. } = self;
         let version = config.version.as_ref().map(|version| format!(" version {version}"));
         let by = if self.is_of_function { ", planned by the function" } else { "" };
+        let nothing = if self.starts_nothing {
+            "; its SCALER_DRY_RUN is true: it starts nothing"
+        } else {
+            ""
+        };
         let version = version.unwrap_or_default();
         let at = at
             .parse::<Timestamp>()
             .map_or_else(|_| at.clone(), |at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string());
-        format!("{scaler}, {region}, configuration {}{version}, read {at}{by}", config.source)
+        format!(
+            "{scaler}, {region}, configuration {}{version}, read {at}{by}{nothing}",
+            config.source
+        )
     }
 
     fn write_workers(&self, page: &mut Page, shown: Shown) {

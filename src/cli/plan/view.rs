@@ -12,7 +12,7 @@ use decision::variant::Variant;
 
 use crate::cli::deployment::Deployment;
 use crate::cli::difference::Difference;
-use crate::cli::result::{ConfigResult, State, WorkerResult};
+use crate::cli::result::{ConfigResult, State, WorkerResult, total};
 
 /// The name of this shape.
 pub const PLAN_SCHEMA: &str = "queue-scaler.plan";
@@ -40,18 +40,26 @@ pub struct PlanView {
     /// Whether the function has answered, which knows what it remembers.
     #[serde(default)]
     pub is_of_function: bool,
+    /// Whether the function starts nothing, whatever is planned: its `SCALER_DRY_RUN`.
+    #[serde(default)]
+    pub starts_nothing: bool,
     /// What it goes by.
     pub config: ConfigResult,
     /// One entry a worker.
     pub workers: Vec<PlannedWorker>,
-    /// Tasks whose worker is not in the configuration.
+    /// What else somebody should know: tasks whose worker is not in the configuration, or that another name
+    /// has started, and instances to look at.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub unowned: Vec<String>,
-    /// Tasks of these workers that another name has started.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub strangers: Vec<String>,
+    pub notes: Vec<String>,
     /// Over all workers.
     pub totals: Totals,
+}
+
+/// What every shape begins with.
+#[derive(Deserialize)]
+struct Shape {
+    schema: String,
+    version: u32,
 }
 
 /// What a tick of now would do for one worker.
@@ -173,10 +181,10 @@ impl PlanView {
             region: region.to_string(),
             at: now.to_string(),
             is_of_function: false,
+            starts_nothing: deployment.starts_nothing,
             config: ConfigResult::default(),
             workers: Vec::new(),
-            unowned: Vec::new(),
-            strangers: Vec::new(),
+            notes: Vec::new(),
             totals: Totals::default(),
         }
     }
@@ -186,16 +194,27 @@ impl PlanView {
     /// # Errors
     /// When it is something else, or of a younger version.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let view: Self =
-            serde_json::from_str(text).map_err(|error| format!("it is no plan: {error}"))?;
-        let Self { schema, version, .. } = &view;
-        if schema != PLAN_SCHEMA || VERSION < *version {
+        let wrong = |error: serde_json::Error| format!("it is no plan: {error}");
+        let Shape { schema, version } = serde_json::from_str(text).map_err(wrong)?;
+        if schema != PLAN_SCHEMA || !(1..=VERSION).contains(&version) {
             return Err(format!(
                 "it is `{schema}` version {version}, and this program reads `{PLAN_SCHEMA}` up to \
                  version {VERSION}"
             ));
         }
-        Ok(view)
+        serde_json::from_str(text).map_err(wrong)
+    }
+
+    /// Whether nothing at all could be read.
+    pub fn is_unread(&self) -> bool {
+        let mut states = self.workers.iter().map(PlannedWorker::state);
+        !self.workers.is_empty() && states.all(|state| state == State::Unknown)
+    }
+
+    /// Whether something could not be planned, or goes by what is not the newest.
+    pub fn is_incomplete(&self) -> bool {
+        let has_failed = |worker: &PlannedWorker| !worker.result.errors.is_empty();
+        self.config.problem().is_some() || self.workers.iter().any(has_failed)
     }
 
     /// Whether anything would be started.
@@ -259,21 +278,20 @@ impl Totals {
             workers.iter().filter(|worker| worker.result.tasks() != 0).collect();
         let views = || launching.iter().map(|worker| worker.launch.as_ref());
         let registered = |view: &LaunchView| {
-            let new =
-                view.definitions.iter().filter(|definition| definition.status != Status::Existing);
+            let new = view.definitions.iter().filter(|definition| definition.status == Status::New);
             counted(new.count())
         };
-        let calls = |view: &LaunchView| view.calls.iter().map(|call| call.times).sum::<u64>();
+        let calls = |view: &LaunchView| total(view.calls.iter().map(|call| call.times));
         let in_state = |state| workers.iter().filter(move |worker| worker.state() == state);
         let attention = in_state(State::Attention).chain(in_state(State::Unknown));
         Self {
             workers: counted(workers.len()),
             launching: counted(launching.len()),
-            containers: launching.iter().map(|worker| worker.result.containers()).sum(),
-            tasks: launching.iter().map(|worker| worker.result.tasks()).sum(),
-            calls: views().map(|view| view.map(calls)).sum(),
-            registered: views().map(|view| view.map(registered)).sum(),
-            hourly_micro_dollars: views().map(|view| view?.hourly_micro_dollars).sum(),
+            containers: total(launching.iter().map(|worker| worker.result.containers())),
+            tasks: total(launching.iter().map(|worker| worker.result.tasks())),
+            calls: of_all(views().map(|view| view.map(calls))),
+            registered: of_all(views().map(|view| view.map(registered))),
+            hourly_micro_dollars: of_all(views().map(|view| view?.hourly_micro_dollars)),
             idle: counted(in_state(State::Idle).count()),
             attention: attention.map(|worker| worker.result.worker.clone()).collect(),
         }
@@ -283,6 +301,11 @@ impl Totals {
     pub(super) fn hourly(&self) -> Option<MicroDollars> {
         self.hourly_micro_dollars.map(MicroDollars)
     }
+}
+
+/// A sum that is known where all of its parts are.
+fn of_all(mut parts: impl Iterator<Item = Option<u64>>) -> Option<u64> {
+    parts.try_fold(0_u64, |sum, part| Some(sum.saturating_add(part?)))
 }
 
 fn counted(count: usize) -> u64 {

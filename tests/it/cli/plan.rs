@@ -9,6 +9,7 @@ use ecs_queue_scaler::cli::plan::{
     PlanError, PlanView, Shown, event_for_function, plan, plan_of_function,
 };
 use ecs_queue_scaler::cli::result::TickResult;
+use ecs_queue_scaler::cli::status::status;
 use serde_json::{Value, json};
 
 use crate::tick::{
@@ -16,12 +17,12 @@ use crate::tick::{
 };
 use crate::world::{Fault, World};
 
-fn cloud(world: &World) -> ReadCloud {
+pub(super) fn cloud(world: &World) -> ReadCloud {
     Aws::new(&world.sdk_config()).unwrap().read
 }
 
 /// A deployment by name, with this configuration.
-async fn deployment(world: &World, config: &Value) -> Deployment {
+pub(super) async fn deployment(world: &World, config: &Value) -> Deployment {
     let text = config.to_string();
     let wanted =
         Wanted { name: Some("scaler"), config: Some(&text), needs_config: true, function: None };
@@ -52,14 +53,14 @@ pub(super) fn with_canaries(family: &str) -> Value {
         json!([{"name": "PASSWORD", "valueFrom": "arn:aws:ssm:eu-central-1:1:parameter/hush-3"}]);
     container["command"] = json!(["run", "--token", "hush-4"]);
     container["entryPoint"] = json!(["sh", "hush-5"]);
-    container["logConfiguration"] = json!({"logDriver": "awslogs", "options": {"x": "hush-6"}});
-    container["dockerLabels"] = json!({"label": "hush-7"});
+    container["logConfiguration"] = json!({"logDriver": "awslogs", "options": {"x": "hush-6", "key": "hush-6", "memory": "hush-6"}});
+    container["dockerLabels"] = json!({"label": "hush-7", "name": "hush-7", "image": "hush-7"});
     container["healthCheck"] = json!({"command": ["CMD", "hush-8"]});
     definition
 }
 
 /// One worker of each kind: packed, base only, idle, at its cap, denied, refused, paused, with an open breaker.
-async fn of_all_kinds() -> (World, Value) {
+pub(super) async fn of_all_kinds() -> (World, Value) {
     let names = ["encode", "thumbnail", "idle", "capped", "invoice", "wrong", "paused", "report"];
     let world = world_of(&names);
     world.register(&with_canaries("encode"));
@@ -175,7 +176,7 @@ async fn a_name_that_may_be_the_wrong_one_is_told() {
     let _ = tick(&scaler(&world, &config), &world, 0).await;
     world.all_run();
     let right = planned(&world, &config).await;
-    assert_eq!((right.strangers.len(), right.launches()), (0, false));
+    assert_eq!((right.notes.len(), right.launches()), (0, false));
 
     let text = config.to_string();
     let wanted =
@@ -184,7 +185,7 @@ async fn a_name_that_may_be_the_wrong_one_is_told() {
     let view = Box::pin(plan(&wrong, &cloud(&world), &[], &invocation(&world))).await.unwrap();
     assert!(view.launches(), "it would all be started again");
     assert_eq!(
-        view.strangers,
+        view.notes,
         [
             "2 tasks run in jobs that `scaler` has started, and none that `scaller` has: if that is your \
           deployment, give --name scaler or --function"
@@ -214,6 +215,19 @@ async fn a_function_says_whose_it_is_and_where_its_configuration_is() {
     };
     assert_eq!(find("packaged", true).await, Err(packaged.clone()));
     assert!(find("packaged", false).await.is_ok(), "the function reads it");
+    world.function(
+        "dry",
+        &json!({"SCALER_CONFIG": "ssm:/jobs", "SCALER_DRY_RUN": "true"}),
+        &json!({}),
+    );
+    let wanted = Wanted { function: Some("dry"), needs_config: true, ..Wanted::default() };
+    let dry = Deployment::find(wanted, &cloud(&world)).await.unwrap();
+    let view = Box::pin(plan(&dry, &cloud(&world), &[], &invocation(&world))).await.unwrap();
+    let head = page(&view, 120).replace('\n', " ");
+    assert!(head.contains("its SCALER_DRY_RUN is true: it starts nothing"), "{head}");
+    let no_file = Wanted { config: Some("no/such.yaml"), ..Wanted::default() };
+    let no_file = Deployment::find(no_file, &cloud(&world)).await.unwrap_err().to_string();
+    assert!(no_file.starts_with("cannot read `no/such.yaml`: "), "{no_file}");
     assert_eq!(find("other", true).await, Err(DeploymentError::NotOurs("other".to_owned())));
     let missing = find("no-such", true).await.unwrap_err().to_string();
     let texts =
@@ -275,7 +289,7 @@ async fn the_plan_as_json_is_as_its_schema_says() {
     other["totals"]["tasks"] = json!("many");
     assert!(!validator.is_valid(&other));
     let (_, made, _) = super::seen(&["schema", "--of", "plan"], "");
-    assert_eq!(made, include_str!("../../../docs/schema/plan.json"), "make docs");
+    assert!(made == include_str!("../../../docs/schema/plan.json"), "make docs");
 }
 
 /// A stack's queues, definitions and instances, from every kind of source: all that a plan reads.
@@ -305,6 +319,8 @@ async fn the_operators_policy_allows_what_is_read_and_no_more() {
     let _ = tick(&scaler(&world, &config), &world, 0).await;
     let running = planned(&world, &config).await;
     assert!(!running.launches());
+    let of_config = deployment(&world, &config).await;
+    let _ = Box::pin(status(&of_config, &cloud(&world), &invocation(&world))).await.unwrap();
 
     let called = world.take_calls().into_iter().map(|call| call.operation);
     let changing = ["RunTask", "StartTask", "RegisterTaskDefinition"];

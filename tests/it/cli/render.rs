@@ -49,6 +49,7 @@ fn revealed_it_is_what_is_registered() {
 
 #[test]
 fn what_cannot_be_rendered_is_said() {
+    assert_eq!(rendered(&["--containers", "0"]).0, 2);
     let (code, stdout, stderr) = rendered(&["--containers", "1"]);
     assert_eq!((code, stdout.as_str()), (1, ""));
     assert!(

@@ -11,11 +11,22 @@ use super::{Answer, Call, State, World, refuse, text};
 #[derive(Debug, Default)]
 pub(super) struct Functions(BTreeMap<String, (Value, Value)>);
 
+/// The age of the oldest message, in seconds, by the queue's name.
+#[derive(Debug, Default)]
+pub(super) struct Ages(BTreeMap<String, f64>);
+
 impl World {
     /// A function with these environment variables, which gives this answer.
     pub(crate) fn function(&self, name: &str, variables: &Value, answer: &Value) {
         let function = (variables.clone(), answer.clone());
         self.state().functions.0.insert(name.to_owned(), function);
+    }
+}
+
+impl World {
+    /// CloudWatch has seen this of a queue.
+    pub(crate) fn oldest_message(&self, queue: &str, seconds: f64) {
+        self.state().ages.0.insert(queue.to_owned(), seconds);
     }
 }
 
@@ -62,6 +73,22 @@ impl State {
             return refuse("ResourceNotFoundException", format!("Function not found: {name}"));
         };
         Ok(json!({"FunctionName": name, "Environment": {"Variables": variables}}))
+    }
+
+    /// Source: CloudWatch API reference, `GetMetricData`: one that has no data has no values.
+    #[expect(clippy::unnecessary_wraps, reason = "as the other calls")]
+    pub(super) fn get_metric_data(&self, input: &Value) -> Answer {
+        let queries = super::list(input, "MetricDataQueries");
+        assert!((1..=500).contains(&queries.len()), "{}", queries.len());
+        assert!(input["StartTime"].as_i64() < input["EndTime"].as_i64(), "{input}");
+        let result = |query: &Value| {
+            let metric = &query["MetricStat"]["Metric"];
+            assert_eq!(metric["MetricName"], "ApproximateAgeOfOldestMessage");
+            let queue = text(&metric["Dimensions"][0], "Value");
+            let values: Vec<_> = self.ages.0.get(queue).into_iter().collect();
+            json!({"Id": query["Id"], "StatusCode": "Complete", "Values": values})
+        };
+        Ok(json!({"MetricDataResults": queries.iter().map(result).collect::<Vec<_>>()}))
     }
 
     pub(super) fn invoke(&self, input: &Value) -> Answer {

@@ -1,0 +1,257 @@
+//! `status`: all workers at a glance, the ones that need somebody first.
+
+mod text;
+mod view;
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use decision::config::Worker;
+use decision::decide::alive;
+use decision::event::{Event, Mode, Tick};
+use decision::fargate::MicroDollars;
+use decision::memory::Remembered;
+use decision::plan::{Action, Alive, Decision, Idle, WorkerPlan};
+use decision::refusal::Cause;
+use decision::snapshot::{ClusterTasks, Depth, Read, ReadError, Snapshot};
+use decision::units::{ClusterName, Messages, Tasks, elapsed};
+use decision::variant::Recipe;
+
+pub use self::text::Asked;
+pub use self::view::{LastLaunch, Row, StatusView, Urgency};
+use super::deployment::Deployment;
+use super::plan::PlanError;
+use super::result::{TickResult, WorkerResult};
+use crate::aws::ReadCloud;
+use crate::run::{Foreseen, Invocation};
+
+/// Reads all workers of a deployment.
+///
+/// # Errors
+/// Where there is no configuration to go by.
+pub async fn status(
+    deployment: &Deployment,
+    cloud: &ReadCloud,
+    invocation: &Invocation,
+) -> Result<StatusView, PlanError> {
+    let event = Event {
+        tick: Tick::Request("queue-scaler status".to_owned()),
+        mode: Mode::DryRun,
+        check: Some(false),
+        config: None,
+        only: Vec::new(),
+    };
+    let mut foreseen = Box::pin(deployment.scaler.foresee(&event, invocation, cloud)).await?;
+    Box::pin(read_rest(deployment, cloud, &mut foreseen)).await;
+    let results = super::plan::result(&deployment.scaler, &foreseen, invocation)?;
+    let others = TickResult { unowned: Vec::new(), ..results.clone() }.notes();
+    let queues: Vec<_> =
+        foreseen.config.workers.iter().map(|worker| worker.queue.name().to_owned()).collect();
+    let (ages, mut notes) = match cloud.oldest_messages(&queues, invocation.now).await {
+        Ok(ages) => (ages, Vec::new()),
+        Err(error) => {
+            (BTreeMap::new(), vec![format!("the oldest messages are not known: {error}")])
+        }
+    };
+    let rows = foreseen.plan.workers.iter().zip(&results.workers).filter_map(|(plan, result)| {
+        let worker = foreseen.config.workers.iter().find(|worker| worker.name == plan.worker);
+        let look = Look { snapshot: &foreseen.snapshot, worker: worker?, plan, result };
+        Some(look.row(ages.get(worker?.queue.name()).copied()))
+    });
+    let rows = rows.collect();
+    notes.extend(others);
+    notes.extend(foreseen.unowned.iter().map(ToString::to_string));
+    notes.extend(Box::pin(super::plan::strangers(deployment, cloud, &foreseen)).await);
+    let view = StatusView::new(deployment, cloud, invocation.now);
+    Ok(StatusView { config: results.config, notes, ..view.of(rows) })
+}
+
+/// What a tick had no need of: the tasks of workers that are owed nothing, and what those run that are paid.
+async fn read_rest(deployment: &Deployment, cloud: &ReadCloud, foreseen: &mut Foreseen) {
+    let Foreseen { config, snapshot, .. } = foreseen;
+    let clusters: BTreeSet<_> =
+        config.workers.iter().map(|worker| worker.cluster.clone()).collect();
+    let names = config.scalers(&deployment.scaler.name);
+    for cluster in clusters {
+        if let Entry::Vacant(unread) = snapshot.tasks.entry(cluster) {
+            // Those that have ended are read where a tick needs them.
+            let remembered = Remembered { knows_ended: true, ..Remembered::default() };
+            let tasks = cloud.tasks(unread.key(), &names, &remembered).await;
+            unread.insert(tasks);
+        }
+    }
+    for worker in &config.workers {
+        let Some(Ok(tasks)) = snapshot.tasks.get(&worker.cluster) else { continue };
+        let has_tasks = tasks.alive.iter().any(|task| task.worker == worker.name);
+        let name = &worker.task_definition;
+        if has_tasks && !snapshot.definitions.contains_key(name) {
+            let definition = cloud.definition(name).await;
+            snapshot.definitions.insert(name.clone(), definition);
+        }
+    }
+}
+
+/// One worker, as it was read.
+struct Look<'a> {
+    snapshot: &'a Snapshot,
+    worker: &'a Worker,
+    plan: &'a WorkerPlan,
+    result: &'a WorkerResult,
+}
+
+impl Look<'_> {
+    fn row(&self, oldest: Option<Duration>) -> Row {
+        let Self { worker, plan, result, .. } = self;
+        let tasks = self.tasks();
+        let alive = plan.alive.or_else(|| Some(alive(worker, tasks?, self.snapshot.now)));
+        let waiting = plan.depth.map(|depth| depth.visible.plus(self.delayed(depth)));
+        let (urgency, note) = self.urgency(alive);
+        Row {
+            worker: worker.name.to_string(),
+            waiting: waiting.map(|messages| messages.0),
+            in_flight: plan.depth.map(|depth| depth.in_flight.0),
+            // Of an empty queue the last point says nothing.
+            oldest_seconds: oldest
+                .filter(|_| waiting != Some(Messages::ZERO))
+                .map(|age| age.as_secs()),
+            tasks: alive.map(|alive| u64::from(alive.tasks.0)),
+            running: alive.map(|alive| u64::from(alive.running.0)),
+            starting: alive.map(|alive| u64::from(alive.starting().0)),
+            target: self.decision().map(|decision| u64::from(decision.target_containers().0)),
+            cap: u64::from(worker.scaling.max_containers.0),
+            launches: result.containers(),
+            last_launch: tasks.and_then(|tasks| self.last_launch(tasks)),
+            hourly_micro_dollars: tasks.and_then(|tasks| self.hourly(tasks)).map(|price| price.0),
+            urgency,
+            note,
+        }
+    }
+
+    fn tasks(&self) -> Option<&ClusterTasks> {
+        let read: Option<&Read<ClusterTasks>> = self.snapshot.tasks.get(cluster(self.worker));
+        read?.as_ref().ok()
+    }
+
+    fn delayed(&self, depth: Depth) -> Messages {
+        self.decision().map_or(Messages::ZERO, |decision| decision.delayed.min(depth.delayed))
+    }
+
+    fn decision(&self) -> Option<&Decision> {
+        match &self.plan.action {
+            Action::Launch(launch) => Some(&launch.decision),
+            Action::Idle(Idle::Answered(decision)) => Some(decision),
+            Action::Idle(_) | Action::Hold(_) | Action::Refuse(_) => None,
+        }
+    }
+
+    /// The newest tasks that are known, by the tick that started them.
+    fn last_launch(&self, tasks: &ClusterTasks) -> Option<LastLaunch> {
+        let name = &self.worker.name;
+        let there = tasks.alive.iter().chain(&tasks.leaving).filter(|task| task.worker == *name);
+        let there = there.map(|task| (task.created, task.tick, task.revision.family()));
+        let ended = tasks.ended.iter().filter(|task| task.worker == *name);
+        let ended = ended.map(|task| (task.created, task.tick, task.revision.family()));
+        let all: Vec<_> = there.chain(ended).collect();
+        let (created, tick, _) = all.iter().filter(|(created, ..)| created.is_some()).max()?;
+        let created = (*created)?;
+        let of_tick = all.iter().filter(|(at, of, _)| match tick {
+            Some(_) => of == tick,
+            None => *at == Some(created),
+        });
+        let containers = of_tick.map(|(.., family)| u64::from(family.worker_containers().0)).sum();
+        let ago = elapsed(created, self.snapshot.now);
+        Some(LastLaunch { at: created.to_string(), seconds_ago: ago.as_secs(), containers })
+    }
+
+    /// What an hour of its tasks costs, where that is known of all of them.
+    fn hourly(&self, tasks: &ClusterTasks) -> Option<MicroDollars> {
+        let own = tasks.alive.iter().filter(|task| task.worker == self.worker.name);
+        let mut sizes = BTreeMap::<_, u32>::new();
+        for task in own {
+            let count = sizes.entry(task.revision.family().worker_containers()).or_default();
+            *count = count.saturating_add(1);
+        }
+        if sizes.is_empty() {
+            return Some(MicroDollars::default());
+        }
+        let base = self.snapshot.definitions.get(&self.worker.task_definition)?.as_ref().ok()?;
+        let recipe = Recipe::new(base, self.worker.into()).ok()?;
+        let list = recipe.price_list(&self.snapshot.region)?;
+        let mut prices =
+            sizes.into_iter().map(|(n, count)| Some(recipe.hourly_price(n, list)?.times(count)));
+        prices.try_fold(MicroDollars::default(), |sum, price| Some(sum.plus(price?)))
+    }
+
+    /// How it is, and a few words more.
+    fn urgency(&self, alive: Option<Alive>) -> (Urgency, String) {
+        let Self { plan, result, .. } = self;
+        if let Some(error) = self.unread() {
+            return match error {
+                ReadError::Call(call) if call.cause() == Cause::Permission => {
+                    (Urgency::Denied, call.operation.to_owned())
+                }
+                error => (Urgency::Held, error.to_string()),
+            };
+        }
+        if let Action::Refuse(refusal) = &plan.action {
+            return (Urgency::Refused, refusal.to_string());
+        }
+        if let Some(tripped) = &plan.health.breaker {
+            return (Urgency::Breaker, tripped.last.clone());
+        }
+        if !plan.health.stuck.is_empty() {
+            return (Urgency::Stuck, tasks_that("do not start", plan.health.stuck.len()));
+        }
+        if !plan.health.outlived.is_empty() {
+            return (
+                Urgency::Stuck,
+                tasks_that("go on without their workers", plan.health.outlived.len()),
+            );
+        }
+        if let Some(paused) = &result.paused {
+            let until = paused.until.as_ref().map(|until| format!("until {until}"));
+            return (Urgency::Paused, until.unwrap_or_default());
+        }
+        let at_cap = self.decision().is_some_and(Decision::at_cap);
+        let words = result.waits_for.join(", ");
+        match result.containers() {
+            _ if at_cap => (Urgency::AtCap, self.short_by(alive)),
+            0 if !words.is_empty() => (Urgency::Waits, words),
+            0 if alive.is_some_and(|alive| alive.tasks != Tasks::ZERO) => {
+                (Urgency::Ok, String::new())
+            }
+            0 if plan.depth.is_some_and(|depth| depth.total() != Messages::ZERO) => {
+                (Urgency::Ok, String::new())
+            }
+            0 => (Urgency::Idle, String::new()),
+            n => (Urgency::Launching, n.to_string()),
+        }
+    }
+
+    /// Why it is not known how it is.
+    fn unread(&self) -> Option<&ReadError> {
+        if let Action::Hold(error) = &self.plan.action {
+            return Some(error);
+        }
+        self.snapshot.tasks.get(cluster(self.worker))?.as_ref().err()
+    }
+
+    fn short_by(&self, alive: Option<Alive>) -> String {
+        let target = self.decision().map(Decision::target_containers).unwrap_or_default();
+        let there = alive.map(|alive| alive.capacity()).unwrap_or_default();
+        let launched = self.result.containers();
+        match u64::from(target.minus(there).0).saturating_sub(launched) {
+            0 => String::new(),
+            n => format!("{n} wait for room"),
+        }
+    }
+}
+
+fn cluster(worker: &Worker) -> &ClusterName {
+    &worker.cluster
+}
+
+fn tasks_that(what: &str, count: usize) -> String {
+    if count == 1 { format!("1 task: {what}") } else { format!("{count} tasks: {what}") }
+}

@@ -1,0 +1,186 @@
+//! The workers of a deployment as programs get them.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::aws::ReadCloud;
+use crate::cli::deployment::Deployment;
+use crate::cli::page::Meaning;
+use crate::cli::result::ConfigResult;
+
+/// The name of this shape.
+const SCHEMA: &str = "queue-scaler.status";
+
+/// Grows when a field gets another meaning or goes away, never when one is added.
+const VERSION: u32 = 1;
+
+/// All workers of a deployment at one instant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusView {
+    /// `queue-scaler.status`
+    pub schema: String,
+    /// Which version of this shape it is.
+    pub version: u32,
+    /// `SCALER_NAME`: whose tasks count.
+    pub scaler: String,
+    /// The Lambda function that it is of, where one was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function: Option<String>,
+    /// The Region that was read.
+    pub region: String,
+    /// When, in UTC.
+    pub at: String,
+    /// What it goes by.
+    pub config: ConfigResult,
+    /// One a worker, the most urgent first, then by the oldest message.
+    pub workers: Vec<Row>,
+    /// What else somebody should know.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub notes: Vec<String>,
+    /// Calls that were made for it.
+    pub calls: u64,
+}
+
+/// One worker. What could not be read is absent, and never zero.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Row {
+    /// Its name.
+    pub worker: String,
+    /// Messages that wait: visible ones, and delayed ones where they count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<u64>,
+    /// Messages that were received and not deleted yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<u64>,
+    /// How long the oldest message has waited, by CloudWatch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest_seconds: Option<u64>,
+    /// Tasks that ECS does not want stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<u64>,
+    /// Their worker containers that run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub running: Option<u64>,
+    /// Their worker containers that are on their way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub starting: Option<u64>,
+    /// Containers that its rule asks for; absent where nothing had to be decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<u64>,
+    /// `maxContainers`
+    pub cap: u64,
+    /// Containers that a tick of now would launch, as far as a terminal knows.
+    pub launches: u64,
+    /// The newest launch whose tasks are known: ECS forgets them an hour after their end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_launch: Option<LastLaunch>,
+    /// About what an hour of its tasks costs on Fargate On-Demand, in millionths of a dollar.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hourly_micro_dollars: Option<u64>,
+    /// How it is.
+    pub urgency: Urgency,
+    /// A few words more.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub note: String,
+}
+
+/// The tasks of one tick.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LastLaunch {
+    /// When the newest of them was made.
+    pub at: String,
+    /// How long ago that was.
+    pub seconds_ago: u64,
+    /// Worker containers in all of them.
+    pub containers: u64,
+}
+
+/// How a worker is, the most urgent first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Urgency {
+    /// Something may not be read.
+    Denied,
+    /// Something could not be read.
+    Held,
+    /// The configuration or the definition is refused.
+    Refused,
+    /// The circuit breaker is open.
+    Breaker,
+    /// Tasks do not start, or go on without their workers.
+    Stuck,
+    /// A cap of the operator keeps containers from messages.
+    AtCap,
+    /// Messages wait for something else.
+    Waits,
+    /// Containers are to be started.
+    Launching,
+    /// The operator wants nothing started.
+    Paused,
+    /// Containers answer all that waits.
+    Ok,
+    /// Nothing waits and nothing runs.
+    Idle,
+}
+
+impl Urgency {
+    /// As a person reads it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::Held => "not read",
+            Self::Refused => "refused",
+            Self::Breaker => "breaker",
+            Self::Stuck => "stuck",
+            Self::AtCap => "at cap",
+            Self::Waits => "waits",
+            Self::Launching => "launching",
+            Self::Paused => "paused",
+            Self::Ok => "ok",
+            Self::Idle => "idle",
+        }
+    }
+
+    /// For the colour.
+    pub fn meaning(self) -> Meaning {
+        match self {
+            Self::Denied | Self::Held | Self::Refused | Self::Breaker | Self::Stuck => Meaning::Bad,
+            Self::AtCap | Self::Waits | Self::Paused => Meaning::Warning,
+            Self::Launching => Meaning::Good,
+            Self::Ok => Meaning::Plain,
+            Self::Idle => Meaning::Aside,
+        }
+    }
+
+    /// Whether somebody has to look.
+    pub fn needs_a_look(self) -> bool {
+        self.meaning() == Meaning::Bad
+    }
+}
+
+impl StatusView {
+    pub(super) fn new(deployment: &Deployment, cloud: &ReadCloud, now: Timestamp) -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            version: VERSION,
+            scaler: deployment.scaler.name.to_string(),
+            function: deployment.function.clone(),
+            region: cloud.region().to_string(),
+            at: now.to_string(),
+            config: ConfigResult::default(),
+            workers: Vec::new(),
+            notes: Vec::new(),
+            calls: cloud.tally().calls.values().sum(),
+        }
+    }
+
+    /// The same of these workers.
+    pub(super) fn of(self, mut workers: Vec<Row>) -> Self {
+        workers.sort_by_key(|row| (row.urgency, std::cmp::Reverse(row.oldest_seconds)));
+        Self { workers, ..self }
+    }
+}
