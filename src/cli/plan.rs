@@ -30,7 +30,7 @@ const TICK: &str = "queue-scaler plan";
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// A worker that was asked for is not configured.
-    #[error("--worker names {0}")]
+    #[error("asked for {0}")]
     UnknownWorker(String),
     /// The tick ended before it could plan.
     #[error(transparent)]

@@ -2,6 +2,7 @@
 
 mod text;
 mod view;
+mod worker;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,12 +15,14 @@ use decision::fargate::MicroDollars;
 use decision::memory::Remembered;
 use decision::plan::{Action, Alive, Decision, Idle, WorkerPlan};
 use decision::refusal::Cause;
-use decision::snapshot::{ClusterTasks, Depth, Read, ReadError, Snapshot};
-use decision::units::{ClusterName, Messages, Tasks, elapsed};
+use decision::snapshot::{ClusterTasks, Depth, ReadError, Snapshot, Task};
+use decision::units::{Messages, Tasks, WorkerName, elapsed};
 use decision::variant::Recipe;
 
 pub use self::text::Asked;
 pub use self::view::{LastLaunch, Row, StatusView, Urgency};
+use self::worker::Closely;
+pub use self::worker::{EndedRow, TaskRow, WorkerView};
 use super::deployment::Deployment;
 use super::plan::PlanError;
 use super::result::{TickResult, WorkerResult};
@@ -35,49 +38,104 @@ pub async fn status(
     cloud: &ReadCloud,
     invocation: &Invocation,
 ) -> Result<StatusView, PlanError> {
-    let event = Event {
-        tick: Tick::Request("queue-scaler status".to_owned()),
-        mode: Mode::DryRun,
-        check: Some(false),
-        config: None,
-        only: Vec::new(),
-    };
-    let mut foreseen = Box::pin(deployment.scaler.foresee(&event, invocation, cloud)).await?;
-    Box::pin(read_rest(deployment, cloud, &mut foreseen)).await;
-    let results = super::plan::result(&deployment.scaler, &foreseen, invocation)?;
-    let others = TickResult { unowned: Vec::new(), ..results.clone() }.notes();
-    let queues: Vec<_> =
-        foreseen.config.workers.iter().map(|worker| worker.queue.name().to_owned()).collect();
-    let (ages, mut notes) = match cloud.oldest_messages(&queues, invocation.now).await {
-        Ok(ages) => (ages, Vec::new()),
-        Err(error) => {
-            (BTreeMap::new(), vec![format!("the oldest messages are not known: {error}")])
-        }
-    };
-    let rows = foreseen.plan.workers.iter().zip(&results.workers).filter_map(|(plan, result)| {
-        let worker = foreseen.config.workers.iter().find(|worker| worker.name == plan.worker);
-        let look = Look { snapshot: &foreseen.snapshot, worker: worker?, plan, result };
-        Some(look.row(ages.get(worker?.queue.name()).copied()))
+    let seen = Box::pin(Seen::of(deployment, cloud, Scope::All, invocation)).await?;
+    let Seen { foreseen, results, ages, mut notes } = seen;
+    let looks = foreseen.plan.workers.iter().zip(&results.workers);
+    let rows = looks.map(|(plan, result)| {
+        let look = Look { foreseen: &foreseen, plan, result };
+        look.row(&ages)
     });
     let rows = rows.collect();
-    notes.extend(others);
     notes.extend(foreseen.unowned.iter().map(ToString::to_string));
     notes.extend(Box::pin(super::plan::strangers(deployment, cloud, &foreseen)).await);
     let view = StatusView::new(deployment, cloud, invocation.now);
     Ok(StatusView { config: results.config, notes, ..view.of(rows) })
 }
 
+/// Reads one worker closely.
+///
+/// # Errors
+/// Where there is no configuration to go by, or the worker is not in it.
+pub async fn worker(
+    deployment: &Deployment,
+    cloud: &ReadCloud,
+    name: &WorkerName,
+    invocation: &Invocation,
+) -> Result<WorkerView, PlanError> {
+    let seen = Box::pin(Seen::of(deployment, cloud, Scope::One(name), invocation)).await?;
+    let Seen { foreseen, results, ages, notes } = seen;
+    let look = foreseen.plan.workers.iter().zip(&results.workers).next();
+    let look = look.map(|(plan, result)| Look { foreseen: &foreseen, plan, result });
+    let look = look.ok_or_else(|| PlanError::UnknownWorker(format!("`{name}`")))?;
+    Ok(look.closely(&ages, notes))
+}
+
+/// Which workers are read.
+#[derive(Clone, Copy)]
+enum Scope<'a> {
+    All,
+    /// With what became of its tasks.
+    One(&'a WorkerName),
+}
+
+/// What was read.
+struct Seen {
+    foreseen: Foreseen,
+    results: TickResult,
+    /// Of the oldest message, by the queue's name.
+    ages: BTreeMap<String, Duration>,
+    notes: Vec<String>,
+}
+
+impl Seen {
+    async fn of(
+        deployment: &Deployment,
+        cloud: &ReadCloud,
+        scope: Scope<'_>,
+        invocation: &Invocation,
+    ) -> Result<Self, PlanError> {
+        let event = Event {
+            tick: Tick::Request("queue-scaler status".to_owned()),
+            mode: Mode::DryRun,
+            check: Some(false),
+            config: None,
+            only: match scope {
+                Scope::All => Vec::new(),
+                Scope::One(name) => vec![name.clone()],
+            },
+        };
+        let mut foreseen = Box::pin(deployment.scaler.foresee(&event, invocation, cloud)).await?;
+        // What has ended is read for all where a tick needs it, and for the one always.
+        let knows_ended = matches!(scope, Scope::All);
+        let remembered = Remembered { knows_ended, ..Remembered::default() };
+        Box::pin(read_rest(deployment, cloud, &remembered, &mut foreseen)).await;
+        let results = super::plan::result(&deployment.scaler, &foreseen, invocation)?;
+        let mut notes = TickResult { unowned: Vec::new(), ..results.clone() }.notes();
+        let workers = foreseen.config.workers.iter();
+        let queues: Vec<_> = workers.map(|worker| worker.queue.name().to_owned()).collect();
+        let ages = cloud.oldest_messages(&queues, invocation.now).await;
+        let ages = ages.unwrap_or_else(|error| {
+            notes.push(format!("the oldest messages are not known: {error}"));
+            BTreeMap::new()
+        });
+        Ok(Self { foreseen, results, ages, notes })
+    }
+}
+
 /// What a tick had no need of: the tasks of workers that are owed nothing, and what those run that are paid.
-async fn read_rest(deployment: &Deployment, cloud: &ReadCloud, foreseen: &mut Foreseen) {
+async fn read_rest(
+    deployment: &Deployment,
+    cloud: &ReadCloud,
+    remembered: &Remembered,
+    foreseen: &mut Foreseen,
+) {
     let Foreseen { config, snapshot, .. } = foreseen;
     let clusters: BTreeSet<_> =
         config.workers.iter().map(|worker| worker.cluster.clone()).collect();
     let names = config.scalers(&deployment.scaler.name);
     for cluster in clusters {
         if let Entry::Vacant(unread) = snapshot.tasks.entry(cluster) {
-            // Those that have ended are read where a tick needs them.
-            let remembered = Remembered { knows_ended: true, ..Remembered::default() };
-            let tasks = cloud.tasks(unread.key(), &names, &remembered).await;
+            let tasks = cloud.tasks(unread.key(), &names, remembered).await;
             unread.insert(tasks);
         }
     }
@@ -94,32 +152,33 @@ async fn read_rest(deployment: &Deployment, cloud: &ReadCloud, foreseen: &mut Fo
 
 /// One worker, as it was read.
 struct Look<'a> {
-    snapshot: &'a Snapshot,
-    worker: &'a Worker,
+    foreseen: &'a Foreseen,
     plan: &'a WorkerPlan,
     result: &'a WorkerResult,
 }
 
 impl Look<'_> {
-    fn row(&self, oldest: Option<Duration>) -> Row {
-        let Self { worker, plan, result, .. } = self;
+    fn row(&self, ages: &BTreeMap<String, Duration>) -> Row {
+        let Self { plan, result, .. } = self;
+        let worker = self.worker();
+        let oldest = worker.and_then(|worker| ages.get(worker.queue.name()));
         let tasks = self.tasks();
-        let alive = plan.alive.or_else(|| Some(alive(worker, tasks?, self.snapshot.now)));
+        let counted = || Some(alive(worker?, tasks?, self.snapshot().now));
+        let alive = plan.alive.or_else(counted);
         let waiting = plan.depth.map(|depth| depth.visible.plus(self.delayed(depth)));
+        // Of an empty queue the last point says nothing.
+        let oldest = oldest.filter(|_| waiting != Some(Messages::ZERO));
         let (urgency, note) = self.urgency(alive);
         Row {
-            worker: worker.name.to_string(),
+            worker: plan.worker.to_string(),
             waiting: waiting.map(|messages| messages.0),
             in_flight: plan.depth.map(|depth| depth.in_flight.0),
-            // Of an empty queue the last point says nothing.
-            oldest_seconds: oldest
-                .filter(|_| waiting != Some(Messages::ZERO))
-                .map(|age| age.as_secs()),
+            oldest_seconds: oldest.map(Duration::as_secs),
             tasks: alive.map(|alive| u64::from(alive.tasks.0)),
             running: alive.map(|alive| u64::from(alive.running.0)),
             starting: alive.map(|alive| u64::from(alive.starting().0)),
             target: self.decision().map(|decision| u64::from(decision.target_containers().0)),
-            cap: u64::from(worker.scaling.max_containers.0),
+            cap: worker.map(|worker| u64::from(worker.scaling.max_containers.0)),
             launches: result.containers(),
             last_launch: tasks.and_then(|tasks| self.last_launch(tasks)),
             hourly_micro_dollars: tasks.and_then(|tasks| self.hourly(tasks)).map(|price| price.0),
@@ -128,9 +187,35 @@ impl Look<'_> {
         }
     }
 
+    fn closely(&self, ages: &BTreeMap<String, Duration>, notes: Vec<String>) -> WorkerView {
+        let now = self.snapshot().now;
+        let name = self.worker().and_then(|worker| worker.container.as_deref());
+        let own = |task: &&Task| task.worker == self.plan.worker;
+        let (mut tasks, mut ended) = (Vec::new(), Vec::new());
+        if let Some(read) = self.tasks() {
+            let there = read.alive.iter().filter(own).map(|task| TaskRow::of(task, name, now));
+            let leaving =
+                read.leaving.iter().filter(own).map(|task| TaskRow::leaving(task, name, now));
+            tasks = there.chain(leaving).collect();
+            tasks.sort_by_key(|task| std::cmp::Reverse(task.age_seconds));
+            let of_worker = read.ended.iter().filter(|task| task.worker == self.plan.worker);
+            ended = EndedRow::counted(of_worker, now);
+        }
+        let why = self.result.sentence();
+        WorkerView::new(self.row(ages), Closely { why, tasks, ended, notes })
+    }
+
+    fn snapshot(&self) -> &Snapshot {
+        &self.foreseen.snapshot
+    }
+
+    /// None where the configuration refuses it.
+    fn worker(&self) -> Option<&Worker> {
+        self.foreseen.config.workers.iter().find(|worker| worker.name == self.plan.worker)
+    }
+
     fn tasks(&self) -> Option<&ClusterTasks> {
-        let read: Option<&Read<ClusterTasks>> = self.snapshot.tasks.get(cluster(self.worker));
-        read?.as_ref().ok()
+        self.snapshot().tasks.get(&self.worker()?.cluster)?.as_ref().ok()
     }
 
     fn delayed(&self, depth: Depth) -> Messages {
@@ -147,7 +232,7 @@ impl Look<'_> {
 
     /// The newest tasks that are known, by the tick that started them.
     fn last_launch(&self, tasks: &ClusterTasks) -> Option<LastLaunch> {
-        let name = &self.worker.name;
+        let name = &self.plan.worker;
         let there = tasks.alive.iter().chain(&tasks.leaving).filter(|task| task.worker == *name);
         let there = there.map(|task| (task.created, task.tick, task.revision.family()));
         let ended = tasks.ended.iter().filter(|task| task.worker == *name);
@@ -160,13 +245,13 @@ impl Look<'_> {
             None => *at == Some(created),
         });
         let containers = of_tick.map(|(.., family)| u64::from(family.worker_containers().0)).sum();
-        let ago = elapsed(created, self.snapshot.now);
+        let ago = elapsed(created, self.snapshot().now);
         Some(LastLaunch { at: created.to_string(), seconds_ago: ago.as_secs(), containers })
     }
 
     /// What an hour of its tasks costs, where that is known of all of them.
     fn hourly(&self, tasks: &ClusterTasks) -> Option<MicroDollars> {
-        let own = tasks.alive.iter().filter(|task| task.worker == self.worker.name);
+        let own = tasks.alive.iter().filter(|task| task.worker == self.plan.worker);
         let mut sizes = BTreeMap::<_, u32>::new();
         for task in own {
             let count = sizes.entry(task.revision.family().worker_containers()).or_default();
@@ -175,9 +260,10 @@ impl Look<'_> {
         if sizes.is_empty() {
             return Some(MicroDollars::default());
         }
-        let base = self.snapshot.definitions.get(&self.worker.task_definition)?.as_ref().ok()?;
-        let recipe = Recipe::new(base, self.worker.into()).ok()?;
-        let list = recipe.price_list(&self.snapshot.region)?;
+        let worker = self.worker()?;
+        let base = self.snapshot().definitions.get(&worker.task_definition)?.as_ref().ok()?;
+        let recipe = Recipe::new(base, worker.into()).ok()?;
+        let list = recipe.price_list(&self.snapshot().region)?;
         let mut prices =
             sizes.into_iter().map(|(n, count)| Some(recipe.hourly_price(n, list)?.times(count)));
         prices.try_fold(MicroDollars::default(), |sum, price| Some(sum.plus(price?)))
@@ -234,7 +320,7 @@ impl Look<'_> {
         if let Action::Hold(error) = &self.plan.action {
             return Some(error);
         }
-        self.snapshot.tasks.get(cluster(self.worker))?.as_ref().err()
+        self.snapshot().tasks.get(&self.worker()?.cluster)?.as_ref().err()
     }
 
     fn short_by(&self, alive: Option<Alive>) -> String {
@@ -246,10 +332,6 @@ impl Look<'_> {
             n => format!("{n} wait for room"),
         }
     }
-}
-
-fn cluster(worker: &Worker) -> &ClusterName {
-    &worker.cluster
 }
 
 fn tasks_that(what: &str, count: usize) -> String {

@@ -20,7 +20,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use decision::config;
 use ecs_queue_scaler::cli::page::plain;
 use ecs_queue_scaler::cli::plan::PlanView;
-use ecs_queue_scaler::cli::status::StatusView;
+use ecs_queue_scaler::cli::status::{StatusView, WorkerView};
 use ecs_queue_scaler::cli::validation::ValidationView;
 
 /// Starts exactly the ECS tasks that your SQS queues need.
@@ -67,7 +67,7 @@ enum Command {
         /// Print the keys as tables in Markdown instead
         #[arg(long, conflicts_with = "of")]
         tables: bool,
-        /// Print that of what a command says with --json instead
+        /// Print that of what a command says with --json instead: `worker` is that of `status NAME`
         #[arg(long, value_name = "COMMAND")]
         of: Option<Shape>,
     },
@@ -79,6 +79,7 @@ enum Shape {
     Plan,
     Status,
     Validate,
+    Worker,
 }
 
 impl Shape {
@@ -87,6 +88,7 @@ impl Shape {
             Self::Plan => schemars::schema_for!(PlanView),
             Self::Status => schemars::schema_for!(StatusView),
             Self::Validate => schemars::schema_for!(ValidationView),
+            Self::Worker => schemars::schema_for!(WorkerView),
         };
         format!("{:#}", schema.to_value())
     }

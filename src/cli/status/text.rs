@@ -154,7 +154,7 @@ fn cells(row: &Row) -> [String; 11] {
         number(row.running),
         number(row.starting),
         row.target.map_or_else(|| "-".to_owned(), |target| target.to_string()),
-        row.cap.to_string(),
+        row.cap.map_or_else(|| "-".to_owned(), |cap| cap.to_string()),
         launch.unwrap_or_else(|| "-".to_owned()),
         dollars.unwrap_or_else(|| "?".to_owned()),
         format!("{} {note}", row.urgency.words()).trim_end().to_owned(),
@@ -162,7 +162,7 @@ fn cells(row: &Row) -> [String; 11] {
 }
 
 /// Such as `38s`, `14m 02s`, `1h 20m` and `3d 04h`.
-fn age(age: Duration) -> String {
+pub(super) fn age(age: Duration) -> String {
     let seconds = age.as_secs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match (days, hours, minutes) {

@@ -70,8 +70,9 @@ pub struct Row {
     /// Containers that its rule asks for; absent where nothing had to be decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<u64>,
-    /// `maxContainers`
-    pub cap: u64,
+    /// `maxContainers`; absent where the configuration of the worker is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cap: Option<u64>,
     /// Containers that a tick of now would launch, as far as a terminal knows.
     pub launches: u64,
     /// The newest launch whose tasks are known: ECS forgets them an hour after their end.

@@ -272,7 +272,7 @@ async fn a_worker_that_is_not_there_is_told_with_the_one_that_may_be_meant() {
     let failed = Box::pin(plan(&deployment, &cloud(&world), &only, &invocation(&world))).await;
     let Err(error @ PlanError::UnknownWorker(_)) = failed else { panic!("{failed:?}") };
     let text = error.to_string();
-    assert!(text.starts_with("--worker names `encod`, which is not a worker (did you mean `encode`?); there are `encode`, "), "{text}");
+    assert!(text.starts_with("asked for `encod`, which is not a worker (did you mean `encode`?); there are `encode`, "), "{text}");
 }
 
 /// Programs rely on it, and `docs/schema` shows it.

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use ecs_queue_scaler::cli::status::{Asked, StatusView, Urgency, status};
+use decision::units::WorkerName;
+use ecs_queue_scaler::cli::plan::PlanError;
+use ecs_queue_scaler::cli::status::{
+    Asked, StatusView, Urgency, WorkerView, status, worker as closely,
+};
 use serde_json::{Value, json};
 
 use super::plan::{cloud, deployment, of_all_kinds};
@@ -111,4 +115,68 @@ async fn what_may_not_be_read_is_never_zero() {
     );
     let page = page(&view, &wide(100));
     assert!(page.contains(" ? ") && page.contains("denied ListTasks"), "{page}");
+}
+
+async fn closely_seen(world: &World, config: &Value, name: &str) -> Result<WorkerView, PlanError> {
+    let deployment = deployment(world, config).await;
+    let name = WorkerName::from(name);
+    Box::pin(closely(&deployment, &cloud(world), &name, &invocation(world))).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_worker_is_shown_with_its_tasks_and_their_ends() {
+    let world = world_of(&["a", "b"]);
+    let one = json!({"messagesPerContainer": 1});
+    let dense = json!({"strategy": "dense", "maxContainersPerTask": 4});
+    let config = config(&[worker("a", &one, &dense), worker("b", &one, &json!({}))]);
+    let function = scaler(&world, &config);
+    world.queue("a").visible(1);
+    world.oldest_message("a", 842.0);
+    for minute in 0..2 {
+        let _ = tick(&function, &world, minute).await;
+        world.all_run();
+        world.all_end("EssentialContainerExited", "Essential container in task exited", Some(137));
+    }
+    world.queue("a").visible(9);
+    let _ = tick(&function, &world, 2).await;
+    world.containers_stop("worker-2");
+    world.reach(Duration::from_mins(14)).await;
+    world.take_calls();
+    let view = closely_seen(&world, &config, "a").await.unwrap();
+    assert_eq!(world.changes(), 0);
+    // Ids are drawn at random.
+    let shown = anstream::adapter::strip_str(&view.page(100)).to_string();
+    let ids: Vec<_> = view.alive.iter().map(|task| task.task[..8].to_owned()).collect();
+    let shown = ids.iter().fold(shown, |shown, id| shown.replace(id, "0123abcd"));
+    insta::assert_snapshot!(shown);
+    let schema: Value =
+        serde_json::from_str(include_str!("../../../docs/schema/worker.json")).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<_> = validator.iter_errors(&json!(view)).map(|e| e.to_string()).collect();
+    assert_eq!(errors, Vec::<String>::new());
+    let (_, made, _) = super::seen(&["schema", "--of", "worker"], "");
+    assert!(made == include_str!("../../../docs/schema/worker.json"), "make docs");
+
+    let idle = closely_seen(&world, &config, "b").await.unwrap();
+    assert_eq!((idle.row.urgency, idle.alive.len(), idle.ended.len()), (Urgency::Idle, 0, 0));
+    let unknown = closely_seen(&world, &config, "c").await.unwrap_err().to_string();
+    assert!(unknown.starts_with("asked for `c`, which is not a worker"), "{unknown}");
+}
+
+/// Somebody has to mend it, so it is not left out.
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_the_configuration_refuses_has_its_row() {
+    let world = world_of(&["a", "b"]);
+    let one = json!({"messagesPerContainer": 1});
+    let mut config = config(&[worker("a", &one, &json!({})), worker("b", &one, &json!({}))]);
+    config["workers"][1]["scaling"]["maxContaniers"] = json!(5);
+    let view = seen_of(&world, &config).await;
+    let refused = &view.workers[0];
+    assert_eq!(
+        (refused.worker.as_str(), refused.urgency, refused.cap),
+        ("b", Urgency::Refused, None)
+    );
+    assert!(refused.note.contains("did you mean `maxContainers`?"), "{}", refused.note);
+    let closely = closely_seen(&world, &config, "b").await.unwrap();
+    assert!(closely.page(100).contains("maxContaniers"), "{}", closely.page(100));
 }

@@ -1,0 +1,250 @@
+//! One worker, closely: its tasks, and what became of those of the last hour.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+use decision::snapshot::{ContainerStatus, Ended, Task};
+use decision::units::elapsed;
+use decision::variant::clone_names;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::Row;
+use super::text::age;
+use crate::cli::page::{Meaning, Page, plain};
+
+/// The name of this shape.
+const SCHEMA: &str = "queue-scaler.worker";
+
+/// Grows when a field gets another meaning or goes away, never when one is added.
+const VERSION: u32 = 1;
+
+/// As many tasks as a person reads.
+const MOST_SHOWN: usize = 50;
+
+/// One worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkerView {
+    /// `queue-scaler.worker`
+    pub schema: String,
+    /// Which version of this shape it is.
+    pub version: u32,
+    /// As among all workers.
+    #[serde(flatten)]
+    pub row: Row,
+    /// The arithmetic of a tick of now.
+    pub why: String,
+    /// Its tasks that have not come to their end, the oldest first.
+    pub alive: Vec<TaskRow>,
+    /// Those that ended within the last hour, by how.
+    pub ended: Vec<EndedRow>,
+    /// What else somebody should know.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub notes: Vec<String>,
+}
+
+/// A task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskRow {
+    /// Its id: the end of its ARN.
+    pub task: String,
+    /// How far it is: `provisioning`, `starting`, `running` or `stopping`.
+    pub state: &'static str,
+    /// Since when it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age_seconds: Option<u64>,
+    /// Its worker containers.
+    pub containers: u64,
+    /// Of these, the ones that run.
+    pub running: u64,
+    /// Of these, the ones that have stopped.
+    pub stopped: u64,
+    /// By which capacity it was started.
+    pub capacity: String,
+    /// The container instance that it stands on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// What it runs, as `family:revision`.
+    pub revision: String,
+}
+
+/// Tasks that ended alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EndedRow {
+    /// How many.
+    pub tasks: u64,
+    /// ECS's `stopCode`.
+    pub code: String,
+    /// ECS's `stoppedReason`.
+    pub reason: String,
+    /// The exit codes of their containers, such as `exit 0`, and ECS's words for them.
+    pub exits: Vec<String>,
+    /// How long ago the last of them ended.
+    pub seconds_ago: u64,
+}
+
+/// What is added to a row.
+pub(super) struct Closely {
+    pub(super) why: String,
+    pub(super) tasks: Vec<TaskRow>,
+    pub(super) ended: Vec<EndedRow>,
+    pub(super) notes: Vec<String>,
+}
+
+impl TaskRow {
+    pub(super) fn of(task: &Task, container: Option<&str>, now: Timestamp) -> Self {
+        let count = task.revision.family().worker_containers();
+        let name = task.container.as_deref().or(container).unwrap_or_default();
+        let names = clone_names(name, count);
+        let own: Vec<_> = task.containers.iter().filter(|(name, _)| names.contains(name)).collect();
+        let with = |is: fn(&ContainerStatus) -> bool| {
+            u64::try_from(own.iter().filter(|(_, status)| is(status)).count()).unwrap_or(u64::MAX)
+        };
+        let short = |arn: &str| arn.rsplit('/').next().unwrap_or_default().to_owned();
+        Self {
+            task: short(task.arn.as_str()),
+            state: match task.started {
+                Some(_) => "running",
+                None if task.provisioning => "provisioning",
+                None => "starting",
+            },
+            age_seconds: task.created.map(|created| elapsed(created, now).as_secs()),
+            containers: u64::from(count.0),
+            running: with(|status| *status == ContainerStatus::Running),
+            stopped: with(|status| matches!(status, ContainerStatus::Stopped(_))),
+            capacity: task.capacity.to_string(),
+            instance: task.instance.as_ref().map(|instance| short(instance.as_str())),
+            revision: task.revision.family_and_revision().to_owned(),
+        }
+    }
+
+    pub(super) fn leaving(task: &Task, container: Option<&str>, now: Timestamp) -> Self {
+        Self { state: "stopping", ..Self::of(task, container, now) }
+    }
+}
+
+impl EndedRow {
+    /// Tasks by how they ended, the most frequent first.
+    pub(super) fn counted<'a>(ended: impl Iterator<Item = &'a Ended>, now: Timestamp) -> Vec<Self> {
+        let mut rows = BTreeMap::<_, Self>::new();
+        for task in ended {
+            let mut exits: Vec<_> = task
+                .containers
+                .iter()
+                .map(|one| {
+                    let exit =
+                        one.exit.map_or_else(|| "no exit code".to_owned(), |n| format!("exit {n}"));
+                    one.reason.as_ref().map(|why| format!("{exit} {why}")).unwrap_or(exit)
+                })
+                .collect();
+            exits.sort();
+            exits.dedup();
+            let ago = elapsed(task.stopped, now).as_secs();
+            let key = (task.code.clone(), task.reason.clone(), exits.clone());
+            let row = rows.entry(key).or_insert_with(|| Self {
+                tasks: 0,
+                code: task.code.clone(),
+                reason: task.reason.clone(),
+                exits,
+                seconds_ago: ago,
+            });
+            row.tasks = row.tasks.saturating_add(1);
+            row.seconds_ago = row.seconds_ago.min(ago);
+        }
+        let mut rows: Vec<_> = rows.into_values().collect();
+        rows.sort_by_key(|row| (std::cmp::Reverse(row.tasks), row.seconds_ago));
+        rows
+    }
+}
+
+impl WorkerView {
+    pub(super) fn new(row: Row, closely: Closely) -> Self {
+        let Closely { why, tasks, ended, notes } = closely;
+        let schema = SCHEMA.to_owned();
+        Self { schema, version: VERSION, row, why, alive: tasks, ended, notes }
+    }
+
+    /// The whole page.
+    pub fn page(&self, width: usize) -> String {
+        let Self { row, why, alive, ended, notes, .. } = self;
+        let mut page = Page::new(width);
+        let state = format!("{} {}", row.urgency.words(), row.note);
+        page.entry_of(row.urgency.meaning(), &format!("{}  ", row.worker), state.trim_end());
+        page.entry("", why);
+        if let Some(oldest) = row.oldest_seconds {
+            let oldest = age(Duration::from_secs(oldest));
+            page.entry("", &format!("the oldest message has waited for {oldest}"));
+        }
+        if !alive.is_empty() {
+            page.gap();
+            for line in table(alive).lines() {
+                page.line(Meaning::Plain, line.trim_end());
+            }
+            if let Some(more) = alive.len().checked_sub(MOST_SHOWN).filter(|more| *more != 0) {
+                page.entry("", &format!("and {more} more, in --json"));
+            }
+        }
+        if !ended.is_empty() {
+            page.gap();
+            page.entry("", "ended within the hour that ECS remembers:");
+            for ended in ended {
+                ended.write(&mut page);
+            }
+        }
+        for note in notes {
+            page.entry_of(Meaning::Warning, "! ", note);
+        }
+        page.text()
+    }
+}
+
+impl EndedRow {
+    fn write(&self, page: &mut Page) {
+        let Self { tasks, code, reason, exits, seconds_ago } = self;
+        let ago = age(Duration::from_secs(*seconds_ago));
+        let parts = [code.as_str(), reason.as_str()].into_iter().filter(|part| !part.is_empty());
+        let parts: Vec<_> =
+            std::iter::once(exits.join(", ")).chain(parts.map(str::to_owned)).collect();
+        page.entry(&format!("{tasks:>5} x "), &format!("{}; the last {ago} ago", parts.join("; ")));
+    }
+}
+
+fn table(tasks: &[TaskRow]) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["TASK", "STATE", "AGE", "RUNNING", "STOPPED", "OF", "ON", "REVISION"]);
+    for task in tasks.iter().take(MOST_SHOWN) {
+        let on = match &task.instance {
+            Some(instance) => format!("{} {instance}", task.capacity),
+            None => task.capacity.clone(),
+        };
+        let since =
+            task.age_seconds.map_or_else(|| "-".to_owned(), |s| age(Duration::from_secs(s)));
+        table.add_row([
+            plain(task.task.get(..8).unwrap_or(&task.task)).into_owned(),
+            task.state.to_owned(),
+            since,
+            task.running.to_string(),
+            task.stopped.to_string(),
+            task.containers.to_string(),
+            plain(&on).into_owned(),
+            plain(&task.revision).into_owned(),
+        ]);
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        let is_number = (2..6).contains(&index);
+        column.set_cell_alignment(if is_number {
+            CellAlignment::Right
+        } else {
+            CellAlignment::Left
+        });
+    }
+    table.to_string()
+}
