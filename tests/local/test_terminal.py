@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import select
+import signal
 import subprocess
 from pathlib import Path
 from typing import Iterator
@@ -127,3 +130,33 @@ def test_whoever_has_read_enough_ends_nothing_badly(stack: Stack, workers: str) 
     command += f" --endpoint-url {stack.endpoint} 2> /dev/null | head -n 1"
     ended = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (DONE, "")
+
+
+def test_a_watched_status_is_a_line_each_time(stack: Stack, workers: str) -> None:
+    where = ["--endpoint-url", stack.endpoint, "--region", REGION, "--name", SCALER]
+    command = [str(QUEUE_SCALER), "status", "--watch", "5", "--config", workers, *where]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout
+        lines = [json.loads(watching.stdout.readline()) for _ in range(2)]
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(timeout=10) == -signal.SIGINT
+    assert [line["schema"] for line in lines] == ["queue-scaler.status"] * 2
+    assert lines[0]["at"] < lines[1]["at"]
+    assert run(stack, "status", "--watch", "1").returncode == WRONG_USE, "ECS's rates are the function's, too"
+
+
+def test_a_terminal_is_redrawn(stack: Stack, workers: str) -> None:
+    where = f"--endpoint-url {stack.endpoint} --region {REGION} --name {SCALER}"
+    command = f"stty cols 100; '{QUEUE_SCALER}' status --watch 5 --all --config '{workers}' {where}"
+    leader, follower = pty.openpty()
+    environment = os.environ | {"TERM": "xterm", "NO_COLOR": "1"}
+    shell = ["timeout", "60", "bash", "-c", command]
+    with subprocess.Popen(shell, stdin=follower, stdout=follower, env=environment) as watching:
+        os.close(follower)
+        shown = b""
+        while shown.count(b"\x1b[2J") < 2 and select.select([leader], [], [], 30)[0]:
+            shown += os.read(leader, 4096)
+        watching.terminate()
+    os.close(leader)
+    page = shown.split(b"\x1b[2J")[1].decode()
+    assert page.lstrip().startswith("WORKER") and "2 workers: 2 shown" in page, page

@@ -117,10 +117,15 @@ enum Failed {
 
 fn main() -> ExitCode {
     let Arguments { color, command } = Arguments::parse();
+    let color = match color {
+        Color::Always => ColorChoice::Always,
+        Color::Auto => ColorChoice::Auto,
+        Color::Never => ColorChoice::Never,
+    };
     let done = match command {
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Render(arguments) => render::run(&arguments),
-        Command::Status(arguments) => status::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments, color),
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Alarms { file } => alarms(&file),
         Command::Schema { of: Some(shape), .. } => Ok(said(&shape.schema())),
@@ -138,11 +143,6 @@ fn main() -> ExitCode {
         }
         Err(Failed::Wrong(err)) => (Said { err, ..Said::default() }, ExitCode::FAILURE),
         Err(Failed::Use(line)) => (Said { err: vec![line], ..Said::default() }, ExitCode::from(2)),
-    };
-    let color = match color {
-        Color::Always => ColorChoice::Always,
-        Color::Auto => ColorChoice::Auto,
-        Color::Never => ColorChoice::Never,
     };
     // Who closes standard error wants no error about it.
     let err: Vec<_> =

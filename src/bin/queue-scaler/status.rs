@@ -1,11 +1,17 @@
 //! `status`.
 
-use clap::Args;
+use std::io::{self, IsTerminal, Write};
+use std::thread;
+use std::time::Duration;
+
+use anstream::{AutoStream, ColorChoice};
+use clap::{Args, value_parser};
 use decision::units::WorkerName;
 use ecs_queue_scaler::cli::status::{Asked, status, worker};
+use serde::Serialize;
 use serde_json::json;
 
-use super::account::{self, Access, runtime, width};
+use super::account::{self, Access, runtime, variable, width};
 use super::{Failed, Said};
 
 #[derive(Args, Debug)]
@@ -22,27 +28,82 @@ pub(crate) struct Arguments {
     /// Print what was read as JSON
     #[arg(long)]
     json: bool,
+    /// Read it again every so many seconds until Ctrl-C, 5 at least: a terminal is redrawn, anything else
+    /// gets a line of JSON each time
+    #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u64).range(5..))]
+    watch: Option<u64>,
     #[command(flatten)]
     account: account::Arguments,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
-    let text = runtime()?.block_on(read(arguments))?;
-    Ok(Said { out: vec![text.trim_end().to_owned()], ..Said::default() })
+/// The page goes to the top of a terminal, and nothing of the last one stays.
+const REDRAWN: &str = "\u{1b}[H\u{1b}[2J";
+
+pub(crate) fn run(arguments: &Arguments, color: ColorChoice) -> Result<Said, Failed> {
+    let Some(seconds) = arguments.watch else {
+        let form = if arguments.json { Form::Json } else { Form::Page };
+        let text = runtime()?.block_on(read(arguments, form))?;
+        return Ok(Said { out: vec![text.trim_end().to_owned()], ..Said::default() });
+    };
+    let is_terminal = io::stdout().is_terminal() && !arguments.json;
+    let form = if is_terminal { Form::Page } else { Form::Line };
+    loop {
+        // Each time anew: credentials end, and so may the configuration.
+        let text = match runtime()?.block_on(read(arguments, form)) {
+            Ok(text) => text,
+            Err(Failed::Wrong(lines)) if is_terminal => lines.join("\n"),
+            Err(failed) => return Err(failed),
+        };
+        if written(text.trim_end(), is_terminal, color).is_err() {
+            // Who has read enough.
+            return Ok(Said::default());
+        }
+        thread::sleep(Duration::from_secs(seconds));
+    }
 }
 
-async fn read(arguments: &Arguments) -> Result<String, Failed> {
-    let Arguments { all, filter, json, .. } = arguments;
+/// Without colours a terminal is redrawn all the same, unless it is one that obeys nothing.
+fn written(text: &str, is_terminal: bool, color: ColorChoice) -> io::Result<()> {
+    let obeys = variable("TERM").is_some_and(|name| name != "dumb");
+    if is_terminal && obeys {
+        io::stdout().write_all(REDRAWN.as_bytes())?;
+    }
+    let mut out = AutoStream::new(io::stdout(), color);
+    writeln!(out, "{text}")?;
+    out.flush()
+}
+
+/// How it is said.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    Page,
+    Json,
+    /// JSON, in one line.
+    Line,
+}
+
+impl Form {
+    fn of(self, view: &impl Serialize, page: impl FnOnce() -> String) -> String {
+        match self {
+            Self::Page => page(),
+            Self::Json => format!("{:#}", json!(view)),
+            Self::Line => json!(view).to_string(),
+        }
+    }
+}
+
+async fn read(arguments: &Arguments, form: Form) -> Result<String, Failed> {
+    let Arguments { all, filter, .. } = arguments;
     let Access { cloud, deployment, invocation } = arguments.account.access(true).await?;
     let failed = |error: String| Failed::Wrong(vec![error]);
     if let Some(name) = &arguments.worker {
         let name = WorkerName::from(name.as_str());
         let view = Box::pin(worker(&deployment, &cloud, &name, &invocation)).await;
         let view = view.map_err(|error| failed(error.to_string()))?;
-        return Ok(if *json { format!("{:#}", json!(view)) } else { view.page(width()) });
+        return Ok(form.of(&view, || view.page(width())));
     }
     let view = Box::pin(status(&deployment, &cloud, &invocation)).await;
     let view = view.map_err(|error| failed(error.to_string()))?;
     let asked = Asked { width: width(), all: *all, filter: filter.clone() };
-    Ok(if *json { format!("{:#}", json!(view)) } else { view.page(&asked) })
+    Ok(form.of(&view, || view.page(&asked)))
 }
