@@ -26,7 +26,7 @@ pub use single::Flaw;
 
 /// What `DescribeTaskDefinition` returns and `RegisterTaskDefinition` does not take.
 /// Source: ECS API, the members of `TaskDefinition` that `RegisterTaskDefinitionRequest` lacks.
-const READ_ONLY: [&str; 9] = [
+pub const READ_ONLY: [&str; 9] = [
     "taskDefinitionArn",
     "revision",
     "status",

@@ -50,21 +50,8 @@ pub(super) const SHOWN: [&str; 33] = [
     "volumesFrom",
 ];
 
-/// What of a task is compared on its own, or is another's.
-const APART: [&str; 12] = [
-    "containerDefinitions",
-    "family",
-    "tags",
-    "taskDefinitionArn",
-    "revision",
-    "status",
-    "requiresAttributes",
-    "compatibilities",
-    "registeredAt",
-    "registeredBy",
-    "deregisteredAt",
-    "deleteRequestedAt",
-];
+/// What of a task is compared on its own, or is another's, beside what only answers have.
+const APART: [&str; 3] = ["containerDefinitions", "family", "tags"];
 
 /// A longer value is no setting that a person compares, in bytes.
 const LONGEST: usize = 80;
@@ -153,7 +140,8 @@ pub fn difference(
         let role = Role::of(name, worker);
         ContainerDifference::of(name, role, old.get(name), new.get(name))
     });
-    let task = fields(before, after, |name| APART.contains(&name));
+    let is_apart = |name: &str| APART.contains(&name) || variant::READ_ONLY.contains(&name);
+    let task = fields(before, after, is_apart);
     Difference { task, containers: containers.collect() }
 }
 
