@@ -25,7 +25,7 @@ def shapes() -> dict[str, Any]:
 
 def listed(name: str) -> set[str]:
     """The members of a list of the code."""
-    found = re.search(rf"^const {name}: \[&str; \d+\] = \[(.*?)\];", VARIANT.read_text(), re.M | re.S)
+    found = re.search(rf"^(?:pub )?const {name}: \[&str; \d+\] = \[(.*?)\];", VARIANT.read_text(), re.M | re.S)
     assert found, f"{VARIANT} has no {name}"
     return set(re.findall(r'"(\w+)"', found[1]))
 
