@@ -30,9 +30,7 @@ use decision::refusal::Cause;
 use decision::snapshot::{
     ClusterTasks, DerivedRevision, Newest, Queue, Read, ReadError, Snapshot, TickContext,
 };
-use decision::units::{
-    ClusterName, Family, Messages, Region, ScalerName, TaskDefinitionRef, WorkerName,
-};
+use decision::units::{ClusterName, Family, Region, ScalerName, TaskDefinitionRef, WorkerName};
 
 /// Workers that are read at once: enough to hide the latency of a thousand, few enough connections
 /// for a small function.
@@ -131,22 +129,9 @@ impl Reads<'_> {
         match &read {
             Ok(read) if owes(read) || self.context.checks => self.read_rest(worker, read).await,
             Err(_) if self.context.checks => self.read_rest(worker, &QueueRead::default()).await,
-            Ok(read) if self.goes_on(worker, read) => self.read_what_goes_on(worker).await,
             Ok(_) | Err(_) => {}
         }
         read
-    }
-
-    /// Whether tasks may run on although their queue is empty: nothing else would tell of them. While
-    /// messages are in flight, those tell that somebody works.
-    fn goes_on(&self, worker: &Worker, read: &QueueRead) -> bool {
-        let is_empty = read.queue.depth.total() == Messages::ZERO;
-        is_empty && self.ledger.memory().has_alive(&worker.name, &worker.cluster)
-    }
-
-    async fn read_what_goes_on(&self, worker: &Worker) {
-        let definition = self.definition(&worker.task_definition);
-        futures_util::join!(self.read_tasks(&worker.cluster), definition);
     }
 
     /// What a launch needs beside the queue.
