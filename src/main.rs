@@ -5,7 +5,7 @@ use std::{env, io};
 use decision::event::Mode;
 use ecs_queue_scaler::aws::Aws;
 use ecs_queue_scaler::log;
-use ecs_queue_scaler::run::{Invocation, Ran, Scaler};
+use ecs_queue_scaler::run::{DEFAULT_NAME, DEFAULT_SOURCE, Invocation, Ran, Scaler};
 use jiff::Timestamp;
 use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
 use serde_json::Value;
@@ -21,8 +21,8 @@ async fn main() -> Result<(), Error> {
             return Err(format!("SCALER_DRY_RUN is `{other}`, it must be true or false").into());
         }
     };
-    let name = variable("SCALER_NAME", "ecs-queue-scaler");
-    let scaler = Scaler::new(&name, &variable("SCALER_CONFIG", "file:workers.yaml"), mode)?;
+    let name = variable("SCALER_NAME", DEFAULT_NAME);
+    let scaler = Scaler::new(&name, &variable("SCALER_CONFIG", DEFAULT_SOURCE), mode)?;
     let function = variable("AWS_LAMBDA_FUNCTION_NAME", "local");
     let may_overlap = match variable("SCALER_RESERVED", "yes").as_str() {
         "yes" => false,

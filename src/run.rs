@@ -32,6 +32,12 @@ use decision::units::{ScalerName, WorkerName};
 
 pub use ran::{InvokedBy, Ran};
 
+/// The name of a scaler whose environment gives none.
+pub const DEFAULT_NAME: &str = "ecs-queue-scaler";
+
+/// Where its configuration is then.
+pub const DEFAULT_SOURCE: &str = "file:workers.yaml";
+
 /// One deployment of the scaler, for the life of its process.
 #[derive(Debug)]
 pub struct Scaler {

@@ -34,12 +34,13 @@ use crate::plan::{
     Action, Alive, Bound, Call, ClientToken, Decision, Deferred, Eager, Group, Idle, LaunchPlan,
     LeftOut, Marks, NetworkMode, Plan, Refusal, Revision, RunsOn, TaskBound, Way, WorkerPlan,
 };
-use crate::snapshot::{Ahead, ClusterTasks, Depth, Progress, Queue, Read, ReadError, Snapshot};
+use crate::snapshot::{Ahead, Depth, Progress, Queue, Read, ReadError, Snapshot};
 use crate::units::{Containers, Family, Messages, Tasks};
 use crate::variant::Recipe;
 use crate::{limits, tags};
 
 pub use draining::{drain, still_needed, stop};
+pub use own::{TaskContainers, alive};
 pub use placement::{Displaced, DisplacedTasks, expressions, place_again};
 pub use unowned::{Unowned, unowned};
 
@@ -133,17 +134,17 @@ fn decide_action(asked: Asked<'_>, plan: &mut WorkerPlan) -> Result<Action, Acti
         let paused = worker.pause(snapshot.now).cloned().map(Idle::Paused);
         return Ok(paused.map_or(Action::NONE, Action::Idle));
     }
-    decide_by_tasks(asked, queue, plan)
+    decide_by_tasks(asked, queue, before, plan)
 }
 
 /// The same where something can be owed.
 fn decide_by_tasks(
     Asked { worker, share, snapshot }: Asked<'_>,
     queue: Queue,
+    before: Option<&Progress>,
     plan: &mut WorkerPlan,
 ) -> Result<Action, Action> {
     let depth = demand::counted(&worker.scaling, queue.depth);
-    let before = snapshot.memories.get(&worker.name).and_then(|memory| memory.progress.as_ref());
     let tasks = read(&snapshot.tasks, &worker.cluster, "ListTasks")?;
     let name = &worker.task_definition;
     let definition = read(&snapshot.definitions, name, "DescribeTaskDefinition")?;
@@ -205,12 +206,6 @@ fn examine(
     let alive = outlived::counted(own.count(), own, &plan.health.outlived);
     plan.alive = Some(alive);
     alive
-}
-
-/// The tasks of a worker among those of its cluster, whether or not it is owed something. Where its container
-/// has no name in the configuration, the tasks carry it.
-pub fn alive(worker: &Worker, tasks: &ClusterTasks, now: Timestamp) -> Alive {
-    OwnTasks::of(worker, worker.container.as_deref().unwrap_or_default(), tasks, now).count()
 }
 
 /// What asks for containers that end before a message can be received.

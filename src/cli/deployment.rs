@@ -5,13 +5,7 @@ use std::fs;
 use decision::event::Mode;
 
 use crate::aws::{DeployedFunction, ReadCloud};
-use crate::run::Scaler;
-
-/// What the function is called where its environment does not say.
-pub const DEFAULT_NAME: &str = "ecs-queue-scaler";
-
-/// Where its configuration is where its environment does not say.
-pub const DEFAULT_SOURCE: &str = "file:workers.yaml";
+use crate::run::{DEFAULT_NAME, DEFAULT_SOURCE, Scaler};
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -93,18 +87,14 @@ impl Deployment {
         }
         let name = own("SCALER_NAME").unwrap_or(DEFAULT_NAME);
         let source = config.or(own("SCALER_CONFIG")).unwrap_or(DEFAULT_SOURCE);
-        if !needs_config {
-            let starts_nothing = own("SCALER_DRY_RUN") == Some("true");
-            let scaler = Scaler::new(name, "{}", Mode::DryRun).map_err(DeploymentError::Wrong)?;
-            return Ok(Self { scaler, function: Some(function), starts_nothing });
-        }
-        if config.is_none() && source.starts_with("file:") {
+        if needs_config && config.is_none() && source.starts_with("file:") {
             let source_text = source.to_owned();
             return Err(DeploymentError::Packaged { function, source_text });
         }
         let starts_nothing = own("SCALER_DRY_RUN") == Some("true");
-        let deployment = Self::of(name, source, Some(function))?;
-        Ok(Self { starts_nothing, ..deployment })
+        // Where the function plans, nobody else reads it.
+        let source = if needs_config { source } else { "{}" };
+        Ok(Self { starts_nothing, ..Self::of(name, source, Some(function))? })
     }
 
     fn of(name: &str, source: &str, function: Option<String>) -> Result<Self, DeploymentError> {

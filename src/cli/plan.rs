@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 pub use self::text::Shown;
 pub use self::view::{
-    CallView, DefinitionView, LaunchView, PLAN_SCHEMA, PlanView, PlannedWorker, Status, Totals,
+    CallView, DefinitionView, LaunchView, PlanView, PlannedWorker, Status, Totals,
 };
 use super::deployment::Deployment;
 use super::difference::difference;
@@ -24,7 +24,7 @@ use crate::report::{Measured, Report, TickOutcome};
 use crate::run::{Foreseen, Invocation, RunError, Scaler, unknown_worker};
 
 /// What names the tick of a terminal: none that would be carried out.
-const TICK: &str = "queue-scaler plan";
+const TICK: &str = "queue-scaler";
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -61,21 +61,14 @@ pub async fn plan(
     only: &[WorkerName],
     invocation: &Invocation,
 ) -> Result<PlanView, PlanError> {
-    let event = Event {
-        tick: Tick::Request(TICK.to_owned()),
-        mode: Mode::DryRun,
-        check: Some(false),
-        config: None,
-        only: only.to_vec(),
-    };
     let scaler = &deployment.scaler;
-    let mut foreseen = Box::pin(scaler.foresee(&event, invocation, cloud)).await?;
+    let mut foreseen = Box::pin(scaler.foresee(&look_at(only), invocation, cloud)).await?;
     if deployment.function.is_none() {
         // Whose tasks the others are, only the function's name would say.
         foreseen.plan.workers.iter_mut().for_each(|plan| plan.health.of_others.clear());
     }
     let result = result(scaler, &foreseen, invocation)?;
-    let mut notes = TickResult { unowned: Vec::new(), ..result.clone() }.notes();
+    let mut notes = result.notes();
     let TickResult { config, workers, .. } = result;
     let mut planned = Vec::new();
     for (result, plan) in workers.into_iter().zip(&foreseen.plan.workers) {
@@ -90,7 +83,6 @@ pub async fn plan(
     }
     let mut view = PlanView::new(deployment, cloud.region(), invocation.now);
     view.config = config;
-    notes.extend(foreseen.unowned.iter().map(ToString::to_string));
     notes.extend(Box::pin(strangers(deployment, cloud, &foreseen)).await);
     view.notes = notes;
     view.totals = Totals::of(&planned);
@@ -98,8 +90,19 @@ pub async fn plan(
     Ok(view)
 }
 
-/// A function's name is certain. Else, where none of our tasks run and those of another name do, this may be the wrong name: then all of them
-/// would be started again.
+/// What a terminal reads for: a tick that looks at no more than one needs.
+pub(super) fn look_at(only: &[WorkerName]) -> Event {
+    Event {
+        tick: Tick::Request(TICK.to_owned()),
+        mode: Mode::DryRun,
+        check: Some(false),
+        config: None,
+        only: only.to_vec(),
+    }
+}
+
+/// Where none of our tasks run and those of another name do, this may be the wrong name: then all of them
+/// would be started again. A function's name is certain.
 pub(super) async fn strangers(
     deployment: &Deployment,
     cloud: &ReadCloud,

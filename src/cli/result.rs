@@ -1,5 +1,7 @@
 //! The result of a tick as a terminal reads it: made here, or sent by the function.
 
+use decision::decide::Unowned;
+use decision::units::{ClusterName, Tasks, WorkerName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -46,7 +48,7 @@ pub struct UnownedResult {
     /// Where they run.
     pub cluster: String,
     /// How many.
-    pub tasks: u64,
+    pub tasks: u32,
 }
 
 /// The configuration of a tick.
@@ -229,7 +231,12 @@ impl TickResult {
         });
         let unowned = self.unowned.iter().map(|found| {
             let UnownedResult { worker, cluster, tasks } = found;
-            format!("tasks in {cluster} for worker `{worker}`, which is not in the configuration: {tasks}")
+            let unowned = Unowned {
+                worker: WorkerName::from(worker.as_str()),
+                cluster: ClusterName::from(cluster.as_str()),
+                tasks: Tasks(*tasks),
+            };
+            unowned.to_string()
         });
         let left_out = (self.left_out != 0).then(|| {
             format!("workers that the function's answer has no room for: {}", self.left_out)

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use decision::config::Worker;
 use decision::decide::alive;
-use decision::event::{Event, Mode, Tick};
 use decision::fargate::MicroDollars;
 use decision::memory::Remembered;
 use decision::plan::{Action, Alive, Decision, Idle, WorkerPlan};
@@ -24,7 +23,7 @@ pub use self::view::{LastLaunch, Row, StatusView, Urgency};
 use self::worker::Closely;
 pub use self::worker::{EndedRow, TaskRow, WorkerView};
 use super::deployment::Deployment;
-use super::plan::PlanError;
+use super::plan::{PlanError, look_at, result, strangers};
 use super::result::{TickResult, WorkerResult};
 use crate::aws::ReadCloud;
 use crate::run::{Foreseen, Invocation};
@@ -46,8 +45,7 @@ pub async fn status(
         look.row(&ages)
     });
     let rows = rows.collect();
-    notes.extend(foreseen.unowned.iter().map(ToString::to_string));
-    notes.extend(Box::pin(super::plan::strangers(deployment, cloud, &foreseen)).await);
+    notes.extend(Box::pin(strangers(deployment, cloud, &foreseen)).await);
     let view = StatusView::new(deployment, cloud, invocation.now);
     Ok(StatusView { config: results.config, notes, ..view.of(rows) })
 }
@@ -94,23 +92,18 @@ impl Seen {
         scope: Scope<'_>,
         invocation: &Invocation,
     ) -> Result<Self, PlanError> {
-        let event = Event {
-            tick: Tick::Request("queue-scaler status".to_owned()),
-            mode: Mode::DryRun,
-            check: Some(false),
-            config: None,
-            only: match scope {
-                Scope::All => Vec::new(),
-                Scope::One(name) => vec![name.clone()],
-            },
+        let only = match scope {
+            Scope::All => &[],
+            Scope::One(name) => std::slice::from_ref(name),
         };
+        let event = look_at(only);
         let mut foreseen = Box::pin(deployment.scaler.foresee(&event, invocation, cloud)).await?;
         // What has ended is read for all where a tick needs it, and for the one always.
         let knows_ended = matches!(scope, Scope::All);
         let remembered = Remembered { knows_ended, ..Remembered::default() };
         Box::pin(read_rest(deployment, cloud, &remembered, &mut foreseen)).await;
-        let results = super::plan::result(&deployment.scaler, &foreseen, invocation)?;
-        let mut notes = TickResult { unowned: Vec::new(), ..results.clone() }.notes();
+        let results = result(&deployment.scaler, &foreseen, invocation)?;
+        let mut notes = results.notes();
         let workers = foreseen.config.workers.iter();
         let queues: Vec<_> = workers.map(|worker| worker.queue.name().to_owned()).collect();
         let ages = cloud.oldest_messages(&queues, invocation.now).await;

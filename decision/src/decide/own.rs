@@ -187,7 +187,7 @@ impl<'a> OwnTasks<'a> {
 }
 
 impl<'a> OwnTask<'a> {
-    fn new(task: &'a Task, container: &str, after: Duration, now: Timestamp) -> Self {
+    pub(super) fn new(task: &'a Task, container: &str, after: Duration, now: Timestamp) -> Self {
         let containers = task.revision.family().worker_containers();
         let names = clone_names(task.container.as_deref().unwrap_or(container), containers);
         let known = task.containers.iter().filter(|(name, _)| names.contains(name));
@@ -353,5 +353,31 @@ impl<'a> OwnEnded<'a> {
             Cause::OfWorker => Cause::of_stop(&self.task.code, self.words()),
             cause => cause,
         }
+    }
+}
+
+/// The tasks of a worker among those of its cluster, whether or not it is owed something. Where its container
+/// has no name in the configuration, the tasks carry it.
+pub fn alive(worker: &Worker, tasks: &ClusterTasks, now: Timestamp) -> Alive {
+    OwnTasks::of(worker, worker.container.as_deref().unwrap_or_default(), tasks, now).count()
+}
+
+/// The worker containers of one task, whether or not it counts as alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskContainers {
+    /// All of them.
+    pub all: Containers,
+    /// Of these, the ones that run.
+    pub running: Containers,
+    /// Of these, the ones that have stopped.
+    pub stopped: Containers,
+}
+
+impl TaskContainers {
+    /// As a decision counts them; a task carries its container's name where `container` gives none.
+    pub fn of(task: &Task, container: Option<&str>, now: Timestamp) -> Self {
+        let never_stuck = Duration::MAX;
+        let own = OwnTask::new(task, container.unwrap_or_default(), never_stuck, now);
+        Self { all: own.containers, running: own.running, stopped: own.stopped }
     }
 }

@@ -40,16 +40,17 @@ pub(crate) struct Arguments {
 const REDRAWN: &str = "\u{1b}[H\u{1b}[2J";
 
 pub(crate) fn run(arguments: &Arguments, color: ColorChoice) -> Result<Said, Failed> {
+    let runtime = runtime()?;
     let Some(seconds) = arguments.watch else {
         let form = if arguments.json { Form::Json } else { Form::Page };
-        let text = runtime()?.block_on(read(arguments, form))?;
+        let text = runtime.block_on(read(arguments, form))?;
         return Ok(Said { out: vec![text.trim_end().to_owned()], ..Said::default() });
     };
     let is_terminal = io::stdout().is_terminal() && !arguments.json;
     let form = if is_terminal { Form::Page } else { Form::Line };
     loop {
         // Each time anew: credentials end, and so may the configuration.
-        let text = match runtime()?.block_on(read(arguments, form)) {
+        let text = match runtime.block_on(read(arguments, form)) {
             Ok(text) => text,
             Err(Failed::Wrong(lines)) if is_terminal => lines.join("\n"),
             Err(failed) => return Err(failed),

@@ -15,7 +15,7 @@ use crate::cli::difference::Difference;
 use crate::cli::result::{ConfigResult, State, WorkerResult, total};
 
 /// The name of this shape.
-pub const PLAN_SCHEMA: &str = "queue-scaler.plan";
+const PLAN_SCHEMA: &str = "queue-scaler.plan";
 
 /// Grows when a field gets another meaning or goes away, never when one is added.
 const VERSION: u32 = 1;

@@ -111,27 +111,34 @@ fn table(rows: &[&Row], width: usize) -> String {
             None => break,
         }
     }
+    let left = width.saturating_sub(total(&kept)).saturating_add(STATE);
+    let head = kept.iter().filter_map(|column| COLUMNS.get(*column)).map(|(head, _)| *head);
+    let head: Vec<_> = head.collect();
+    let last = COLUMNS.len().saturating_sub(1);
+    let row = |cells: &[String; 11]| {
+        let texts = kept.iter().filter_map(|column| {
+            let text = cells.get(*column)?;
+            Some(if *column == last { shortened(text, left) } else { text.clone() })
+        });
+        texts.collect()
+    };
+    let state = kept.len().saturating_sub(1);
+    aligned(&head, cells.iter().map(row).collect(), |column| column != 0 && column != state)
+}
+
+/// Rows below a head, with numbers to the right.
+pub(super) fn aligned(
+    head: &[&str],
+    rows: Vec<Vec<String>>,
+    is_number: impl Fn(usize) -> bool,
+) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(kept.iter().filter_map(|column| COLUMNS.get(*column)).map(|(head, _)| *head));
-    let left = width.saturating_sub(total(&kept)).saturating_add(STATE);
-    for cells in &cells {
-        table.add_row(kept.iter().filter_map(|column| {
-            let text = cells.get(*column)?;
-            let is_state = column.saturating_add(1) == COLUMNS.len();
-            Some(if is_state { shortened(text, left) } else { text.clone() })
-        }));
-    }
-    for (index, column) in kept.iter().enumerate() {
-        let is_text = *column == 0 || column.saturating_add(1) == COLUMNS.len();
-        if let Some(column) = table.column_mut(index) {
-            column.set_padding((0, 2));
-            column.set_cell_alignment(if is_text {
-                CellAlignment::Left
-            } else {
-                CellAlignment::Right
-            });
-        }
+    table.set_header(head).add_rows(rows);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        let right = is_number(index);
+        column.set_cell_alignment(if right { CellAlignment::Right } else { CellAlignment::Left });
     }
     table.to_string()
 }

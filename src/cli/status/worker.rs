@@ -3,17 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
-use decision::snapshot::{ContainerStatus, Ended, Task};
+use decision::decide::TaskContainers;
+use decision::snapshot::{Ended, Task};
 use decision::units::elapsed;
-use decision::variant::clone_names;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Row;
-use super::text::age;
+use super::text::{age, aligned};
 use crate::cli::page::{Meaning, Page, plain};
 
 /// The name of this shape.
@@ -99,13 +97,7 @@ pub(super) struct Closely {
 
 impl TaskRow {
     pub(super) fn of(task: &Task, container: Option<&str>, now: Timestamp) -> Self {
-        let count = task.revision.family().worker_containers();
-        let name = task.container.as_deref().or(container).unwrap_or_default();
-        let names = clone_names(name, count);
-        let own: Vec<_> = task.containers.iter().filter(|(name, _)| names.contains(name)).collect();
-        let with = |is: fn(&ContainerStatus) -> bool| {
-            u64::try_from(own.iter().filter(|(_, status)| is(status)).count()).unwrap_or(u64::MAX)
-        };
+        let TaskContainers { all, running, stopped } = TaskContainers::of(task, container, now);
         let short = |arn: &str| arn.rsplit('/').next().unwrap_or_default().to_owned();
         Self {
             task: short(task.arn.as_str()),
@@ -115,9 +107,9 @@ impl TaskRow {
                 None => "starting",
             },
             age_seconds: task.created.map(|created| elapsed(created, now).as_secs()),
-            containers: u64::from(count.0),
-            running: with(|status| *status == ContainerStatus::Running),
-            stopped: with(|status| matches!(status, ContainerStatus::Stopped(_))),
+            containers: u64::from(all.0),
+            running: u64::from(running.0),
+            stopped: u64::from(stopped.0),
             capacity: task.capacity.to_string(),
             instance: task.instance.as_ref().map(|instance| short(instance.as_str())),
             revision: task.revision.family_and_revision().to_owned(),
@@ -216,9 +208,8 @@ impl EndedRow {
 }
 
 fn table(tasks: &[TaskRow]) -> String {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["TASK", "STATE", "AGE", "RUNNING", "STOPPED", "OF", "ON", "REVISION"]);
+    let head = ["TASK", "STATE", "AGE", "RUNNING", "STOPPED", "OF", "ON", "REVISION"];
+    let mut rows = Vec::new();
     for task in tasks.iter().take(MOST_SHOWN) {
         let on = match &task.instance {
             Some(instance) => format!("{} {instance}", task.capacity),
@@ -226,7 +217,7 @@ fn table(tasks: &[TaskRow]) -> String {
         };
         let since =
             task.age_seconds.map_or_else(|| "-".to_owned(), |s| age(Duration::from_secs(s)));
-        table.add_row([
+        rows.push(vec![
             plain(task.task.get(..8).unwrap_or(&task.task)).into_owned(),
             task.state.to_owned(),
             since,
@@ -237,14 +228,5 @@ fn table(tasks: &[TaskRow]) -> String {
             plain(&task.revision).into_owned(),
         ]);
     }
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        let is_number = (2..6).contains(&index);
-        column.set_cell_alignment(if is_number {
-            CellAlignment::Right
-        } else {
-            CellAlignment::Left
-        });
-    }
-    table.to_string()
+    aligned(&head, rows, |column| (2..6).contains(&column))
 }

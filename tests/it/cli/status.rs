@@ -180,3 +180,25 @@ async fn a_worker_that_the_configuration_refuses_has_its_row() {
     let closely = closely_seen(&world, &config, "b").await.unwrap();
     assert!(closely.page(100).contains("maxContaniers"), "{}", closely.page(100));
 }
+
+/// One count serves the row and its tasks, also under a name that nobody knows any more.
+#[tokio::test(start_paused = true)]
+async fn the_tasks_of_a_worker_come_to_what_its_row_says() {
+    let world = world_of(&["a"]);
+    let dense = json!({"strategy": "dense", "maxContainersPerTask": 4});
+    let config = config(&[worker("a", &json!({"messagesPerContainer": 1}), &dense)]);
+    world.queue("a").visible(4);
+    let _ = tick(&scaler(&world, &config), &world, 0).await;
+    world.all_run();
+    world.containers_stop("worker-2");
+    let running = async || {
+        let view = closely_seen(&world, &config, "a").await.unwrap();
+        let of_tasks: u64 = view.alive.iter().map(|task| task.running).sum();
+        (view.row.running, of_tasks)
+    };
+    assert_eq!(running().await, (Some(3), 3));
+    for name in ["worker", "worker-2", "worker-3", "worker-4"] {
+        world.set_of_containers(name, ("name", "other"));
+    }
+    assert_eq!(running().await, (Some(4), 4), "as far as their task is");
+}
