@@ -30,7 +30,9 @@ use decision::refusal::Cause;
 use decision::snapshot::{
     ClusterTasks, DerivedRevision, Newest, Queue, Read, ReadError, Snapshot, TickContext,
 };
-use decision::units::{ClusterName, Family, Region, ScalerName, TaskDefinitionRef, WorkerName};
+use decision::units::{
+    ClusterName, Family, Messages, Region, ScalerName, TaskDefinitionRef, WorkerName,
+};
 
 /// Workers that are read at once: enough to hide the latency of a thousand, few enough connections
 /// for a small function.
@@ -129,9 +131,22 @@ impl Reads<'_> {
         match &read {
             Ok(read) if owes(read) || self.context.checks => self.read_rest(worker, read).await,
             Err(_) if self.context.checks => self.read_rest(worker, &QueueRead::default()).await,
+            Ok(read) if self.goes_on(worker, read) => self.read_what_goes_on(worker).await,
             Ok(_) | Err(_) => {}
         }
         read
+    }
+
+    /// Whether tasks may run on although their queue is empty: nothing else would tell of them. While
+    /// messages are in flight, those tell that somebody works.
+    fn goes_on(&self, worker: &Worker, read: &QueueRead) -> bool {
+        let is_empty = read.queue.depth.total() == Messages::ZERO;
+        is_empty && self.ledger.memory().has_alive(&worker.name, &worker.cluster)
+    }
+
+    async fn read_what_goes_on(&self, worker: &Worker) {
+        let definition = self.definition(&worker.task_definition);
+        futures_util::join!(self.read_tasks(&worker.cluster), definition);
     }
 
     /// What a launch needs beside the queue.
@@ -153,7 +168,9 @@ impl Reads<'_> {
 
     async fn tasks(&self, cluster: &ClusterName) -> Read<ClusterTasks> {
         let now = self.context.now;
-        let remembered = self.ledger.memory().remembered(cluster, now);
+        let mut remembered = self.ledger.memory().remembered(cluster, now);
+        // What another process starts may end before this one looks again.
+        remembered.knows_ended &= !self.context.may_overlap;
         let tasks = self.cloud.tasks(cluster, &self.scalers, &remembered).await?;
         Ok(self.renamed.tasks(self.ledger.memory().completed(cluster, tasks, now)))
     }

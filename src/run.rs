@@ -304,6 +304,7 @@ impl Scaler {
             now: invocation.now,
             // Of several looks one is enough, and Auto Scaling is not asked more often.
             answers_hooks: invocation.is_first,
+            may_overlap: self.may_overlap,
         };
         let snapshot = Box::pin(observe(cloud, &config, &self.ledger, context)).await;
         let plan = decide(&config, &snapshot);

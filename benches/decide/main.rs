@@ -171,6 +171,7 @@ fn snapshot(workers: u32) -> Snapshot {
         answers_hooks: false,
         function: "scaler",
         checks: false,
+        may_overlap: false,
     };
     Snapshot {
         queues: (0..workers).map(|index| (WorkerName(name(index)), Ok(queue))).collect(),

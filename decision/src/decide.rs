@@ -128,9 +128,7 @@ fn decide_action(asked: Asked<'_>, plan: &mut WorkerPlan) -> Result<Action, Acti
     let before = snapshot.memories.get(&worker.name).and_then(|memory| memory.progress.as_ref());
     plan.progress = before.map(|before| before.glanced(snapshot.now, depth));
     if !can_owe(worker, &queue.depth, snapshot.now) {
-        if snapshot.checks {
-            check::examine_anyway(worker, snapshot, plan);
-        }
+        check::examine_anyway(worker, snapshot, plan);
         let paused = worker.pause(snapshot.now).cloned().map(Idle::Paused);
         return Ok(paused.map_or(Action::NONE, Action::Idle));
     }

@@ -139,6 +139,12 @@ impl Memory {
         }
     }
 
+    /// Whether tasks of a worker were alive when somebody looked last, or have been started since.
+    pub fn has_alive(&self, worker: &WorkerName, cluster: &ClusterName) -> bool {
+        let unended = self.clusters.get(cluster).into_iter().flat_map(|of| of.unended.values());
+        unended.into_iter().any(|(_, task)| task.worker == *worker)
+    }
+
     /// What a cluster's reading comes to with what is remembered: tasks that a call without an
     /// answer may have started count as starting until they are seen or five minutes are over, and
     /// what ended stays known for an hour. What ended lately and was not known is news.

@@ -85,6 +85,8 @@ pub struct TickContext<'a> {
     pub now: Timestamp,
     /// Whether it answers lifecycle hooks: of an invocation's several ticks one does.
     pub answers_hooks: bool,
+    /// Whether another process may start tasks under the same name meanwhile.
+    pub may_overlap: bool,
 }
 
 /// A worker's part of a tick, which every call is named after.
@@ -115,14 +117,14 @@ impl Snapshot {
             checks: self.checks,
             now: self.now,
             answers_hooks: false,
+            may_overlap: false,
         };
         Self::unread(context, self.region.clone())
     }
 
     /// A world of which nothing was read yet.
     pub fn unread(context: TickContext<'_>, region: Region) -> Self {
-        let TickContext { scaler, tick, delivery, function, checks, now, answers_hooks: _ } =
-            context;
+        let TickContext { scaler, tick, delivery, function, checks, now, .. } = context;
         Self {
             scaler: scaler.clone(),
             tick: tick.clone(),

@@ -464,6 +464,7 @@ impl Run {
             answers_hooks: false,
             function: "scaler",
             checks: false,
+            may_overlap: false,
         };
         Snapshot {
             queues: [(WorkerName::from("a"), Ok(Queue { depth, ..Queue::default() }))].into(),

@@ -137,7 +137,7 @@ prop_compose! {
         let (scaler, tick) =
             (&ScalerName::parse("scaler").unwrap(), &Tick::Request("tick".to_owned()));
         let now = Timestamp::UNIX_EPOCH;
-        let context = TickContext { scaler, tick, delivery: "request", now, answers_hooks: false, function: "scaler", checks: false };
+        let context = TickContext { scaler, tick, delivery: "request", now, answers_hooks: false, function: "scaler", checks: false, may_overlap: false };
         Snapshot {
             queues: ["one", "two"]
                 .into_iter()

@@ -65,7 +65,8 @@ impl Driver {
         let world = self.world.seen_by(self.processes);
         let config = self.scenario.discovers.as_ref().unwrap_or(&self.scenario.config);
         let scaler = Scaler::new("scaler", &config.to_string(), Mode::Launch).unwrap();
-        let scaler = Scaler { aws: Aws::new(&world.sdk_config()), ..scaler };
+        let may_overlap = self.scenario.deliveries.iter().any(|delivery| delivery.overlaps);
+        let scaler = Scaler { aws: Aws::new(&world.sdk_config()), may_overlap, ..scaler };
         Process { number: self.processes, scaler }
     }
 

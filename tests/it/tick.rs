@@ -7,6 +7,7 @@ mod check;
 mod clocks;
 mod defences;
 mod definitions;
+mod hour;
 mod late;
 mod names;
 mod once;

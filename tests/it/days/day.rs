@@ -331,6 +331,7 @@ impl Day {
             answers_hooks: false,
             function: "scaler",
             checks: false,
+            may_overlap: false,
         };
         Snapshot {
             queues: [(WorkerName::from("a"), Ok(Queue { depth, redrive }))].into(),

@@ -347,38 +347,6 @@ async fn a_task_that_shows_is_of_one_unanswered_call_and_not_of_two() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_hours_bound_counts_what_another_cluster_got_that_is_not_read_now() {
-    let (world, mut config) = workers(&[("a", 10), ("b", 0)]);
-    world.cluster("other");
-    config["workers"][1]["cluster"] = json!("other");
-    config["maxTasksPerHour"] = json!(12);
-    let function = scaler(&world, &config);
-    let _ = tick(&function, &world, 0).await;
-    world.queue("a").visible(0);
-    world.queue("b").visible(10);
-    let report = tick(&function, &world, 1).await;
-    assert_eq!(report.workers.iter().map(started).collect::<Vec<_>>(), [0, 2]);
-    world.all_end("EssentialContainerExited", "", Some(0));
-    let later = tick(&function, &world, 62).await;
-    assert_eq!(started(&later.workers[1]), 10, "the hour is over");
-}
-
-/// The referee found it: the hour was full of tasks that nobody had started.
-#[tokio::test(start_paused = true)]
-async fn what_a_call_without_an_answer_did_not_start_is_not_of_the_hour() {
-    let (world, mut config) = one_worker(10);
-    config["maxTasksPerHour"] = json!(12);
-    let function = scaler(&world, &config);
-    world.fail("RunTask", 3, Fault::Hang(Executed::No));
-    let _ = tick(&function, &world, 0).await;
-    let soon = tick(&function, &world, 4).await;
-    assert_eq!((started(only_worker(&soon)), world.tasks().len()), (0, 0), "they may be there");
-    let _ = tick(&function, &world, 6).await;
-    let _ = tick(&function, &world, 7).await;
-    assert_eq!(world.tasks().len(), 10);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_lost_answer_counts_whatever_the_repetitions_end_with() {
     let throttled = || Fault::Error(400, "ThrottlingException", "Rate exceeded".to_owned());
     let (world, config) = one_worker(5);

@@ -51,6 +51,37 @@ async fn an_idle_tick_is_one_trip_and_a_call_a_queue() {
     assert_eq!(report.totals.api_calls, 3);
 }
 
+/// Else nobody would see a container that never exits, nor what runs at the end of a burst.
+#[tokio::test(start_paused = true)]
+async fn tasks_that_go_on_after_their_queue_is_empty_are_looked_at_until_they_end() {
+    let (world, config) = workers(&["a", "b"]);
+    let function = scaler(&world, &config);
+    world.queue("a").visible(4);
+    let _ = tick(&function, &world, 0).await;
+    world.all_run();
+    let alive = |report: &Report| report.workers[0].alive.map(|alive| alive.running.0);
+    let depths = ("GetQueueAttributes", 2);
+    // After a gap, those that have ended are listed as well.
+    let looked = |lists| {
+        calls([("ListTasks", lists), ("DescribeTasks", 1), ("DescribeTaskDefinition", 1), depths])
+    };
+
+    world.queue("a").visible(0).in_flight(4);
+    let (report, _) = trips(&function, &world, 1).await;
+    assert_eq!(report.totals.calls, calls([depths]), "those in flight tell that somebody works");
+    world.queue("a").in_flight(0);
+    for (minute, lists) in [(2, 2), (3, 1), (4, 1)] {
+        let (report, trips) = trips(&function, &world, minute).await;
+        assert_eq!((report.totals.calls.clone(), trips), (looked(lists), 3), "minute {minute}");
+        assert_eq!((alive(&report), report.workers[1].alive), (Some(4), None));
+    }
+    world.all_end("EssentialContainerExited", "", Some(0));
+    let (report, _) = trips(&function, &world, 5).await;
+    assert_eq!(alive(&report), Some(0), "it ended");
+    let (report, _) = trips(&function, &world, 6).await;
+    assert_eq!((alive(&report), report.totals.calls), (None, calls([depths])));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_busy_tick_is_four_trips_and_five_where_something_is_registered() {
     let (world, config) = workers(&["a"]);

@@ -204,6 +204,7 @@ fn hooks_are_answered_cluster_by_cluster_and_an_instance_once() {
         answers_hooks: true,
         function: "scaler",
         checks: false,
+        may_overlap: false,
     };
     let mut snapshot = Snapshot::unread(context, Region::from("eu-central-1"));
     assert_eq!(hooks(&snapshot), []);
