@@ -48,6 +48,8 @@ pub use launch::{RunTaskError, RunTasks, StartTasks, Started};
 pub use sqs::QueueRead;
 pub use stores::{Object, Parameter};
 
+#[cfg(feature = "cli")]
+pub use pace::Halt;
 pub use pace::Tally;
 
 use self::bounded::Bounded;
@@ -148,6 +150,13 @@ impl Aws {
     #[must_use]
     pub fn until(&self, no_call_after: Instant) -> Self {
         self.with(&self.read.pace.until(no_call_after))
+    }
+
+    /// The same clients for what a person may halt.
+    #[cfg(feature = "cli")]
+    #[must_use]
+    pub fn with_halt(&self, halt: Halt) -> Self {
+        self.with(&self.read.pace.with_halt(halt))
     }
 
     fn with(&self, pace: &Pace) -> Self {

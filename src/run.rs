@@ -83,6 +83,9 @@ pub struct Foreseen {
     pub snapshot: Snapshot,
     /// What is to be done.
     pub plan: Plan,
+    invocation: Invocation,
+    /// When it began, by the clock that nobody sets.
+    began: Instant,
 }
 
 /// Of the 256 KiB that a queue for failed events takes: what an error says in words, and then as a result, in
@@ -286,6 +289,7 @@ impl Scaler {
         invocation: &Invocation,
         cloud: &ReadCloud,
     ) -> Result<Foreseen, RunError> {
+        let began = Instant::now();
         let (config, config_report) = self.config_of(event, cloud, invocation.now).await?;
         let known = config.names();
         let config = only(config, &event.only)?;
@@ -310,7 +314,8 @@ impl Scaler {
         let plan = decide(&config, &snapshot);
         // An event's own workers are not all that there are.
         let unowned = if event.config.is_some() { Vec::new() } else { unowned(&known, &snapshot) };
-        Ok(Foreseen { config, config_report, unowned, snapshot, plan })
+        let invocation = invocation.clone();
+        Ok(Foreseen { config, config_report, unowned, snapshot, plan, invocation, began })
     }
 
     /// The sentence.
@@ -319,19 +324,29 @@ impl Scaler {
         event: &Event,
         invocation: &Invocation,
     ) -> Result<(Report, Limits), RunError> {
-        let started = Instant::now();
         let aws = &self.cloud(invocation)?;
         let foreseen = Box::pin(self.foresee(event, invocation, &aws.read)).await?;
-        let Foreseen { config, config_report, unowned, snapshot, mut plan } = foreseen;
-        let aws = &aws.until(invocation.no_call_after(config.limits.deadline_margin));
+        let limits = foreseen.config.limits;
+        let aws = &aws.until(invocation.no_call_after(limits.deadline_margin));
         let mode = if self.mode == Mode::DryRun { Mode::DryRun } else { event.mode };
+        Ok((Box::pin(self.carry_out(foreseen, aws, mode)).await, limits))
+    }
+
+    /// The sentence from `act` on: this plan and no other.
+    pub async fn carry_out(&self, foreseen: Foreseen, aws: &Aws, mode: Mode) -> Report {
+        let Foreseen { config, config_report, unowned, snapshot, mut plan, invocation, began } =
+            foreseen;
+        let tick = snapshot.tick.clone();
         let faults = plan.faults.take();
         let hooks = std::mem::take(&mut plan.hooks);
         let (workers, answered) = match mode {
             Mode::Launch => {
                 let launched = async {
-                    let outcomes = launch(aws, &config, &snapshot, plan).await;
-                    let over = invocation.now_after(started.elapsed());
+                    let executor = Executor::new(aws);
+                    let attempts = Box::pin(executor.act(plan)).await;
+                    let tries = again::try_again(&executor, &config, &snapshot, attempts);
+                    let outcomes = Box::pin(tries).await;
+                    let over = invocation.now_after(began.elapsed());
                     self.ledger.memory().remember(&snapshot, &outcomes, over);
                     outcomes
                 };
@@ -343,10 +358,10 @@ impl Scaler {
             ),
         };
 
-        let report = Report::new(TickOutcome {
+        Report::new(TickOutcome {
             name: self.name.clone(),
-            tick: event.tick.clone(),
-            request_id: invocation.request_id.clone(),
+            tick,
+            request_id: invocation.request_id,
             config: config_report,
             mode,
             workers,
@@ -354,9 +369,8 @@ impl Scaler {
             draining: answered.into_iter().map(HookReport::of).collect(),
             unowned,
             wanted: config.metrics,
-            measured: measured(aws, invocation.now, started),
-        });
-        Ok((report, config.limits))
+            measured: measured(aws, invocation.now, began),
+        })
     }
 
     /// The event's own configuration, or the deployment's, which is read where that is due.
@@ -379,13 +393,6 @@ impl Scaler {
         }
         Ok((config, report))
     }
-}
-
-/// Carries out what a plan launches, with the second try within the tick.
-async fn launch(aws: &Aws, config: &Config, snapshot: &Snapshot, plan: Plan) -> Vec<WorkerOutcome> {
-    let executor = Executor::new(aws);
-    let attempts = Box::pin(executor.act(plan)).await;
-    Box::pin(again::try_again(&executor, config, snapshot, attempts)).await
 }
 
 fn measured(aws: &Aws, at: Timestamp, started: Instant) -> Measured {

@@ -2,7 +2,7 @@
 
 use aws_config::{BehaviorVersion, Region};
 
-use super::{Aws, NoRegion, ReadCloud, https};
+use super::{Aws, NoRegion, https};
 
 /// Where a terminal looks; what is not said here, the environment and the profile say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,11 +16,11 @@ pub struct Account {
 }
 
 impl Account {
-    /// Clients that read, and nothing else.
+    /// Clients. What only reads takes their first half.
     ///
     /// # Errors
     /// When no Region is configured.
-    pub async fn connect(self) -> Result<ReadCloud, NoRegion> {
+    pub async fn connect(self) -> Result<Aws, NoRegion> {
         let Self { profile, region, endpoint } = self;
         let mut config = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(https());
         if let Some(profile) = profile {
@@ -32,6 +32,6 @@ impl Account {
         if let Some(endpoint) = endpoint {
             config = config.endpoint_url(endpoint);
         }
-        Ok(Aws::new(&config.load().await)?.read)
+        Aws::new(&config.load().await)
     }
 }

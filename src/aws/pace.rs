@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+#[cfg(feature = "cli")]
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -144,6 +146,8 @@ pub(super) struct Pace {
     newest: Arc<Mutex<Arc<Permits>>>,
     tally: Arc<Mutex<Tally>>,
     no_call_after: Option<Instant>,
+    #[cfg(feature = "cli")]
+    halt: Halt,
     /// What of AWS's own words may be shown.
     pub(super) words: Words,
 }
@@ -165,6 +169,24 @@ struct OfRate {
     limiter: Option<RateLimiter>,
     /// When the last one was taken.
     taken: Mutex<Option<Instant>>,
+}
+
+/// Whether a person wants no further call to be started. Its clones are the same one.
+#[cfg(feature = "cli")]
+#[derive(Clone, Debug, Default)]
+pub struct Halt(Arc<AtomicBool>);
+
+#[cfg(feature = "cli")]
+impl Halt {
+    /// From now on.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is so.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Calls to AWS.
@@ -229,6 +251,8 @@ impl Pace {
             newest,
             tally: Arc::default(),
             no_call_after: None,
+            #[cfg(feature = "cli")]
+            halt: self.halt.clone(),
             words: self.words.clone(),
         }
     }
@@ -237,6 +261,12 @@ impl Pace {
     pub(super) fn until(&self, end: Instant) -> Self {
         let end = self.no_call_after.map_or(end, |earlier| earlier.min(end));
         Self { no_call_after: Some(end), ..self.clone() }
+    }
+
+    /// The same for what a person may halt.
+    #[cfg(feature = "cli")]
+    pub(super) fn with_halt(&self, halt: Halt) -> Self {
+        Self { halt, ..self.clone() }
     }
 
     /// The calls that the tick has made so far.
@@ -253,10 +283,14 @@ impl Pace {
             return Err(out_of_time(about));
         }
         let permits = self.permits.take(about.rate, permits);
-        if let Some(end) = self.no_call_after {
-            return timeout_at(end, permits).await.map_err(|_| out_of_time(about));
+        match self.no_call_after {
+            Some(end) => timeout_at(end, permits).await.map_err(|_| out_of_time(about))?,
+            None => permits.await,
         }
-        permits.await;
+        #[cfg(feature = "cli")]
+        if self.halt.is_set() {
+            return Err(about.error("interrupted: it was not called", ErrorKind::OutOfTime));
+        }
         Ok(())
     }
 

@@ -1,10 +1,12 @@
-//! Tasks of workers that another name has started, for a terminal: it may have been given the wrong one.
+//! Who else starts tasks of our workers, for a terminal: another name, as it may have been given the wrong
+//! one, or a function under the same name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ReadCloud;
-use super::tasks::worker_of;
+use super::tasks::{is_of, tag, worker_of};
 use decision::snapshot::Read;
+use decision::tags;
 use decision::units::{ClusterName, ScalerName, Tasks};
 
 /// A hundred tasks show whose they are.
@@ -34,5 +36,26 @@ impl ReadCloud {
             }
         }
         Ok(strangers)
+    }
+
+    /// The Lambda functions that have started tasks under the first of these names which are alive or ended
+    /// within the hour. Tasks of before functions were noted are of one whose name is empty.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn functions_behind(
+        &self,
+        cluster: &ClusterName,
+        scaler: &ScalerName,
+    ) -> Read<BTreeSet<String>> {
+        let alive = Box::pin(self.list(cluster, scaler)).await?;
+        let stopped = Box::pin(self.list_stopped(cluster)).await?;
+        // One may have been forgotten since.
+        let all = alive.into_iter().chain(stopped);
+        let described = self.describe_all(cluster, Vec::new(), all).await?;
+        let names = std::slice::from_ref(scaler);
+        let of_ticks = described.values().filter(|task| is_of(names, task));
+        let of_ticks = of_ticks.filter(|task| tag(task, tags::TICK).is_some());
+        Ok(of_ticks.map(|task| tag(task, tags::FUNCTION).unwrap_or_default().to_owned()).collect())
     }
 }

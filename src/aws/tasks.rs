@@ -88,13 +88,17 @@ impl ReadCloud {
 
     /// `startedBy` allows no other filter; `desiredStatus` is RUNNING when it is not given.
     /// Source: ECS API, `ListTasksRequest.startedBy`.
-    async fn list(&self, cluster: &ClusterName, scaler: &ScalerName) -> Read<Vec<String>> {
+    pub(super) async fn list(
+        &self,
+        cluster: &ClusterName,
+        scaler: &ScalerName,
+    ) -> Read<Vec<String>> {
         let call = self.ecs.list_tasks().cluster(cluster.as_str()).started_by(scaler.as_str());
         self.pages(cluster.as_str(), call, usize::MAX).await
     }
 
     /// ECS keeps them for an hour. Source: ECS developer guide, "Stopped tasks error messages".
-    async fn list_stopped(&self, cluster: &ClusterName) -> Read<Vec<String>> {
+    pub(super) async fn list_stopped(&self, cluster: &ClusterName) -> Read<Vec<String>> {
         let call = self.ecs.list_tasks().cluster(cluster.as_str());
         let call = call.desired_status(DesiredStatus::Stopped);
         self.pages(cluster.as_str(), call, MOST_STOPPED_PAGES).await
@@ -217,7 +221,8 @@ fn capacity(task: &EcsTask) -> Capacity {
     }
 }
 
-fn tag<'a>(task: &'a EcsTask, key: &str) -> Option<&'a str> {
+/// The value of a tag of a task.
+pub(super) fn tag<'a>(task: &'a EcsTask, key: &str) -> Option<&'a str> {
     task.tags().iter().find(|tag| tag.key() == Some(key))?.value()
 }
 

@@ -7,6 +7,10 @@ use decision::event::Mode;
 use crate::aws::{DeployedFunction, ReadCloud};
 use crate::run::{DEFAULT_NAME, DEFAULT_SOURCE, Scaler};
 
+/// What stands for the function's name where a terminal starts tasks: no function can be called so.
+/// Source: Lambda API reference, `FunctionName`.
+pub const TERMINAL: &str = "queue-scaler apply";
+
 /// What was asked for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wanted<'a> {
@@ -100,10 +104,8 @@ impl Deployment {
     fn of(name: &str, source: &str, function: Option<String>) -> Result<Self, DeploymentError> {
         let source = &located(source)?;
         let scaler = Scaler::new(name, source, Mode::DryRun).map_err(DeploymentError::Wrong)?;
-        let scaler = match &function {
-            Some(function) => Scaler { function: function.clone(), ..scaler },
-            None => scaler,
-        };
+        let started_by = function.clone().unwrap_or_else(|| TERMINAL.to_owned());
+        let scaler = Scaler { function: started_by, ..scaler };
         Ok(Self { scaler, function, starts_nothing: false })
     }
 }

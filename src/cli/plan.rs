@@ -63,12 +63,25 @@ pub async fn plan(
 ) -> Result<PlanView, PlanError> {
     let scaler = &deployment.scaler;
     let mut foreseen = Box::pin(scaler.foresee(&look_at(only), invocation, cloud)).await?;
+    let of_others = Box::pin(strangers(deployment, cloud, &foreseen)).await;
+    let mut view = Box::pin(shown(deployment, cloud, &mut foreseen, invocation)).await?;
+    view.notes.extend(of_others);
+    Ok(view)
+}
+
+/// What is foreseen, for a person and for programs.
+pub(super) async fn shown(
+    deployment: &Deployment,
+    cloud: &ReadCloud,
+    foreseen: &mut Foreseen,
+    invocation: &Invocation,
+) -> Result<PlanView, NoResult> {
     if deployment.function.is_none() {
         // Whose tasks the others are, only the function's name would say.
         foreseen.plan.workers.iter_mut().for_each(|plan| plan.health.of_others.clear());
     }
-    let result = result(scaler, &foreseen, invocation)?;
-    let mut notes = result.notes();
+    let result = result(&deployment.scaler, foreseen, invocation)?;
+    let notes = result.notes();
     let TickResult { config, workers, .. } = result;
     let mut planned = Vec::new();
     for (result, plan) in workers.into_iter().zip(&foreseen.plan.workers) {
@@ -83,7 +96,6 @@ pub async fn plan(
     }
     let mut view = PlanView::new(deployment, cloud.region(), invocation.now);
     view.config = config;
-    notes.extend(Box::pin(strangers(deployment, cloud, &foreseen)).await);
     view.notes = notes;
     view.totals = Totals::of(&planned);
     view.workers = planned;

@@ -110,6 +110,9 @@ pub struct WorkerResult {
     /// What is started, by its definition and size.
     #[serde(default)]
     pub launched: Vec<LaunchedResult>,
+    /// What ECS did not place.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub failures: Vec<FailureResult>,
     /// Containers that are owed and wait for the next tick.
     #[serde(default)]
     pub deferred: u64,
@@ -186,6 +189,19 @@ pub struct LaunchedResult {
     pub containers_per_task: u64,
     /// How many tasks.
     pub count: u64,
+}
+
+/// Tasks that ECS did not place, for one reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FailureResult {
+    /// ECS's words.
+    pub reason: String,
+    /// More of them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub detail: Option<String>,
+    /// How many tasks.
+    pub tasks: u64,
 }
 
 /// Until when nothing is started, and why.

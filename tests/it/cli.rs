@@ -1,5 +1,6 @@
 //! The command line as a person uses it.
 
+mod apply;
 mod plan;
 mod render;
 mod status;

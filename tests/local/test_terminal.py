@@ -87,6 +87,47 @@ def test_a_plan_says_what_the_function_then_does(stack: Stack, workers: str, tmp
     assert f"`{SCALER}` has started" in wrong.stdout, "the wrong name is noticed"
 
 
+def test_a_plan_is_applied_by_the_function_and_not_beside_it(stack: Stack, workers: str) -> None:
+    stack.send("thumbnail", 2)
+    here = run(stack, "apply", "--yes", "--name", SCALER, "--config", workers)
+    assert here.returncode == FAILED and "--function, so that it is asked" in here.stderr, here.stderr
+    unasked = run(stack, "apply", "--function", SCALER)
+    assert unasked.returncode == WRONG_USE and "--yes" in unasked.stderr
+    said_no = answered("no", stack, "apply", "--function", SCALER)
+    assert said_no.returncode == FAILED and "nothing was started" in said_no.stdout, said_no.stdout
+    before = len(stack.tasks())
+    said_yes = answered("yes", stack, "apply", "--function", SCALER, "--worker", "thumbnail")
+    assert said_yes.returncode == DONE, said_yes.stdout
+    started = len(stack.tasks()) - before
+    assert 0 < started and f"started in {started} task" in said_yes.stdout, said_yes.stdout
+    nothing = run(stack, "apply", "--yes", "--function", SCALER, "--json")
+    assert nothing.returncode == DONE and nothing.stdout == "", "the plan is beside what was asked for"
+    assert "none of 2 workers launches anything" in nothing.stderr, nothing.stderr
+
+
+def answered(answer: str, stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The program on a terminal on which somebody types."""
+    where = ["--endpoint-url", stack.endpoint, "--region", REGION]
+    command = ["timeout", "60", str(QUEUE_SCALER), arguments[0], *where, *arguments[1:]]
+    leader, follower = pty.openpty()
+    with subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower) as asking:
+        os.close(follower)
+        shown, is_answered = b"", False
+        while select.select([leader], [], [], 60)[0]:
+            try:
+                read = os.read(leader, 4096)
+            except OSError:  # the other side is closed
+                break
+            shown += read
+            if not read:
+                break
+            if b"Type `yes`" in shown and not is_answered:
+                os.write(leader, f"{answer}\n".encode())
+                is_answered = True
+    os.close(leader)
+    return subprocess.CompletedProcess(command, asking.returncode, shown.decode(), "")
+
+
 def test_what_a_person_does_wrong_is_said_with_what_to_do(stack: Stack, workers: str) -> None:
     def said(*arguments: str, **more: str) -> tuple[int, str]:
         ended = run(stack, *arguments, **more)

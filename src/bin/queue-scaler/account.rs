@@ -5,7 +5,7 @@ use std::io::stdout;
 use std::time::Duration;
 
 use clap::Args;
-use ecs_queue_scaler::aws::{Account, ReadCloud};
+use ecs_queue_scaler::aws::{Account, Aws, ReadCloud};
 use ecs_queue_scaler::cli::deployment::{Deployment, DeploymentError, Wanted};
 use ecs_queue_scaler::run::Invocation;
 use jiff::Timestamp;
@@ -59,13 +59,26 @@ pub(crate) struct Access {
 impl Arguments {
     /// Connects, and finds the deployment.
     pub(crate) async fn access(&self, needs_config: bool) -> Result<Access, Failed> {
+        self.access_by(self.connect().await?.read, needs_config).await
+    }
+
+    /// Connects with what may change something, too.
+    pub(crate) async fn connect(&self) -> Result<Aws, Failed> {
         let Self { profile, region, endpoint_url, .. } = self;
         let account = Account {
             profile: profile.clone(),
             region: region.clone(),
             endpoint: endpoint_url.clone(),
         };
-        let cloud = account.connect().await.map_err(|error| Failed::Use(error.to_string()))?;
+        account.connect().await.map_err(|error| Failed::Use(error.to_string()))
+    }
+
+    /// Finds the deployment.
+    pub(crate) async fn access_by(
+        &self,
+        cloud: ReadCloud,
+        needs_config: bool,
+    ) -> Result<Access, Failed> {
         let now = now();
         let invocation = Invocation::new(REQUEST, now, deadline(now));
         let cloud = cloud.for_tick(now, Instant::now() + PATIENCE);
@@ -85,6 +98,11 @@ impl Arguments {
             error => Failed::Wrong(vec![error.to_string()]),
         })?;
         Ok(Access { cloud, deployment, invocation })
+    }
+
+    /// Whether somebody has said what the name is.
+    pub(crate) fn is_name_given(&self) -> bool {
+        self.name.is_some() || variable("SCALER_NAME").is_some()
     }
 }
 
@@ -106,7 +124,7 @@ fn deadline(now: Timestamp) -> u64 {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a binary tells the time, once a command")]
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }
 

@@ -2,10 +2,11 @@
 //!
 //! What was asked for goes to standard output, everything else to standard error. It ends with 0
 //! when it is done, 1 when it failed, 2 when it was called wrongly, 3 where `--detailed-exitcode` finds
-//! that something would be changed.
+//! that something would be changed, 130 when Ctrl-C has ended it.
 
 mod account;
 mod alarms;
+mod apply;
 mod plan;
 mod render;
 mod status;
@@ -16,7 +17,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstream::{AutoStream, ColorChoice};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use decision::config;
 use ecs_queue_scaler::cli::page::plain;
 use ecs_queue_scaler::cli::plan::PlanView;
@@ -29,7 +31,8 @@ use ecs_queue_scaler::cli::validation::ValidationView;
     name = "queue-scaler",
     version,
     max_term_width = 100,
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 changes pending (plan --detailed-exitcode)."
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 changes pending (plan --detailed-exitcode), \
+                  130 interrupted."
 )]
 struct Arguments {
     /// Whether text has colours: `auto` has them on a terminal, and heeds `NO_COLOR`
@@ -52,6 +55,8 @@ enum Command {
     Validate(validate::Arguments),
     /// Show what a tick of now would do, and why; changes nothing
     Plan(plan::Arguments),
+    /// Plan a tick of now, ask, and carry out that plan
+    Apply(apply::Arguments),
     /// Show all workers at a glance, the ones that need somebody first
     Status(status::Arguments),
     /// Print the task definition that is derived for tasks of so many worker containers
@@ -70,6 +75,16 @@ enum Command {
         /// Print that of what a command says with --json instead: `worker` is that of `status NAME`
         #[arg(long, value_name = "COMMAND")]
         of: Option<Shape>,
+    },
+    /// Print what completes this program's commands in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the manual pages into a folder, one for each command
+    Man {
+        /// The folder, which has to be there
+        folder: PathBuf,
     },
 }
 
@@ -101,11 +116,42 @@ struct Said {
     out: Vec<String>,
     /// Everything else.
     err: Vec<String>,
-    /// Whether something would be changed, where that was asked.
-    pending: bool,
-    /// Whether what was asked about is wrong, and `out` says how.
-    is_wrong: bool,
+    /// How it ends.
+    ends: Ends,
 }
+
+/// How a command ends that has something to say.
+#[derive(Clone, Copy, Default)]
+enum Ends {
+    #[default]
+    Done,
+    /// What was asked about is wrong, or was not done.
+    Failed,
+    /// Something would be changed, where that was asked.
+    Pending,
+    /// Ctrl-C has ended it.
+    Interrupted,
+}
+
+impl Ends {
+    fn failed_if(is_wrong: bool) -> Self {
+        if is_wrong { Self::Failed } else { Self::Done }
+    }
+}
+
+impl From<Ends> for ExitCode {
+    fn from(ends: Ends) -> Self {
+        match ends {
+            Ends::Done => Self::SUCCESS,
+            Ends::Failed => Self::FAILURE,
+            Ends::Pending => Self::from(3),
+            Ends::Interrupted => Self::from(INTERRUPTED),
+        }
+    }
+}
+
+/// As a shell says of what a signal has ended.
+const INTERRUPTED: u8 = 130;
 
 /// How a command ends that is not done.
 enum Failed {
@@ -124,6 +170,7 @@ fn main() -> ExitCode {
     };
     let done = match command {
         Command::Plan(arguments) => plan::run(&arguments),
+        Command::Apply(arguments) => apply::run(&arguments, color),
         Command::Render(arguments) => render::run(&arguments),
         Command::Status(arguments) => status::run(&arguments, color),
         Command::Validate(arguments) => validate::run(&arguments),
@@ -131,14 +178,12 @@ fn main() -> ExitCode {
         Command::Schema { of: Some(shape), .. } => Ok(said(&shape.schema())),
         Command::Schema { tables: false, .. } => Ok(said(&config::shape().schema_text())),
         Command::Schema { tables: true, .. } => Ok(said(&config::shape().tables())),
+        Command::Completions { shell } => Ok(completions(shell)),
+        Command::Man { folder } => manual(&folder),
     };
     let (Said { out, err, .. }, code) = match done {
         Ok(said) => {
-            let code = match &said {
-                Said { is_wrong: true, .. } => ExitCode::FAILURE,
-                Said { pending: true, .. } => ExitCode::from(3),
-                _ => ExitCode::SUCCESS,
-            };
+            let code = said.ends.into();
             (said, code)
         }
         Err(Failed::Wrong(err)) => (Said { err, ..Said::default() }, ExitCode::FAILURE),
@@ -166,6 +211,18 @@ fn print(out: &mut impl Write, lines: &[String]) -> io::Result<()> {
 
 fn said(text: &str) -> Said {
     Said { out: vec![text.trim_end().to_owned()], ..Said::default() }
+}
+
+fn completions(shell: Shell) -> Said {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "queue-scaler", &mut script);
+    said(&String::from_utf8_lossy(&script))
+}
+
+fn manual(folder: &Path) -> Result<Said, Failed> {
+    let written = clap_mangen::generate_to(Arguments::command(), folder);
+    let wrong = |error| Failed::Use(format!("cannot write to `{}`: {error}", folder.display()));
+    written.map(|()| Said::default()).map_err(wrong)
 }
 
 /// A stack of its own: the template of the function cannot know the queues.

@@ -10,7 +10,7 @@ use ecs_queue_scaler::cli::result::TickResult;
 use serde_json::json;
 
 use super::account::{self, Access, runtime, width};
-use super::{Failed, Said};
+use super::{Ends, Failed, Said};
 
 /// What the function remembers, and a terminal cannot.
 const NOT_KNOWN: &str = "not known here: what was launched in the last minutes and is not listed yet, and what \
@@ -84,7 +84,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
     // What could not be planned is not nothing to do.
     let is_wrong =
         is_unsaved || view.is_unread() || (asks && !view.launches() && view.is_incomplete());
-    Ok(Said { out, err, pending: asks && view.launches(), is_wrong })
+    let ends = match Ends::failed_if(is_wrong) {
+        Ends::Done if asks && view.launches() => Ends::Pending,
+        ends => ends,
+    };
+    Ok(Said { out, err, ends })
 }
 
 async fn planned(arguments: &Arguments) -> Result<PlanView, Failed> {

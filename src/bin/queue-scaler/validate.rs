@@ -11,7 +11,7 @@ use ecs_queue_scaler::cli::mark::marked;
 use ecs_queue_scaler::cli::validation::ValidationView;
 use serde_json::json;
 
-use super::{Failed, Said};
+use super::{Ends, Failed, Said};
 
 #[derive(Args, Debug)]
 #[group(id = "validate")]
@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
             .with(&found.mistakes, warnings);
         return Ok(Said {
             out: vec![format!("{:#}", json!(view))],
-            is_wrong: is_refused,
+            ends: Ends::failed_if(is_refused),
             ..Said::default()
         });
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{CallView, DefinitionView, LaunchView, PlanView, PlannedWorker, Status, Totals};
 use crate::cli::difference::{ContainerDifference, Difference, Field, Kind, Role};
-use crate::cli::page::{Meaning, Page, plain};
+use crate::cli::page::{Meaning, Page, counted, plain};
 use crate::cli::result::State;
 
 /// The column of the names is no wider, whoever has a longer one.
@@ -290,23 +290,6 @@ impl Totals {
 fn be(count: u64, noun: &str) -> String {
     let are = if count == 1 { "is" } else { "are" };
     format!("{} {are}", counted(count, noun))
-}
-
-fn counted(count: u64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{} {noun}s", grouped(count)) }
-}
-
-/// A number with its thousands apart.
-fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index != 0 && digits.len().saturating_sub(index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }
 
 fn padded(text: &str, width: usize) -> String {

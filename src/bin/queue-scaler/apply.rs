@@ -1,0 +1,247 @@
+//! `apply`.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::process::exit;
+use std::time::Duration;
+
+use anstream::{AutoStream, ColorChoice};
+use clap::Args;
+use decision::units::WorkerName;
+use ecs_queue_scaler::aws::{Aws, Halt};
+use ecs_queue_scaler::cli::apply::{
+    Asked, Prepared, applied, ask_function, event_to_launch, prepare,
+};
+use ecs_queue_scaler::cli::deployment::Deployment;
+use ecs_queue_scaler::cli::page::{counted, plain};
+use ecs_queue_scaler::cli::plan::{PlanView, Shown, event_for_function, plan_of_function};
+use ecs_queue_scaler::cli::result::{State, TickResult};
+use serde_json::Value;
+use tokio::signal::ctrl_c;
+use tokio::time::{Instant, interval};
+
+use super::account::{self, Access, runtime, width};
+use super::{Ends, Failed, INTERRUPTED, Said};
+
+/// An older plan is made again: queues move.
+const FRESH: Duration = Duration::from_mins(1);
+
+/// No call is started later. A thousand tasks take a minute.
+const LONGEST: Duration = Duration::from_mins(5);
+
+/// How often a person sees how far it is.
+const GLANCE: Duration = Duration::from_millis(300);
+
+/// The calls that a person waits for.
+const CHANGING: [&str; 3] = ["RegisterTaskDefinition", "RunTask", "StartTask"];
+
+#[derive(Args, Debug)]
+#[group(id = "apply")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    account: account::Arguments,
+    /// Only this worker; may be given several times
+    #[arg(long = "worker", value_name = "NAME")]
+    workers: Vec<String>,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// There is no function that serves these workers, whatever their tasks say
+    #[arg(long, conflicts_with = "function")]
+    no_function: bool,
+    /// Print the result of the tick as JSON; the plan goes to standard error
+    #[arg(long)]
+    json: bool,
+}
+
+/// A plan, and who carries it out.
+enum Planned {
+    Here(Box<Prepared>),
+    ByFunction(Box<PlanView>, String),
+}
+
+impl Planned {
+    fn view(&self) -> &PlanView {
+        match self {
+            Self::Here(prepared) => &prepared.view,
+            Self::ByFunction(view, _) => view,
+        }
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments, color: ColorChoice) -> Result<Said, Failed> {
+    if !arguments.yes && !io::stdin().is_terminal() {
+        let refused =
+            "nobody can be asked here, as this is no terminal: give --yes to apply what is planned";
+        return Err(Failed::Use(refused.to_owned()));
+    }
+    if let (Some(_), Some(_)) = (&arguments.account.function, &arguments.account.config) {
+        let refused = "the function goes by its own configuration: --config is for `plan`";
+        return Err(Failed::Use(refused.to_owned()));
+    }
+    let runtime = runtime()?;
+    let aws = runtime.block_on(arguments.account.connect())?;
+    loop {
+        let (planned, deployment) = runtime.block_on(plan(arguments, &aws))?;
+        let view = planned.view();
+        let page = view.page(Shown { width: width(), all: false });
+        show(&page, arguments.json, color);
+        if !view.launches() {
+            let ends = Ends::failed_if(view.is_unread() || view.is_incomplete());
+            return Ok(Said { ends, ..Said::default() });
+        }
+        let asked = Instant::now();
+        if !arguments.yes && !is_agreed()? {
+            let err = vec!["nothing was started".to_owned()];
+            return Ok(Said { err, ends: Ends::Failed, ..Said::default() });
+        }
+        if asked.elapsed() <= FRESH {
+            return runtime.block_on(carry_out(arguments, planned, deployment, &aws));
+        }
+        note("that plan is older than a minute: it is made again");
+    }
+}
+
+/// For a person, now.
+fn show(page: &str, is_aside: bool, color: ColorChoice) {
+    // Who does not look still is asked.
+    let written = if is_aside {
+        AutoStream::new(io::stderr(), color).write_all(page.as_bytes())
+    } else {
+        AutoStream::new(io::stdout(), color).write_all(page.as_bytes())
+    };
+    drop(written);
+}
+
+/// A line beside what was asked for, now.
+fn note(line: &str) {
+    drop(writeln!(io::stderr(), "{}", plain(line)));
+}
+
+fn is_agreed() -> Result<bool, Failed> {
+    drop(write!(io::stderr(), "Type `yes` to start these tasks: "));
+    drop(io::stderr().flush());
+    let mut answer = String::new();
+    let read = io::stdin().lock().read_line(&mut answer);
+    read.map_err(|error| Failed::Wrong(vec![format!("cannot read the answer: {error}")]))?;
+    Ok(answer.trim() == "yes")
+}
+
+async fn plan(arguments: &Arguments, aws: &Aws) -> Result<(Planned, Deployment), Failed> {
+    let failed = |error: String| Failed::Wrong(vec![error]);
+    let function = &arguments.account.function;
+    let access = arguments.account.access_by(aws.read.clone(), function.is_none()).await?;
+    let Access { cloud, deployment, invocation } = access;
+    let only: Vec<_> =
+        arguments.workers.iter().map(|name| WorkerName::from(name.as_str())).collect();
+    let Some(function) = function else {
+        let is_name_given = arguments.account.is_name_given();
+        let asked = Asked { only, no_function: arguments.no_function, is_name_given };
+        let prepared = Box::pin(prepare(&deployment, &cloud, &asked, &invocation)).await;
+        let prepared = prepared.map_err(|error| failed(error.to_string()))?;
+        return Ok((Planned::Here(Box::new(prepared)), deployment));
+    };
+    if deployment.starts_nothing {
+        let refused = "the function's SCALER_DRY_RUN is true: it starts nothing, whoever asks";
+        return Err(failed(refused.to_owned()));
+    }
+    let (invoker, event) = (aws.read.invoker(), event_for_function(&only));
+    let answer = ask_function(&invoker, function, &event, note).await;
+    let answer = answer.map_err(|error| failed(error.to_string()))?;
+    let result = TickResult::parse(&answer).map_err(|error| failed(error.to_string()))?;
+    let view = plan_of_function(&deployment, result, &cloud, &invocation);
+    Ok((Planned::ByFunction(Box::new(view), function.clone()), deployment))
+}
+
+async fn carry_out(
+    arguments: &Arguments,
+    planned: Planned,
+    deployment: Deployment,
+    aws: &Aws,
+) -> Result<Said, Failed> {
+    let view = planned.view().clone();
+    let halt = Halt::default();
+    let now = account::now();
+    let aws = &aws.for_tick(now, Instant::now() + LONGEST).with_halt(halt.clone());
+    let result = match planned {
+        Planned::Here(prepared) => {
+            let may_be_started = may_be_started(&view);
+            let carried_out = prepared.carry_out(&deployment, aws);
+            Ok(watched(carried_out, aws, &halt, &may_be_started).await)
+        }
+        Planned::ByFunction(_, function) => {
+            let launching = view.workers.iter().filter(|worker| worker.result.tasks() != 0);
+            let names: Vec<_> = launching.map(|worker| worker.result.worker.clone()).collect();
+            let invoker = aws.read.invoker();
+            let event = event_to_launch(&names);
+            let asked = ask_function(&invoker, &function, &event, note);
+            tokio::select! {
+                result = asked => result,
+                _ = ctrl_c() => {
+                    note("interrupted: the function may go on; `queue-scaler status` shows what it has started");
+                    return Ok(Said { ends: Ends::Interrupted, ..Said::default() });
+                }
+            }
+        }
+    };
+    let failed = |error: String| Failed::Wrong(vec![error]);
+    let result = result.map_err(|error| failed(error.to_string()))?;
+    let done = applied(&result, &view, width()).map_err(|error| failed(error.to_string()))?;
+    let out = if arguments.json { format!("{result:#}") } else { done.page };
+    let ends = if halt.is_set() { Ends::Interrupted } else { Ends::failed_if(done.is_short) };
+    Ok(Said { out: vec![out.trim_end().to_owned()], ends, ..Said::default() })
+}
+
+/// What a launch of this plan may have started, wherever it is ended.
+fn may_be_started(view: &PlanView) -> String {
+    let launching = view.workers.iter().filter(|worker| worker.result.state() == State::Launches);
+    let launching = launching.map(|worker| {
+        let tasks = counted(worker.result.tasks(), "task");
+        format!("{tasks} of {}", worker.result.worker)
+    });
+    let all: Vec<_> = launching.collect();
+    format!(
+        "up to {} may have been started; `queue-scaler status` shows what there is",
+        all.join(", ")
+    )
+}
+
+/// Waits for the result, and shows how far it is. Ctrl-C lets no further call out; a second one ends at once.
+async fn watched(
+    carried_out: impl Future<Output = Value>,
+    aws: &Aws,
+    halt: &Halt,
+    may_be_started: &str,
+) -> Value {
+    let mut carried_out = Box::pin(carried_out);
+    let mut glance = interval(GLANCE);
+    let mut last = String::new();
+    loop {
+        tokio::select! {
+            result = &mut carried_out => return result,
+            _ = ctrl_c() => {
+                if halt.is_set() {
+                    note(&format!("interrupted: {may_be_started}"));
+                    end_at_once();
+                }
+                halt.set();
+                note("interrupted: nothing more is started; waiting for the calls that are out (Ctrl-C \
+                      again ends at once)");
+            }
+            _ = glance.tick() => {
+                let tally = aws.tally();
+                let made = CHANGING.iter().filter_map(|name| Some((name, tally.calls.get(*name)?)));
+                let made: Vec<_> = made.map(|(name, count)| format!("{name} {count}")).collect();
+                let line = made.join(", ");
+                if line != last {
+                    note(&format!("calls: {line}"));
+                    last = line;
+                }
+            }
+        }
+    }
+}
+
+#[expect(clippy::exit, reason = "the second Ctrl-C waits for nothing")]
+fn end_at_once() -> ! {
+    exit(i32::from(INTERRUPTED))
+}

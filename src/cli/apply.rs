@@ -1,0 +1,208 @@
+//! `apply`: a plan, carried out as it was shown. Here, as a tick of this minute, where no function is; else
+//! by the function, which alone knows what it remembers and which alone decides.
+
+mod text;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use decision::event::{Event, Mode, Tick};
+use decision::snapshot::{CallError, ErrorKind, ReadError};
+use decision::units::WorkerName;
+use jiff::{Timestamp, TimestampRound, Unit};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+pub use self::text::{Applied, applied};
+use super::deployment::{Deployment, TERMINAL};
+use super::plan::{PlanError, PlanView, shown, strangers};
+use super::result::NoResult;
+use crate::aws::{Aws, Invoker, ReadCloud};
+use crate::run::{Foreseen, Invocation};
+
+/// A function that runs a tick ends it within a minute, as a rule.
+const LONGEST_WAIT: Duration = Duration::from_secs(90);
+
+/// Between two tries to reach a function that is busy.
+const BETWEEN_TRIES: Duration = Duration::from_secs(2);
+
+/// What was asked for, and what a person vouches for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Only these workers; empty means all.
+    pub only: Vec<WorkerName>,
+    /// Whether there is no function that serves them, whatever their tasks say.
+    pub no_function: bool,
+    /// Whether the name was given, and not taken from a default.
+    pub is_name_given: bool,
+}
+
+/// Why nothing is applied.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// There is no plan.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A function serves these workers.
+    #[error(
+        "tasks of `{scaler}` were started by {functions}: two that decide at once would both start tasks for the \
+         same messages; give --function, so that it is asked to do it, or --no-function if it is gone"
+    )]
+    Function {
+        /// `SCALER_NAME`
+        scaler: String,
+        /// Which, for a person.
+        functions: String,
+    },
+    /// Whether a function serves them could not be read.
+    #[error("whether a function serves these workers could not be read: {0}")]
+    Unread(#[from] ReadError),
+    /// The name may be the wrong one.
+    #[error("{}; nothing is started under a name that nobody gave", .0.join("; "))]
+    Name(Vec<String>),
+    /// The function starts nothing.
+    #[error("the function's SCALER_DRY_RUN is true: it starts nothing, whoever asks")]
+    StartsNothing,
+    /// The function was busy all the time.
+    #[error(
+        "the function was busy for {} s, as its one execution ran ticks all the time: nothing was started",
+        LONGEST_WAIT.as_secs()
+    )]
+    Busy,
+    /// The function gave no result.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+impl From<NoResult> for ApplyError {
+    fn from(error: NoResult) -> Self {
+        Self::Plan(error.into())
+    }
+}
+
+/// A plan that can be carried out.
+#[derive(Debug)]
+pub struct Prepared {
+    /// As it is shown.
+    pub view: PlanView,
+    foreseen: Foreseen,
+}
+
+/// Plans a tick of this minute. Nobody else may serve these workers meanwhile, so that is read first.
+///
+/// # Errors
+/// Where there is no plan, or somebody else may serve them.
+pub async fn prepare(
+    deployment: &Deployment,
+    cloud: &ReadCloud,
+    asked: &Asked,
+    invocation: &Invocation,
+) -> Result<Prepared, ApplyError> {
+    let event = event(asked, invocation.now);
+    let foreseen = Box::pin(deployment.scaler.foresee(&event, invocation, cloud)).await;
+    let mut foreseen = foreseen.map_err(PlanError::from)?;
+    // What only the function may answer.
+    foreseen.plan.hooks.clear();
+    if !asked.no_function {
+        refuse_beside_a_function(deployment, cloud, &foreseen).await?;
+    }
+    let strangers = Box::pin(strangers(deployment, cloud, &foreseen)).await;
+    if !(asked.is_name_given || strangers.is_empty()) {
+        return Err(ApplyError::Name(strangers));
+    }
+    let mut view = Box::pin(shown(deployment, cloud, &mut foreseen, invocation)).await?;
+    view.notes.extend(strangers);
+    Ok(Prepared { view, foreseen })
+}
+
+/// A second one of the same minute is a second delivery of the same tick.
+fn event(asked: &Asked, now: Timestamp) -> Event {
+    let minute = TimestampRound::new().smallest(Unit::Minute).mode(jiff::RoundMode::Trunc);
+    let tick = now.round(minute).unwrap_or(now);
+    let tick = Tick::Scheduled(tick);
+    Event { tick, mode: Mode::Launch, check: Some(false), config: None, only: asked.only.clone() }
+}
+
+async fn refuse_beside_a_function(
+    deployment: &Deployment,
+    cloud: &ReadCloud,
+    foreseen: &Foreseen,
+) -> Result<(), ApplyError> {
+    let scaler = &deployment.scaler.name;
+    let clusters: BTreeSet<_> =
+        foreseen.config.workers.iter().map(|worker| &worker.cluster).collect();
+    let mut functions = BTreeSet::new();
+    for cluster in clusters {
+        functions.extend(Box::pin(cloud.functions_behind(cluster, scaler)).await?);
+    }
+    functions.remove(TERMINAL);
+    if functions.is_empty() {
+        return Ok(());
+    }
+    let named = |name: &String| match name.as_str() {
+        "" => "a function".to_owned(),
+        name => format!("the function `{name}`"),
+    };
+    let functions: Vec<_> = functions.iter().map(named).collect();
+    let (scaler, functions) = (scaler.to_string(), functions.join(" and "));
+    Err(ApplyError::Function { scaler, functions })
+}
+
+impl Prepared {
+    /// Carries out this plan and no other, and gives the result of the tick.
+    pub async fn carry_out(self, deployment: &Deployment, aws: &Aws) -> Value {
+        let tick = deployment.scaler.carry_out(self.foreseen, aws, Mode::Launch);
+        serde_json::to_value(Box::pin(tick).await).unwrap_or_default()
+    }
+}
+
+/// What has the function serve some workers now.
+pub fn event_to_launch(workers: &[String]) -> Value {
+    json!({"dryRun": false, "only": workers})
+}
+
+/// Has the function do what an event says, and gives its result. While its one execution is busy, it is tried
+/// again, for a while; `note` hears that once.
+///
+/// # Errors
+/// When the function is busy all the time, or gives no result.
+pub async fn ask_function(
+    invoker: &Invoker,
+    function: &str,
+    event: &Value,
+    note: impl Fn(&str),
+) -> Result<Value, ApplyError> {
+    let began = Instant::now();
+    let mut is_noted = false;
+    loop {
+        let error = match invoker.invoke(function, event).await {
+            Ok(result) => return Ok(result),
+            Err(error) => error,
+        };
+        if error.kind != ErrorKind::Later {
+            return result_in(&error).ok_or(ApplyError::Call(error));
+        }
+        if LONGEST_WAIT <= began.elapsed() {
+            return Err(ApplyError::Busy);
+        }
+        if !is_noted {
+            note(&format!(
+                "{function} is busy with a tick of its own; waiting for its end, {} s at most",
+                LONGEST_WAIT.as_secs()
+            ));
+            is_noted = true;
+        }
+        pause().await;
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "until the function is free there is nothing to do")]
+async fn pause() {
+    sleep(BETWEEN_TRIES).await;
+}
+
+/// A tick that somebody has to look at fails, and its error ends with the result.
+fn result_in(error: &CallError) -> Option<Value> {
+    let last = error.message.lines().next_back()?;
+    serde_json::from_str(last).ok().filter(Value::is_object)
+}

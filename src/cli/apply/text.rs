@@ -1,0 +1,88 @@
+//! What a carried-out plan came to, as a person reads it.
+
+use serde_json::Value;
+
+use crate::cli::page::{Meaning, Page, counted};
+use crate::cli::plan::PlanView;
+use crate::cli::result::{
+    FailureResult, LaunchedResult, NoResult, State, TickResult, WorkerResult, total,
+};
+
+/// What was done, and whether all of it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The whole page.
+    pub page: String,
+    /// Whether something was not started, or somebody has to look.
+    pub is_short: bool,
+}
+
+/// The page of a result: what became of the workers that were planned to launch something.
+///
+/// # Errors
+/// When it is no result of a tick.
+pub fn applied(result: &Value, plan: &PlanView, width: usize) -> Result<Applied, NoResult> {
+    let mut result = TickResult::parse(result)?;
+    let is_planned = |name: &str| {
+        plan.workers.iter().any(|worker| worker.result.worker == name && worker.result.tasks() != 0)
+    };
+    result.workers.retain(|worker| is_planned(&worker.worker));
+    let mut page = Page::new(width);
+    for worker in &result.workers {
+        worker.write_applied(&mut page);
+    }
+    for note in result.notes() {
+        page.entry_of(Meaning::Warning, "! ", &note);
+    }
+    let tasks = total(result.workers.iter().map(WorkerResult::tasks));
+    let containers = total(result.workers.iter().map(WorkerResult::containers));
+    let planned = plan.totals.tasks;
+    let is_short = tasks < planned || result.workers.iter().any(|worker| !worker.errors.is_empty());
+    let of = if tasks == planned {
+        String::new()
+    } else {
+        format!("; planned: {}", counted(planned, "task"))
+    };
+    let (tasks, containers) = (counted(tasks, "task"), counted(containers, "container"));
+    page.entry("", &format!("Done: {containers} started in {tasks}{of}."));
+    Ok(Applied { page: page.text(), is_short })
+}
+
+impl WorkerResult {
+    fn write_applied(&self, page: &mut Page) {
+        let (sign, meaning) = match self.state() {
+            state @ (State::Unknown | State::Attention) => (state.sign(), state.meaning()),
+            _ if self.tasks() == 0 || !self.failures.is_empty() => ('=', Meaning::Warning),
+            _ => ('+', Meaning::Good),
+        };
+        let started = self.launched.iter().map(LaunchedResult::sentence);
+        // Where nothing was placed, the error says why.
+        let failed = self.failures.iter().filter(|_| self.errors.is_empty() || self.tasks() != 0);
+        let failed = failed.map(FailureResult::sentence);
+        let words = self.waits_for.join(", ");
+        let waits = (!words.is_empty()).then(|| format!("messages wait: {words}"));
+        let parts: Vec<_> =
+            started.chain(failed).chain(self.errors.iter().cloned()).chain(waits).collect();
+        let text = if parts.is_empty() {
+            "nothing was owed any more".to_owned()
+        } else {
+            parts.join("; ")
+        };
+        page.entry_of(meaning, &format!("{sign} {}  ", self.worker), &text);
+    }
+}
+
+impl LaunchedResult {
+    fn sentence(&self) -> String {
+        let definition = self.task_definition.rsplit('/').next().unwrap_or_default();
+        let each = counted(self.containers_per_task, "container");
+        format!("started {} of {each}, {definition}", counted(self.count, "task"))
+    }
+}
+
+impl FailureResult {
+    fn sentence(&self) -> String {
+        let detail = self.detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default();
+        format!("{} not placed: {}{detail}", counted(self.tasks, "task"), self.reason)
+    }
+}

@@ -1,0 +1,335 @@
+//! `queue-scaler apply` in the in-process AWS: the plan that was shown, beside a function or without one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use ecs_queue_scaler::aws::{Aws, Halt};
+use ecs_queue_scaler::cli::apply::{
+    ApplyError, Asked, Prepared, applied, ask_function, event_to_launch, prepare,
+};
+use ecs_queue_scaler::cli::deployment::TERMINAL;
+use ecs_queue_scaler::cli::plan::{PlanView, plan_of_function};
+use ecs_queue_scaler::cli::result::TickResult;
+use ecs_queue_scaler::run::Scaler;
+use fastrand::Rng;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep_until};
+
+use super::plan::{cloud, deployment, of_all_kinds};
+use crate::tick::{
+    config, definition, definition_for_both, invocation, scaler, tick, ticked, worker, world_of,
+};
+use crate::world::weather::Weather;
+use crate::world::{BEGINNING, Fault, World};
+
+fn one_worker(messages: u64) -> (World, Value) {
+    let world = world_of(&["a"]);
+    world.queue("a").visible(messages);
+    let scaling = json!({"messagesPerContainer": 1, "maxContainers": 300});
+    let single = json!({"maxContainersPerTask": 1, "maxTasks": 300});
+    (world, config(&[worker("a", &scaling, &single)]))
+}
+
+async fn prepared_as(world: &World, config: &Value, asked: &Asked) -> Result<Prepared, ApplyError> {
+    let deployment = deployment(world, config).await;
+    Box::pin(prepare(&deployment, &cloud(world), asked, &invocation(world))).await
+}
+
+async fn prepared(world: &World, config: &Value) -> Result<Prepared, ApplyError> {
+    prepared_as(world, config, &Asked { is_name_given: true, ..Asked::default() }).await
+}
+
+fn aws(world: &World) -> Aws {
+    let aws = Aws::new(&world.sdk_config()).unwrap();
+    aws.for_tick(world.now(), Instant::now() + Duration::from_mins(5))
+}
+
+async fn carried_out(world: &World, config: &Value, prepared: Prepared) -> Value {
+    let deployment = deployment(world, config).await;
+    Box::pin(prepared.carry_out(&deployment, &aws(world))).await
+}
+
+fn page(result: &Value, planned: &PlanView, width: usize) -> String {
+    let applied = applied(result, planned, width).unwrap();
+    anstream::adapter::strip_str(&applied.page).to_string()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_shown_is_started_once() {
+    let (world, config) = one_worker(12);
+    let first = prepared(&world, &config).await.unwrap();
+    assert_eq!((first.view.totals.tasks, world.changes()), (12, 0));
+    // What comes between the plan and the answer is not in it.
+    world.queue("a").visible(20);
+    let again = prepared(&world, &config).await.unwrap();
+    let result = carried_out(&world, &config, first).await;
+    assert_eq!((world.tasks().len(), result["totals"]["launchedTasks"].as_u64()), (12, Some(12)));
+    let tags = world.tasks()[0]["tags"].to_string();
+    assert!(tags.contains(TERMINAL), "{tags}");
+
+    let second = carried_out(&world, &config, again).await;
+    assert_eq!(world.tasks().len(), 12, "another delivery of this minute's tick: {second}");
+    let same_minute = prepared(&world, &config).await.unwrap();
+    assert!(!same_minute.view.launches(), "{:?}", same_minute.view);
+    world.reach(Duration::from_mins(1)).await;
+    let next = prepared(&world, &config).await.unwrap();
+    assert_eq!(next.view.totals.tasks, 8, "its own tasks are no function's");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_started_beside_a_function() {
+    let (world, config) = one_worker(2);
+    let function = Scaler { function: "jobs-scaler".to_owned(), ..scaler(&world, &config) };
+    let _ = tick(&function, &world, 0).await;
+    world.all_end("EssentialContainerExited", "", Some(0));
+    world.reach(Duration::from_mins(30)).await;
+    world.queue("a").visible(5);
+    let refused = prepared(&world, &config).await.unwrap_err();
+    insta::assert_snapshot!("function", refused);
+    let gone = Asked { no_function: true, is_name_given: true, ..Asked::default() };
+    assert_eq!(prepared_as(&world, &config, &gone).await.unwrap().view.totals.tasks, 5);
+
+    let denied = Fault::Error(400, "AccessDeniedException", "not authorized".to_owned());
+    world.fail_where("ListTasks", "STOPPED", (9, denied));
+    let unread = prepared(&world, &config).await.unwrap_err();
+    assert!(matches!(unread, ApplyError::Unread(_)), "{unread}");
+    world.forget_faults();
+    world.reach(Duration::from_mins(62)).await;
+    assert!(prepared(&world, &config).await.is_ok(), "it has started nothing for an hour");
+    assert_eq!(world.changes(), 1, "the function's own call");
+}
+
+/// A function of before its name was noted.
+#[tokio::test(start_paused = true)]
+async fn a_tick_without_a_function_is_a_functions_all_the_same() {
+    let (world, config) = one_worker(1);
+    let function = Scaler { function: "jobs-scaler".to_owned(), ..scaler(&world, &config) };
+    let _ = tick(&function, &world, 0).await;
+    world.change_tasks(|task| {
+        let tags = task["tags"].as_array_mut().unwrap();
+        tags.retain(|tag| tag["key"] != "ecs-queue-scaler:function");
+    });
+    let refused = prepared(&world, &config).await.unwrap_err().to_string();
+    assert!(refused.contains("were started by a function:"), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_nobody_gave_starts_nothing_beside_others_tasks() {
+    let (world, config) = one_worker(2);
+    let other = Scaler {
+        name: decision::units::ScalerName::parse("other").unwrap(),
+        ..scaler(&world, &config)
+    };
+    let _ = tick(&other, &world, 0).await;
+    let unnamed = Asked::default();
+    let refused = prepared_as(&world, &config, &unnamed).await.unwrap_err();
+    insta::assert_snapshot!("name", refused);
+    let named = prepared(&world, &config).await.unwrap();
+    assert_eq!((named.view.totals.tasks, named.view.notes.len()), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_it_came_to_is_said_beside_what_was_planned() {
+    let (world, config) = of_all_kinds().await;
+    let gone = Asked { no_function: true, is_name_given: true, ..Asked::default() };
+    let prepared = prepared_as(&world, &config, &gone).await.unwrap();
+    let planned = prepared.view.clone();
+    let answer =
+        json!({"tasks": [], "failures": [{"reason": "RESOURCE:ENI"}, {"reason": "RESOURCE:ENI"}]});
+    world.fail_where("RunTask", "thumbnail", (9, Fault::Answer(answer)));
+    let result = carried_out(&world, &config, prepared).await;
+    insta::assert_snapshot!("page_120", page(&result, &planned, 120));
+    insta::assert_snapshot!("page_80", page(&result, &planned, 80));
+    assert!(applied(&result, &planned, 80).unwrap().is_short);
+    let text = format!("{result} {}", page(&result, &planned, 80));
+    assert!(text.contains("encode--x4") && !text.contains("hush"), "{text}");
+}
+
+/// Ctrl-C: what is out is waited for, and nothing follows it.
+#[tokio::test(start_paused = true)]
+async fn whoever_interrupts_hears_what_was_started() {
+    let (world, config) = one_worker(45);
+    let prepared = prepared(&world, &config).await.unwrap();
+    let planned = prepared.view.clone();
+    world.latency(Duration::from_secs(1));
+    let halt = Halt::default();
+    let deployment = deployment(&world, &config).await;
+    let aws = aws(&world).with_halt(halt.clone());
+    let interrupts = async {
+        while !aws.tally().calls.contains_key("RunTask") {
+            sleep_until(Instant::now() + Duration::from_millis(10)).await;
+        }
+        halt.set();
+    };
+    let (result, ()) = futures_util::join!(prepared.carry_out(&deployment, &aws), interrupts);
+    assert_eq!((world.count("RunTask"), world.tasks().len()), (1, 10));
+    insta::assert_snapshot!("interrupted", page(&result, &planned, 100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_that_is_busy_is_waited_for() {
+    let (world, config) = one_worker(2);
+    let function = scaler(&world, &config);
+    let event = event_to_launch(&["a".to_owned()]);
+    let result = json!(ticked(&function, &event, &invocation(&world)).await);
+    world.function("jobs", &json!({"SCALER_NAME": "scaler"}), &result);
+    let busy = || Fault::Error(429, "TooManyRequestsException", "Rate Exceeded.".to_owned());
+    world.fail("Invoke", 9, busy());
+    let notes = std::cell::RefCell::new(Vec::new());
+    let note = |line: &str| notes.borrow_mut().push(line.to_owned());
+    let invoker = aws(&world).read.invoker();
+    let answer = ask_function(&invoker, "jobs", &event, note).await.unwrap();
+    assert_eq!(answer, result);
+    assert_eq!(
+        *notes.borrow(),
+        ["jobs is busy with a tick of its own; waiting for its end, 90 s at most"]
+    );
+
+    world.fail("Invoke", 999, busy());
+    let began = Instant::now();
+    let given_up = ask_function(&invoker, "jobs", &event, |_| ()).await.unwrap_err();
+    assert!(matches!(given_up, ApplyError::Busy), "{given_up}");
+    assert!((90..120).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+}
+
+/// Its error ends with the result, which says what was started.
+#[tokio::test(start_paused = true)]
+async fn a_function_that_fails_still_says_what_it_did() {
+    let world = world_of(&["a", "b"]);
+    let one = json!({"messagesPerContainer": 1});
+    let mut config = config(&[worker("a", &one, &json!({})), worker("b", &one, &json!({}))]);
+    config["workers"][1]["container"] = json!("no-such");
+    for name in ["a", "b"] {
+        world.queue(name).visible(1);
+    }
+    let function = scaler(&world, &config);
+    let event = event_to_launch(&["a".to_owned(), "b".to_owned()]);
+    let failed = Box::pin(function.run(&event, &invocation(&world), |_| ())).await.unwrap_err();
+    let failed = lambda_runtime::Diagnostic::from(failed);
+    let error = json!({"errorType": failed.error_type, "errorMessage": failed.error_message});
+    world.function("jobs", &json!({}), &error);
+    let invoker = aws(&world).read.invoker();
+    let result = ask_function(&invoker, "jobs", &event, |_| ()).await.unwrap();
+    let of_dry_run = json!({"dryRun": true, "check": false});
+    let mut right = config.clone();
+    right["workers"][1].as_object_mut().unwrap().remove("container");
+    let planned = json!(ticked(&scaler(&world, &right), &of_dry_run, &invocation(&world)).await);
+    let planned = TickResult::parse(&planned).unwrap();
+    let deployment = deployment(&world, &config).await;
+    let planned = plan_of_function(&deployment, planned, &cloud(&world), &invocation(&world));
+    insta::assert_snapshot!("of_failure", page(&result, &planned, 100));
+}
+
+/// A registered definition, `RunTask` and `StartTask`, and a superseded revision that goes.
+#[tokio::test(start_paused = true)]
+async fn the_second_policy_allows_what_is_changed_and_no_more() {
+    let world = world_of(&["a", "b"]);
+    world.register(&definition_for_both("b"));
+    world.instance("jobs", json!({"ec2InstanceId": "i-1", "cpu": 2048, "memory": 4096}));
+    let one = json!({"messagesPerContainer": 1});
+    let dense = json!({"strategy": "dense", "maxContainersPerTask": 2});
+    let mut config = config(&[worker("a", &one, &dense), worker("b", &one, &json!({}))]);
+    config["workers"][1]["launch"] =
+        json!({"launchType": "EC2", "placement": {"scheduler": "leastTasks"}});
+    for (minute, image) in [(0, "worker:1"), (1, "worker:2")] {
+        world.reach(Duration::from_secs(60 * minute)).await;
+        let mut definition = definition("a");
+        definition["containerDefinitions"][0]["image"] = json!(image);
+        world.register(&definition);
+        for name in ["a", "b"] {
+            world.queue(name).visible(2 * (minute + 1));
+        }
+        let prepared = prepared(&world, &config).await.unwrap();
+        let _ = carried_out(&world, &config, prepared).await;
+    }
+    let actions = |text: &str| {
+        let policy: Value = serde_json::from_str(text).unwrap();
+        let actions = policy["Statement"][0]["Action"].as_array().unwrap().clone();
+        let name = |action: Value| action.as_str().unwrap().split(':').nth(1).unwrap().to_owned();
+        actions.into_iter().map(name).collect::<BTreeSet<_>>()
+    };
+    let read = actions(include_str!("../../../docs/operator-policy.json"));
+    let changes = actions(include_str!("../../../docs/operator-policy-changes.json"));
+    let called: BTreeSet<_> = world.take_calls().into_iter().map(|call| call.operation).collect();
+    // A permission of calls that tag, and what is asked of the function.
+    let beside = ["TagResource", "InvokeFunction"].map(str::to_owned);
+    let called: BTreeSet<_> = called.difference(&read).cloned().chain(beside).collect();
+    assert_eq!(called, changes);
+}
+
+/// How a tick of the function and an apply meet.
+#[derive(Clone, Copy)]
+enum Meeting {
+    /// Both have the same minute.
+    SameMinute,
+    /// The tick comes after it.
+    Later,
+    /// The tick comes after it, and the lists are late.
+    LaterByOldLists,
+    /// The tick is of the next minute, and comes meanwhile.
+    Meanwhile,
+}
+
+/// Tasks that were started, by tick, while each call takes its own while; and how many were owed.
+async fn started_by(seed: u64, meeting: Meeting) -> (Vec<usize>, usize) {
+    let mut rng = Rng::with_seed(seed);
+    let owed = rng.u64(1..35);
+    let (world, config) = one_worker(owed);
+    let lag = if matches!(meeting, Meeting::LaterByOldLists) { 20_000 } else { 0 };
+    let mut weather = Weather::new(seed, 0);
+    weather.lag = lag;
+    world.state().weather = Some(weather);
+    let function = Scaler { function: "jobs".to_owned(), ..scaler(&world.seen_by(2), &config) };
+    let terminal = world.seen_by(1);
+    let mut wait = |from: u64| Duration::from_millis(from + rng.u64(0..3_000));
+    let (minute, apply_after, tick_after) = match meeting {
+        Meeting::SameMinute => (0, wait(50_000), wait(50_000)),
+        Meeting::Later | Meeting::LaterByOldLists => (1, wait(45_000), wait(60_000)),
+        Meeting::Meanwhile => (1, wait(57_000), wait(60_000)),
+    };
+    let apply = async {
+        terminal.reach(apply_after).await;
+        if let Ok(prepared) = prepared(&terminal, &config).await {
+            let _ = carried_out(&terminal, &config, prepared).await;
+        }
+    };
+    let beginning: Timestamp = BEGINNING.parse().unwrap();
+    let event =
+        json!({"scheduledTime": (beginning + Duration::from_secs(60 * minute)).to_string()});
+    let tick = async {
+        world.reach(tick_after).await;
+        ticked(&function, &event, &invocation(&world)).await
+    };
+    let _ = futures_util::join!(apply, tick);
+    let mut started = BTreeMap::<_, usize>::new();
+    for task in world.tasks() {
+        let tags = task["tags"].as_array().unwrap();
+        let tick = tags.iter().find(|tag| tag["key"] == "ecs-queue-scaler:tick").unwrap();
+        *started.entry(tick["value"].to_string()).or_default() += 1;
+    }
+    (started.into_values().collect(), usize::try_from(owed).unwrap())
+}
+
+/// Whoever is first has the minute, and who comes later starts no more where the lists show what runs. Where
+/// they do not, or where both decide at the same time, one tick's launches are made again, and no more: which is
+/// why nothing is applied beside a function.
+#[tokio::test(start_paused = true)]
+async fn two_that_decide_at_once_answer_no_message_twice() {
+    let mut again = 0;
+    for seed in 0..500 {
+        for meeting in [Meeting::SameMinute, Meeting::Later] {
+            let (started, owed) = started_by(seed, meeting).await;
+            assert_eq!(started, [owed], "seed {seed}");
+        }
+        for meeting in [Meeting::LaterByOldLists, Meeting::Meanwhile] {
+            let (started, owed) = started_by(seed, meeting).await;
+            assert!(
+                started.len() <= 2 && started.iter().all(|tasks| *tasks <= owed),
+                "seed {seed}"
+            );
+            again += started.len() - 1;
+        }
+    }
+    assert!(0 < again, "else this shows nothing");
+}
