@@ -13,6 +13,8 @@ mod hosts;
 mod instances;
 mod launch;
 #[cfg(feature = "cli")]
+mod logs;
+#[cfg(feature = "cli")]
 mod oldest;
 mod pace;
 mod signed;
@@ -45,6 +47,8 @@ pub use draining::{Answered, Drained};
 #[cfg(feature = "cli")]
 pub use function::{DeployedFunction, Invoker};
 pub use launch::{RunTaskError, RunTasks, StartTasks, Started};
+#[cfg(feature = "cli")]
+pub use logs::{LogLines, Logged};
 pub use sqs::QueueRead;
 pub use stores::{Object, Parameter};
 

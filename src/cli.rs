@@ -10,4 +10,5 @@ pub mod render; // a derived task definition
 pub mod result; // the result of a tick, as a terminal reads it
 pub mod plan; // what a tick would do
 pub mod apply; // a plan, carried out
+pub mod explain; // a decision that was logged
 pub mod status; // all workers at a glance

@@ -21,7 +21,7 @@ use decision::config::{Config, Metrics, Pause};
 use decision::decide::Unowned;
 use decision::event::{Mode, Tick};
 use decision::outcome::WorkerOutcome;
-use decision::plan::{Alive, InstanceFault};
+use decision::plan::{Alive, Facts, InstanceFault};
 use decision::refusal::Cause;
 use decision::snapshot::Depth;
 use decision::units::{Containers, Messages, ScalerName, TaskArn, Tasks, WorkerName, elapsed};
@@ -176,6 +176,9 @@ pub struct WorkerReport {
     /// Why so many, where there was something to decide.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecisionReport>,
+    /// What that went by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Box<Facts>>,
     /// Where the tasks had room; absent where ECS places them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub placement: Option<PlacementReport>,

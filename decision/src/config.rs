@@ -17,6 +17,7 @@ mod queue;
 mod reader;
 mod shape;
 mod volumes;
+mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -46,6 +47,7 @@ pub use queue::{QueueId, QueueRef};
 pub use reader::nearest;
 pub use shape::{Shape, shape};
 pub use volumes::{EbsVolume, TagSpecification, TerminationPolicy, VolumeConfiguration, VolumeTag};
+pub use written::read_settings;
 
 /// The most bytes that are read. A configuration for a thousand workers is well below this.
 pub const LARGEST: usize = 1 << 20;

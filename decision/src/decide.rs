@@ -3,6 +3,7 @@
 
 mod check;
 mod demand;
+mod derive;
 mod draining;
 mod health;
 mod idle;
@@ -20,25 +21,26 @@ mod unowned;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use self::own::OwnTasks;
-use self::packing::Budget;
 use self::per_task::ContainersPerTask;
 use self::progress::Look;
-use self::share::{Allowance, Share};
-use crate::config::{Breaker, Config, Launch, ProgressBrake, Rung, Worker};
+use self::share::Share;
+use crate::config::{Breaker, Config, Launch, Rung, Worker};
 use crate::definition::{Tag, TaskDefinition};
 use crate::plan::{
-    Action, Alive, Bound, Call, ClientToken, Decision, Deferred, Eager, Group, Idle, LaunchPlan,
-    LeftOut, Marks, NetworkMode, Plan, Refusal, Revision, RunsOn, TaskBound, Way, WorkerPlan,
+    Action, Alive, Allowance, Call, ClientToken, Deferred, Eager, Facts, Group, Idle, LaunchPlan,
+    LeftOut, Marks, NetworkMode, Plan, Refusal, Revision, RunsOn, Way, WorkerPlan,
 };
 use crate::snapshot::{Ahead, Depth, Progress, Queue, Read, ReadError, Snapshot};
 use crate::units::{Containers, Family, Messages, Tasks};
 use crate::variant::Recipe;
 use crate::{limits, tags};
 
+pub use derive::{Derived, derive};
 pub use draining::{drain, still_needed, stop};
 pub use own::{TaskContainers, alive};
 pub use placement::{Displaced, DisplacedTasks, expressions, place_again};
@@ -69,8 +71,11 @@ pub fn decide(config: &Config, snapshot: &Snapshot) -> Plan {
     share::bound_smaller(&mut workers, &order, tasks);
     packed::warn_of_pulls(&mut workers);
     placement::place_all(&config.workers, snapshot, &mut workers, &order);
-    if snapshot.checks {
-        for (plan, worker) in workers.iter_mut().zip(&config.workers) {
+    for (plan, worker) in workers.iter_mut().zip(&config.workers) {
+        if let Some(facts) = &mut plan.facts {
+            (facts.config, facts.settings) = (worker.digest(), worker.settings());
+        }
+        if snapshot.checks {
             plan.check = Some(check::check(worker, snapshot));
         }
     }
@@ -169,7 +174,7 @@ fn decide_by_tasks(
     let alive = Alive { idle: progress.idling.idle, ..alive };
     plan.alive = Some(alive);
     let (rungs, left_out) = late::ladder(&worker.launch.rungs, &own, snapshot.now);
-    let facts = Facts {
+    let served = Served {
         worker,
         rungs,
         left_out,
@@ -182,7 +187,9 @@ fn decide_by_tasks(
         progress: &progress,
         share,
     };
-    let action = decide_launch(&facts);
+    let mut facts = served.facts();
+    let action = decide_launch(&served, &mut facts);
+    plan.facts = Some(Box::new(facts));
     plan.progress = Some(progress);
     action
 }
@@ -228,7 +235,7 @@ fn unread(operation: &'static str) -> ReadError {
 }
 
 /// All that is known of a worker that may be owed something.
-struct Facts<'a> {
+struct Served<'a> {
     worker: &'a Worker,
     /// The rungs that a launch asks, from the top.
     rungs: Vec<Rung>,
@@ -243,48 +250,69 @@ struct Facts<'a> {
     share: Share,
 }
 
-fn decide_launch(facts: &Facts<'_>) -> Result<Action, Action> {
-    let Facts { worker, queue, alive, recipe, per_task, .. } = facts;
-    let (packing, most) = (&worker.packing, per_task.most);
-    let minimum = worker.scaling.min_containers.at(facts.snapshot.now);
-    let mut decision = demand::decide(worker, queue.depth, minimum, *alive, most);
-    restrain(&mut decision, facts);
+impl Served<'_> {
+    /// What the arithmetic goes by, up to how large the tasks are.
+    fn facts(&self) -> Facts {
+        let Self { worker, snapshot, queue, alive, per_task, look, progress, share, .. } = self;
+        let Depth { visible, in_flight, delayed } = queue.depth;
+        let registry = late::registry(look.own, look.now);
+        let is_broken = look.breaker.is_some();
+        let waits = visible != Messages::ZERO;
+        Facts {
+            visible,
+            in_flight,
+            delayed,
+            alive: *alive,
+            minimum: worker.scaling.min_containers.at(snapshot.now),
+            most: per_task.most,
+            allowance: share.allowance,
+            registry: registry.map(|wait| Duration::from_secs(wait.as_secs())),
+            canary: is_broken.then(|| Containers(1).minus(look.own.unjudged(look.now))),
+            brake: waits.then(|| progress::brake(progress, look)),
+            ahead: progress::wait_ahead(progress, look).filter(|_| !waits),
+            ..Facts::default()
+        }
+    }
+}
+
+fn decide_launch(served: &Served<'_>, facts: &mut Facts) -> Result<Action, Action> {
+    let Served { worker, recipe, per_task, .. } = served;
+    let packing = &worker.packing;
+    let decision = demand::decide(&worker.scaling, packing, facts);
     if decision.launch == Containers::ZERO {
         return Ok(Action::Idle(Idle::Answered(Box::new(decision))));
     }
     let placement = placement::plan(worker, recipe);
     let network_mode = network_mode(recipe, worker)?;
-    let own = packing.max_tasks.unwrap_or(Tasks(u32::MAX));
-    let own = Allowance { tasks: own, bound: TaskBound::MaxTasks };
-    let allowance = facts.share.allowance.filter(|shared| shared.tasks < own.tasks).unwrap_or(own);
-    let budget = Budget { per_task: most, tasks: allowance.tasks };
-    let packed = packed::pack(facts, &decision, budget);
+    facts.sizes = Some(packed::sizes(served));
+    let allowance = packed::allowance(packing, facts);
+    let packed = packed::pack(packing, facts, &decision);
     let mut numbered = 0..;
     let groups = packed
         .groups
         .iter()
-        .map(|&(n, tasks)| make_group(facts, n, tasks, &mut numbered))
+        .map(|&(n, tasks)| make_group(served, n, tasks, &mut numbered))
         .collect::<Result<Vec<_>, _>>()?;
-    let smaller = packed::smaller(facts, &groups, budget.tasks);
+    let smaller = packed::smaller(served, &groups, allowance.tasks);
     let smaller =
-        smaller.map(|tasks| make_group(facts, Containers(1), tasks, &mut (packed::SMALLER..)));
+        smaller.map(|tasks| make_group(served, Containers(1), tasks, &mut (packed::SMALLER..)));
     Ok(Action::Launch(Box::new(LaunchPlan {
         decision,
         cluster: worker.cluster.clone(),
-        launch: Launch { rungs: facts.rungs.clone(), ..worker.launch.clone() },
-        left_out: facts.left_out.clone(),
+        launch: Launch { rungs: served.rungs.clone(), ..worker.launch.clone() },
+        left_out: served.left_out.clone(),
         network_mode,
         runs_on: runs_on(recipe),
-        marks: marks(facts, &groups),
+        marks: marks(served, &groups),
         groups,
         smaller: smaller.transpose()?,
         placement,
         deferred: deferred(per_task, packed.deferred, allowance),
-        price: packed::price(facts, &packed),
+        price: packed::price(served, &packed),
         several: packed.several,
-        cautions: packed::cautions(facts, &packed),
-        public_pulls: packed::public_pulls(facts, &packed),
-        known: facts.look.own.alive.iter().map(|own| own.arn.clone()).collect(),
+        cautions: packed::cautions(served, &packed),
+        public_pulls: packed::public_pulls(served, &packed),
+        known: served.look.own.alive.iter().map(|own| own.arn.clone()).collect(),
     })))
 }
 
@@ -367,50 +395,24 @@ fn runs_on(recipe: &Recipe<'_>) -> RunsOn {
     if is_for_fargate { RunsOn::Fargate } else { RunsOn::Anything }
 }
 
-/// What the worker's last launches came to bounds the next one.
-fn restrain(decision: &mut Decision, facts: &Facts<'_>) {
-    let Facts { worker, look, progress, .. } = facts;
-    if let Some(wait) = late::registry(look.own, look.now) {
-        decision.restrain(Containers::ZERO, Bound::Registry(wait));
-    }
-    if look.breaker.is_some() {
-        let canary = Containers(1).minus(look.own.unjudged(look.now));
-        decision.restrain(canary, Bound::Canary(canary));
-        return;
-    }
-    if worker.scaling.progress_brake == ProgressBrake::Off {
-        return;
-    }
-    if decision.visible == Messages::ZERO {
-        if let Some(wait) = progress::wait_ahead(progress, look) {
-            decision.restrain(Containers::ZERO, Bound::Ahead(wait));
-        }
-    } else {
-        let (allowed, by) = progress::allowed(progress, decision.launch, look);
-        let allowed = allowed.max(decision.floor());
-        let held_back = decision.launch.minus(allowed);
-        decision.restrain(allowed, Bound::Progress { held_back, by });
-    }
-}
-
 fn make_group(
-    facts: &Facts<'_>,
+    served: &Served<'_>,
     containers_per_task: Containers,
     tasks: Tasks,
     numbered: &mut impl Iterator<Item = usize>,
 ) -> Result<Group, Action> {
-    let (snapshot, worker) = (facts.snapshot, facts.worker);
+    let (snapshot, worker) = (served.snapshot, served.worker);
     let known = &snapshot.derived;
-    let revision = facts.per_task.revision(&facts.recipe, containers_per_task, known)?;
+    let revision = served.per_task.revision(&served.recipe, containers_per_task, known)?;
     let tick = snapshot.worker_tick(&worker.name);
     let calls = batches(tasks).zip(numbered).map(|(tasks, number)| {
-        let rungs = 0..facts.rungs.len();
+        let rungs = 0..served.rungs.len();
         let tokens = rungs.map(|rung| ClientToken::new(tick, number, rung)).collect();
         Call { number, tasks, way: Way::Run(tokens) }
     });
     let calls = calls.collect();
-    let needs = placement::needs(worker, &facts.recipe, containers_per_task)?;
-    let overrides = request::overrides(worker, &facts.recipe, snapshot, containers_per_task)?;
+    let needs = placement::needs(worker, &served.recipe, containers_per_task)?;
+    let overrides = request::overrides(worker, &served.recipe, snapshot, containers_per_task)?;
     Ok(Group { revision, containers_per_task, needs, overrides, calls })
 }
 
@@ -422,8 +424,8 @@ fn batches(tasks: Tasks) -> impl Iterator<Item = Tasks> {
     full.chain((0 < rest).then_some(Tasks(rest)))
 }
 
-fn marks(facts: &Facts<'_>, groups: &[Group]) -> Marks {
-    let Facts { snapshot, worker, recipe, .. } = facts;
+fn marks(served: &Served<'_>, groups: &[Group]) -> Marks {
+    let Served { snapshot, worker, recipe, .. } = served;
     let tag = |key: &str, value: String| Tag { key: key.to_owned(), value };
     Marks {
         scaler: snapshot.scaler.clone(),

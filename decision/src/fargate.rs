@@ -125,7 +125,19 @@ impl fmt::Display for TaskSize {
 }
 
 /// Millionths of a US dollar an hour: whole numbers, so that sums of prices compare exactly.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(transparent)]
 pub struct MicroDollars(pub u64);
 
 impl MicroDollars {

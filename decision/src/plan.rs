@@ -2,6 +2,7 @@
 
 mod check;
 mod draining;
+mod facts;
 mod placement;
 mod request;
 mod sentences;
@@ -27,6 +28,7 @@ pub use draining::{
     Because, DrainPlan, DrainStep, Emptying, HookAnswer, HookOwner, HookPlan, Leaving, NotOurs,
     Reply, StopPlan, TaskPlan, TaskStep,
 };
+pub use facts::{Allowance, Brake, Facts, Sizes, TaskBound};
 pub use placement::{GroupPlaced, InstanceFault, Lack, Pin, PlacementPlan, Symptom, Way};
 pub use request::{TaskOverrides, Unfit};
 
@@ -61,6 +63,8 @@ pub struct WorkerPlan {
     pub without_workers: Option<BTreeMap<TaskArn, Timestamp>>,
     /// What a check found, where one was asked for.
     pub check: Option<Check>,
+    /// What the arithmetic went by, where there was something to decide.
+    pub facts: Option<Box<Facts>>,
     /// What is to be done.
     pub action: Action,
 }
@@ -423,17 +427,6 @@ pub struct Marks {
     pub tags: Vec<Tag>,
 }
 
-/// What bounds the tasks of a worker in a tick.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TaskBound {
-    /// `packing.maxTasks`
-    MaxTasks,
-    /// `maxTasksPerTick`, shared by all workers.
-    MaxTasksPerTick,
-    /// `maxTasksPerHour`, shared by all workers.
-    MaxTasksPerHour,
-}
-
 /// Containers that are owed and not started, and what would have to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deferred {
@@ -533,6 +526,7 @@ impl WorkerPlan {
             progress: None,
             without_workers: None,
             check: None,
+            facts: None,
             action: Action::NONE,
         }
     }

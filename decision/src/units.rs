@@ -11,7 +11,7 @@ use std::iter::Sum;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use arn::{Arn, region_of_sqs_host};
 pub use partition::Partition;
@@ -21,6 +21,7 @@ macro_rules! count {
         $(#[$doc])*
         #[derive(
             Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize,
+            Deserialize,
         )]
         #[serde(transparent)]
         pub struct $name(pub $number);

@@ -23,11 +23,13 @@ pub struct DeployedFunction {
     pub name: String,
     /// Its environment variables.
     pub environment: BTreeMap<String, String>,
+    /// Where its log goes.
+    pub log_group: String,
 }
 
 impl fmt::Debug for DeployedFunction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, environment: _ } = self;
+        let Self { name, environment: _, log_group: _ } = self;
         f.debug_struct("DeployedFunction").field("name", name).finish()
     }
 }
@@ -52,7 +54,10 @@ impl ReadCloud {
         let environment = variables
             .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
             .collect();
-        Ok(DeployedFunction { name: name.to_owned(), environment })
+        // Source: Lambda developer guide, "Configuring CloudWatch log groups".
+        let log_group = answer.pointer("/LoggingConfig/LogGroup").and_then(Value::as_str);
+        let log_group = log_group.map_or_else(|| format!("/aws/lambda/{name}"), str::to_owned);
+        Ok(DeployedFunction { name: name.to_owned(), environment, log_group })
     }
 
     /// What invokes functions: reading is not all that they may do.

@@ -54,6 +54,8 @@ mod tests {
                 "lambda" => Service::Lambda,
                 #[cfg(feature = "cli")]
                 "cloudwatch" => Service::CloudWatch,
+                #[cfg(feature = "cli")]
+                "logs" => Service::Logs,
                 other => panic!("{other}"),
             };
             let kind = Kind { fips: *fips == "yes", dual_stack: *dual_stack == "yes" };

@@ -48,6 +48,9 @@ pub(super) enum Service {
     /// CloudWatch's metrics, for a terminal.
     #[cfg(feature = "cli")]
     CloudWatch,
+    /// CloudWatch's logs, for a terminal.
+    #[cfg(feature = "cli")]
+    Logs,
 }
 
 impl Service {
@@ -62,6 +65,8 @@ impl Service {
             Self::Lambda => "lambda",
             #[cfg(feature = "cli")]
             Self::CloudWatch => "monitoring",
+            #[cfg(feature = "cli")]
+            Self::Logs => "logs",
         }
     }
 
@@ -76,6 +81,8 @@ impl Service {
             Self::Lambda => "Lambda",
             #[cfg(feature = "cli")]
             Self::CloudWatch => "CloudWatch",
+            #[cfg(feature = "cli")]
+            Self::Logs => "CloudWatch Logs",
         }
     }
 
@@ -88,6 +95,8 @@ impl Service {
             Self::Lambda => None,
             #[cfg(feature = "cli")]
             Self::CloudWatch => Some("GraniteServiceVersion20100801"),
+            #[cfg(feature = "cli")]
+            Self::Logs => Some("Logs_20140328"),
             Self::Tagging => Some("ResourceGroupsTaggingAPI_20170126"),
         }
     }
@@ -98,6 +107,8 @@ impl Service {
             Self::Ssm | Self::AutoScaling => !dual_stack,
             #[cfg(feature = "cli")]
             Self::CloudWatch => true,
+            #[cfg(feature = "cli")]
+            Self::Logs => !dual_stack,
             _ => false,
         }
     }

@@ -17,7 +17,7 @@ use super::bounded::LONGEST_ANSWER;
 use Kind::{List, Map, Text};
 
 /// What an answer of success holds, by the API's name of the call.
-/// Sources: the API references of ECS, SQS, SSM, Lambda, CloudWatch and the Resource Groups Tagging API.
+/// Sources: the API references of ECS, SQS, SSM, Lambda, CloudWatch (its logs, too) and the Resource Groups Tagging API.
 const NEEDED: &[(&str, &[(&str, Kind)])] = &[
     ("GetQueueUrl", &[("QueueUrl", Text)]),
     ("GetQueueAttributes", &[("Attributes", Map)]),
@@ -39,6 +39,8 @@ const NEEDED: &[(&str, &[(&str, Kind)])] = &[
     ("GetFunctionConfiguration", &[("FunctionName", Text)]),
     #[cfg(feature = "cli")]
     ("GetMetricData", &[("MetricDataResults", List)]),
+    #[cfg(feature = "cli")]
+    ("FilterLogEvents", &[("events", List)]),
     // What a function answers is its own.
     #[cfg(feature = "cli")]
     ("Invoke", &[]),

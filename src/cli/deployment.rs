@@ -33,6 +33,8 @@ pub struct Deployment {
     pub function: Option<String>,
     /// Whether that starts nothing, whatever is planned: its `SCALER_DRY_RUN`.
     pub starts_nothing: bool,
+    /// Where the function's log goes.
+    pub log_group: Option<String>,
 }
 
 /// Why there is none.
@@ -84,7 +86,7 @@ impl Deployment {
         };
         let deployed = cloud.function(function).await;
         let deployed = deployed.map_err(|error| DeploymentError::Unread(error.to_string()))?;
-        let DeployedFunction { name: function, environment } = deployed;
+        let DeployedFunction { name: function, environment, log_group } = deployed;
         let own = |key: &str| environment.get(key).map(String::as_str);
         if own("SCALER_NAME").is_none() && own("SCALER_CONFIG").is_none() {
             return Err(DeploymentError::NotOurs(function));
@@ -98,7 +100,8 @@ impl Deployment {
         let starts_nothing = own("SCALER_DRY_RUN") == Some("true");
         // Where the function plans, nobody else reads it.
         let source = if needs_config { source } else { "{}" };
-        Ok(Self { starts_nothing, ..Self::of(name, source, Some(function))? })
+        let found = Self::of(name, source, Some(function))?;
+        Ok(Self { starts_nothing, log_group: Some(log_group), ..found })
     }
 
     fn of(name: &str, source: &str, function: Option<String>) -> Result<Self, DeploymentError> {
@@ -106,7 +109,7 @@ impl Deployment {
         let scaler = Scaler::new(name, source, Mode::DryRun).map_err(DeploymentError::Wrong)?;
         let started_by = function.clone().unwrap_or_else(|| TERMINAL.to_owned());
         let scaler = Scaler { function: started_by, ..scaler };
-        Ok(Self { scaler, function, starts_nothing: false })
+        Ok(Self { scaler, function, starts_nothing: false, log_group: None })
     }
 }
 

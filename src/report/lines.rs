@@ -63,6 +63,7 @@ impl WorkerReport {
     fn log(&self, Origin { tick, request_id }: Origin<'_>) {
         // What was not read or did not happen has no field: it must not look like zero.
         let Self { depth, alive, .. } = self;
+        let facts = self.facts.as_ref().map(|facts| facts.line());
         let why = self.decision.as_ref().map(|decision| decision.why.as_str());
         let joined = |texts: &[String]| (!texts.is_empty()).then(|| texts.join("; "));
         let (errors, warnings) = (joined(&self.errors), joined(&self.warnings));
@@ -94,6 +95,7 @@ impl WorkerReport {
                     paused = self.paused.as_ref().map(ToString::to_string),
                     waits_for = waits_for.as_deref(),
                     plan.reason = why,
+                    facts = facts.as_deref(),
                     placement.short = short.as_deref(),
                     failures = failures.as_deref(),
                     warnings = warnings.as_deref(),

@@ -17,7 +17,7 @@ use decision::units::{Containers, RevisionArn, Tasks};
 pub(super) fn report(outcome: WorkerOutcome, mode: Mode) -> WorkerReport {
     let waits_for = waiting::waits_for(&outcome);
     let WorkerOutcome { plan, groups } = outcome;
-    let WorkerPlan { worker, depth, alive, health, check, action, .. } = plan;
+    let WorkerPlan { worker, depth, alive, health, check, facts, action, .. } = plan;
     let warnings = warnings(&health, alive.as_ref());
     let Health { stuck, outlived, breaker, late, .. } = health;
     let mut report = WorkerReport {
@@ -26,6 +26,7 @@ pub(super) fn report(outcome: WorkerOutcome, mode: Mode) -> WorkerReport {
         depth,
         alive,
         decision: None,
+        facts,
         placement: None,
         launched: Vec::new(),
         failures: Vec::new(),

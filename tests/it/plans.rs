@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use decision::config::Config;
-use decision::decide::decide;
+use decision::config::{Config, Limits, read_settings};
+use decision::decide::{decide, derive};
 use decision::definition::TaskDefinition;
 use decision::event::Tick;
 use decision::fargate::{OperatingSystem, TaskSize};
-use decision::plan::{Action, Group, LaunchPlan, Plan, Revision, Several, Way, WorkerPlan};
+use decision::plan::{
+    Action, Facts, Group, Idle, LaunchPlan, Plan, Revision, Several, Way, WorkerPlan,
+};
 use decision::snapshot::{
     Capacity, ClusterTasks, ContainerStatus, Depth, Queue, ReadError, Snapshot, Task, TickContext,
 };
@@ -232,6 +234,33 @@ proptest! {
             prop_assert!(size.is_legal(OperatingSystem::Linux));
             prop_assert!(CpuUnits(256 + 200 * more) <= size.cpu);
             prop_assert!(MebiBytes(512 + 300 * more) <= size.memory);
+        }
+    }
+
+    /// What was decided is derived again from what a line of the log has of it.
+    #[test]
+    fn a_decision_is_derived_again_from_its_line(
+        config in any_config(), snapshot in any_snapshot(), tasks_per_tick in 1_u32..60,
+    ) {
+        let limits = Limits { tasks_per_tick: Tasks(tasks_per_tick), ..config.limits };
+        let plan = decide(&Config { limits, ..config }, &snapshot);
+        for plan in &plan.workers {
+            let Some(facts) = &plan.facts else { continue };
+            let line = facts.line();
+            prop_assert!(json!(line).to_string().len() <= 900, "{line}");
+            let read: Facts = serde_json::from_str(&line).unwrap();
+            prop_assert_eq!(&**facts, &read);
+            let worker = read_settings(read.settings.as_ref().unwrap()).unwrap();
+            let derived = derive(&worker.scaling, &worker.packing, &read);
+            match &plan.action {
+                Action::Launch(launch) => {
+                    let groups: Vec<_> = launch.groups.iter().map(|group| (group.containers_per_task, group.tasks())).collect();
+                    let deferred = launch.deferred.as_ref().map(|d| d.containers).unwrap_or_default();
+                    prop_assert_eq!((&derived.decision, derived.tasks, derived.deferred), (&launch.decision, groups, deferred));
+                }
+                Action::Idle(Idle::Answered(decision)) => prop_assert_eq!(&derived.decision, &**decision),
+                other => panic!("{other:?}"),
+            }
         }
     }
 

@@ -323,6 +323,7 @@ fn every_field_of_a_result_is_told() {
         include_str!("../../src/report/hook.rs"),
         include_str!("../../decision/src/event/notice.rs"),
         include_str!("../../decision/src/plan.rs"),
+        include_str!("../../decision/src/plan/facts.rs"),
         include_str!("../../decision/src/config/pause.rs"),
     ];
     let told = |member: &String| {

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use decision::event::Mode;
 use ecs_queue_scaler::aws::Aws;
+use ecs_queue_scaler::cli::explain::{ExplainView, Trial, records};
 use ecs_queue_scaler::report::{Report, WaitsFor};
 use ecs_queue_scaler::run::{Invocation, Ran, RunError, Scaler};
 use ecs_queue_scaler::source::{Current, Source};
@@ -119,6 +120,9 @@ impl Driver {
     /// What a tick of an invocation came to, which began at a time. Another one may follow.
     fn told(&self, process: u32, report: &Report, (scheduled, began): (Timestamp, u64)) {
         let now = self.now();
+        if now.is_multiple_of(EXPLAINED) {
+            self.explain(report, now);
+        }
         let mut state = self.world.state();
         state.watch.report(process, report, now);
         state.watch_waiting(process, report);
@@ -126,6 +130,16 @@ impl Driver {
             let next = ((now - began) / every + 1) * every;
             let next = scheduled + Duration::from_millis(next);
             state.watch.begin(process, Some(next), now);
+        }
+    }
+
+    /// What was decided is derived again from what was said of it.
+    fn explain(&self, report: &Report, now: u64) {
+        let Ok(records) = records(&json!(report).to_string(), None) else { return };
+        let view = ExplainView::new(&records, None, &Trial::default());
+        for decision in view.decisions.iter().filter(|decision| decision.is_same == Some(false)) {
+            let mut state = self.world.state();
+            state.watch.violate("facts of another decision", now, format!("{decision:?}"));
         }
     }
 
@@ -208,6 +222,9 @@ impl Driver {
         }
     }
 }
+
+/// A tick of so many is explained, as that takes longer than the tick.
+const EXPLAINED: u64 = 16;
 
 /// What seeds stand for.
 type Family = fn(u64, &World) -> Scenario;

@@ -46,7 +46,7 @@ use tokio::time::Instant;
 
 use self::buckets::Buckets;
 use self::definitions::Definitions;
-use self::deployed::{Ages, Functions};
+use self::deployed::{Ages, Functions, Logs};
 use self::foreign::foreign;
 use self::instances::Instances;
 use self::life::Life;
@@ -93,6 +93,7 @@ pub(crate) struct State {
     stores: Stores,
     functions: Functions,
     ages: Ages,
+    logs: Logs,
     hooks: Vec<LifecycleAction>,
     calls: Vec<Call>,
     faults: Vec<Scripted>,
@@ -131,6 +132,7 @@ impl Default for State {
             stores: Stores::default(),
             functions: Functions::default(),
             ages: Ages::default(),
+            logs: Logs::default(),
             hooks: Vec::new(),
             calls: Vec::new(),
             faults: Vec::new(),
@@ -347,6 +349,7 @@ impl World {
             "GetParameter" => "ssm",
             "GetResources" => "tagging",
             "GetMetricData" => "monitoring",
+            "FilterLogEvents" => "logs",
             "GetQueueUrl" | "GetQueueAttributes" => "sqs",
             _ if is_to_scaling => "autoscaling",
             _ if is_to_lambda => "lambda",
@@ -498,6 +501,7 @@ impl State {
             "GetFunctionConfiguration" => self.get_function_configuration(input),
             "Invoke" => self.invoke(input),
             "GetMetricData" => self.get_metric_data(input),
+            "FilterLogEvents" => self.filter_log_events(input),
             "RunTask" => self.run_task(process, input, placed),
             "StartTask" => self.start_task(process, input, placed),
             "StopTask" => self.stop_task(input),

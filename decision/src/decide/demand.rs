@@ -1,7 +1,7 @@
 //! How many containers a backlog asks for. Pure.
 
-use crate::config::{Delayed, Floor, Policy, Scaling, Strategy, Worker};
-use crate::plan::{Alive, Bound, Decision, Target};
+use crate::config::{Breaker, Delayed, Packing, Policy, ProgressBrake, Scaling, Strategy, Worker};
+use crate::plan::{Alive, Bound, Decision, Facts, Target};
 use crate::snapshot::Depth;
 use crate::units::{Containers, Messages, Tasks};
 
@@ -24,7 +24,7 @@ pub(super) fn need(
     let scaling = &worker.scaling;
     match target(&scaling.policy, backlog(scaling, depth, alive)) {
         Target::Containers(containers) => containers,
-        Target::Tasks(tasks) => tasks.containers(each(worker, per_task)),
+        Target::Tasks(tasks) => tasks.containers(each(&worker.packing, per_task)),
     }
 }
 
@@ -39,8 +39,8 @@ fn backlog(scaling: &Scaling, depth: &Depth, alive: &Alive) -> Messages {
 }
 
 /// The containers that the packing gives a task, where the rule counts tasks.
-fn each(worker: &Worker, per_task: Containers) -> Containers {
-    match worker.packing.strategy {
+fn each(packing: &Packing, per_task: Containers) -> Containers {
+    match packing.strategy {
         Strategy::Spread => Containers(1),
         Strategy::Dense | Strategy::Cheapest => per_task,
     }
@@ -60,26 +60,26 @@ fn each(worker: &Worker, per_task: Containers) -> Containers {
 /// by what it can do.
 ///
 /// In-flight messages count only as far as somebody can be holding them: those of a crashed
-/// worker come back as visible ones.
-#[expect(clippy::too_many_arguments, reason = "each is a number of the sum")]
-pub(super) fn decide(
-    worker: &Worker,
-    depth: Depth,
-    minimum: Floor,
-    alive: Alive,
-    per_task: Containers,
-) -> Decision {
-    let scaling = &worker.scaling;
-    let held = held(scaling, &depth, &alive);
+/// worker come back as visible ones. What the last launches came to may then allow less.
+pub(super) fn decide(scaling: &Scaling, packing: &Packing, facts: &Facts) -> Decision {
+    let mut decision = owed(scaling, packing, facts);
+    restrain(&mut decision, scaling, facts);
+    decision
+}
+
+/// What is owed within the operator's own bounds.
+fn owed(scaling: &Scaling, packing: &Packing, facts: &Facts) -> Decision {
+    let &Facts { visible, in_flight, delayed, alive, most, .. } = facts;
+    let depth = Depth { visible, in_flight, delayed };
     let mut decision = Decision {
-        visible: depth.visible,
-        in_flight: depth.in_flight,
-        held,
+        visible,
+        in_flight,
+        held: held(scaling, &depth, &alive),
         delayed: counted(scaling, depth).delayed,
         policy: scaling.policy.clone(),
         target: Target::Containers(Containers::ZERO),
         each: Containers(1),
-        minimum,
+        minimum: facts.minimum.clone(),
         alive,
         bounds: Vec::new(),
         launch: Containers::ZERO,
@@ -89,18 +89,42 @@ pub(super) fn decide(
     match decision.target {
         Target::Containers(target) => decision.bound(target.minus(alive.capacity()), scaling),
         Target::Tasks(target) => {
-            let each = each(worker, per_task);
+            let each = each(packing, most);
             decision.each = each;
             let owed = target.containers(each).minus(alive.capacity());
-            let most = worker.packing.max_tasks.unwrap_or(Tasks(u32::MAX));
-            let tasks = decision.bound_tasks(owed.tasks_rounded_up(each), most);
+            let most_tasks = packing.max_tasks.unwrap_or(Tasks(u32::MAX));
+            let tasks = decision.bound_tasks(owed.tasks_rounded_up(each), most_tasks);
             decision.bound(owed.min(tasks.containers(each)), scaling);
             // The minimum may ask for more containers than the owed tasks can hold.
-            let tasks = tasks.max(decision.launch.tasks_rounded_up(per_task));
+            let tasks = tasks.max(decision.launch.tasks_rounded_up(most));
             decision.launch_tasks = Some(tasks.min(Tasks(decision.launch.0)));
         }
     }
     decision
+}
+
+/// What the worker's last launches came to bounds the next one.
+fn restrain(decision: &mut Decision, scaling: &Scaling, facts: &Facts) {
+    if let Some(wait) = facts.registry {
+        decision.restrain(Containers::ZERO, Bound::Registry(wait));
+    }
+    if let Some(canary) = facts.canary.filter(|_| scaling.breaker == Breaker::On) {
+        decision.restrain(canary, Bound::Canary(canary));
+        return;
+    }
+    if scaling.progress_brake == ProgressBrake::Off {
+        return;
+    }
+    if decision.visible == Messages::ZERO {
+        if let Some(wait) = facts.ahead {
+            decision.restrain(Containers::ZERO, Bound::Ahead(wait));
+        }
+    } else if let Some(brake) = facts.brake {
+        let (allowed, by) = brake.allows(decision.launch);
+        let allowed = allowed.max(decision.floor());
+        let held_back = decision.launch.minus(allowed);
+        decision.restrain(allowed, Bound::Progress { held_back, by });
+    }
 }
 
 fn target(policy: &Policy, backlog: Messages) -> Target {
@@ -150,7 +174,7 @@ impl Decision {
     }
 
     /// No more than this, whatever is owed.
-    pub(super) fn restrain(&mut self, most: Containers, bound: Bound) {
+    fn restrain(&mut self, most: Containers, bound: Bound) {
         if most < self.launch {
             self.launch = most;
             self.launch_tasks = self.launch_tasks.map(|tasks| tasks.min(Tasks(most.0)));

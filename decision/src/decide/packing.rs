@@ -28,6 +28,11 @@ pub(super) struct Packed {
 }
 
 impl Packed {
+    /// Where nothing is known of the sizes.
+    pub(super) fn nothing(launch: Containers) -> Self {
+        Self::new(launch, [(0, 0); 2])
+    }
+
     fn new(launch: Containers, mix: Mix) -> Self {
         let there = |&(n, tasks): &(u32, u32)| n != 0 && tasks != 0;
         let groups = mix.into_iter().filter(there).map(|(n, tasks)| (Containers(n), Tasks(tasks)));
@@ -90,7 +95,7 @@ where
     P: Fn(Containers) -> MicroDollars,
 {
     let Some(fewest) = costs.counts.first().copied() else {
-        return Packed::new(launch, [(0, 0); 2]);
+        return Packed::nothing(launch);
     };
     let best = costs.counts.iter().copied().min_by(|a, b| costs.compare(*a, *b)).unwrap_or(fewest);
     let chosen = if costs.is_a_tenth_below(best, fewest) { best } else { fewest };
@@ -127,7 +132,7 @@ impl<P: Fn(Containers) -> MicroDollars> Costs<'_, P> {
 
     /// Tasks of so many, and the rest in one task, or in the smallest where that would cost more.
     fn fill(&self, launch: Containers, budget: Budget, each: Containers) -> Packed {
-        let Some(fewest) = self.counts.first() else { return Packed::new(launch, [(0, 0); 2]) };
+        let Some(fewest) = self.counts.first() else { return Packed::nothing(launch) };
         let held = launch.min(budget.tasks.containers(each)).0;
         let (full, rest) = (held / each.0.max(1), held % each.0.max(1));
         let left = budget.tasks.0.saturating_sub(full);

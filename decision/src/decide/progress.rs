@@ -43,7 +43,7 @@ use jiff::Timestamp;
 use super::own::{OwnEnded, OwnTask, OwnTasks};
 use super::{demand, idle};
 use crate::config::Worker;
-use crate::plan::{HeldBack, Tripped};
+use crate::plan::{Brake, Tripped};
 use crate::refusal::Cause;
 use crate::snapshot::{Ahead, Depth, Idling, Progress, TaskSeen};
 use crate::units::{Containers, Credit, Messages, RevisionArn, TaskArn};
@@ -352,24 +352,17 @@ impl Changes {
     }
 }
 
-/// How many containers may be started of those that are owed, and what holds the others back.
-pub(super) fn allowed(
-    progress: &Progress,
-    owed: Containers,
-    look: &Look<'_>,
-) -> (Containers, HeldBack) {
+/// What moved since the last launches, as far as it holds the next one back.
+pub(super) fn brake(progress: &Progress, look: &Look<'_>) -> Brake {
     let credit = progress.credit.unwrap_or_default().containers_rounded_down();
     let held = progress.held.first().copied().unwrap_or_default();
-    let most = if look.is_gentle() { credit.min(held.max(GENTLY)) } else { credit };
-    if most != Containers::ZERO {
-        return (most.min(owed), HeldBack::ByCredit(most));
+    let credit = if look.is_gentle() { credit.min(held.max(GENTLY)) } else { credit };
+    if credit != Containers::ZERO {
+        return Brake { credit, ..Brake::default() };
     }
     let unjudged = look.unjudged(progress);
-    match progress.resumes.and_then(|at| look.wait_until(at)) {
-        _ if unjudged != Containers::ZERO => (Containers::ZERO, HeldBack::UntilJudged(unjudged)),
-        Some(wait) => (Containers::ZERO, HeldBack::For(wait)),
-        None => (Containers(1), HeldBack::ToOne),
-    }
+    let pause = progress.resumes.and_then(|at| look.wait_until(at));
+    Brake { credit, unjudged, pause }
 }
 
 /// How long what is started ahead of messages has to wait.
@@ -382,7 +375,7 @@ impl Look<'_> {
     /// Schedules are not exact to the second: what is left of a pause then is over.
     fn wait_until(&self, at: Timestamp) -> Option<Duration> {
         let wait = Duration::try_from(at.duration_since(self.now)).ok();
-        wait.filter(|wait| PRECISION < *wait)
+        wait.filter(|wait| PRECISION < *wait).map(|wait| Duration::from_secs(wait.as_secs()))
     }
 
     /// Containers that are alive and have yet to show whether they take messages: those that start, and

@@ -5,16 +5,9 @@ use std::time::Duration;
 
 use crate::config::Limits;
 use crate::limits;
-use crate::plan::{Action, TaskBound, WorkerPlan};
+use crate::plan::{Action, Allowance, TaskBound, WorkerPlan};
 use crate::snapshot::{Snapshot, WorkerMemory};
 use crate::units::{Tasks, WorkerName};
-
-/// Tasks that all workers together may start in this tick.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Allowance {
-    pub(super) tasks: Tasks,
-    pub(super) bound: TaskBound,
-}
 
 /// What all share, as far as it is one worker's.
 #[derive(Clone, Copy, Debug)]

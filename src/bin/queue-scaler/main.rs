@@ -7,6 +7,7 @@
 mod account;
 mod alarms;
 mod apply;
+mod explain;
 mod plan;
 mod render;
 mod status;
@@ -20,6 +21,7 @@ use anstream::{AutoStream, ColorChoice};
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use decision::config;
+use ecs_queue_scaler::cli::explain::ExplainView;
 use ecs_queue_scaler::cli::page::plain;
 use ecs_queue_scaler::cli::plan::PlanView;
 use ecs_queue_scaler::cli::status::{StatusView, WorkerView};
@@ -59,6 +61,8 @@ enum Command {
     Apply(apply::Arguments),
     /// Show all workers at a glance, the ones that need somebody first
     Status(status::Arguments),
+    /// Derive a logged decision of a tick again, and try other settings on it
+    Explain(explain::Arguments),
     /// Print the task definition that is derived for tasks of so many worker containers
     Render(render::Arguments),
     /// Print a CloudFormation template with an alarm for each worker that has `waitWithin`
@@ -91,6 +95,7 @@ enum Command {
 /// What a command says with `--json`.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Shape {
+    Explain,
     Plan,
     Status,
     Validate,
@@ -100,6 +105,7 @@ enum Shape {
 impl Shape {
     fn schema(self) -> String {
         let schema = match self {
+            Self::Explain => schemars::schema_for!(ExplainView),
             Self::Plan => schemars::schema_for!(PlanView),
             Self::Status => schemars::schema_for!(StatusView),
             Self::Validate => schemars::schema_for!(ValidationView),
@@ -171,6 +177,7 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Apply(arguments) => apply::run(&arguments, color),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Render(arguments) => render::run(&arguments),
         Command::Status(arguments) => status::run(&arguments, color),
         Command::Validate(arguments) => validate::run(&arguments),

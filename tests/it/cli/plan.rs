@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ecs_queue_scaler::aws::{Aws, ReadCloud};
+use ecs_queue_scaler::aws::{Aws, LogLines, ReadCloud};
 use ecs_queue_scaler::cli::deployment::{Deployment, DeploymentError, Wanted};
 use ecs_queue_scaler::cli::plan::{
     PlanError, PlanView, Shown, event_for_function, plan, plan_of_function,
@@ -321,6 +321,10 @@ async fn the_operators_policy_allows_what_is_read_and_no_more() {
     assert!(!running.launches());
     let of_config = deployment(&world, &config).await;
     let _ = Box::pin(status(&of_config, &cloud(&world), &invocation(&world))).await.unwrap();
+    world.log_line("/jobs", (0, "worker a: idle"), "{}");
+    let pattern = "{ $.message = \"worker *\" }";
+    let lines = LogLines { group: "/jobs", pattern, from: world.now(), to: world.now() };
+    let _ = cloud(&world).logged(lines).await.unwrap();
 
     let called = world.take_calls().into_iter().map(|call| call.operation);
     let changing = ["RunTask", "StartTask", "RegisterTaskDefinition"];

@@ -172,7 +172,7 @@ pub(super) fn modules_used(code: &str) -> Vec<&str> {
 }
 
 /// An operation by the beginning of its name, in the API and in the SDK.
-const READS: [&str; 3] = ["Get", "List", "Describe"];
+const READS: [&str; 4] = ["Get", "List", "Describe", "FilterLogEvents"];
 
 pub(super) fn reads_only_read(tree: &Tree) -> Vec<String> {
     let reads = |name: &str| {

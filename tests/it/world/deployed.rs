@@ -23,7 +23,17 @@ impl World {
     }
 }
 
+/// Lines of logs: their group, when they came, their message, and the whole.
+#[derive(Debug, Default)]
+pub(super) struct Logs(Vec<(String, i64, String, String)>);
+
 impl World {
+    /// A log has this line, of that time and message.
+    pub(crate) fn log_line(&self, group: &str, (at, message): (i64, &str), line: &str) {
+        let line = (group.to_owned(), at, message.to_owned(), line.to_owned());
+        self.state().logs.0.push(line);
+    }
+
     /// CloudWatch has seen this of a queue.
     pub(crate) fn oldest_message(&self, queue: &str, seconds: f64) {
         self.state().ages.0.insert(queue.to_owned(), seconds);
@@ -89,6 +99,28 @@ impl State {
             json!({"Id": query["Id"], "StatusCode": "Complete", "Values": values})
         };
         Ok(json!({"MetricDataResults": queries.iter().map(result).collect::<Vec<_>>()}))
+    }
+
+    /// A line a page, and a page without any. Source: CloudWatch Logs API reference, `FilterLogEvents`:
+    /// a page may be empty although others follow.
+    pub(super) fn filter_log_events(&self, input: &Value) -> Answer {
+        let group = text(input, "logGroupName");
+        let of_group = self.logs.0.iter().filter(|(name, ..)| name == group);
+        if of_group.clone().next().is_none() {
+            return refuse("ResourceNotFoundException", "The specified log group does not exist.");
+        }
+        let (from, to) = (input["startTime"].as_i64().unwrap(), input["endTime"].as_i64().unwrap());
+        let pattern = text(input, "filterPattern").strip_prefix("{ $.message = \"").unwrap();
+        let beginning = pattern.strip_suffix("*\" }").unwrap();
+        let is_asked = |(_, at, message, _): &&(_, i64, String, _)| {
+            (from..=to).contains(at) && message.starts_with(beginning)
+        };
+        let lines: Vec<_> = of_group.filter(is_asked).map(|(.., line)| line).collect();
+        let page: usize = input["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
+        let events: Vec<_> =
+            lines.get(page).into_iter().map(|line| json!({"message": line})).collect();
+        let next = (page < lines.len()).then(|| (page + 1).to_string());
+        Ok(json!({"events": events, "nextToken": next}))
     }
 
     pub(super) fn invoke(&self, input: &Value) -> Answer {

@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::config::{
-    Breaker, Completion, Launch, Minimum, OnDrain, Packing, ProgressBrake, QueueRef, Watcher,
-    Window,
+    Breaker, Completion, Floor, Launch, Minimum, OnDrain, Packing, ProgressBrake, QueueRef,
+    Watcher, Window,
 };
 use crate::fargate::TaskSize;
 use crate::units::{ClusterName, CpuUnits, MebiBytes, TaskDefinitionRef, WorkerName};
@@ -60,7 +60,18 @@ fn per_container(messages: u64) -> Worker {
 /// With the minimum of a worker that has no windows.
 fn decide(worker: &Worker, depth: Depth, alive: Alive, per_task: Containers) -> Decision {
     let minimum = worker.scaling.min_containers.at(Timestamp::UNIX_EPOCH);
-    super::decide(worker, depth, minimum, alive, per_task)
+    decide_with(worker, minimum, (depth, alive), per_task)
+}
+
+fn decide_with(
+    worker: &Worker,
+    minimum: Floor,
+    (depth, alive): (Depth, Alive),
+    most: Containers,
+) -> Decision {
+    let Depth { visible, in_flight, delayed } = depth;
+    let facts = Facts { visible, in_flight, delayed, alive, minimum, most, ..Facts::default() };
+    super::decide(&worker.scaling, &worker.packing, &facts)
 }
 
 fn depth(visible: u64, in_flight: u64) -> Depth {
@@ -195,7 +206,7 @@ fn the_sum_can_be_read_and_checked() {
         decide(&many, depth(50, 0), alive(1, 0), Containers(9)),
         decide(&greedy, depth(5, 20), alive(2, 3), Containers(9)),
         decide(&warm, depth(0, 0), alive(0, 0), Containers(9)),
-        super::decide(&office, depth(2, 0), in_the_office, alive(1, 0), Containers(9)),
+        decide_with(&office, in_the_office, (depth(2, 0), alive(1, 0)), Containers(9)),
         decide(&office, depth(0, 0), alive(0, 0), Containers(9)),
     ];
     let sums: Vec<_> = cases.iter().map(ToString::to_string).collect();

@@ -101,7 +101,7 @@ fn look_of(
     let need = demand::need(worker, &depth, &own.count(), per_task);
     let look = Look { worker, now: at(minute), depth, need, per_task, own, base, breaker: None };
     let progress = look.after(before);
-    let (allowed, _) = allowed(&progress, Containers(owed), &look);
+    let (allowed, _) = brake(&progress, &look).allows(Containers(owed));
     (progress, allowed)
 }
 
