@@ -5,6 +5,7 @@ mod notices;
 mod polls;
 mod ran;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use decision::outcome::WorkerOutcome;
 use decision::plan::Plan;
 use decision::redaction::cut;
 use decision::snapshot::{Snapshot, TickContext};
-use decision::units::{ScalerName, WorkerName};
+use decision::units::{Containers, ScalerName, WorkerName};
 
 pub use ran::{InvokedBy, Ran};
 
@@ -292,7 +293,8 @@ impl Scaler {
         let began = Instant::now();
         let (config, config_report) = self.config_of(event, cloud, invocation.now).await?;
         let known = config.names();
-        let config = only(config, &event.only)?;
+        let mut config = only(config, &event.only)?;
+        ask_for(&mut config, &event.minimum);
         if invocation.is_first {
             refuse_if_late(event, &config, invocation.now)?;
             refuse_if_early(event, invocation.now)?;
@@ -414,6 +416,16 @@ fn only(mut config: Config, only: &[WorkerName]) -> Result<Config, RunError> {
     config.workers.retain(|worker| only.contains(&worker.name));
     config.refused.retain(|refused| only.contains(&refused.worker));
     Ok(config)
+}
+
+/// Asks for so many containers of some workers, under their own bounds.
+fn ask_for(config: &mut Config, minimum: &BTreeMap<WorkerName, Containers>) {
+    for worker in &mut config.workers {
+        if let Some(containers) = minimum.get(&worker.name) {
+            let always = &mut worker.scaling.min_containers.always;
+            *always = (*always).max(*containers);
+        }
+    }
 }
 
 /// A schedule's event that comes late would act for a time that is gone.

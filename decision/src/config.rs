@@ -31,8 +31,8 @@ use crate::units::{
     ClusterName, Containers, CpuUnits, Messages, ScalerName, TaskDefinitionRef, Tasks, WorkerName,
 };
 
-pub(crate) use form::{Boolean, Special, Text, Wrong};
-pub(crate) use parse::WORKERS;
+pub(crate) use form::{Boolean, Form, Special, Text, Whole, Wrong};
+pub(crate) use parse::{MOST_CONTAINERS, WORKERS};
 pub(crate) use reader::{Fields, ListOf, Reading};
 
 pub use crate::document::{Document, Position, Problem};

@@ -5,16 +5,20 @@
 
 mod notice;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use serde_json::{Map, Value};
 
-use crate::config::{Boolean, Fields, ListOf, Reading, Special, Text, WORKERS, Wrong, shape};
-use crate::document::Document;
+use crate::config::{
+    Boolean, Fields, Form, ListOf, MOST_CONTAINERS, Reading, Special, Text, WORKERS, Whole, Wrong,
+    shape,
+};
+use crate::document::{Document, Member};
 use crate::redaction::cut;
-use crate::units::WorkerName;
+use crate::units::{Containers, WorkerName};
 
 pub use notice::{Hook, Notice, NoticeKind};
 
@@ -59,15 +63,17 @@ pub struct Event {
     pub config: Option<Value>,
     /// The only workers to serve; empty means all.
     pub only: Vec<WorkerName>,
+    /// Of these, the ones of which so many containers are to be alive, whatever waits for them.
+    pub minimum: BTreeMap<WorkerName, Containers>,
 }
 
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { tick, mode, check, config, only } = self;
+        let Self { tick, mode, check, config, only, minimum } = self;
         let mut shown = f.debug_struct("Event");
         shown.field("tick", tick).field("mode", mode).field("check", check);
         shown.field("config", &config.is_some());
-        shown.field("only", only).finish()
+        shown.field("only", only).field("minimum", minimum).finish()
     }
 }
 
@@ -123,7 +129,7 @@ impl fmt::Display for Tick {
     "cannot read the event: {problem}; accepted are an EventBridge rule's schedule event \
      (`\"detail-type\": \"Scheduled Event\"` with its `time`), EventBridge Scheduler's input \
      (`{{\"scheduledTime\": \"<aws.scheduler.scheduled-time>\"}}`), a direct invocation with any of \
-     `workers`, `dryRun`, `check`, `only` and `scheduledTime`, and the events `{SPOT}`, `{REBALANCE}` and \
+     `workers`, `dryRun`, `check`, `only`, `minimum` and `scheduledTime`, and the events `{SPOT}`, `{REBALANCE}` and \
      `{TERMINATE}`",
     SPOT = notice::SPOT,
     REBALANCE = notice::REBALANCE,
@@ -143,7 +149,7 @@ impl EventError {
 const LONGEST_SHOWN: usize = 200;
 
 /// The keys of an invocation that are no part of a configuration.
-pub const OWN_KEYS: [&str; 4] = ["scheduledTime", "dryRun", "check", "only"];
+pub const OWN_KEYS: [&str; 5] = ["scheduledTime", "dryRun", "check", "only", "minimum"];
 
 /// The keys of a configuration that are about where it comes from: an invocation cannot bring them.
 const KEYS_OF_THE_FILE: [&str; 2] = ["configRefresh", "discover"];
@@ -156,7 +162,8 @@ fn config_keys() -> Vec<&'static str> {
 impl Event {
     /// Whether a schedule sent it, and it asks for nothing of its own.
     pub fn is_plain_schedules(&self) -> bool {
-        let Self { tick, mode, check, config, only } = self;
+        // A minimum comes with `only`.
+        let Self { tick, mode, check, config, only, minimum: _ } = self;
         let is_whole = config.is_none() && only.is_empty();
         let is_plain = *mode == Mode::Launch && check.is_none() && is_whole;
         is_plain && tick.instant().is_some()
@@ -206,6 +213,7 @@ impl Event {
             check: None,
             config: None,
             only: Vec::new(),
+            minimum: BTreeMap::new(),
         })
     }
 
@@ -240,6 +248,13 @@ fn read_invocation(mut fields: Fields<'_>, object: &Map<String, Value>, request_
     let check = "look at all that a launch would need; by itself it changes nothing";
     let check = fields.optional("check", Boolean, check);
     let only = fields.list("only", &NAMES, "the only workers to serve").unwrap_or_default();
+    let minimum = "so many containers of these workers, for this tick";
+    let minimum = fields.optional("minimum", MINIMUM, minimum).unwrap_or_default();
+    let is_missing = |worker: &&WorkerName| !only.iter().any(|name| name == worker.as_str());
+    if let Some(worker) = minimum.keys().find(is_missing) {
+        let message = format!("`{worker}` is not in `only`, which has to name it");
+        fields.problem("minimum", &message);
+    }
     let is_own = |key: &String| OWN_KEYS.contains(&key.as_str());
     let has_config = !object.keys().all(is_own);
     if has_config {
@@ -263,10 +278,24 @@ fn read_invocation(mut fields: Fields<'_>, object: &Map<String, Value>, request_
         check,
         config,
         only: only.into_iter().map(WorkerName).collect(),
+        minimum,
     }
 }
 
 const NAMES: ListOf<Text> = ListOf { length: WORKERS, of: Text(255) };
+
+const MINIMUM: Special<BTreeMap<WorkerName, Containers>> = Special {
+    read: |node| {
+        let members = node.members().ok_or(Wrong::NotAllowed)?;
+        let count = |Member { key, value, .. }: &Member| {
+            let count = Whole(1..=MOST_CONTAINERS).read(value).map_err(|_| Wrong::NotAllowed)?;
+            Ok((WorkerName::from(key.as_str()), Containers(count)))
+        };
+        members.iter().map(count).collect()
+    },
+    allowed: "an object of workers and whole numbers, such as {thumbnail: 3}",
+    schema: || serde_json::json!({"type": "object"}),
+};
 
 const TIME: Special<Tick> = Special {
     read: |node| match node.as_str() {
@@ -318,6 +347,9 @@ mod tests {
         assert_eq!(event.mode, Mode::DryRun);
         assert_eq!(event.only, [WorkerName::from("thumbnail")]);
         assert_eq!(event.config, None);
+        let event = parse(&json!({"only": ["a", "b"], "minimum": {"a": 3}})).unwrap();
+        assert_eq!(event.minimum, [(WorkerName::from("a"), Containers(3))].into());
+        assert!(!event.is_plain_schedules());
     }
 
     #[test]
@@ -353,6 +385,10 @@ mod tests {
             json!({"dryRun": true, "onyl": ["a"]}),
             json!({"only": []}),
             json!({"only": [1]}),
+            json!({"minimum": {"a": 1}}),
+            json!({"minimum": {"a": 1}, "only": ["b"]}),
+            json!({"minimum": {"a": 0}, "only": ["a"]}),
+            json!({"minimum": 3, "only": ["a"]}),
             json!({"cluster": "jobs"}),
         ];
         let messages: Vec<_> = strange

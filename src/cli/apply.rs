@@ -3,14 +3,14 @@
 
 mod text;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use decision::event::{Event, Mode, Tick};
 use decision::snapshot::{CallError, ErrorKind, ReadError};
-use decision::units::WorkerName;
+use decision::units::{Containers, WorkerName};
 use jiff::{Timestamp, TimestampRound, Unit};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
 
 pub use self::text::{Applied, applied};
@@ -31,6 +31,8 @@ const BETWEEN_TRIES: Duration = Duration::from_secs(2);
 pub struct Asked {
     /// Only these workers; empty means all.
     pub only: Vec<WorkerName>,
+    /// Of these, the ones of which so many containers are to be alive.
+    pub minimum: BTreeMap<WorkerName, Containers>,
     /// Whether there is no function that serves them, whatever their tasks say.
     pub no_function: bool,
     /// Whether the name was given, and not taken from a default.
@@ -120,7 +122,14 @@ fn event(asked: &Asked, now: Timestamp) -> Event {
     let minute = TimestampRound::new().smallest(Unit::Minute).mode(jiff::RoundMode::Trunc);
     let tick = now.round(minute).unwrap_or(now);
     let tick = Tick::Scheduled(tick);
-    Event { tick, mode: Mode::Launch, check: Some(false), config: None, only: asked.only.clone() }
+    Event {
+        tick,
+        mode: Mode::Launch,
+        check: Some(false),
+        config: None,
+        only: asked.only.clone(),
+        minimum: asked.minimum.clone(),
+    }
 }
 
 async fn refuse_beside_a_function(
@@ -156,9 +165,25 @@ impl Prepared {
     }
 }
 
-/// What has the function serve some workers now.
-pub fn event_to_launch(workers: &[String]) -> Value {
-    json!({"dryRun": false, "only": workers})
+/// What asks the function for a plan, or has it served: some workers, of which some are to have so many
+/// containers. An empty list is refused: it names nobody.
+pub fn event_for_function(
+    only: &[WorkerName],
+    minimum: &BTreeMap<WorkerName, Containers>,
+    mode: Mode,
+) -> Value {
+    let mut event = match mode {
+        Mode::DryRun => Map::from_iter([("check".to_owned(), json!(false))]),
+        Mode::Launch => Map::new(),
+    };
+    event.insert("dryRun".to_owned(), json!(mode == Mode::DryRun));
+    if !only.is_empty() {
+        event.insert("only".to_owned(), json!(only));
+    }
+    if !minimum.is_empty() {
+        event.insert("minimum".to_owned(), json!(minimum));
+    }
+    event.into()
 }
 
 /// Has the function do what an event says, and gives its result. While its one execution is busy, it is tried

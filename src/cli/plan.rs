@@ -3,6 +3,8 @@
 mod text;
 mod view;
 
+use std::collections::BTreeMap;
+
 use decision::config::Worker;
 use decision::event::{Event, Mode, Tick};
 use decision::outcome::WorkerOutcome;
@@ -10,7 +12,6 @@ use decision::plan::{Action, Group, LaunchPlan, Revision, Search, Way};
 use decision::snapshot::Snapshot;
 use decision::units::{InstanceArn, RevisionArn, TaskDefinitionRef, WorkerName};
 use decision::variant::{Recipe, Variant};
-use serde_json::{Value, json};
 
 pub use self::text::Shown;
 pub use self::view::{
@@ -110,6 +111,7 @@ pub(super) fn look_at(only: &[WorkerName]) -> Event {
         check: Some(false),
         config: None,
         only: only.to_vec(),
+        minimum: BTreeMap::new(),
     }
 }
 
@@ -143,15 +145,6 @@ pub(super) async fn strangers(
         }
     }
     lines
-}
-
-/// What the function is asked for its own plan.
-pub fn event_for_function(only: &[WorkerName]) -> Value {
-    // An empty list is refused: it names nobody.
-    match only {
-        [] => json!({"dryRun": true, "check": false}),
-        only => json!({"dryRun": true, "check": false, "only": only}),
-    }
 }
 
 /// What the function itself would answer to a dry run. It knows what it remembers, and a terminal does not;

@@ -1,5 +1,7 @@
 //! Every file in `events/` is understood, or refused, as its name says.
 
+use std::collections::BTreeMap;
+
 use decision::event::{Event, EventError, Hook, Mode, Notice, NoticeKind, Tick, Woken};
 use decision::units::WorkerName;
 use serde_json::Value;
@@ -22,8 +24,14 @@ fn a_schedules_minute_names_the_tick() {
     for file in ["events/schedule.json", "events/scheduler.json"] {
         let event = parse(file).unwrap();
         let tick = Tick::Scheduled("2026-11-20T21:00:00Z".parse().unwrap());
-        let expected =
-            Event { tick, mode: Mode::Launch, check: None, config: None, only: Vec::new() };
+        let expected = Event {
+            tick,
+            mode: Mode::Launch,
+            check: None,
+            config: None,
+            only: Vec::new(),
+            minimum: BTreeMap::new(),
+        };
         assert_eq!(event, expected, "{file}");
     }
 }

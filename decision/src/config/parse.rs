@@ -39,7 +39,7 @@ use crate::units::{ClusterName, ScalerName, Tasks};
 const MOST_TASKS: u32 = 100_000;
 
 /// No worker may ask for more, for the same reason.
-const MOST_CONTAINERS: u32 = 100_000;
+pub(crate) const MOST_CONTAINERS: u32 = 100_000;
 
 /// A result about more workers would be larger than Lambda allows.
 /// Source: Lambda quotas, "Invocation payload": 6 MB.

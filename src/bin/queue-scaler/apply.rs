@@ -1,19 +1,21 @@
-//! `apply`.
+//! `apply`, and `run`, which is one for a worker that nothing waits for.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::exit;
 use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
-use clap::Args;
-use decision::units::WorkerName;
+use clap::{Args, value_parser};
+use decision::event::Mode;
+use decision::units::{Containers, WorkerName};
 use ecs_queue_scaler::aws::{Aws, Halt};
 use ecs_queue_scaler::cli::apply::{
-    Asked, Prepared, applied, ask_function, event_to_launch, prepare,
+    ApplyError, Asked, Prepared, applied, ask_function, event_for_function, prepare,
 };
 use ecs_queue_scaler::cli::deployment::Deployment;
 use ecs_queue_scaler::cli::page::{counted, plain};
-use ecs_queue_scaler::cli::plan::{PlanView, Shown, event_for_function, plan_of_function};
+use ecs_queue_scaler::cli::plan::{PlanView, Shown, plan_of_function};
 use ecs_queue_scaler::cli::result::{State, TickResult};
 use serde_json::Value;
 use tokio::signal::ctrl_c;
@@ -38,10 +40,30 @@ const CHANGING: [&str; 3] = ["RegisterTaskDefinition", "RunTask", "StartTask"];
 #[group(id = "apply")]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    account: account::Arguments,
+    asking: Asking,
     /// Only this worker; may be given several times
     #[arg(long = "worker", value_name = "NAME")]
     workers: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+#[group(id = "run")]
+pub(crate) struct RunArguments {
+    /// The worker
+    worker: String,
+    /// Containers of it that are to be alive, under its own bounds
+    #[arg(long, value_name = "COUNT", value_parser = value_parser!(u32).range(1..))]
+    containers: u32,
+    #[command(flatten)]
+    asking: Asking,
+}
+
+/// What all need that start tasks.
+#[derive(Args, Debug)]
+#[group(id = "asking")]
+struct Asking {
+    #[command(flatten)]
+    account: account::Arguments,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -51,6 +73,13 @@ pub(crate) struct Arguments {
     /// Print the result of the tick as JSON; the plan goes to standard error
     #[arg(long)]
     json: bool,
+}
+
+/// For whom, and how many of whom.
+#[derive(Default)]
+struct Wish {
+    only: Vec<WorkerName>,
+    minimum: BTreeMap<WorkerName, Containers>,
 }
 
 /// A plan, and who carries it out.
@@ -68,37 +97,57 @@ impl Planned {
     }
 }
 
-pub(crate) fn run(arguments: &Arguments, color: ColorChoice) -> Result<Said, Failed> {
-    if !arguments.yes && !io::stdin().is_terminal() {
+pub(crate) fn apply(arguments: &Arguments, color: ColorChoice) -> Result<Said, Failed> {
+    let only = arguments.workers.iter().map(|name| WorkerName::from(name.as_str())).collect();
+    asked_for(&arguments.asking, &Wish { only, ..Wish::default() }, color)
+}
+
+pub(crate) fn run(arguments: &RunArguments, color: ColorChoice) -> Result<Said, Failed> {
+    let worker = WorkerName::from(arguments.worker.as_str());
+    let minimum = [(worker.clone(), Containers(arguments.containers))].into();
+    asked_for(&arguments.asking, &Wish { only: vec![worker], minimum }, color)
+}
+
+fn asked_for(asking: &Asking, wish: &Wish, color: ColorChoice) -> Result<Said, Failed> {
+    if !asking.yes && !io::stdin().is_terminal() {
         let refused =
             "nobody can be asked here, as this is no terminal: give --yes to apply what is planned";
         return Err(Failed::Use(refused.to_owned()));
     }
-    if let (Some(_), Some(_)) = (&arguments.account.function, &arguments.account.config) {
+    if let (Some(_), Some(_)) = (&asking.account.function, &asking.account.config) {
         let refused = "the function goes by its own configuration: --config is for `plan`";
         return Err(Failed::Use(refused.to_owned()));
     }
     let runtime = runtime()?;
-    let aws = runtime.block_on(arguments.account.connect())?;
+    let aws = runtime.block_on(asking.account.connect())?;
     loop {
-        let (planned, deployment) = runtime.block_on(plan(arguments, &aws))?;
+        let (planned, deployment) = runtime.block_on(plan(asking, wish, &aws))?;
         let view = planned.view();
-        let page = view.page(Shown { width: width(), all: false });
-        show(&page, arguments.json, color);
+        let page = view.page(Shown { width: width(), all: !wish.minimum.is_empty() });
+        show(&page, asking.json, color);
         if !view.launches() {
             let ends = Ends::failed_if(view.is_unread() || view.is_incomplete());
             return Ok(Said { ends, ..Said::default() });
         }
-        let asked = Instant::now();
-        if !arguments.yes && !is_agreed()? {
+        let began = Instant::now();
+        if !asking.yes && !is_agreed()? {
             let err = vec!["nothing was started".to_owned()];
             return Ok(Said { err, ends: Ends::Failed, ..Said::default() });
         }
-        if asked.elapsed() <= FRESH {
-            return runtime.block_on(carry_out(arguments, planned, deployment, &aws));
+        if began.elapsed() <= FRESH {
+            let doing = Doing { asking, wish, planned, deployment };
+            return runtime.block_on(carry_out(doing, &aws));
         }
         note("that plan is older than a minute: it is made again");
     }
+}
+
+/// A plan that was agreed to.
+struct Doing<'a> {
+    asking: &'a Asking,
+    wish: &'a Wish,
+    planned: Planned,
+    deployment: Deployment,
 }
 
 /// For a person, now.
@@ -126,56 +175,53 @@ fn is_agreed() -> Result<bool, Failed> {
     Ok(answer.trim() == "yes")
 }
 
-async fn plan(arguments: &Arguments, aws: &Aws) -> Result<(Planned, Deployment), Failed> {
+async fn plan(asking: &Asking, wish: &Wish, aws: &Aws) -> Result<(Planned, Deployment), Failed> {
     let failed = |error: String| Failed::Wrong(vec![error]);
-    let function = &arguments.account.function;
-    let access = arguments.account.access_by(aws.read.clone(), function.is_none()).await?;
+    let Asking { account, no_function, .. } = asking;
+    let Wish { only, minimum } = wish;
+    let access = account.access_by(aws.read.clone(), account.function.is_none()).await?;
     let Access { cloud, deployment, invocation } = access;
-    let only: Vec<_> =
-        arguments.workers.iter().map(|name| WorkerName::from(name.as_str())).collect();
-    let Some(function) = function else {
-        let is_name_given = arguments.account.is_name_given();
-        let asked = Asked { only, no_function: arguments.no_function, is_name_given };
+    let Some(function) = &account.function else {
+        let asked = Asked {
+            only: only.clone(),
+            minimum: minimum.clone(),
+            no_function: *no_function,
+            is_name_given: account.is_name_given(),
+        };
         let prepared = Box::pin(prepare(&deployment, &cloud, &asked, &invocation)).await;
         let prepared = prepared.map_err(|error| failed(error.to_string()))?;
         return Ok((Planned::Here(Box::new(prepared)), deployment));
     };
     if deployment.starts_nothing {
-        let refused = "the function's SCALER_DRY_RUN is true: it starts nothing, whoever asks";
-        return Err(failed(refused.to_owned()));
+        return Err(failed(ApplyError::StartsNothing.to_string()));
     }
-    let (invoker, event) = (aws.read.invoker(), event_for_function(&only));
-    let answer = ask_function(&invoker, function, &event, note).await;
+    let event = event_for_function(only, minimum, Mode::DryRun);
+    let answer = ask_function(&aws.read.invoker(), function, &event, note).await;
     let answer = answer.map_err(|error| failed(error.to_string()))?;
     let result = TickResult::parse(&answer).map_err(|error| failed(error.to_string()))?;
     let view = plan_of_function(&deployment, result, &cloud, &invocation);
     Ok((Planned::ByFunction(Box::new(view), function.clone()), deployment))
 }
 
-async fn carry_out(
-    arguments: &Arguments,
-    planned: Planned,
-    deployment: Deployment,
-    aws: &Aws,
-) -> Result<Said, Failed> {
+async fn carry_out(doing: Doing<'_>, aws: &Aws) -> Result<Said, Failed> {
+    let Doing { asking, wish, planned, deployment } = doing;
     let view = planned.view().clone();
     let halt = Halt::default();
     let now = account::now();
     let aws = &aws.for_tick(now, Instant::now() + LONGEST).with_halt(halt.clone());
     let result = match planned {
         Planned::Here(prepared) => {
-            let may_be_started = may_be_started(&view);
             let carried_out = prepared.carry_out(&deployment, aws);
-            Ok(watched(carried_out, aws, &halt, &may_be_started).await)
+            Ok(watched(carried_out, aws, &halt, &may_be_started(&view)).await)
         }
         Planned::ByFunction(_, function) => {
             let launching = view.workers.iter().filter(|worker| worker.result.tasks() != 0);
-            let names: Vec<_> = launching.map(|worker| worker.result.worker.clone()).collect();
+            let names = launching.map(|worker| WorkerName::from(worker.result.worker.as_str()));
+            let names: Vec<_> = names.collect();
+            let event = event_for_function(&names, &wish.minimum, Mode::Launch);
             let invoker = aws.read.invoker();
-            let event = event_to_launch(&names);
-            let asked = ask_function(&invoker, &function, &event, note);
             tokio::select! {
-                result = asked => result,
+                result = ask_function(&invoker, &function, &event, note) => result,
                 _ = ctrl_c() => {
                     note("interrupted: the function may go on; `queue-scaler status` shows what it has started");
                     return Ok(Said { ends: Ends::Interrupted, ..Said::default() });
@@ -186,7 +232,7 @@ async fn carry_out(
     let failed = |error: String| Failed::Wrong(vec![error]);
     let result = result.map_err(|error| failed(error.to_string()))?;
     let done = applied(&result, &view, width()).map_err(|error| failed(error.to_string()))?;
-    let out = if arguments.json { format!("{result:#}") } else { done.page };
+    let out = if asking.json { format!("{result:#}") } else { done.page };
     let ends = if halt.is_set() { Ends::Interrupted } else { Ends::failed_if(done.is_short) };
     Ok(Said { out: vec![out.trim_end().to_owned()], ends, ..Said::default() })
 }

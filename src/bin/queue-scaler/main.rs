@@ -59,6 +59,8 @@ enum Command {
     Plan(plan::Arguments),
     /// Plan a tick of now, ask, and carry out that plan
     Apply(apply::Arguments),
+    /// Start containers of one worker now, under its own bounds, whatever waits for it
+    Run(apply::RunArguments),
     /// Show all workers at a glance, the ones that need somebody first
     Status(status::Arguments),
     /// Derive a logged decision of a tick again, and try other settings on it
@@ -176,7 +178,8 @@ fn main() -> ExitCode {
     };
     let done = match command {
         Command::Plan(arguments) => plan::run(&arguments),
-        Command::Apply(arguments) => apply::run(&arguments, color),
+        Command::Apply(arguments) => apply::apply(&arguments, color),
+        Command::Run(arguments) => apply::run(&arguments, color),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Render(arguments) => render::run(&arguments),
         Command::Status(arguments) => status::run(&arguments, color),

@@ -1,11 +1,14 @@
 //! `plan`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use decision::event::Mode;
 use decision::units::WorkerName;
-use ecs_queue_scaler::cli::plan::{PlanView, Shown, event_for_function, plan, plan_of_function};
+use ecs_queue_scaler::cli::apply::event_for_function;
+use ecs_queue_scaler::cli::plan::{PlanView, Shown, plan, plan_of_function};
 use ecs_queue_scaler::cli::result::TickResult;
 use serde_json::json;
 
@@ -98,7 +101,8 @@ async fn planned(arguments: &Arguments) -> Result<PlanView, Failed> {
     let only: Vec<_> =
         arguments.workers.iter().map(|name| WorkerName::from(name.as_str())).collect();
     if let (true, Some(function)) = (arguments.remote, &arguments.account.function) {
-        let answer = cloud.invoker().invoke(function, &event_for_function(&only)).await;
+        let event = event_for_function(&only, &BTreeMap::new(), Mode::DryRun);
+        let answer = cloud.invoker().invoke(function, &event).await;
         let answer = answer.map_err(|error| failed(error.to_string()))?;
         let result = TickResult::parse(&answer).map_err(|error| failed(error.to_string()))?;
         return Ok(plan_of_function(&deployment, result, &cloud, &invocation));

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use decision::event::Mode;
+use decision::units::Containers;
 use ecs_queue_scaler::aws::{Aws, Halt};
 use ecs_queue_scaler::cli::apply::{
-    ApplyError, Asked, Prepared, applied, ask_function, event_to_launch, prepare,
+    ApplyError, Asked, Prepared, applied, ask_function, event_for_function, prepare,
 };
 use ecs_queue_scaler::cli::deployment::TERMINAL;
 use ecs_queue_scaler::cli::plan::{PlanView, plan_of_function};
@@ -171,7 +173,7 @@ async fn whoever_interrupts_hears_what_was_started() {
 async fn a_function_that_is_busy_is_waited_for() {
     let (world, config) = one_worker(2);
     let function = scaler(&world, &config);
-    let event = event_to_launch(&["a".to_owned()]);
+    let event = event_for_function(&["a".into()], &BTreeMap::new(), Mode::Launch);
     let result = json!(ticked(&function, &event, &invocation(&world)).await);
     world.function("jobs", &json!({"SCALER_NAME": "scaler"}), &result);
     let busy = || Fault::Error(429, "TooManyRequestsException", "Rate Exceeded.".to_owned());
@@ -204,7 +206,7 @@ async fn a_function_that_fails_still_says_what_it_did() {
         world.queue(name).visible(1);
     }
     let function = scaler(&world, &config);
-    let event = event_to_launch(&["a".to_owned(), "b".to_owned()]);
+    let event = event_for_function(&["a".into(), "b".into()], &BTreeMap::new(), Mode::Launch);
     let failed = Box::pin(function.run(&event, &invocation(&world), |_| ())).await.unwrap_err();
     let failed = lambda_runtime::Diagnostic::from(failed);
     let error = json!({"errorType": failed.error_type, "errorMessage": failed.error_message});
@@ -219,6 +221,34 @@ async fn a_function_that_fails_still_says_what_it_did() {
     let deployment = deployment(&world, &config).await;
     let planned = plan_of_function(&deployment, planned, &cloud(&world), &invocation(&world));
     insta::assert_snapshot!("of_failure", page(&result, &planned, 100));
+}
+
+/// By a person, or by the function that is asked for it: under the worker's own bounds.
+#[tokio::test(start_paused = true)]
+async fn a_worker_is_run_although_nothing_waits_for_it() {
+    let world = world_of(&["a"]);
+    let scaling = json!({"messagesPerContainer": 1, "maxContainers": 3});
+    let config = config(&[worker("a", &scaling, &json!({}))]);
+    let run = |containers| Asked {
+        only: vec!["a".into()],
+        minimum: [("a".into(), Containers(containers))].into(),
+        is_name_given: true,
+        ..Asked::default()
+    };
+    let two = prepared_as(&world, &config, &run(2)).await.unwrap();
+    let _ = carried_out(&world, &config, two).await;
+    assert_eq!(world.tasks().len(), 2);
+    world.reach(Duration::from_mins(1)).await;
+    assert!(
+        !prepared_as(&world, &config, &run(2)).await.unwrap().view.launches(),
+        "they are there"
+    );
+    let nine = prepared_as(&world, &config, &run(9)).await.unwrap();
+    assert_eq!(nine.view.totals.containers, 1, "maxContainers");
+
+    let event = event_for_function(&["a".into()], &run(3).minimum, Mode::Launch);
+    let report = ticked(&scaler(&world, &config), &event, &invocation(&world)).await;
+    assert_eq!((report.totals.launched_containers, world.tasks().len()), (Containers(1), 3));
 }
 
 /// A registered definition, `RunTask` and `StartTask`, and a superseded revision that goes.

@@ -1,13 +1,13 @@
 //! `queue-scaler plan` in the in-process AWS: what it says of every outcome, and that it changes nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use decision::event::Mode;
 use ecs_queue_scaler::aws::{Aws, LogLines, ReadCloud};
+use ecs_queue_scaler::cli::apply::event_for_function;
 use ecs_queue_scaler::cli::deployment::{Deployment, DeploymentError, Wanted};
-use ecs_queue_scaler::cli::plan::{
-    PlanError, PlanView, Shown, event_for_function, plan, plan_of_function,
-};
+use ecs_queue_scaler::cli::plan::{PlanError, PlanView, Shown, plan, plan_of_function};
 use ecs_queue_scaler::cli::result::TickResult;
 use ecs_queue_scaler::cli::status::status;
 use serde_json::{Value, json};
@@ -240,8 +240,13 @@ async fn the_function_can_plan_itself() {
     let (world, config) = of_all_kinds().await;
     let function = scaler(&world, &config);
     world.take_calls();
-    let report = ticked(&function, &event_for_function(&[]), &invocation(&world)).await;
-    let only = event_for_function(&["encode".into()]);
+    let report = ticked(
+        &function,
+        &event_for_function(&[], &BTreeMap::new(), Mode::DryRun),
+        &invocation(&world),
+    )
+    .await;
+    let only = event_for_function(&["encode".into()], &BTreeMap::new(), Mode::DryRun);
     let one = ticked(&function, &only, &invocation(&world)).await;
     assert_eq!((report.workers.len(), one.workers.len(), world.changes()), (8, 1, 0));
     world.function("jobs", &json!({"SCALER_NAME": "scaler"}), &json!(report));
