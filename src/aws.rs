@@ -8,6 +8,8 @@ mod bounded;
 mod definitions;
 mod draining;
 #[cfg(feature = "cli")]
+mod families;
+#[cfg(feature = "cli")]
 mod function;
 mod hosts;
 mod instances;
@@ -17,6 +19,8 @@ mod logs;
 #[cfg(feature = "cli")]
 mod oldest;
 mod pace;
+#[cfg(feature = "cli")]
+mod settings;
 mod signed;
 mod sqs;
 mod stores;
@@ -45,6 +49,8 @@ use tokio::time::Instant;
 pub use account::Account;
 pub use draining::{Answered, Drained};
 #[cfg(feature = "cli")]
+pub use families::Activity;
+#[cfg(feature = "cli")]
 pub use function::{DeployedFunction, Invoker};
 pub use launch::{RunTaskError, RunTasks, StartTasks, Started};
 #[cfg(feature = "cli")]
@@ -55,6 +61,8 @@ pub use stores::{Object, Parameter};
 #[cfg(feature = "cli")]
 pub use pace::Halt;
 pub use pace::Tally;
+#[cfg(feature = "cli")]
+pub use settings::{QueueSettings, RedrivePolicy};
 
 use self::bounded::Bounded;
 use self::pace::{About, Pace, kind_of};
@@ -95,6 +103,8 @@ pub struct ReadCloud {
 #[derive(Clone, Debug)]
 pub struct WriteCloud {
     ecs: aws_sdk_ecs::Client,
+    #[cfg(feature = "cli")]
+    sqs: aws_sdk_sqs::Client,
     signed: Signed,
     defaults: launch::Defaults,
     pace: Pace,
@@ -139,7 +149,14 @@ impl Aws {
         let signed = Signed::new(&config);
         let pace = Pace::default();
         Ok(Self {
-            write: WriteCloud::new(ecs.clone(), signed.clone(), pace.clone()),
+            write: WriteCloud {
+                ecs: ecs.clone(),
+                #[cfg(feature = "cli")]
+                sqs: sqs.clone(),
+                signed: signed.clone(),
+                defaults: launch::Defaults::default(),
+                pace: pace.clone(),
+            },
             read: ReadCloud { ecs, sqs, signed, region, urls: sqs::QueueUrls::default(), pace },
         })
     }
@@ -211,10 +228,6 @@ impl ReadCloud {
 }
 
 impl WriteCloud {
-    fn new(ecs: aws_sdk_ecs::Client, signed: Signed, pace: Pace) -> Self {
-        Self { ecs, signed, defaults: launch::Defaults::default(), pace }
-    }
-
     fn with(&self, pace: Pace) -> Self {
         Self { pace, ..self.clone() }
     }

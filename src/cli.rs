@@ -4,6 +4,7 @@
 pub mod deployment; // which scaler, where
 pub mod difference; // two task definitions, by meaning
 pub mod page; // lines of a bounded width
+pub mod table; // rows below a head
 pub mod mark; // a mistake under its line
 pub mod validation; // what is wrong with a configuration
 pub mod render; // a derived task definition
@@ -12,3 +13,6 @@ pub mod plan; // what a tick would do
 pub mod apply; // a plan, carried out
 pub mod explain; // a decision that was logged
 pub mod status; // all workers at a glance
+pub mod stop; // tasks that are stopped
+pub mod pause; // a worker that starts nothing
+pub mod clean; // derived revisions that nobody needs

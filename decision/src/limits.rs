@@ -48,6 +48,9 @@ pub const EC2_CPU: CpuUnits = CpuUnits(196_608);
 /// Tasks that one `DescribeTasks` names. Source: ECS API, `DescribeTasksRequest.tasks`.
 pub const TASKS_PER_DESCRIBE: usize = 100;
 
+/// Revisions that one `DeleteTaskDefinitions` names. Source: ECS API, `DeleteTaskDefinitionsRequest`.
+pub const REVISIONS_PER_DELETE: usize = 10;
+
 /// Container instances that one `DescribeContainerInstances` names.
 /// Source: ECS API, `DescribeContainerInstancesRequest.containerInstances`.
 pub const INSTANCES_PER_DESCRIBE: usize = 100;

@@ -24,6 +24,12 @@ impl Answer {
     pub(super) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
+
+    /// The text of the first element of this name, where the body is XML.
+    #[cfg(feature = "cli")]
+    pub(super) fn element(&self, name: &str) -> Option<String> {
+        element(&String::from_utf8_lossy(&self.body), name)
+    }
 }
 
 /// An answer that says no.

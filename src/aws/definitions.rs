@@ -59,6 +59,18 @@ impl ReadCloud {
         }
     }
 
+    /// A definition with its tags, whatever its status; none where there is none of that name.
+    ///
+    /// # Errors
+    /// When it may not be read.
+    #[cfg(feature = "cli")]
+    pub(super) async fn with_its_tags(
+        &self,
+        name: &TaskDefinitionRef,
+    ) -> Read<Option<TaskDefinition>> {
+        self.describe_definition(name.as_str(), Tags::Needed).await
+    }
+
     async fn derived(&self, name: &str) -> Read<Option<DerivedRevision>> {
         let found = self.describe_definition(name, Tags::Needed).await?;
         Ok(found.filter(TaskDefinition::is_active).map(|newest| DerivedRevision {

@@ -56,6 +56,8 @@ mod tests {
                 "cloudwatch" => Service::CloudWatch,
                 #[cfg(feature = "cli")]
                 "logs" => Service::Logs,
+                #[cfg(feature = "cli")]
+                "sts" => Service::Sts,
                 other => panic!("{other}"),
             };
             let kind = Kind { fips: *fips == "yes", dual_stack: *dual_stack == "yes" };

@@ -51,6 +51,9 @@ pub(super) enum Service {
     /// CloudWatch's logs, for a terminal.
     #[cfg(feature = "cli")]
     Logs,
+    /// The Security Token Service, for a terminal.
+    #[cfg(feature = "cli")]
+    Sts,
 }
 
 impl Service {
@@ -67,6 +70,8 @@ impl Service {
             Self::CloudWatch => "monitoring",
             #[cfg(feature = "cli")]
             Self::Logs => "logs",
+            #[cfg(feature = "cli")]
+            Self::Sts => "sts",
         }
     }
 
@@ -83,6 +88,8 @@ impl Service {
             Self::CloudWatch => "CloudWatch",
             #[cfg(feature = "cli")]
             Self::Logs => "CloudWatch Logs",
+            #[cfg(feature = "cli")]
+            Self::Sts => "STS",
         }
     }
 
@@ -92,7 +99,7 @@ impl Service {
             Self::Ssm => Some("AmazonSSM"),
             Self::S3 | Self::AutoScaling => None,
             #[cfg(feature = "cli")]
-            Self::Lambda => None,
+            Self::Lambda | Self::Sts => None,
             #[cfg(feature = "cli")]
             Self::CloudWatch => Some("GraniteServiceVersion20100801"),
             #[cfg(feature = "cli")]
@@ -108,7 +115,7 @@ impl Service {
             #[cfg(feature = "cli")]
             Self::CloudWatch => true,
             #[cfg(feature = "cli")]
-            Self::Logs => !dual_stack,
+            Self::Logs | Self::Sts => !dual_stack,
             _ => false,
         }
     }

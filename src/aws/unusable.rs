@@ -41,13 +41,28 @@ const NEEDED: &[(&str, &[(&str, Kind)])] = &[
     ("GetMetricData", &[("MetricDataResults", List)]),
     #[cfg(feature = "cli")]
     ("FilterLogEvents", &[("events", List)]),
+    #[cfg(feature = "cli")]
+    ("ListTaskDefinitionFamilies", &[("families", List)]),
+    #[cfg(feature = "cli")]
+    ("ListTaskDefinitions", &[("taskDefinitionArns", List)]),
+    #[cfg(feature = "cli")]
+    ("DeleteTaskDefinitions", &[("taskDefinitions", List), ("failures", List)]),
+    #[cfg(feature = "cli")]
+    ("TagQueue", &[]),
+    #[cfg(feature = "cli")]
+    ("UntagQueue", &[]),
     // What a function answers is its own.
     #[cfg(feature = "cli")]
     ("Invoke", &[]),
 ];
 
-/// Calls of Auto Scaling, which answers in XML. Source: Auto Scaling API, the responses' elements.
-const IN_XML: [&str; 2] = ["RecordLifecycleActionHeartbeat", "CompleteLifecycleAction"];
+/// Calls of Auto Scaling and STS, which answer in XML. Source: their API references, the responses' elements.
+const IN_XML: &[&str] = &[
+    "RecordLifecycleActionHeartbeat",
+    "CompleteLifecycleAction",
+    #[cfg(feature = "cli")]
+    "GetCallerIdentity",
+];
 
 /// Of what kind a member is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

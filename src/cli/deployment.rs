@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use decision::config::{Config, Worker, nearest};
 use decision::event::Mode;
 
 use crate::aws::{DeployedFunction, ReadCloud};
@@ -111,6 +112,23 @@ impl Deployment {
         let scaler = Scaler { function: started_by, ..scaler };
         Ok(Self { scaler, function, starts_nothing: false, log_group: None })
     }
+}
+
+/// A worker of a configuration that can be served.
+///
+/// # Errors
+/// What is wrong with it, or that there is none, and which one may be meant.
+pub fn worker_in(config: &Config, name: &str) -> Result<Worker, String> {
+    if let Some(refused) = config.refused.iter().find(|refused| refused.worker.as_str() == name) {
+        let problems: Vec<_> = refused.problems.iter().map(ToString::to_string).collect();
+        return Err(problems.join("\n"));
+    }
+    let found = config.workers.iter().find(|worker| worker.name.as_str() == name);
+    found.cloned().ok_or_else(|| {
+        let names = config.workers.iter().map(|worker| worker.name.as_str());
+        let meant = nearest(name, names).map(|name| format!("; did you mean `{name}`?"));
+        format!("there is no worker `{name}`{}", meant.unwrap_or_default())
+    })
 }
 
 /// A source as the function knows it: a person types a path.

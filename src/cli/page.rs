@@ -1,6 +1,7 @@
 //! Text for a terminal: wrapped to a width, and without anything that a terminal would obey.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
@@ -138,6 +139,18 @@ pub fn grouped(count: u64) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+/// Such as `38s`, `14m 02s`, `1h 20m` and `3d 04h`.
+pub fn age(age: Duration) -> String {
+    let seconds = age.as_secs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, minutes) => format!("{minutes}m {:02}s", seconds % 60),
+        (0, hours, minutes) => format!("{hours}h {:02}m", minutes % 60),
+        (days, hours, _) => format!("{days}d {:02}h", hours % 24),
+    }
 }
 
 #[cfg(test)]

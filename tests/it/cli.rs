@@ -1,6 +1,7 @@
 //! The command line as a person uses it.
 
 mod apply;
+mod changes;
 mod explain;
 mod plan;
 mod render;

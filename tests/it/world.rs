@@ -24,6 +24,7 @@ pub(crate) mod stores;
 mod tasks;
 pub(crate) mod watch;
 pub(crate) mod weather;
+mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -313,6 +314,9 @@ impl World {
             "StopTask",
             "RegisterTaskDefinition",
             "DeregisterTaskDefinition",
+            "DeleteTaskDefinitions",
+            "TagQueue",
+            "UntagQueue",
             "UpdateContainerInstancesState",
             "TagResource",
             "RecordLifecycleActionHeartbeat",
@@ -336,25 +340,8 @@ impl World {
         if let Some(refused) = self.state().refuse_clock(signed) {
             return Ok(refused);
         }
-        let to_s3 = stores::call_to_s3(&request);
-        let is_to_s3 = to_s3.is_some();
-        let to_scaling = scaling::call_to_scaling(&request);
-        let is_to_scaling = to_scaling.is_some();
-        let to_lambda = deployed::call_to_lambda(&request);
-        let is_to_lambda = to_lambda.is_some();
-        let elsewhere = to_s3.or(to_scaling).or(to_lambda);
-        let call = elsewhere.unwrap_or(Call { operation: operation.to_owned(), input });
-        let service = match call.operation.as_str() {
-            "GetObject" => "s3",
-            "GetParameter" => "ssm",
-            "GetResources" => "tagging",
-            "GetMetricData" => "monitoring",
-            "FilterLogEvents" => "logs",
-            "GetQueueUrl" | "GetQueueAttributes" => "sqs",
-            _ if is_to_scaling => "autoscaling",
-            _ if is_to_lambda => "lambda",
-            _ => "ecs",
-        };
+        let (call, protocol) = wire::read(&request, operation, input);
+        let service = wire::service(&call, protocol);
         assert!(stores::is_signed(&request, service), "{operation}: {:?}", request.headers());
         let (fault, before, after) = self.state().arrive(self.process, &call);
         self.state().explain(self.process, &call, (fault.as_ref(), before + after));
@@ -367,13 +354,7 @@ impl World {
         if is_foreign {
             return answer;
         }
-        if is_to_s3 {
-            answer = answer.map(|answer| stores::as_s3(&answer));
-        } else if is_to_scaling {
-            answer = answer.map(|answer| scaling::as_query(&call.operation, &answer));
-        } else if is_to_lambda {
-            answer = answer.map(|answer| deployed::as_rest(&answer));
-        }
+        answer = answer.map(|answer| wire::written(&call, protocol, answer));
         pass(after).await;
         let mut state = self.state();
         let now = state.millis();
@@ -514,6 +495,14 @@ impl State {
             "DescribeTaskDefinition" => self.definitions.describe(input),
             "RegisterTaskDefinition" => self.definitions.register(input),
             "DeregisterTaskDefinition" => self.definitions.deregister(input),
+            "ListTaskDefinitionFamilies" => Ok(self.definitions.list_families(input)),
+            "ListTaskDefinitions" => Ok(self.definitions.list_revisions(input)),
+            "DeleteTaskDefinitions" => self.definitions.delete(input),
+            "TagQueue" | "UntagQueue" => {
+                self.change_tags(operation, input);
+                Ok(json!({}))
+            }
+            "GetCallerIdentity" => Ok(json!({})),
             other => refuse("UnknownOperationException", format!("{other} is not known")),
         };
         if let Err(refused) = &answer {

@@ -13,7 +13,7 @@ import botocore.exceptions
 import botocore.loaders
 
 TABLE = pathlib.Path(__file__).with_name("hosts.txt")
-SERVICES = ["ssm", "s3", "resourcegroupstaggingapi", "autoscaling", "lambda", "cloudwatch", "logs"]
+SERVICES = ["ssm", "s3", "resourcegroupstaggingapi", "autoscaling", "lambda", "cloudwatch", "logs", "sts"]
 
 
 def published():

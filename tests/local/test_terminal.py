@@ -105,6 +105,36 @@ def test_a_plan_is_applied_by_the_function_and_not_beside_it(stack: Stack, worke
     assert "none of 2 workers launches anything" in nothing.stderr, nothing.stderr
 
 
+def test_a_day_with_the_other_commands(stack: Stack, workers: str, tmp_path: Path) -> None:
+    """From a tick that is explained to tasks that are stopped, by the real program."""
+    stack.send("thumbnail", 1)
+    result = tmp_path / "result.json"
+    result.write_text(json.dumps(stack.invoke({"dryRun": True}).payload))
+    explained = run(None, "explain", "thumbnail", "--from", str(result), "--set", "scaling.maxContainers=1")
+    assert explained.returncode == DONE, explained.stderr
+    assert "the same as was logged" in explained.stdout and "with             scaling.maxContainers=1" in explained.stdout
+    wrong = run(None, "explain", "--from", workers)
+    assert wrong.returncode == FAILED and "no line of a worker" in wrong.stderr
+    future = run(stack, "explain", "--function", SCALER, "--at", "2999-01-01T00:00Z")
+    assert future.returncode == WRONG_USE and "still to come" in future.stderr
+
+    by_function = ("--function", SCALER)
+    ran = run(stack, "run", "thumbnail", "--containers", "40", "--yes", *by_function)
+    assert "thumbnail" in ran.stdout and ran.returncode in (DONE, FAILED), ran.stderr
+    paste = run(stack, "pause", "thumbnail", "--why", "a test", *by_function)
+    assert (paste.returncode, paste.stdout) == (DONE, '    paused: {why: "a test"}\n'), paste.stderr
+
+    mine = [task for task in stack.tasks() if task["group"] == "worker:thumbnail"]
+    stopped = run(stack, "stop", "thumbnail", "--all", "--yes", "--reason", "a test", *by_function)
+    assert stopped.returncode == DONE, stopped.stderr
+    assert f"stopped {len(mine)} task" in stopped.stdout and "queue-scaler: a test" in stopped.stdout
+    assert [task for task in stack.tasks() if task["group"] == "worker:thumbnail"] == []
+    nothing = run(stack, "stop", "thumbnail", "--all", "--yes", *by_function)
+    assert nothing.returncode == FAILED and "no task that could be stopped" in nothing.stderr
+    cleaned = run(stack, "clean", *by_function)
+    assert cleaned.returncode == DONE and "needed" in cleaned.stdout, cleaned.stderr
+
+
 def answered(answer: str, stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The program on a terminal on which somebody types."""
     where = ["--endpoint-url", stack.endpoint, "--region", REGION]

@@ -1,7 +1,7 @@
 //! `apply`, and `run`, which is one for a worker that nothing waits for.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::exit;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use ecs_queue_scaler::cli::apply::{
     ApplyError, Asked, Prepared, applied, ask_function, event_for_function, prepare,
 };
 use ecs_queue_scaler::cli::deployment::Deployment;
-use ecs_queue_scaler::cli::page::{counted, plain};
+use ecs_queue_scaler::cli::page::counted;
 use ecs_queue_scaler::cli::plan::{PlanView, Shown, plan_of_function};
 use ecs_queue_scaler::cli::result::{State, TickResult};
 use serde_json::Value;
@@ -22,6 +22,7 @@ use tokio::signal::ctrl_c;
 use tokio::time::{Instant, interval};
 
 use super::account::{self, Access, runtime, width};
+use super::question::{is_anybody_there, line, note};
 use super::{Ends, Failed, INTERRUPTED, Said};
 
 /// An older plan is made again: queues move.
@@ -109,11 +110,7 @@ pub(crate) fn run(arguments: &RunArguments, color: ColorChoice) -> Result<Said, 
 }
 
 fn asked_for(asking: &Asking, wish: &Wish, color: ColorChoice) -> Result<Said, Failed> {
-    if !asking.yes && !io::stdin().is_terminal() {
-        let refused =
-            "nobody can be asked here, as this is no terminal: give --yes to apply what is planned";
-        return Err(Failed::Use(refused.to_owned()));
-    }
+    is_anybody_there(asking.yes)?;
     if let (Some(_), Some(_)) = (&asking.account.function, &asking.account.config) {
         let refused = "the function goes by its own configuration: --config is for `plan`";
         return Err(Failed::Use(refused.to_owned()));
@@ -161,18 +158,9 @@ fn show(page: &str, is_aside: bool, color: ColorChoice) {
     drop(written);
 }
 
-/// A line beside what was asked for, now.
-fn note(line: &str) {
-    drop(writeln!(io::stderr(), "{}", plain(line)));
-}
-
 fn is_agreed() -> Result<bool, Failed> {
     drop(write!(io::stderr(), "Type `yes` to start these tasks: "));
-    drop(io::stderr().flush());
-    let mut answer = String::new();
-    let read = io::stdin().lock().read_line(&mut answer);
-    read.map_err(|error| Failed::Wrong(vec![format!("cannot read the answer: {error}")]))?;
-    Ok(answer.trim() == "yes")
+    Ok(line()? == "yes")
 }
 
 async fn plan(asking: &Asking, wish: &Wish, aws: &Aws) -> Result<(Planned, Deployment), Failed> {

@@ -7,10 +7,14 @@
 mod account;
 mod alarms;
 mod apply;
+mod clean;
 mod explain;
+mod pause;
 mod plan;
+mod question;
 mod render;
 mod status;
+mod stop;
 mod validate;
 
 use std::io::{self, ErrorKind, Write};
@@ -21,6 +25,7 @@ use anstream::{AutoStream, ColorChoice};
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use decision::config;
+use ecs_queue_scaler::cli::clean::CleanView;
 use ecs_queue_scaler::cli::explain::ExplainView;
 use ecs_queue_scaler::cli::page::plain;
 use ecs_queue_scaler::cli::plan::PlanView;
@@ -67,6 +72,14 @@ enum Command {
     Explain(explain::Arguments),
     /// Print the task definition that is derived for tasks of so many worker containers
     Render(render::Arguments),
+    /// Stop tasks of one worker, after a question
+    Stop(stop::Arguments),
+    /// Start nothing for a worker until a time, or until it is resumed
+    Pause(pause::Arguments),
+    /// End the pause of a worker
+    Resume(pause::ResumeArguments),
+    /// Show derived revisions that nobody needs any more, and deregister them
+    Clean(clean::Arguments),
     /// Print a CloudFormation template with an alarm for each worker that has `waitWithin`
     Alarms {
         /// The file, YAML or JSON; `-` is standard input
@@ -97,6 +110,7 @@ enum Command {
 /// What a command says with `--json`.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Shape {
+    Clean,
     Explain,
     Plan,
     Status,
@@ -107,6 +121,7 @@ enum Shape {
 impl Shape {
     fn schema(self) -> String {
         let schema = match self {
+            Self::Clean => schemars::schema_for!(CleanView),
             Self::Explain => schemars::schema_for!(ExplainView),
             Self::Plan => schemars::schema_for!(PlanView),
             Self::Status => schemars::schema_for!(StatusView),
@@ -182,6 +197,10 @@ fn main() -> ExitCode {
         Command::Run(arguments) => apply::run(&arguments, color),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Render(arguments) => render::run(&arguments),
+        Command::Stop(arguments) => stop::run(&arguments),
+        Command::Pause(arguments) => pause::pause(&arguments),
+        Command::Resume(arguments) => pause::resume(&arguments),
+        Command::Clean(arguments) => clean::run(&arguments),
         Command::Status(arguments) => status::run(&arguments, color),
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Alarms { file } => alarms(&file),

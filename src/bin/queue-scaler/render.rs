@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, value_parser};
-use decision::config::{Config, Worker, nearest};
+use decision::config::{Config, Worker};
 use decision::definition::TaskDefinition;
 use decision::units::Containers;
+use ecs_queue_scaler::cli::deployment::worker_in;
 use ecs_queue_scaler::cli::render::{base_in, render};
 
 use super::account::{self, Access, runtime, variable};
@@ -38,7 +39,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
     let Arguments { containers, reveal, base, .. } = arguments;
     let (worker, definition) = match base {
-        Some(file) => (worker_in(&of_file(arguments)?, &arguments.worker)?, base_of(file)?),
+        Some(file) => (found(&of_file(arguments)?, &arguments.worker)?, base_of(file)?),
         None => runtime()?.block_on(of_account(arguments))?,
     };
     let rendered = render(&worker, &definition, Containers(*containers), *reveal);
@@ -56,7 +57,7 @@ async fn of_account(arguments: &Arguments) -> Result<Found, Failed> {
     let failed = |error: String| Failed::Wrong(vec![error]);
     let in_force = deployment.scaler.config.current(&cloud, invocation.now).await;
     let in_force = in_force.map_err(|error| failed(error.to_string()))?;
-    let worker = worker_in(&in_force.config, &arguments.worker)?;
+    let worker = found(&in_force.config, &arguments.worker)?;
     let definition = cloud.definition(&worker.task_definition).await;
     let definition = definition.map_err(|error| failed(format!("{}: {error}", worker.name)))?;
     Ok((worker, definition))
@@ -69,16 +70,8 @@ fn of_file(arguments: &Arguments) -> Result<Config, Failed> {
     usable(Path::new(path.strip_prefix("file:").unwrap_or(path)))
 }
 
-fn worker_in(config: &Config, name: &str) -> Result<Worker, Failed> {
-    if let Some(refused) = config.refused.iter().find(|refused| refused.worker.as_str() == name) {
-        return Err(Failed::Wrong(refused.problems.iter().map(ToString::to_string).collect()));
-    }
-    let found = config.workers.iter().find(|worker| worker.name.as_str() == name);
-    found.cloned().ok_or_else(|| {
-        let names = config.workers.iter().map(|worker| worker.name.as_str());
-        let meant = nearest(name, names).map(|name| format!("; did you mean `{name}`?"));
-        Failed::Wrong(vec![format!("there is no worker `{name}`{}", meant.unwrap_or_default())])
-    })
+fn found(config: &Config, name: &str) -> Result<Worker, Failed> {
+    worker_in(config, name).map_err(|error| Failed::Wrong(vec![error]))
 }
 
 fn base_of(file: &Path) -> Result<TaskDefinition, Failed> {

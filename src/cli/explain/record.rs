@@ -77,23 +77,24 @@ fn document(line: &str) -> Option<Map<String, Value>> {
 fn of_document(document: &Map<String, Value>) -> Vec<Record> {
     if let Some(workers) = document.get("workers").and_then(Value::as_array) {
         let tick = text(document, "tick");
+        // A configuration has workers, too.
         let workers = workers.iter().filter_map(Value::as_object);
-        return workers.map(|worker| of_result(&tick, worker)).collect();
+        return workers.filter_map(|worker| of_result(&tick, worker)).collect();
     }
     of_line(document).into_iter().collect()
 }
 
-fn of_result(tick: &str, worker: &Map<String, Value>) -> Record {
+fn of_result(tick: &str, worker: &Map<String, Value>) -> Option<Record> {
     let list = |key: &str| worker.get(key).and_then(Value::as_array).into_iter().flatten();
     let texts = |key: &str| list(key).filter_map(Value::as_str).map(str::to_owned);
     let tasks = list("launched").filter_map(|launched| launched.get("count")?.as_u64());
     let failures = list("failures").filter_map(|failure| {
         Some(format!("{} x {}", failure.get("tasks")?, failure.get("reason")?.as_str()?))
     });
-    Record {
+    Some(Record {
         tick: tick.to_owned(),
-        worker: text(worker, "worker"),
-        outcome: text(worker, "outcome"),
+        worker: worker.get("worker")?.as_str()?.to_owned(),
+        outcome: worker.get("outcome")?.as_str()?.to_owned(),
         why: worker
             .get("decision")
             .and_then(|decision| Some(decision.get("why")?.as_str()?.into())),
@@ -102,7 +103,7 @@ fn of_result(tick: &str, worker: &Map<String, Value>) -> Record {
         deferred: number(worker, "deferred"),
         waits_for: texts("waitsFor").collect(),
         trouble: texts("errors").chain(failures).collect(),
-    }
+    })
 }
 
 /// A line of a worker has its name.

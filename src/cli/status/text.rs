@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
-
 use super::{Row, StatusView, Urgency};
-use crate::cli::page::{Meaning, Page, plain};
+use crate::cli::page::{Meaning, Page, age, plain};
+use crate::cli::table::aligned;
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
@@ -126,23 +124,6 @@ fn table(rows: &[&Row], width: usize) -> String {
     aligned(&head, cells.iter().map(row).collect(), |column| column != 0 && column != state)
 }
 
-/// Rows below a head, with numbers to the right.
-pub(super) fn aligned(
-    head: &[&str],
-    rows: Vec<Vec<String>>,
-    is_number: impl Fn(usize) -> bool,
-) -> String {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(head).add_rows(rows);
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        let right = is_number(index);
-        column.set_cell_alignment(if right { CellAlignment::Right } else { CellAlignment::Left });
-    }
-    table.to_string()
-}
-
 fn cells(row: &Row) -> [String; 11] {
     let number = |number: Option<u64>| number.map_or_else(|| "?".to_owned(), |n| n.to_string());
     let launch = row.last_launch.as_ref();
@@ -166,18 +147,6 @@ fn cells(row: &Row) -> [String; 11] {
         dollars.unwrap_or_else(|| "?".to_owned()),
         format!("{} {note}", row.urgency.words()).trim_end().to_owned(),
     ]
-}
-
-/// Such as `38s`, `14m 02s`, `1h 20m` and `3d 04h`.
-pub(super) fn age(age: Duration) -> String {
-    let seconds = age.as_secs();
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, minutes) => format!("{minutes}m {:02}s", seconds % 60),
-        (0, hours, minutes) => format!("{hours}h {:02}m", minutes % 60),
-        (days, hours, _) => format!("{days}d {:02}h", hours % 24),
-    }
 }
 
 fn shortened(text: &str, width: usize) -> String {

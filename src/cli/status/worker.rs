@@ -11,8 +11,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Row;
-use super::text::{age, aligned};
-use crate::cli::page::{Meaning, Page, plain};
+use crate::cli::page::{Meaning, Page, age, plain};
+use crate::cli::table::aligned;
 
 /// The name of this shape.
 const SCHEMA: &str = "queue-scaler.worker";

@@ -9,15 +9,19 @@ use ecs_queue_scaler::aws::{Aws, Halt};
 use ecs_queue_scaler::cli::apply::{
     ApplyError, Asked, Prepared, applied, ask_function, event_for_function, prepare,
 };
+use ecs_queue_scaler::cli::clean;
 use ecs_queue_scaler::cli::deployment::TERMINAL;
+use ecs_queue_scaler::cli::pause::Wish;
 use ecs_queue_scaler::cli::plan::{PlanView, plan_of_function};
 use ecs_queue_scaler::cli::result::TickResult;
+use ecs_queue_scaler::cli::stop::Which;
 use ecs_queue_scaler::run::Scaler;
 use fastrand::Rng;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
+use super::changes::{found, paused, to_stop, wished};
 use super::plan::{cloud, deployment, of_all_kinds};
 use crate::tick::{
     config, definition, definition_for_both, invocation, scaler, tick, ticked, worker, world_of,
@@ -273,6 +277,23 @@ async fn the_second_policy_allows_what_is_changed_and_no_more() {
         let prepared = prepared(&world, &config).await.unwrap();
         let _ = carried_out(&world, &config, prepared).await;
     }
+    let tags = [
+        ("ecs-queue-scaler", "true"),
+        ("ecs-queue-scaler:task-definition", "a"),
+        ("ecs-queue-scaler:messages-per-container", "1"),
+    ];
+    world.tag_queue("found", &tags);
+    let _ = world.queue("found");
+    config["discover"] = json!({"tag": "ecs-queue-scaler"});
+    for wish in [paused(None, None), Wish::Resumed] {
+        let _ = wished(&world, &config, "found", wish).await.unwrap();
+    }
+    let all = to_stop(&world, &config, "a", Which::All).await.unwrap();
+    let _ = all.stop(&aws(&world).write, "").await.unwrap();
+    world.register(&definition("a"));
+    let asked = clean::Asked { delete: true, gone: false };
+    let unneeded = found(&world, &config, asked).await;
+    let _ = unneeded.carry_out(&aws(&world).write, asked, |_| ()).await.unwrap();
     let actions = |text: &str| {
         let policy: Value = serde_json::from_str(text).unwrap();
         let actions = policy["Statement"][0]["Action"].as_array().unwrap().clone();

@@ -250,7 +250,9 @@ fn what_is_not_in_a_line_is_said() {
     let view = explained(&records(&changed.to_string(), None).unwrap(), &[]);
     assert!(!view.is_derived() && page(&view, 100).contains("! logged was"), "{view:?}");
 
-    for text in ["", "no line", "{}", "{\"a\": [", "\u{0}\u{ff}", "[1, 2]"] {
+    let configuration = config(&[worker("a", &json!({}), &json!({}))]).to_string();
+    for text in [configuration.as_str(), "", "no line", "{}", "{\"a\": [", "\u{0}\u{ff}", "[1, 2]"]
+    {
         assert_eq!(records(text, None), Err(NoRecord::Nothing), "{text}");
     }
     let unknown = records(&old.to_string(), Some("b")).unwrap_err().to_string();

@@ -324,12 +324,17 @@ async fn the_operators_policy_allows_what_is_read_and_no_more() {
     let _ = tick(&scaler(&world, &config), &world, 0).await;
     let running = planned(&world, &config).await;
     assert!(!running.launches());
+    world.register(&definition("a--x2"));
     let of_config = deployment(&world, &config).await;
     let _ = Box::pin(status(&of_config, &cloud(&world), &invocation(&world))).await.unwrap();
     world.log_line("/jobs", (0, "worker a: idle"), "{}");
     let pattern = "{ $.message = \"worker *\" }";
     let lines = LogLines { group: "/jobs", pattern, from: world.now(), to: world.now() };
     let _ = cloud(&world).logged(lines).await.unwrap();
+
+    let _ = cloud(&world).caller().await.unwrap();
+    let _ = super::changes::found(&world, &config, ecs_queue_scaler::cli::clean::Asked::default())
+        .await;
 
     let called = world.take_calls().into_iter().map(|call| call.operation);
     let changing = ["RunTask", "StartTask", "RegisterTaskDefinition"];

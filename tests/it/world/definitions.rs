@@ -88,6 +88,49 @@ impl Definitions {
         Ok(answer)
     }
 
+    fn of_status<'a>(&'a self, input: &'a Value) -> impl Iterator<Item = &'a Revision> {
+        let status = input["status"].as_str().unwrap_or("ACTIVE");
+        let revisions = self.0.values().flatten();
+        revisions.filter(move |revision| text(&revision.document, "status") == status)
+    }
+
+    /// A page of two.
+    pub(super) fn list_families(&self, input: &Value) -> Value {
+        let names: std::collections::BTreeSet<_> =
+            self.of_status(input).map(|r| text(&r.document, "family")).collect();
+        page("families", names.into_iter().map(|name| json!(name)).collect(), input)
+    }
+
+    /// Source: ECS API, `ListTaskDefinitionsRequest.familyPrefix`: the full name of a family.
+    pub(super) fn list_revisions(&self, input: &Value) -> Value {
+        let family = text(input, "familyPrefix");
+        let of_family = self.of_status(input).filter(|r| text(&r.document, "family") == family);
+        page("taskDefinitionArns", of_family.map(|r| json!(r.arn())).collect(), input)
+    }
+
+    /// Source: ECS API, `DeleteTaskDefinitions`: INACTIVE ones, ten at most.
+    pub(super) fn delete(&mut self, input: &Value) -> Answer {
+        let names = list(input, "taskDefinitions").to_vec();
+        if !(1..=10).contains(&names.len()) {
+            return refuse("InvalidParameterException", "Maximum of 10 task definitions.");
+        }
+        let (mut deleted, mut failures) = (Vec::new(), Vec::new());
+        for name in &names {
+            let family = name.as_str().unwrap().rsplit('/').next().unwrap();
+            let family = family.split(':').next().unwrap();
+            let revisions = self.0.get_mut(family).into_iter().flatten();
+            let found = revisions.filter(|r| json!(r.arn()) == *name).find(|r| !r.active);
+            match found {
+                Some(revision) => {
+                    revision.document["status"] = json!("DELETE_IN_PROGRESS");
+                    deleted.push(revision.document.clone());
+                }
+                None => failures.push(json!({"arn": name, "reason": "must be INACTIVE"})),
+            }
+        }
+        Ok(json!({"taskDefinitions": deleted, "failures": failures}))
+    }
+
     pub(super) fn register(&mut self, input: &Value) -> Answer {
         rules::check_definition(input)?;
         let family = text(input, "family").to_owned();
@@ -113,6 +156,13 @@ impl Definitions {
         revision.document["status"] = json!("INACTIVE");
         Ok(json!({"taskDefinition": revision.document}))
     }
+}
+
+fn page(member: &str, all: Vec<Value>, input: &Value) -> Value {
+    let begin: usize = input["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
+    let next = (begin + 2 < all.len()).then(|| (begin + 2).to_string());
+    let page: Vec<_> = all.into_iter().skip(begin).take(2).collect();
+    json!({member: page, "nextToken": next})
 }
 
 impl Revision {

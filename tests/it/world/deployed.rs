@@ -60,6 +60,25 @@ pub(super) fn call_to_lambda(request: &HttpRequest) -> Option<Call> {
     Some(Call { operation: operation.to_owned(), input })
 }
 
+/// Source: AWS STS API reference, `GetCallerIdentity`.
+pub(super) fn call_to_sts(request: &HttpRequest) -> Option<Call> {
+    request.uri().strip_prefix("https://sts.eu-central-1.amazonaws.com/")?;
+    assert_eq!(
+        request.body().bytes(),
+        Some("Action=GetCallerIdentity&Version=2011-06-15".as_bytes())
+    );
+    Some(Call { operation: "GetCallerIdentity".to_owned(), input: json!({}) })
+}
+
+pub(super) fn identity() -> HttpResponse {
+    let xml = "<GetCallerIdentityResponse><GetCallerIdentityResult>\
+               <Arn>arn:aws:sts::123456789012:assumed-role/developer/anna</Arn>\
+               <Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>";
+    let mut answer = HttpResponse::new(200.try_into().unwrap(), xml.into());
+    answer.headers_mut().insert("content-type", "text/xml");
+    answer
+}
+
 /// An error's code stands in a header, its message in a document.
 pub(super) fn as_rest(answer: &HttpResponse) -> HttpResponse {
     let document: Value =

@@ -171,6 +171,17 @@ impl State {
         Ok(json!({"Hex": hex::encode(bytes), "ETag": etag, "NotModified": not_modified}))
     }
 
+    /// Source: SQS API, `TagQueue`, `UntagQueue`.
+    pub(super) fn change_tags(&mut self, operation: &str, input: &Value) {
+        let of_queue = self.stores.tags.entry(arn(name_in(text(input, "QueueUrl")))).or_default();
+        if operation == "UntagQueue" {
+            return of_queue.retain(|key, _| !list(input, "TagKeys").contains(&json!(key)));
+        }
+        let tags: BTreeMap<String, String> = serde_json::from_value(input["Tags"].clone()).unwrap();
+        assert!(tags.values().all(|value| value.chars().count() <= 256), "{input}");
+        of_queue.extend(tags);
+    }
+
     /// Source: Resource Groups Tagging API, `GetResources`.
     pub(super) fn get_resources(&self, input: &Value) -> Answer {
         assert_eq!(input["ResourceTypeFilters"], json!(["sqs"]));
@@ -197,4 +208,9 @@ impl State {
             "PaginationToken": token, "ResourceTagMappingList": page.collect::<Vec<_>>(),
         }))
     }
+}
+
+/// The name of a queue, in its URL.
+fn name_in(url: &str) -> &str {
+    url.rsplit('/').next().unwrap_or_default()
 }

@@ -1,0 +1,72 @@
+//! `clean`.
+
+use std::time::Duration;
+
+use clap::Args;
+use ecs_queue_scaler::cli::clean::{Asked, find};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::account::{self, Access, runtime, width};
+use super::question::note;
+use super::{Failed, Said};
+
+#[derive(Args, Debug)]
+#[group(id = "clean")]
+pub(crate) struct Arguments {
+    /// Do it; without it they are only shown
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    what: What,
+    /// Print what was found as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    account: account::Arguments,
+}
+
+#[derive(Args, Debug)]
+#[group(id = "what")]
+struct What {
+    /// Delete them, too, and those that were deregistered before
+    #[arg(long)]
+    delete: bool,
+    /// Take in families whose base no worker here runs: no other scaler may use them
+    #[arg(long)]
+    gone: bool,
+}
+
+/// A thousand revisions take half an hour at that pace.
+const LONGEST: Duration = Duration::from_hours(1);
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
+    let Arguments { yes, what, json, account } = arguments;
+    let asked = Asked { gone: what.gone, delete: what.delete };
+    let failed = |error: String| Failed::Wrong(vec![error]);
+    runtime()?.block_on(async {
+        let aws = account.connect().await?;
+        let Access { deployment, invocation, .. } =
+            account.access_by(aws.read.clone(), true).await?;
+        // Each revision is read on its own.
+        let aws = aws.for_tick(invocation.now, Instant::now() + LONGEST);
+        let found = Box::pin(find(&deployment, &aws.read, asked, invocation.now)).await;
+        let found = found.map_err(|error| failed(error.to_string()))?;
+        let page = found.page(width(), asked);
+        let mut out =
+            vec![if *json { format!("{:#}", json!(found)) } else { page.trim_end().to_owned() }];
+        if !yes || found.is_clean() {
+            let hint = "nothing was changed: --yes does it";
+            let err = if found.is_clean() { Vec::new() } else { vec![hint.to_owned()] };
+            return Ok(Said { out, err, ..Said::default() });
+        }
+        match found.carry_out(&aws.write, asked, note).await {
+            Ok(count) => {
+                let what = if asked.delete { "deleted" } else { "deregistered" };
+                out.push(format!("{count} {what}"));
+                Ok(Said { out, ..Said::default() })
+            }
+            Err((count, error)) => Err(failed(format!("{error}; {count} were done before"))),
+        }
+    })
+}
