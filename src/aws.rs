@@ -15,10 +15,16 @@ mod hosts;
 mod instances;
 mod launch;
 #[cfg(feature = "cli")]
+mod look;
+#[cfg(feature = "cli")]
 mod logs;
 #[cfg(feature = "cli")]
 mod oldest;
+#[cfg(feature = "cli")]
+mod network;
 mod pace;
+#[cfg(feature = "cli")]
+mod roles;
 #[cfg(feature = "cli")]
 mod settings;
 mod signed;
@@ -55,6 +61,10 @@ pub use function::{DeployedFunction, Invoker};
 pub use launch::{RunTaskError, RunTasks, StartTasks, Started};
 #[cfg(feature = "cli")]
 pub use logs::{LogLines, Logged};
+#[cfg(feature = "cli")]
+pub use look::{EcrImage, FoundImage};
+#[cfg(feature = "cli")]
+pub use network::{Network, WayOut};
 pub use sqs::QueueRead;
 pub use stores::{Object, Parameter};
 

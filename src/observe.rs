@@ -19,7 +19,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 
 pub use self::draining::{NoticeContext, look, seek};
 use self::instances::InstanceReads;
-use self::once::Once;
+pub(crate) use self::once::Once;
 use self::renamed::Renamed;
 use crate::aws::{QueueRead, ReadCloud};
 use crate::ledger::Ledger;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -25,11 +26,15 @@ pub struct DeployedFunction {
     pub environment: BTreeMap<String, String>,
     /// Where its log goes.
     pub log_group: String,
+    /// How long it may run.
+    pub timeout: Option<Duration>,
+    /// The ARN of the role that it runs as.
+    pub role: Option<String>,
 }
 
 impl fmt::Debug for DeployedFunction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, environment: _, log_group: _ } = self;
+        let Self { name, environment: _, log_group: _, timeout: _, role: _ } = self;
         f.debug_struct("DeployedFunction").field("name", name).finish()
     }
 }
@@ -57,7 +62,9 @@ impl ReadCloud {
         // Source: Lambda developer guide, "Configuring CloudWatch log groups".
         let log_group = answer.pointer("/LoggingConfig/LogGroup").and_then(Value::as_str);
         let log_group = log_group.map_or_else(|| format!("/aws/lambda/{name}"), str::to_owned);
-        Ok(DeployedFunction { name: name.to_owned(), environment, log_group })
+        let timeout = answer.get("Timeout").and_then(Value::as_u64).map(Duration::from_secs);
+        let role = answer.get("Role").and_then(Value::as_str).map(str::to_owned);
+        Ok(DeployedFunction { name: name.to_owned(), environment, log_group, timeout, role })
     }
 
     /// What invokes functions: reading is not all that they may do.

@@ -26,11 +26,45 @@ pub(super) fn host(service: Service, region: &str, kind: Kind) -> Option<String>
         let suffix = partition.suffix;
         return is_there.then(|| format!("{name}{fips}{dual_stack}.{region}.{suffix}"));
     }
+    #[cfg(feature = "cli")]
+    match service {
+        Service::Iam => return host_of_iam(partition.name, kind),
+        Service::Ecr | Service::Secrets | Service::Quotas => {
+            let api = if service == Service::Ecr { "api." } else { "" };
+            let host = format!("{api}{name}.{region}.{}", partition.suffix);
+            return (kind == Kind::default()).then_some(host);
+        }
+        _ => {}
+    }
     // There the plain host is validated, and there is no other.
     let is_plain = partition.name == "aws-us-gov" && service.is_plain_in_gov(kind.dual_stack);
     let fips = if kind.fips && !is_plain { "-fips" } else { "" };
     let suffix = if kind.dual_stack { partition.dual_stack_suffix } else { partition.suffix };
     Some(format!("{name}{fips}.{region}.{suffix}"))
+}
+
+/// IAM is one for a partition, and its calls are signed for this Region.
+/// Source: IAM user guide, "IAM endpoints and quotas".
+#[cfg(feature = "cli")]
+pub(super) fn region_of_iam(region: &str) -> Option<&'static str> {
+    match Partition::of(region).name {
+        "aws" => Some("us-east-1"),
+        "aws-cn" => Some("cn-north-1"),
+        "aws-us-gov" => Some("us-gov-west-1"),
+        _ => None,
+    }
+}
+
+/// Its plain host. In others nothing is looked at.
+#[cfg(feature = "cli")]
+fn host_of_iam(partition: &str, kind: Kind) -> Option<String> {
+    let host = match partition {
+        "aws" => "iam.amazonaws.com",
+        "aws-cn" => "iam.cn-north-1.amazonaws.com.cn",
+        "aws-us-gov" => "iam.us-gov.amazonaws.com",
+        _ => return None,
+    };
+    (kind == Kind::default()).then(|| host.to_owned())
 }
 
 #[cfg(test)]
@@ -58,6 +92,16 @@ mod tests {
                 "logs" => Service::Logs,
                 #[cfg(feature = "cli")]
                 "sts" => Service::Sts,
+                #[cfg(feature = "cli")]
+                "iam" => Service::Iam,
+                #[cfg(feature = "cli")]
+                "ec2" => Service::Ec2,
+                #[cfg(feature = "cli")]
+                "ecr" => Service::Ecr,
+                #[cfg(feature = "cli")]
+                "secretsmanager" => Service::Secrets,
+                #[cfg(feature = "cli")]
+                "service-quotas" => Service::Quotas,
                 other => panic!("{other}"),
             };
             let kind = Kind { fips: *fips == "yes", dual_stack: *dual_stack == "yes" };

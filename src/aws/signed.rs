@@ -54,6 +54,21 @@ pub(super) enum Service {
     /// The Security Token Service, for a terminal.
     #[cfg(feature = "cli")]
     Sts,
+    /// Identity and Access Management, for a terminal.
+    #[cfg(feature = "cli")]
+    Iam,
+    /// EC2, for a terminal: its crate would be larger than all others together.
+    #[cfg(feature = "cli")]
+    Ec2,
+    /// The Elastic Container Registry, for a terminal.
+    #[cfg(feature = "cli")]
+    Ecr,
+    /// Secrets Manager, for a terminal.
+    #[cfg(feature = "cli")]
+    Secrets,
+    /// Service Quotas, for a terminal.
+    #[cfg(feature = "cli")]
+    Quotas,
 }
 
 impl Service {
@@ -72,6 +87,16 @@ impl Service {
             Self::Logs => "logs",
             #[cfg(feature = "cli")]
             Self::Sts => "sts",
+            #[cfg(feature = "cli")]
+            Self::Iam => "iam",
+            #[cfg(feature = "cli")]
+            Self::Ec2 => "ec2",
+            #[cfg(feature = "cli")]
+            Self::Ecr => "ecr",
+            #[cfg(feature = "cli")]
+            Self::Secrets => "secretsmanager",
+            #[cfg(feature = "cli")]
+            Self::Quotas => "servicequotas",
         }
     }
 
@@ -90,6 +115,16 @@ impl Service {
             Self::Logs => "CloudWatch Logs",
             #[cfg(feature = "cli")]
             Self::Sts => "STS",
+            #[cfg(feature = "cli")]
+            Self::Iam => "IAM",
+            #[cfg(feature = "cli")]
+            Self::Ec2 => "EC2",
+            #[cfg(feature = "cli")]
+            Self::Ecr => "ECR",
+            #[cfg(feature = "cli")]
+            Self::Secrets => "Secrets Manager",
+            #[cfg(feature = "cli")]
+            Self::Quotas => "Service Quotas",
         }
     }
 
@@ -99,7 +134,13 @@ impl Service {
             Self::Ssm => Some("AmazonSSM"),
             Self::S3 | Self::AutoScaling => None,
             #[cfg(feature = "cli")]
-            Self::Lambda | Self::Sts => None,
+            Self::Lambda | Self::Sts | Self::Iam | Self::Ec2 => None,
+            #[cfg(feature = "cli")]
+            Self::Ecr => Some("AmazonEC2ContainerRegistry_V20150921"),
+            #[cfg(feature = "cli")]
+            Self::Secrets => Some("secretsmanager"),
+            #[cfg(feature = "cli")]
+            Self::Quotas => Some("ServiceQuotasV20190624"),
             #[cfg(feature = "cli")]
             Self::CloudWatch => Some("GraniteServiceVersion20100801"),
             #[cfg(feature = "cli")]
@@ -115,7 +156,7 @@ impl Service {
             #[cfg(feature = "cli")]
             Self::CloudWatch => true,
             #[cfg(feature = "cli")]
-            Self::Logs | Self::Sts => !dual_stack,
+            Self::Logs | Self::Sts | Self::Ec2 => !dual_stack,
             _ => false,
         }
     }
@@ -264,11 +305,23 @@ impl Signed {
         Ok(Call { operation: operation.build(), request: request.clone() })
     }
 
+    /// The Region that a call is signed for.
+    fn signing_region(&self, service: Service) -> Option<aws_config::Region> {
+        let region = self.config.region().cloned();
+        #[cfg(feature = "cli")]
+        if service == Service::Iam {
+            let here = region.as_ref().map(AsRef::as_ref).unwrap_or_default();
+            return hosts::region_of_iam(here).map(aws_config::Region::new);
+        }
+        let _ = service;
+        region
+    }
+
     fn signature(&self, service: Service) -> StaticRuntimePlugin {
         let mut layer = Layer::new("signature");
         layer.store_put(AuthSchemeOptionResolverParams::new(()));
         layer.store_put(SigV4OperationSigningConfig {
-            region: self.config.region().cloned().map(Into::into),
+            region: self.signing_region(service).map(Into::into),
             name: Some(service.name().into()),
             signing_options: service.signing_options(),
             ..SigV4OperationSigningConfig::default()

@@ -48,6 +48,20 @@ const NEEDED: &[(&str, &[(&str, Kind)])] = &[
     #[cfg(feature = "cli")]
     ("DeleteTaskDefinitions", &[("taskDefinitions", List), ("failures", List)]),
     #[cfg(feature = "cli")]
+    ("DescribeClusters", &[("clusters", List)]),
+    #[cfg(feature = "cli")]
+    ("DescribeImages", &[("imageDetails", List)]),
+    #[cfg(feature = "cli")]
+    ("DescribeLogGroups", &[("logGroups", List)]),
+    #[cfg(feature = "cli")]
+    ("DescribeParameters", &[("Parameters", List)]),
+    #[cfg(feature = "cli")]
+    ("DescribeSecret", &[("ARN", Text)]),
+    #[cfg(feature = "cli")]
+    ("GetServiceQuota", &[("Quota", Map)]),
+    #[cfg(feature = "cli")]
+    ("ListEventSourceMappings", &[("EventSourceMappings", List)]),
+    #[cfg(feature = "cli")]
     ("TagQueue", &[]),
     #[cfg(feature = "cli")]
     ("UntagQueue", &[]),
@@ -56,12 +70,24 @@ const NEEDED: &[(&str, &[(&str, Kind)])] = &[
     ("Invoke", &[]),
 ];
 
-/// Calls of Auto Scaling and STS, which answer in XML. Source: their API references, the responses' elements.
+/// Calls of Auto Scaling, EC2, IAM and STS, which answer in XML. Source: their API references, the responses' elements.
 const IN_XML: &[&str] = &[
     "RecordLifecycleActionHeartbeat",
     "CompleteLifecycleAction",
     #[cfg(feature = "cli")]
+    "DescribeRouteTables",
+    #[cfg(feature = "cli")]
+    "DescribeSecurityGroups",
+    #[cfg(feature = "cli")]
+    "DescribeSubnets",
+    #[cfg(feature = "cli")]
+    "DescribeVpcEndpoints",
+    #[cfg(feature = "cli")]
     "GetCallerIdentity",
+    #[cfg(feature = "cli")]
+    "GetRole",
+    #[cfg(feature = "cli")]
+    "SimulatePrincipalPolicy",
 ];
 
 /// Of what kind a member is.

@@ -1,12 +1,14 @@
 //! Which scaler a command is about: a deployed function's, or one by its name and configuration.
 
 use std::fs;
+use std::time::Duration;
 
 use decision::config::{Config, Worker, nearest};
 use decision::event::Mode;
 
 use crate::aws::{DeployedFunction, ReadCloud};
 use crate::run::{DEFAULT_NAME, DEFAULT_SOURCE, Scaler};
+use crate::source::{Current, Source};
 
 /// What stands for the function's name where a terminal starts tasks: no function can be called so.
 /// Source: Lambda API reference, `FunctionName`.
@@ -36,6 +38,12 @@ pub struct Deployment {
     pub starts_nothing: bool,
     /// Where the function's log goes.
     pub log_group: Option<String>,
+    /// How long the function may run.
+    pub timeout: Option<Duration>,
+    /// The ARN of the role that the function runs as.
+    pub role: Option<String>,
+    /// What the function goes by, where another configuration was given beside it.
+    pub deployed: Option<Current>,
 }
 
 /// Why there is none.
@@ -87,7 +95,7 @@ impl Deployment {
         };
         let deployed = cloud.function(function).await;
         let deployed = deployed.map_err(|error| DeploymentError::Unread(error.to_string()))?;
-        let DeployedFunction { name: function, environment, log_group } = deployed;
+        let DeployedFunction { name: function, environment, log_group, timeout, role } = deployed;
         let own = |key: &str| environment.get(key).map(String::as_str);
         if own("SCALER_NAME").is_none() && own("SCALER_CONFIG").is_none() {
             return Err(DeploymentError::NotOurs(function));
@@ -102,7 +110,11 @@ impl Deployment {
         // Where the function plans, nobody else reads it.
         let source = if needs_config { source } else { "{}" };
         let found = Self::of(name, source, Some(function))?;
-        Ok(Self { starts_nothing, log_group: Some(log_group), ..found })
+        let log_group = Some(log_group);
+        // What only the function can read is not compared.
+        let own = own("SCALER_CONFIG").filter(|own| config.is_some() && !own.starts_with("file:"));
+        let deployed = own.map(|own| Current::new(Source::parse(own)));
+        Ok(Self { starts_nothing, log_group, timeout, role, deployed, ..found })
     }
 
     fn of(name: &str, source: &str, function: Option<String>) -> Result<Self, DeploymentError> {
@@ -110,7 +122,15 @@ impl Deployment {
         let scaler = Scaler::new(name, source, Mode::DryRun).map_err(DeploymentError::Wrong)?;
         let started_by = function.clone().unwrap_or_else(|| TERMINAL.to_owned());
         let scaler = Scaler { function: started_by, ..scaler };
-        Ok(Self { scaler, function, starts_nothing: false, log_group: None })
+        Ok(Self {
+            scaler,
+            function,
+            starts_nothing: false,
+            log_group: None,
+            timeout: None,
+            role: None,
+            deployed: None,
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use super::apart;
 use decision::snapshot::Read;
 
 /// Answers by what they are about.
-pub(super) struct Once<K, T>(RefCell<BTreeMap<K, Cell<T>>>);
+pub(crate) struct Once<K, T>(RefCell<BTreeMap<K, Cell<T>>>);
 
 type Cell<T> = Rc<OnceCell<Rc<Read<T>>>>;
 
@@ -22,7 +22,7 @@ impl<K, T> Default for Once<K, T> {
 
 impl<K: Ord + Clone, T: Clone> Once<K, T> {
     /// The answer, which may be another's.
-    pub(super) async fn read(&self, key: &K, read: impl AsyncFnOnce() -> Read<T>) -> Rc<Read<T>> {
+    pub(crate) async fn read(&self, key: &K, read: impl AsyncFnOnce() -> Read<T>) -> Rc<Read<T>> {
         let cell = self.0.borrow_mut().entry(key.clone()).or_default().clone();
         cell.get_or_init(async || Rc::new(apart(read()).await)).await.clone()
     }

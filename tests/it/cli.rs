@@ -2,6 +2,7 @@
 
 mod apply;
 mod changes;
+mod checks;
 mod explain;
 mod plan;
 mod render;

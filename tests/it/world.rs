@@ -47,7 +47,7 @@ use tokio::time::Instant;
 
 use self::buckets::Buckets;
 use self::definitions::Definitions;
-use self::deployed::{Ages, Functions, Logs};
+use self::deployed::{Ages, Functions, LOOKS, Logs, Looks};
 use self::foreign::foreign;
 use self::instances::Instances;
 use self::life::Life;
@@ -95,6 +95,7 @@ pub(crate) struct State {
     functions: Functions,
     ages: Ages,
     logs: Logs,
+    looks: Looks,
     hooks: Vec<LifecycleAction>,
     calls: Vec<Call>,
     faults: Vec<Scripted>,
@@ -134,6 +135,7 @@ impl Default for State {
             functions: Functions::default(),
             ages: Ages::default(),
             logs: Logs::default(),
+            looks: Looks::default(),
             hooks: Vec::new(),
             calls: Vec::new(),
             faults: Vec::new(),
@@ -503,6 +505,7 @@ impl State {
                 Ok(json!({}))
             }
             "GetCallerIdentity" => Ok(json!({})),
+            other if LOOKS.contains(&other) => self.look(other, input),
             other => refuse("UnknownOperationException", format!("{other} is not known")),
         };
         if let Err(refused) = &answer {

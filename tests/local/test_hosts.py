@@ -14,6 +14,7 @@ import botocore.loaders
 
 TABLE = pathlib.Path(__file__).with_name("hosts.txt")
 SERVICES = ["ssm", "s3", "resourcegroupstaggingapi", "autoscaling", "lambda", "cloudwatch", "logs", "sts"]
+SERVICES += ["iam", "ec2", "ecr", "secretsmanager", "service-quotas"]
 
 
 def published():
@@ -30,6 +31,11 @@ def published():
         rules = loader.load_service_model(service, "endpoint-rule-set-1")
         provider = botocore.endpoint_provider.EndpointProvider(rules, partitions)
         for region, fips, dual in itertools.product(regions, (False, True), (False, True)):
+            # A terminal asks their plain hosts alone, and IAM in the three partitions that everybody can use.
+            is_others = service == "iam" and region.startswith(("us-iso", "eu-iso", "eusc"))
+            is_plain = service in ("iam", "ecr", "secretsmanager", "service-quotas")
+            if is_plain and (fips or dual or is_others):
+                continue
             asked = {"Region": region, "UseFIPS": fips, "UseDualStack": dual}
             if service == "s3":
                 asked["Bucket"] = "bucket"

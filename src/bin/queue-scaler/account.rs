@@ -24,7 +24,7 @@ const WIDTH: u16 = 120;
 /// What names the invocation of a terminal in what it reads.
 const REQUEST: &str = "queue-scaler";
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[group(id = "account")]
 pub(crate) struct Arguments {
     /// The Lambda function of the deployment: its environment says its name and where its configuration is
@@ -98,6 +98,11 @@ impl Arguments {
             error => Failed::Wrong(vec![error.to_string()]),
         })?;
         Ok(Access { cloud, deployment, invocation })
+    }
+
+    /// The same with a configuration that was named otherwise.
+    pub(crate) fn with_config(&self, config: Option<String>) -> Self {
+        Self { config: config.or_else(|| self.config.clone()), ..self.clone() }
     }
 
     /// Whether somebody has said what the name is.

@@ -25,6 +25,7 @@ use anstream::{AutoStream, ColorChoice};
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use decision::config;
+use ecs_queue_scaler::cli::checks::ChecksView;
 use ecs_queue_scaler::cli::clean::CleanView;
 use ecs_queue_scaler::cli::explain::ExplainView;
 use ecs_queue_scaler::cli::page::plain;
@@ -91,7 +92,8 @@ enum Command {
         /// Print the keys as tables in Markdown instead
         #[arg(long, conflicts_with = "of")]
         tables: bool,
-        /// Print that of what a command says with --json instead: `worker` is that of `status NAME`
+        /// Print that of what a command says with --json instead: `worker` is that of `status NAME`, `checks` that
+        /// of `validate --aws`
         #[arg(long, value_name = "COMMAND")]
         of: Option<Shape>,
     },
@@ -110,6 +112,7 @@ enum Command {
 /// What a command says with `--json`.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Shape {
+    Checks,
     Clean,
     Explain,
     Plan,
@@ -121,6 +124,7 @@ enum Shape {
 impl Shape {
     fn schema(self) -> String {
         let schema = match self {
+            Self::Checks => schemars::schema_for!(ChecksView),
             Self::Clean => schemars::schema_for!(CleanView),
             Self::Explain => schemars::schema_for!(ExplainView),
             Self::Plan => schemars::schema_for!(PlanView),

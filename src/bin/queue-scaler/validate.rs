@@ -7,27 +7,42 @@ use std::string::FromUtf8Error;
 
 use clap::Args;
 use decision::config::{Config, ConfigError, Position, Problem, document};
+use ecs_queue_scaler::cli::checks::{Level, check};
 use ecs_queue_scaler::cli::mark::marked;
 use ecs_queue_scaler::cli::validation::ValidationView;
 use serde_json::json;
 
+use super::account::{self, Access, runtime, width};
 use super::{Ends, Failed, Said};
 
 #[derive(Args, Debug)]
 #[group(id = "validate")]
 pub(crate) struct Arguments {
-    /// The file, YAML or JSON; `-` is standard input
-    #[arg(default_value = "workers.yaml")]
-    file: PathBuf,
+    /// The file, YAML or JSON; `-` is standard input [default: workers.yaml, and with --aws --function what the
+    /// function goes by]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    fails: Fails,
+    /// Print what was found as JSON
+    #[arg(long)]
+    json: bool,
+    /// Look in the account, too, whether what it names is there and works together; changes nothing
+    #[arg(long)]
+    aws: bool,
+    #[command(flatten)]
+    account: account::Arguments,
+}
+
+/// What it fails for beside mistakes.
+#[derive(Args, Debug)]
+#[group(id = "fails")]
+struct Fails {
     /// Fail where there are warnings, too
     #[arg(long)]
     strict: bool,
     /// Fail where values of the shipped example are left, which are in no account
     #[arg(long)]
     for_deployment: bool,
-    /// Print what was found as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// What was found in a file.
@@ -42,13 +57,21 @@ struct Found {
 /// The whole of a configuration, the mistakes of single workers too: the function would serve the
 /// others, and before a deployment is the time to mend them.
 pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
-    let Arguments { file, strict, for_deployment, json } = arguments;
+    let Arguments { file, fails, json, aws, account } = arguments;
+    let Fails { strict, for_deployment } = fails;
+    if *aws && file.is_none() && account.function.is_some() {
+        return in_account(arguments, None);
+    }
+    let file = file.as_deref().unwrap_or(Path::new("workers.yaml"));
     let found = read(file)?;
     let warnings = found.warnings();
     let has_examples = warnings.iter().any(|warning| warning.is_of_example);
     let is_refused = !found.mistakes.is_empty()
         || (*for_deployment && has_examples)
         || (*strict && !warnings.is_empty());
+    if *aws && !is_refused {
+        return in_account(arguments, Some(file));
+    }
     if *json {
         let view = ValidationView::new(&file.display().to_string(), found.workers())
             .with(&found.mistakes, warnings);
@@ -68,6 +91,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
     }
     let valid = format!("{}: valid, {}", file.display(), workers(found.workers()));
     Ok(Said { out: vec![valid], err: lines, ..Said::default() })
+}
+
+/// What the account says of it. The file alone was found good before.
+fn in_account(arguments: &Arguments, file: Option<&Path>) -> Result<Said, Failed> {
+    let account = arguments.account.with_config(file.map(|file| file.display().to_string()));
+    let view = runtime()?.block_on(async {
+        let Access { cloud, deployment, invocation } = account.access(true).await?;
+        let view = Box::pin(check(&deployment, &cloud, &invocation)).await;
+        view.map_err(|error| Failed::Wrong(vec![error.to_string()]))
+    })?;
+    let is_refused = view.is_wrong() || (arguments.fails.strict && view.has(Level::Warning));
+    let text = if arguments.json { format!("{:#}", json!(view)) } else { view.page(width()) };
+    let out = vec![text.trim_end().to_owned()];
+    Ok(Said { out, ends: Ends::failed_if(is_refused), ..Said::default() })
 }
 
 /// A configuration without a mistake in any worker, and its warnings.

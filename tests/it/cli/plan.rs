@@ -336,7 +336,13 @@ async fn the_operators_policy_allows_what_is_read_and_no_more() {
     let _ = super::changes::found(&world, &config, ecs_queue_scaler::cli::clean::Asked::default())
         .await;
 
-    let called = world.take_calls().into_iter().map(|call| call.operation);
+    let (rich, _) = super::checks::good_world();
+    let environment = json!({"SCALER_NAME": "scaler", "SCALER_CONFIG": "ssm:/jobs"});
+    rich.function_of("jobs", &environment, &json!({"Role": "arn:aws:iam::1:role/scaler"}));
+    let _ = super::checks::of_function(&rich, None).await;
+
+    let called = world.take_calls().into_iter().chain(rich.take_calls());
+    let called = called.map(|call| call.operation);
     let changing = ["RunTask", "StartTask", "RegisterTaskDefinition"];
     let read: BTreeSet<_> = called.filter(|name| !changing.contains(&name.as_str())).collect();
     let policy: Value =

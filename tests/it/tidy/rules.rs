@@ -172,7 +172,7 @@ pub(super) fn modules_used(code: &str) -> Vec<&str> {
 }
 
 /// An operation by the beginning of its name, in the API and in the SDK.
-const READS: [&str; 4] = ["Get", "List", "Describe", "FilterLogEvents"];
+const READS: [&str; 5] = ["Get", "List", "Describe", "FilterLogEvents", "SimulatePrincipalPolicy"];
 
 pub(super) fn reads_only_read(tree: &Tree) -> Vec<String> {
     let reads = |name: &str| {

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::{Answer, Call, State, World, refuse, text};
 
-/// A function by its environment and what it answers to an event.
+/// A function by its environment, its other settings, and what it answers to an event.
 #[derive(Debug, Default)]
-pub(super) struct Functions(BTreeMap<String, (Value, Value)>);
+pub(super) struct Functions(BTreeMap<String, (Value, Value, Value)>);
 
 /// The age of the oldest message, in seconds, by the queue's name.
 #[derive(Debug, Default)]
@@ -18,7 +18,13 @@ pub(super) struct Ages(BTreeMap<String, f64>);
 impl World {
     /// A function with these environment variables, which gives this answer.
     pub(crate) fn function(&self, name: &str, variables: &Value, answer: &Value) {
-        let function = (variables.clone(), answer.clone());
+        let function = (variables.clone(), json!({}), answer.clone());
+        self.state().functions.0.insert(name.to_owned(), function);
+    }
+
+    /// A function with other settings, too.
+    pub(crate) fn function_of(&self, name: &str, variables: &Value, settings: &Value) {
+        let function = (variables.clone(), settings.clone(), json!({}));
         self.state().functions.0.insert(name.to_owned(), function);
     }
 }
@@ -27,7 +33,42 @@ impl World {
 #[derive(Debug, Default)]
 pub(super) struct Logs(Vec<(String, i64, String, String)>);
 
+/// What other services answer: to calls of an operation whose input has a text, the newest first.
+#[derive(Debug, Default)]
+pub(super) struct Looks(Vec<(String, String, Looked)>);
+
+/// The answer, or the code of an error.
+type Looked = Result<Value, &'static str>;
+
+/// Calls that a terminal makes of services that are not simulated.
+pub(super) const LOOKS: [&str; 13] = [
+    "DescribeClusters",
+    "DescribeImages",
+    "DescribeLogGroups",
+    "DescribeParameters",
+    "DescribeRouteTables",
+    "DescribeSecret",
+    "DescribeSecurityGroups",
+    "DescribeSubnets",
+    "DescribeVpcEndpoints",
+    "GetRole",
+    "GetServiceQuota",
+    "ListEventSourceMappings",
+    "SimulatePrincipalPolicy",
+];
+
 impl World {
+    /// Calls of an operation whose input has a text are answered so; of those that answer in XML, by the text.
+    pub(crate) fn answers(&self, operation: &str, about: &str, answer: Value) {
+        let entry = (operation.to_owned(), about.to_owned(), Ok(answer));
+        self.state().looks.0.insert(0, entry);
+    }
+
+    /// And these are refused.
+    pub(crate) fn refuses(&self, operation: &str, about: &str, code: &'static str) {
+        self.state().looks.0.insert(0, (operation.to_owned(), about.to_owned(), Err(code)));
+    }
+
     /// A log has this line, of that time and message.
     pub(crate) fn log_line(&self, group: &str, (at, message): (i64, &str), line: &str) {
         let line = (group.to_owned(), at, message.to_owned(), line.to_owned());
@@ -42,6 +83,10 @@ impl World {
 
 /// Source: Lambda API reference, `GetFunctionConfiguration`, `Invoke`.
 pub(super) fn call_to_lambda(request: &HttpRequest) -> Option<Call> {
+    if let Some((_, arn)) = request.uri().split_once("/event-source-mappings/?EventSourceArn=") {
+        let operation = "ListEventSourceMappings".to_owned();
+        return Some(Call { operation, input: json!({"EventSourceArn": arn}) });
+    }
     let (_, path) = request.uri().split_once("/2015-03-31/functions/")?;
     assert!(
         request.uri().starts_with("https://lambda.eu-central-1.amazonaws.com/"),
@@ -98,10 +143,12 @@ pub(super) fn as_rest(answer: &HttpResponse) -> HttpResponse {
 impl State {
     pub(super) fn get_function_configuration(&self, input: &Value) -> Answer {
         let name = text(input, "FunctionName");
-        let Some((variables, _)) = self.functions.0.get(name) else {
+        let Some((variables, settings, _)) = self.functions.0.get(name) else {
             return refuse("ResourceNotFoundException", format!("Function not found: {name}"));
         };
-        Ok(json!({"FunctionName": name, "Environment": {"Variables": variables}}))
+        let mut answer = json!({"FunctionName": name, "Environment": {"Variables": variables}});
+        answer.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+        Ok(answer)
     }
 
     /// Source: CloudWatch API reference, `GetMetricData`: one that has no data has no values.
@@ -142,9 +189,24 @@ impl State {
         Ok(json!({"events": events, "nextToken": next}))
     }
 
+    /// Who has not been told to answer is nobody's to ask.
+    pub(super) fn look(&self, operation: &str, input: &Value) -> Answer {
+        let asked = input.to_string();
+        let known = self
+            .looks
+            .0
+            .iter()
+            .find(|(name, about, _)| name == operation && asked.contains(about.as_str()));
+        match known {
+            Some((_, _, Ok(answer))) => Ok(answer.clone()),
+            Some((_, _, Err(code))) => refuse(code, format!("{code}, as the API says it")),
+            None => refuse("AccessDeniedException", format!("not authorized: {operation}")),
+        }
+    }
+
     pub(super) fn invoke(&self, input: &Value) -> Answer {
         match self.functions.0.get(text(input, "FunctionName")) {
-            Some((_, answer)) => Ok(answer.clone()),
+            Some((.., answer)) => Ok(answer.clone()),
             None => refuse("ResourceNotFoundException", "Function not found"),
         }
     }

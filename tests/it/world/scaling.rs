@@ -66,8 +66,12 @@ impl World {
 
 /// The operation that a request to Auto Scaling is, if it is one.
 pub(super) fn call_to_scaling(request: &HttpRequest) -> Option<Call> {
-    let host = format!("https://autoscaling.{REGION}.amazonaws.com/");
-    request.uri().strip_prefix(&host)?;
+    call_in_form(request, &format!("https://autoscaling.{REGION}.amazonaws.com/"))
+}
+
+/// A call of the Query protocol.
+pub(super) fn call_in_form(request: &HttpRequest, host: &str) -> Option<Call> {
+    request.uri().strip_prefix(host)?;
     let form = request.headers().get("content-type").unwrap_or_default();
     assert!(form.starts_with("application/x-www-form-urlencoded"), "{form}");
     assert_eq!(request.method(), "POST");

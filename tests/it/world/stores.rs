@@ -82,7 +82,9 @@ pub(super) fn call_to_s3(request: &HttpRequest) -> Option<Call> {
 /// The signature is for the service and the Region that are asked, and covers what it has to.
 pub(super) fn is_signed(request: &HttpRequest, service: &str) -> bool {
     let signature = request.headers().get("authorization").unwrap_or_default();
-    let scope = format!("/{REGION}/{service}/aws4_request");
+    // IAM is one for all Regions of a partition.
+    let region = if service == "iam" { "us-east-1" } else { REGION };
+    let scope = format!("/{region}/{service}/aws4_request");
     let headers = signature.split("SignedHeaders=").nth(1).unwrap_or_default();
     let token = request.headers().get("x-amz-security-token");
     signature.starts_with("AWS4-HMAC-SHA256 Credential=test/")

@@ -21,7 +21,9 @@ impl World {
         let mut state = self.state();
         let now = state.epoch_seconds();
         let own = state.tasks.values_mut().filter(|task| is_standalone(task) && !hangs(task));
-        for task in own.filter(|task| task["lastStatus"] != "RUNNING") {
+        let is_on_its_way =
+            |task: &&mut Value| task["lastStatus"] != "RUNNING" && task["lastStatus"] != "STOPPED";
+        for task in own.filter(is_on_its_way) {
             set_status(task, "RUNNING");
             task["startedAt"] = now.clone();
         }

@@ -1,9 +1,10 @@
 //! In which protocol a call comes, for which service it is signed, and how its answer goes back.
 
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_types::body::SdkBody;
 use serde_json::Value;
 
-use super::{Call, deployed, scaling, stores};
+use super::{Call, deployed, scaling, stores, text};
 
 /// How a service is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub(super) enum Protocol {
     Scaling,
     Lambda,
     Sts,
+    Ec2,
+    Iam,
 }
 
 /// What is asked: of the JSON protocol, an operation and its input.
@@ -22,6 +25,8 @@ pub(super) fn read(request: &HttpRequest, operation: &str, input: Value) -> (Cal
         (scaling::call_to_scaling(request), Protocol::Scaling),
         (deployed::call_to_lambda(request), Protocol::Lambda),
         (deployed::call_to_sts(request), Protocol::Sts),
+        (scaling::call_in_form(request, EC2), Protocol::Ec2),
+        (scaling::call_in_form(request, IAM), Protocol::Iam),
     ];
     let other = others.into_iter().find_map(|(call, protocol)| Some((call?, protocol)));
     other.unwrap_or_else(|| (Call { operation: operation.to_owned(), input }, Protocol::Json))
@@ -34,10 +39,15 @@ pub(super) fn service(call: &Call, protocol: Protocol) -> &'static str {
         (Protocol::Scaling, _) => "autoscaling",
         (Protocol::Lambda, _) => "lambda",
         (Protocol::Sts, _) => "sts",
-        (Protocol::Json, "GetParameter") => "ssm",
+        (Protocol::Ec2, _) => "ec2",
+        (Protocol::Iam, _) => "iam",
+        (Protocol::Json, "DescribeImages") => "ecr",
+        (Protocol::Json, "DescribeSecret") => "secretsmanager",
+        (Protocol::Json, "GetServiceQuota") => "servicequotas",
+        (Protocol::Json, "GetParameter" | "DescribeParameters") => "ssm",
         (Protocol::Json, "GetResources") => "tagging",
         (Protocol::Json, "GetMetricData") => "monitoring",
-        (Protocol::Json, "FilterLogEvents") => "logs",
+        (Protocol::Json, "FilterLogEvents" | "DescribeLogGroups") => "logs",
         (Protocol::Json, "GetQueueUrl" | "GetQueueAttributes" | "TagQueue" | "UntagQueue") => "sqs",
         (Protocol::Json, _) => "ecs",
     }
@@ -51,5 +61,25 @@ pub(super) fn written(call: &Call, protocol: Protocol, answer: HttpResponse) -> 
         Protocol::Scaling => scaling::as_query(&call.operation, &answer),
         Protocol::Lambda => deployed::as_rest(&answer),
         Protocol::Sts => deployed::identity(),
+        Protocol::Ec2 | Protocol::Iam => as_xml(&answer),
     }
+}
+
+const EC2: &str = "https://ec2.eu-central-1.amazonaws.com/";
+const IAM: &str = "https://iam.amazonaws.com/";
+
+/// Source: EC2 and IAM API references, "Making query requests", "Error codes".
+fn as_xml(answer: &HttpResponse) -> HttpResponse {
+    let document: Value =
+        serde_json::from_slice(answer.body().bytes().unwrap_or_default()).unwrap_or_default();
+    let (status, xml) = if let Some(xml) = document.as_str() {
+        (200, xml.to_owned())
+    } else {
+        let (code, message) = (text(&document, "__type"), text(&document, "message"));
+        let error = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+        (400, format!("<Response><Errors>{error}</Errors></Response>"))
+    };
+    let mut answer = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(xml));
+    answer.headers_mut().insert("content-type", "text/xml");
+    answer
 }

@@ -1,0 +1,153 @@
+//! What a worker's task definition names: roles, images, log groups, secrets.
+
+use std::collections::BTreeSet;
+
+use decision::config::Worker;
+use decision::definition::TaskDefinition;
+use serde_json::Value;
+
+use super::{Finding, Looks};
+use crate::aws::{EcrImage, FoundImage};
+
+impl Looks<'_> {
+    pub(super) async fn of_definition(&self, worker: &Worker) -> Vec<Finding> {
+        let read = self.foreseen.snapshot.definitions.get(&worker.task_definition);
+        // What keeps it from being read is found by the dry run.
+        let Some(Ok(definition)) = read else { return Vec::new() };
+        let mut findings = Vec::new();
+        for role in roles(worker, definition) {
+            findings.extend(Box::pin(self.of_role(&role)).await);
+        }
+        let containers = definition.document.get("containerDefinitions").and_then(Value::as_array);
+        for container in containers.into_iter().flatten() {
+            findings.extend(Box::pin(self.of_container(container)).await);
+        }
+        findings
+    }
+
+    async fn of_role(&self, role: &str) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let key = &role.to_owned();
+        let known = self.once.roles.read(key, async || self.cloud.is_role_of_tasks(role).await);
+        match &*known.await {
+            Ok(Some(true)) => {}
+            Ok(Some(false)) => findings.push(Finding::wrong(format!(
+                "ECS may not assume the role {role}: its trust policy has to name ecs-tasks.amazonaws.com"
+            ))),
+            Ok(None) => findings.push(Finding::wrong(format!("there is no role {role}"))),
+            Err(error) => {
+                findings.push(Finding::not_checked(&format!("the role {role} is"), error));
+            }
+        }
+        let Some(function) = &self.deployment.role else { return findings };
+        let passes = self
+            .once
+            .passes
+            .read(key, async || self.cloud.may(function, "iam:PassRole", role).await);
+        match &*passes.await {
+            Ok(true) => {}
+            Ok(false) => findings.push(Finding::wrong(format!(
+                "the function may not pass the role {role}: add it to the stack's PassedRoleArns"
+            ))),
+            Err(error) => {
+                let what = format!("whether the function may pass {role} is");
+                findings.push(Finding::not_checked(&what, error));
+            }
+        }
+        findings
+    }
+
+    async fn of_container(&self, container: &Value) -> Vec<Finding> {
+        let text = |pointer: &str| container.pointer(pointer).and_then(Value::as_str);
+        let name = text("/name").unwrap_or_default();
+        let mut findings = Vec::new();
+        if let Some(image) = text("/image").and_then(EcrImage::parse) {
+            findings
+                .extend(Box::pin(self.of_image(text("/image").unwrap_or_default(), &image)).await);
+        }
+        findings.extend(Box::pin(self.of_log(container)).await);
+        let secrets = container.get("secrets").and_then(Value::as_array);
+        for secret in secrets.into_iter().flatten() {
+            let text = |key: &str| secret.get(key).and_then(Value::as_str).unwrap_or_default();
+            // Where it is from is nobody's to read here.
+            let what = format!("the secret {} of container {name}", text("name"));
+            let from = text("valueFrom").to_owned();
+            let read = self.once.secrets.read(&from, async || self.cloud.has_secret(&from).await);
+            match &*read.await {
+                Ok(true) => {}
+                Ok(false) => findings.push(Finding::wrong(format!("{what} is not there"))),
+                Err(error) => {
+                    let what = format!("whether {what} is there is");
+                    findings.push(Finding::not_checked(&what, &without(error, &from)));
+                }
+            }
+        }
+        findings
+    }
+
+    async fn of_image(&self, shown: &str, image: &EcrImage) -> Option<Finding> {
+        // Another Region's registry answers there.
+        if image.region != self.cloud.region().as_str() {
+            return None;
+        }
+        let found = self.once.images.read(image, async || Box::pin(self.cloud.image(image)).await);
+        match &*found.await {
+            Ok(FoundImage::There) => None,
+            Ok(FoundImage::NoRepository) => {
+                let repository = &image.repository;
+                Some(Finding::wrong(format!("image {shown}: there is no repository {repository}")))
+            }
+            Ok(FoundImage::Missing(newest)) => {
+                let newest = newest.as_ref().map(|tag| format!("; the newest there is {tag}"));
+                let newest = newest.unwrap_or_default();
+                Some(Finding::wrong(format!("image {shown} is not in its repository{newest}")))
+            }
+            Err(error) => Some(Finding::not_checked(&format!("image {shown} is"), error)),
+        }
+    }
+
+    async fn of_log(&self, container: &Value) -> Option<Finding> {
+        let option = |key: &str| {
+            container.pointer(&format!("/logConfiguration/options/{key}")).and_then(Value::as_str)
+        };
+        let driver = container.pointer("/logConfiguration/logDriver").and_then(Value::as_str);
+        let is_here = option("awslogs-region").is_none_or(|at| at == self.cloud.region().as_str());
+        if driver != Some("awslogs") || option("awslogs-create-group") == Some("true") || !is_here {
+            return None;
+        }
+        let group = option("awslogs-group")?.to_owned();
+        let read =
+            self.once.log_groups.read(&group, async || self.cloud.has_log_group(&group).await);
+        match &*read.await {
+            Ok(true) => None,
+            Ok(false) => Some(Finding::wrong(format!(
+                "log group {group} is not there, and awslogs-create-group is not `true`: no task would start"
+            ))),
+            Err(error) => Some(Finding::not_checked(&format!("log group {group} is"), error)),
+        }
+    }
+}
+
+/// The error without where a secret is from.
+fn without(error: &decision::snapshot::ReadError, from: &str) -> decision::snapshot::ReadError {
+    use decision::snapshot::{CallError, ReadError};
+    let ReadError::Call(call) = error else { return error.clone() };
+    let hidden = |text: &str| text.replace(from, "it");
+    ReadError::Call(CallError {
+        subject: "it".to_owned(),
+        message: hidden(&call.message),
+        ..call.clone()
+    })
+}
+
+fn roles(worker: &Worker, definition: &TaskDefinition) -> BTreeSet<String> {
+    let of_definition = |member| definition.document.get(member).and_then(Value::as_str);
+    let overrides = worker.launch.overrides.as_ref();
+    let all = [
+        of_definition("taskRoleArn"),
+        of_definition("executionRoleArn"),
+        overrides.and_then(|own| own.task_role.as_deref()),
+        overrides.and_then(|own| own.execution_role.as_deref()),
+    ];
+    all.into_iter().flatten().filter(|role| role.starts_with("arn:")).map(str::to_owned).collect()
+}
