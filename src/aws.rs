@@ -13,6 +13,8 @@ mod families;
 mod function;
 mod hosts;
 mod instances;
+#[cfg(feature = "cli")]
+mod inventory;
 mod launch;
 #[cfg(feature = "cli")]
 mod look;
@@ -58,6 +60,8 @@ pub use draining::{Answered, Drained};
 pub use families::Activity;
 #[cfg(feature = "cli")]
 pub use function::{DeployedFunction, Invoker};
+#[cfg(feature = "cli")]
+pub use inventory::RunningService;
 pub use launch::{RunTaskError, RunTasks, StartTasks, Started};
 #[cfg(feature = "cli")]
 pub use logs::{LogLines, Logged};

@@ -11,6 +11,7 @@ pub mod render; // a derived task definition
 pub mod result; // the result of a tick, as a terminal reads it
 pub mod plan; // what a tick would do
 pub mod apply; // a plan, carried out
+pub mod init; // a configuration for what an account has
 pub mod checks; // what a configuration names, in the account
 pub mod explain; // a decision that was logged
 pub mod status; // all workers at a glance

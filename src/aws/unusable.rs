@@ -50,6 +50,15 @@ const NEEDED: &[(&str, &[(&str, Kind)])] = &[
     #[cfg(feature = "cli")]
     ("DescribeClusters", &[("clusters", List)]),
     #[cfg(feature = "cli")]
+    ("DescribeServices", &[("services", List)]),
+    #[cfg(feature = "cli")]
+    ("ListClusters", &[("clusterArns", List)]),
+    // Without queues it has no member at all.
+    #[cfg(feature = "cli")]
+    ("ListQueues", &[]),
+    #[cfg(feature = "cli")]
+    ("ListServices", &[("serviceArns", List)]),
+    #[cfg(feature = "cli")]
     ("DescribeImages", &[("imageDetails", List)]),
     #[cfg(feature = "cli")]
     ("DescribeLogGroups", &[("logGroups", List)]),

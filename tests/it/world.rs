@@ -475,6 +475,8 @@ impl State {
         }
         let answer = match operation.as_str() {
             "GetQueueUrl" => self.get_queue_url(input),
+            "ListQueues" => Ok(self.list_queues(input)),
+            "ListClusters" => Ok(json!({"clusterArns": self.clusters})),
             "GetQueueAttributes" => self.get_queue_attributes(process, input),
             "ListTasks" => self.list_tasks(process, input),
             "DescribeTasks" => self.describe_tasks(process, input),

@@ -81,7 +81,7 @@ impl Arguments {
     ) -> Result<Access, Failed> {
         let now = now();
         let invocation = Invocation::new(REQUEST, now, deadline(now));
-        let cloud = cloud.for_tick(now, Instant::now() + PATIENCE);
+        let cloud = cloud.for_tick(now, patience());
         let (name, config) = match self.function {
             Some(_) => (None, None),
             None => (variable("SCALER_NAME"), variable("SCALER_CONFIG")),
@@ -115,6 +115,11 @@ impl Arguments {
 pub(crate) fn runtime() -> Result<Runtime, Failed> {
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Failed::Wrong(vec![format!("cannot start: {error}")]))
+}
+
+/// When what only reads gives up.
+pub(crate) fn patience() -> Instant {
+    Instant::now() + PATIENCE
 }
 
 /// Columns of the terminal.

@@ -9,6 +9,7 @@ mod alarms;
 mod apply;
 mod clean;
 mod explain;
+mod init;
 mod pause;
 mod plan;
 mod question;
@@ -59,6 +60,8 @@ enum Color {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Propose a workers.yaml from the queues, task definitions and services of the account
+    Init(init::Arguments),
     /// Check a configuration and report everything that is wrong with it
     Validate(validate::Arguments),
     /// Show what a tick of now would do, and why; changes nothing
@@ -196,6 +199,7 @@ fn main() -> ExitCode {
         Color::Never => ColorChoice::Never,
     };
     let done = match command {
+        Command::Init(arguments) => init::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Apply(arguments) => apply::apply(&arguments, color),
         Command::Run(arguments) => apply::run(&arguments, color),

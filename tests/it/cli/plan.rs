@@ -341,7 +341,11 @@ async fn the_operators_policy_allows_what_is_read_and_no_more() {
     rich.function_of("jobs", &environment, &json!({"Role": "arn:aws:iam::1:role/scaler"}));
     let _ = super::checks::of_function(&rich, None).await;
 
+    let account = super::init::account();
+    let _ = Box::pin(ecs_queue_scaler::cli::init::survey(&cloud(&account))).await.unwrap();
+
     let called = world.take_calls().into_iter().chain(rich.take_calls());
+    let called = called.chain(account.take_calls());
     let called = called.map(|call| call.operation);
     let changing = ["RunTask", "StartTask", "RegisterTaskDefinition"];
     let read: BTreeSet<_> = called.filter(|name| !changing.contains(&name.as_str())).collect();

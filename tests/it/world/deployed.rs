@@ -41,7 +41,7 @@ pub(super) struct Looks(Vec<(String, String, Looked)>);
 type Looked = Result<Value, &'static str>;
 
 /// Calls that a terminal makes of services that are not simulated.
-pub(super) const LOOKS: [&str; 13] = [
+pub(super) const LOOKS: [&str; 15] = [
     "DescribeClusters",
     "DescribeImages",
     "DescribeLogGroups",
@@ -49,11 +49,13 @@ pub(super) const LOOKS: [&str; 13] = [
     "DescribeRouteTables",
     "DescribeSecret",
     "DescribeSecurityGroups",
+    "DescribeServices",
     "DescribeSubnets",
     "DescribeVpcEndpoints",
     "GetRole",
     "GetServiceQuota",
     "ListEventSourceMappings",
+    "ListServices",
     "SimulatePrincipalPolicy",
 ];
 

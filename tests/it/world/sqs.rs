@@ -86,6 +86,15 @@ impl State {
         if self.queues.contains_key(&url) { Ok(json!({"QueueUrl": url})) } else { unknown_queue() }
     }
 
+    /// A page of two. Source: SQS API, `ListQueues`: without `MaxResults` there is no token.
+    pub(super) fn list_queues(&self, input: &Value) -> Value {
+        assert!(input["MaxResults"].is_u64(), "{input}");
+        let begin: usize = input["NextToken"].as_str().map_or(0, |token| token.parse().unwrap());
+        let page: Vec<_> = self.queues.keys().skip(begin).take(2).collect();
+        let next = (begin + 2 < self.queues.len()).then(|| (begin + 2).to_string());
+        json!({"QueueUrls": page, "NextToken": next})
+    }
+
     /// Without names, no attributes. Source: SQS API, `GetQueueAttributesRequest.AttributeNames`.
     pub(super) fn get_queue_attributes(&mut self, process: u32, input: &Value) -> Answer {
         let (now, url) = (self.millis(), &regional(text(input, "QueueUrl")));

@@ -48,7 +48,7 @@ pub(super) fn service(call: &Call, protocol: Protocol) -> &'static str {
         (Protocol::Json, "GetResources") => "tagging",
         (Protocol::Json, "GetMetricData") => "monitoring",
         (Protocol::Json, "FilterLogEvents" | "DescribeLogGroups") => "logs",
-        (Protocol::Json, "GetQueueUrl" | "GetQueueAttributes" | "TagQueue" | "UntagQueue") => "sqs",
+        (Protocol::Json, name) if name.contains("Queue") => "sqs",
         (Protocol::Json, _) => "ecs",
     }
 }

@@ -1,0 +1,64 @@
+//! `init`, and `import`.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use ecs_queue_scaler::cli::init::{propose, survey};
+
+use super::account::{self, now, runtime};
+use super::{Failed, Said};
+
+#[derive(Args, Debug)]
+#[group(id = "init")]
+pub(crate) struct Arguments {
+    /// The file to write, which must not be there; `-` is standard output
+    #[arg(default_value = "workers.yaml")]
+    file: PathBuf,
+    #[command(flatten)]
+    account: account::Arguments,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
+    let Arguments { file, account } = arguments;
+    let is_stdout = file == Path::new("-");
+    if !is_stdout && fs::exists(file).unwrap_or(true) {
+        let error =
+            format!("`{}` is there already, and nothing is written over it", file.display());
+        return Err(Failed::Use(error));
+    }
+    let proposal = runtime()?.block_on(async {
+        let cloud = account.connect().await?.read;
+        let cloud = cloud.for_tick(now(), account::patience());
+        let found = Box::pin(survey(&cloud)).await;
+        let found = found.map_err(|error| Failed::Wrong(vec![error.to_string()]))?;
+        Ok(Box::pin(propose(&cloud, found)).await)
+    })?;
+    let text = proposal.text();
+    if is_stdout {
+        return Ok(Said { out: vec![text.trim_end().to_owned()], ..Said::default() });
+    }
+    write_new(file, &text)?;
+    let (workers, others) = (proposal.workers.len(), proposal.others.len());
+    let line = format!(
+        "wrote {}: {workers} workers proposed, {others} queues without one; read it, then: queue-scaler validate \
+         --aws {}",
+        file.display(),
+        file.display()
+    );
+    Ok(Said { out: vec![line], err: proposal.notes, ..Said::default() })
+}
+
+/// Never over a file that is there, also if it came meanwhile.
+pub(crate) fn write_new(file: &Path, text: &str) -> Result<(), Failed> {
+    let wrong = |error: io::Error| match error.kind() {
+        ErrorKind::AlreadyExists => Failed::Use(format!(
+            "`{}` is there already, and nothing is written over it",
+            file.display()
+        )),
+        _ => Failed::Use(format!("cannot write `{}`: {error}", file.display())),
+    };
+    let mut new = OpenOptions::new().write(true).create_new(true).open(file).map_err(wrong)?;
+    new.write_all(text.as_bytes()).map_err(wrong)
+}
