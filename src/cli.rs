@@ -11,6 +11,8 @@ pub mod render; // a derived task definition
 pub mod result; // the result of a tick, as a terminal reads it
 pub mod plan; // what a tick would do
 pub mod apply; // a plan, carried out
+mod yaml; // texts in a file that is written here
+pub mod import; // manifests of KEDA as a configuration
 pub mod init; // a configuration for what an account has
 pub mod checks; // what a configuration names, in the account
 pub mod explain; // a decision that was logged

@@ -4,6 +4,7 @@ mod apply;
 mod changes;
 mod checks;
 mod explain;
+mod import;
 mod init;
 mod plan;
 mod render;

@@ -4,11 +4,12 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, Subcommand};
+use ecs_queue_scaler::cli::import::keda;
 use ecs_queue_scaler::cli::init::{propose, survey};
 
 use super::account::{self, now, runtime};
-use super::{Failed, Said};
+use super::{Ends, Failed, Said};
 
 #[derive(Args, Debug)]
 #[group(id = "init")]
@@ -18,6 +19,35 @@ pub(crate) struct Arguments {
     file: PathBuf,
     #[command(flatten)]
     account: account::Arguments,
+}
+
+/// Programs whose manifests are known.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Import {
+    /// `ScaledJob` and `ScaledObject` manifests of KEDA with an SQS trigger
+    Keda {
+        /// The manifests; `-` is standard input
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+pub(crate) fn import(import: &Import) -> Result<Said, Failed> {
+    let Import::Keda { files } = import;
+    let read = |file: &PathBuf| {
+        let wrong =
+            |error: io::Error| Failed::Use(format!("cannot read `{}`: {error}", file.display()));
+        let text = if file == Path::new("-") {
+            io::read_to_string(io::stdin()).map_err(wrong)?
+        } else {
+            fs::read_to_string(file).map_err(wrong)?
+        };
+        Ok((file.display().to_string(), text))
+    };
+    let manifests = files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let imported = keda(&manifests).map_err(|error| Failed::Wrong(vec![error.to_string()]))?;
+    let ends = Ends::failed_if(imported.workers == 0);
+    Ok(Said { out: vec![imported.text.trim_end().to_owned()], err: imported.notes, ends })
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {

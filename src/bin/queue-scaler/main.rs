@@ -74,6 +74,9 @@ enum Command {
     Status(status::Arguments),
     /// Derive a logged decision of a tick again, and try other settings on it
     Explain(explain::Arguments),
+    /// Print a workers.yaml made of what another program scales by
+    #[command(subcommand)]
+    Import(init::Import),
     /// Print the task definition that is derived for tasks of so many worker containers
     Render(render::Arguments),
     /// Stop tasks of one worker, after a question
@@ -200,6 +203,7 @@ fn main() -> ExitCode {
     };
     let done = match command {
         Command::Init(arguments) => init::run(&arguments),
+        Command::Import(import) => init::import(&import),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Apply(arguments) => apply::apply(&arguments, color),
         Command::Run(arguments) => apply::run(&arguments, color),

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{Proposal, Proposed, containers};
 use crate::aws::RunningService;
 use crate::cli::page::{age, counted};
+use crate::cli::yaml::quoted;
 
 /// As many families as a person looks through.
 const MOST_FAMILIES: usize = 30;
@@ -177,15 +178,6 @@ fn of_network(service: &str, network: &AwsVpc) -> Vec<String> {
         lines.push("      assignPublicIp: ENABLED".to_owned());
     }
     lines
-}
-
-/// A text that YAML takes for one, whatever it looks like.
-fn quoted(text: &str) -> String {
-    let is_plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
-        && !["true", "false", "yes", "no", "on", "off", "null", "y", "n"]
-            .contains(&text.to_lowercase().as_str());
-    if is_plain { text.to_owned() } else { serde_json::to_string(text).unwrap_or_default() }
 }
 
 fn one_line(text: &str) -> String {
