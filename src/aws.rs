@@ -64,7 +64,7 @@ pub use function::{DeployedFunction, Invoker};
 pub use inventory::RunningService;
 pub use launch::{RunTaskError, RunTasks, StartTasks, Started};
 #[cfg(feature = "cli")]
-pub use logs::{LogLines, Logged};
+pub use logs::{LogLine, LogLines, Logged};
 #[cfg(feature = "cli")]
 pub use look::{EcrImage, FoundImage};
 #[cfg(feature = "cli")]

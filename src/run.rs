@@ -422,8 +422,7 @@ fn only(mut config: Config, only: &[WorkerName]) -> Result<Config, RunError> {
 fn ask_for(config: &mut Config, minimum: &BTreeMap<WorkerName, Containers>) {
     for worker in &mut config.workers {
         if let Some(containers) = minimum.get(&worker.name) {
-            let always = &mut worker.scaling.min_containers.always;
-            *always = (*always).max(*containers);
+            worker.scaling.min_containers.asked = *containers;
         }
     }
 }

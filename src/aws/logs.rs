@@ -24,13 +24,29 @@ pub struct LogLines<'a> {
     pub to: Timestamp,
 }
 
+/// A line of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// When it was written.
+    pub at: Timestamp,
+    /// The line.
+    pub text: String,
+}
+
 /// Lines of a log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Logged {
     /// The lines, the oldest first.
-    pub lines: Vec<String>,
+    pub lines: Vec<LogLine>,
     /// Whether there are more than are read.
     pub is_cut: bool,
+}
+
+impl LogLine {
+    fn read(event: &Value) -> Option<Self> {
+        let at = Timestamp::from_millisecond(event.get("timestamp")?.as_i64()?).ok()?;
+        Some(Self { at, text: event.get("message")?.as_str()?.to_owned() })
+    }
 }
 
 impl ReadCloud {
@@ -53,8 +69,7 @@ impl ReadCloud {
             let request = Request::new(Service::Logs, about.operation, ask);
             let answer = self.ask(about, request).await?.json();
             let events = answer.get("events").and_then(Value::as_array);
-            let lines = events.into_iter().flatten().filter_map(|event| event.get("message"));
-            logged.lines.extend(lines.filter_map(Value::as_str).map(str::to_owned));
+            logged.lines.extend(events.into_iter().flatten().filter_map(LogLine::read));
             match answer.get("nextToken").filter(|token| token.is_string()) {
                 Some(token) => drop(query.insert("nextToken".to_owned(), token.clone())),
                 None => return Ok(logged),

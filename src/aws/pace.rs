@@ -12,6 +12,8 @@ use std::time::Duration;
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
 use jiff::Timestamp;
 use leaky_bucket::RateLimiter;
+#[cfg(feature = "cli")]
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::unusable::Unusable;
@@ -174,18 +176,29 @@ struct OfRate {
 /// Whether a person wants no further call to be started. Its clones are the same one.
 #[cfg(feature = "cli")]
 #[derive(Clone, Debug, Default)]
-pub struct Halt(Arc<AtomicBool>);
+pub struct Halt(Arc<(AtomicBool, Notify)>);
 
 #[cfg(feature = "cli")]
 impl Halt {
     /// From now on.
     pub fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.0.store(true, Ordering::SeqCst);
+        self.0.1.notify_waiters();
     }
 
     /// Whether it is so.
     pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.0.load(Ordering::SeqCst)
+    }
+
+    /// Waits until it is so.
+    async fn wait(&self) {
+        let mut set = std::pin::pin!(self.0.1.notified());
+        // Whoever sets it from here on is heard.
+        set.as_mut().enable();
+        if !self.is_set() {
+            set.await;
+        }
     }
 }
 
@@ -283,15 +296,23 @@ impl Pace {
             return Err(out_of_time(about));
         }
         let permits = self.permits.take(about.rate, permits);
+        #[cfg(feature = "cli")]
+        let permits = async {
+            tokio::select! {
+                biased;
+                () = self.halt.wait() => Err(halted(about)),
+                () = permits => Ok(()),
+            }
+        };
+        #[cfg(not(feature = "cli"))]
+        let permits = async {
+            permits.await;
+            Ok(())
+        };
         match self.no_call_after {
             Some(end) => timeout_at(end, permits).await.map_err(|_| out_of_time(about))?,
             None => permits.await,
         }
-        #[cfg(feature = "cli")]
-        if self.halt.is_set() {
-            return Err(about.error("interrupted: it was not called", ErrorKind::OutOfTime));
-        }
-        Ok(())
     }
 
     fn count(&self, operation: &'static str) {
@@ -428,6 +449,11 @@ impl<E: Error + ProvideErrorMetadata + 'static> GaveUp<E> {
 #[expect(clippy::disallowed_methods, reason = "between two attempts there is nothing else to do")]
 async fn pause(longest: Duration) {
     tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;
+}
+
+#[cfg(feature = "cli")]
+fn halted(about: About<'_>) -> CallError {
+    about.error("interrupted: it was not called", ErrorKind::OutOfTime)
 }
 
 fn out_of_time(about: About<'_>) -> CallError {

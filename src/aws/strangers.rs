@@ -38,23 +38,23 @@ impl ReadCloud {
         Ok(strangers)
     }
 
-    /// The Lambda functions that have started tasks under the first of these names which are alive or ended
-    /// within the hour. Tasks of before functions were noted are of one whose name is empty.
+    /// The Lambda functions that have started tasks under one of these names which are alive or ended within
+    /// the hour. Tasks of before functions were noted are of one whose name is empty.
     ///
     /// # Errors
     /// When they cannot be read.
     pub async fn functions_behind(
         &self,
         cluster: &ClusterName,
-        scaler: &ScalerName,
+        scalers: &[ScalerName],
     ) -> Read<BTreeSet<String>> {
-        let alive = Box::pin(self.list(cluster, scaler)).await?;
-        let stopped = Box::pin(self.list_stopped(cluster)).await?;
+        let mut all = Box::pin(self.list_stopped(cluster)).await?;
+        for scaler in scalers {
+            all.extend(Box::pin(self.list(cluster, scaler)).await?);
+        }
         // One may have been forgotten since.
-        let all = alive.into_iter().chain(stopped);
-        let described = self.describe_all(cluster, Vec::new(), all).await?;
-        let names = std::slice::from_ref(scaler);
-        let of_ticks = described.values().filter(|task| is_of(names, task));
+        let described = self.describe_all(cluster, Vec::new(), all.into_iter()).await?;
+        let of_ticks = described.values().filter(|task| is_of(scalers, task));
         let of_ticks = of_ticks.filter(|task| tag(task, tags::TICK).is_some());
         Ok(of_ticks.map(|task| tag(task, tags::FUNCTION).unwrap_or_default().to_owned()).collect())
     }

@@ -23,6 +23,9 @@ use crate::run::{Foreseen, Invocation};
 /// A function that runs a tick ends it within a minute, as a rule.
 const LONGEST_WAIT: Duration = Duration::from_secs(90);
 
+/// Source: Lambda API reference, `Invoke`, "Errors".
+const BUSY: &str = "TooManyRequestsException";
+
 /// Between two tries to reach a function that is busy.
 const BETWEEN_TRIES: Duration = Duration::from_secs(2);
 
@@ -57,7 +60,7 @@ pub enum ApplyError {
         functions: String,
     },
     /// Whether a function serves them could not be read.
-    #[error("whether a function serves these workers could not be read: {0}")]
+    #[error("whether somebody else serves these workers could not be read: {0}")]
     Unread(#[from] ReadError),
     /// The name may be the wrong one.
     #[error("{}; nothing is started under a name that nobody gave", .0.join("; "))]
@@ -67,10 +70,12 @@ pub enum ApplyError {
     StartsNothing,
     /// The function was busy all the time.
     #[error(
-        "the function was busy for {} s, as its one execution ran ticks all the time: nothing was started",
-        LONGEST_WAIT.as_secs()
+        "the function took no invocation for {} s: its one execution ran ticks all the time, or its reserved \
+         concurrency is 0; nothing was started ({})",
+        LONGEST_WAIT.as_secs(),
+        .0
     )]
-    Busy,
+    Busy(CallError),
     /// The function gave no result.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -106,9 +111,13 @@ pub async fn prepare(
     // What only the function may answer.
     foreseen.plan.hooks.clear();
     if !asked.no_function {
-        refuse_beside_a_function(deployment, cloud, &foreseen).await?;
+        refuse_beside_a_function(deployment, cloud, invocation.now).await?;
     }
-    let strangers = Box::pin(strangers(deployment, cloud, &foreseen)).await;
+    let strangers = match Box::pin(strangers(deployment, cloud, &foreseen)).await {
+        Ok(strangers) => strangers,
+        Err(error) if !asked.is_name_given => return Err(ApplyError::Unread(error)),
+        Err(_) => Vec::new(),
+    };
     if !(asked.is_name_given || strangers.is_empty()) {
         return Err(ApplyError::Name(strangers));
     }
@@ -119,11 +128,8 @@ pub async fn prepare(
 
 /// A second one of the same minute is a second delivery of the same tick.
 fn event(asked: &Asked, now: Timestamp) -> Event {
-    let minute = TimestampRound::new().smallest(Unit::Minute).mode(jiff::RoundMode::Trunc);
-    let tick = now.round(minute).unwrap_or(now);
-    let tick = Tick::Scheduled(tick);
     Event {
-        tick,
+        tick: Tick::Scheduled(minute_of(now)),
         mode: Mode::Launch,
         check: Some(false),
         config: None,
@@ -132,17 +138,25 @@ fn event(asked: &Asked, now: Timestamp) -> Event {
     }
 }
 
+fn minute_of(now: Timestamp) -> Timestamp {
+    let minute = TimestampRound::new().smallest(Unit::Minute).mode(jiff::RoundMode::Trunc);
+    now.round(minute).unwrap_or(now)
+}
+
 async fn refuse_beside_a_function(
     deployment: &Deployment,
     cloud: &ReadCloud,
-    foreseen: &Foreseen,
+    now: Timestamp,
 ) -> Result<(), ApplyError> {
     let scaler = &deployment.scaler.name;
-    let clusters: BTreeSet<_> =
-        foreseen.config.workers.iter().map(|worker| &worker.cluster).collect();
+    // It may be busy with others of the workers only.
+    let in_force = deployment.scaler.config.current(cloud, now).await;
+    let config = in_force.map_err(|error| PlanError::Run(error.into()))?.config;
+    let names = config.scalers(scaler);
+    let clusters: BTreeSet<_> = config.workers.iter().map(|worker| &worker.cluster).collect();
     let mut functions = BTreeSet::new();
     for cluster in clusters {
-        functions.extend(Box::pin(cloud.functions_behind(cluster, scaler)).await?);
+        functions.extend(Box::pin(cloud.functions_behind(cluster, &names)).await?);
     }
     functions.remove(TERMINAL);
     if functions.is_empty() {
@@ -165,18 +179,42 @@ impl Prepared {
     }
 }
 
+/// How the function is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct How {
+    /// To plan, or to launch.
+    pub mode: Mode,
+    /// The time that names its tick. One of its own needs none where its invocations cannot overlap.
+    pub tick: Option<Timestamp>,
+}
+
+impl How {
+    /// To plan.
+    pub const PLAN: Self = Self { mode: Mode::DryRun, tick: None };
+
+    /// To launch. Where two invocations of this deployment may overlap, the tick has the minute's name, so that
+    /// it and the schedule's are one.
+    pub fn launch(deployment: &Deployment, now: Timestamp) -> Self {
+        Self { mode: Mode::Launch, tick: deployment.may_overlap.then(|| minute_of(now)) }
+    }
+}
+
 /// What asks the function for a plan, or has it served: some workers, of which some are to have so many
 /// containers. An empty list is refused: it names nobody.
 pub fn event_for_function(
     only: &[WorkerName],
     minimum: &BTreeMap<WorkerName, Containers>,
-    mode: Mode,
+    how: How,
 ) -> Value {
+    let How { mode, tick } = how;
     let mut event = match mode {
         Mode::DryRun => Map::from_iter([("check".to_owned(), json!(false))]),
         Mode::Launch => Map::new(),
     };
     event.insert("dryRun".to_owned(), json!(mode == Mode::DryRun));
+    if let Some(tick) = tick {
+        event.insert("scheduledTime".to_owned(), json!(tick.to_string()));
+    }
     if !only.is_empty() {
         event.insert("only".to_owned(), json!(only));
     }
@@ -204,11 +242,11 @@ pub async fn ask_function(
             Ok(result) => return Ok(result),
             Err(error) => error,
         };
-        if error.kind != ErrorKind::Later {
+        if !(error.kind == ErrorKind::Later && error.code.as_deref() == Some(BUSY)) {
             return result_in(&error).ok_or(ApplyError::Call(error));
         }
         if LONGEST_WAIT <= began.elapsed() {
-            return Err(ApplyError::Busy);
+            return Err(ApplyError::Busy(error));
         }
         if !is_noted {
             note(&format!(

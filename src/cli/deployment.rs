@@ -36,6 +36,8 @@ pub struct Deployment {
     pub function: Option<String>,
     /// Whether that starts nothing, whatever is planned: its `SCALER_DRY_RUN`.
     pub starts_nothing: bool,
+    /// Whether its invocations may overlap: its `SCALER_RESERVED`.
+    pub may_overlap: bool,
     /// Where the function's log goes.
     pub log_group: Option<String>,
     /// How long the function may run.
@@ -107,6 +109,7 @@ impl Deployment {
             return Err(DeploymentError::Packaged { function, source_text });
         }
         let starts_nothing = own("SCALER_DRY_RUN") == Some("true");
+        let may_overlap = own("SCALER_RESERVED") == Some("no");
         // Where the function plans, nobody else reads it.
         let source = if needs_config { source } else { "{}" };
         let found = Self::of(name, source, Some(function))?;
@@ -114,7 +117,7 @@ impl Deployment {
         // What only the function can read is not compared.
         let own = own("SCALER_CONFIG").filter(|own| config.is_some() && !own.starts_with("file:"));
         let deployed = own.map(|own| Current::new(Source::parse(own)));
-        Ok(Self { starts_nothing, log_group, timeout, role, deployed, ..found })
+        Ok(Self { starts_nothing, may_overlap, log_group, timeout, role, deployed, ..found })
     }
 
     fn of(name: &str, source: &str, function: Option<String>) -> Result<Self, DeploymentError> {
@@ -126,6 +129,7 @@ impl Deployment {
             scaler,
             function,
             starts_nothing: false,
+            may_overlap: false,
             log_group: None,
             timeout: None,
             role: None,

@@ -94,6 +94,9 @@ pub struct Explained {
     /// Why something of it is not known.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub notes: Vec<String>,
+    #[serde(skip)]
+    #[schemars(skip)]
+    is_untried: bool,
 }
 
 /// What facts come to.
@@ -215,9 +218,12 @@ impl ExplainView {
         Self { schema: SCHEMA.to_owned(), version: VERSION, decisions: decisions.collect() }
     }
 
-    /// Whether all were derived, and to what they were.
+    /// Whether all that have facts were derived, and to what they were, and all were tried that was to be.
     pub fn is_derived(&self) -> bool {
-        self.decisions.iter().all(|decision| decision.is_same != Some(false))
+        let has_facts = |decision: &&Explained| decision.facts.is_some();
+        self.decisions.iter().filter(has_facts).all(|decision| {
+            decision.derived.is_some() && decision.is_same != Some(false) && !decision.is_untried
+        })
     }
 }
 
@@ -256,6 +262,10 @@ impl Explained {
         self.is_configured_so = is_same_here.or(here.map(|_| false));
         let of_here = worker_here.filter(|_| is_same_here == Some(true));
         let settings = facts.settings.clone().or_else(|| of_here?.settings());
+        if let (None, Some(_)) = (&facts.settings, of_here) {
+            let note = "its settings are too long for the line: the same configuration is here, and gives them";
+            self.notes.push(note.to_owned());
+        }
         let worker = match (&settings, of_here) {
             (Some(settings), _) => read_settings(settings),
             (None, Some(worker)) => Ok(worker.clone()),
@@ -277,7 +287,10 @@ impl Explained {
         let settings = settings.unwrap_or_else(|| Value::Object(Map::new()));
         match self.tried(facts, trial, &settings) {
             Ok(sum) => self.tried = Some(Tried { settings: name, sum }),
-            Err(error) => self.notes.push(format!("with {name}: {error}")),
+            Err(error) => {
+                self.is_untried = true;
+                self.notes.push(format!("with {name}: {error}"));
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use decision::config::Worker;
 use decision::event::{Event, Mode, Tick};
 use decision::outcome::WorkerOutcome;
 use decision::plan::{Action, Group, LaunchPlan, Revision, Search, Way};
-use decision::snapshot::Snapshot;
+use decision::snapshot::{Read, Snapshot};
 use decision::units::{InstanceArn, RevisionArn, TaskDefinitionRef, WorkerName};
 use decision::variant::{Recipe, Variant};
 
@@ -64,7 +64,8 @@ pub async fn plan(
 ) -> Result<PlanView, PlanError> {
     let scaler = &deployment.scaler;
     let mut foreseen = Box::pin(scaler.foresee(&look_at(only), invocation, cloud)).await?;
-    let of_others = Box::pin(strangers(deployment, cloud, &foreseen)).await;
+    // Who may not read them sees that by what else fails.
+    let of_others = Box::pin(strangers(deployment, cloud, &foreseen)).await.unwrap_or_default();
     let mut view = Box::pin(shown(deployment, cloud, &mut foreseen, invocation)).await?;
     view.notes.extend(of_others);
     Ok(view)
@@ -121,10 +122,10 @@ pub(super) async fn strangers(
     deployment: &Deployment,
     cloud: &ReadCloud,
     foreseen: &Foreseen,
-) -> Vec<String> {
+) -> Read<Vec<String>> {
     let scaler = &deployment.scaler;
     if deployment.function.is_some() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let names = foreseen.config.scalers(&scaler.name);
     let mut lines = Vec::new();
@@ -133,8 +134,7 @@ pub(super) async fn strangers(
         if !(tasks.alive.is_empty() && tasks.leaving.is_empty()) {
             continue;
         }
-        // Who may not read them sees that by what else fails.
-        for (name, tasks) in cloud.strangers(cluster, &names).await.unwrap_or_default() {
+        for (name, tasks) in cloud.strangers(cluster, &names).await? {
             let run =
                 if tasks.0 == 1 { "1 task runs".to_owned() } else { format!("{tasks} tasks run") };
             lines.push(format!(
@@ -144,7 +144,7 @@ pub(super) async fn strangers(
             ));
         }
     }
-    lines
+    Ok(lines)
 }
 
 /// What the function itself would answer to a dry run. It knows what it remembers, and a terminal does not;

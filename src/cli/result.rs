@@ -189,6 +189,9 @@ pub struct LaunchedResult {
     pub containers_per_task: u64,
     /// How many tasks.
     pub count: u64,
+    /// Of these, the ones that an earlier delivery of the tick had started.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub adopted: Vec<String>,
 }
 
 /// Tasks that ECS did not place, for one reason.
@@ -294,6 +297,17 @@ impl WorkerResult {
         total(self.launched.iter().map(containers))
     }
 
+    /// Tasks that this very tick has started, and containers in them.
+    pub fn started(&self) -> (u64, u64) {
+        let of = |launched: &LaunchedResult| launched.started();
+        let tasks = total(self.launched.iter().map(of));
+        let containers = self
+            .launched
+            .iter()
+            .map(|launched| launched.started().saturating_mul(launched.containers_per_task));
+        (tasks, total(containers))
+    }
+
     /// What a person reads of it first.
     pub fn sentence(&self) -> String {
         let why = self.decision.as_ref().map(|decision| decision.why.clone());
@@ -311,6 +325,14 @@ impl WorkerResult {
         });
         let parts: Vec<_> = [errors, breaker, paused, why].into_iter().flatten().collect();
         if parts.is_empty() { "nothing waits".to_owned() } else { parts.join("; ") }
+    }
+}
+
+impl LaunchedResult {
+    /// Those that no earlier delivery of the tick had started.
+    pub fn started(&self) -> u64 {
+        let adopted = u64::try_from(self.adopted.len()).unwrap_or(u64::MAX);
+        self.count.saturating_sub(adopted)
     }
 }
 

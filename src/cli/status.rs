@@ -45,7 +45,7 @@ pub async fn status(
         look.row(&ages)
     });
     let rows = rows.collect();
-    notes.extend(Box::pin(strangers(deployment, cloud, &foreseen)).await);
+    notes.extend(Box::pin(strangers(deployment, cloud, &foreseen)).await.unwrap_or_default());
     let view = StatusView::new(deployment, cloud, invocation.now);
     Ok(StatusView { config: results.config, notes, ..view.of(rows) })
 }

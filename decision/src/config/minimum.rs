@@ -19,6 +19,8 @@ pub struct Minimum {
     pub always: Containers,
     /// Times that ask for more. They may overlap.
     pub windows: Vec<Window>,
+    /// What one event asks for, beyond both. It is no setting, and belongs to no digest.
+    pub asked: Containers,
 }
 
 /// A time that comes again and again, and what it asks for.
@@ -49,23 +51,23 @@ impl Minimum {
         let larger = self.windows.iter().filter(|window| self.always < window.containers);
         let open = larger.filter(|window| window.contains(now));
         match open.max_by_key(|window| window.containers) {
-            Some(window) => {
+            Some(window) if self.asked <= window.containers => {
                 Floor { containers: window.containers, window: Some(window.to_string()) }
             }
-            None => Floor { containers: self.always, window: None },
+            _ => Floor { containers: self.always.max(self.asked), window: None },
         }
     }
 
     /// The largest number that is ever kept.
     pub fn most(&self) -> Containers {
         let windows = self.windows.iter().map(|window| window.containers);
-        windows.fold(self.always, Containers::max)
+        windows.fold(self.always.max(self.asked), Containers::max)
     }
 }
 
 impl From<Containers> for Minimum {
     fn from(always: Containers) -> Self {
-        Self { always, windows: Vec::new() }
+        Self { always, ..Self::default() }
     }
 }
 

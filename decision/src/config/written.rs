@@ -1,12 +1,14 @@
 //! What of a worker's settings its arithmetic goes by, in the words of the file. Pure.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{
     Breaker, Config, Delayed, Document, Packing, Policy, ProgressBrake, Scaling, Strategy, Worker,
 };
-use crate::units::Messages;
+use crate::units::{Containers, Messages};
 
 /// More steps would fill a line of the log.
 const MOST_STEPS: usize = 10;
@@ -14,7 +16,11 @@ const MOST_STEPS: usize = 10;
 impl Worker {
     /// Equal for equal configurations, of one version of this program.
     pub fn digest(&self) -> String {
-        let digest = hex::encode(Sha256::digest(format!("{self:?}")));
+        let mut worker = Cow::Borrowed(self);
+        if self.scaling.min_containers.asked != Containers::ZERO {
+            worker.to_mut().scaling.min_containers.asked = Containers::ZERO;
+        }
+        let digest = hex::encode(Sha256::digest(format!("{worker:?}")));
         digest.get(..8).unwrap_or_default().to_owned()
     }
 

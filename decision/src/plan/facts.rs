@@ -11,6 +11,9 @@ use crate::config::Floor;
 use crate::fargate::MicroDollars;
 use crate::units::{Containers, Messages, Tasks};
 
+/// Bytes of them in a line of the log, at most: CloudWatch Logs bills each, every minute.
+const LONGEST_LINE: usize = 900;
+
 /// What a decision went by. What is not said is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -139,9 +142,17 @@ impl Sizes {
 }
 
 impl Facts {
-    /// As it is logged.
+    /// As it is logged, in a line of JSON that has it as a text: without the settings where it would be long.
     pub fn line(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        let text = serde_json::to_string(self).unwrap_or_default();
+        let quotes = text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+        // And the quotation marks around it.
+        if text.len().saturating_add(quotes).saturating_add(2) <= LONGEST_LINE
+            || self.settings.is_none()
+        {
+            return text;
+        }
+        serde_json::to_string(&Self { settings: None, ..self.clone() }).unwrap_or_default()
     }
 }
 

@@ -2,26 +2,28 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::pin::pin;
 use std::process::exit;
 use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
 use clap::{Args, value_parser};
-use decision::event::Mode;
 use decision::units::{Containers, WorkerName};
 use ecs_queue_scaler::aws::{Aws, Halt};
 use ecs_queue_scaler::cli::apply::{
-    ApplyError, Asked, Prepared, applied, ask_function, event_for_function, prepare,
+    ApplyError, Asked, How, Prepared, applied, ask_function, event_for_function, prepare,
 };
 use ecs_queue_scaler::cli::deployment::Deployment;
 use ecs_queue_scaler::cli::page::counted;
 use ecs_queue_scaler::cli::plan::{PlanView, Shown, plan_of_function};
-use ecs_queue_scaler::cli::result::{State, TickResult};
+use ecs_queue_scaler::cli::result::TickResult;
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::signal::ctrl_c;
 use tokio::time::{Instant, interval};
 
 use super::account::{self, Access, runtime, width};
+use super::plan::NOT_KNOWN;
 use super::question::{is_anybody_there, line, note};
 use super::{Ends, Failed, INTERRUPTED, Said};
 
@@ -118,6 +120,7 @@ fn asked_for(asking: &Asking, wish: &Wish, color: ColorChoice) -> Result<Said, F
     let runtime = runtime()?;
     let aws = runtime.block_on(asking.account.connect())?;
     loop {
+        let moment = Moment::now();
         let (planned, deployment) = runtime.block_on(plan(asking, wish, &aws))?;
         let view = planned.view();
         let page = view.page(Shown { width: width(), all: !wish.minimum.is_empty() });
@@ -126,16 +129,35 @@ fn asked_for(asking: &Asking, wish: &Wish, color: ColorChoice) -> Result<Said, F
             let ends = Ends::failed_if(view.is_unread() || view.is_incomplete());
             return Ok(Said { ends, ..Said::default() });
         }
-        let began = Instant::now();
+        if matches!(planned, Planned::Here(_)) {
+            note(NOT_KNOWN);
+        }
         if !asking.yes && !is_agreed()? {
             let err = vec!["nothing was started".to_owned()];
             return Ok(Said { err, ends: Ends::Failed, ..Said::default() });
         }
-        if began.elapsed() <= FRESH {
+        if asking.yes || moment.is_fresh() {
             let doing = Doing { asking, wish, planned, deployment };
             return runtime.block_on(carry_out(doing, &aws));
         }
         note("that plan is older than a minute: it is made again");
+    }
+}
+
+/// When a plan was begun, by both clocks: one of them stands still while the machine sleeps.
+struct Moment {
+    monotonic: Instant,
+    wall: Timestamp,
+}
+
+impl Moment {
+    fn now() -> Self {
+        Self { monotonic: Instant::now(), wall: account::now() }
+    }
+
+    fn is_fresh(&self) -> bool {
+        let by_wall = account::now().duration_since(self.wall).unsigned_abs();
+        self.monotonic.elapsed() <= FRESH && by_wall <= FRESH
     }
 }
 
@@ -183,7 +205,7 @@ async fn plan(asking: &Asking, wish: &Wish, aws: &Aws) -> Result<(Planned, Deplo
     if deployment.starts_nothing {
         return Err(failed(ApplyError::StartsNothing.to_string()));
     }
-    let event = event_for_function(only, minimum, Mode::DryRun);
+    let event = event_for_function(only, minimum, How::PLAN);
     let answer = ask_function(&aws.read.invoker(), function, &event, note).await;
     let answer = answer.map_err(|error| failed(error.to_string()))?;
     let result = TickResult::parse(&answer).map_err(|error| failed(error.to_string()))?;
@@ -206,12 +228,13 @@ async fn carry_out(doing: Doing<'_>, aws: &Aws) -> Result<Said, Failed> {
             let launching = view.workers.iter().filter(|worker| worker.result.tasks() != 0);
             let names = launching.map(|worker| WorkerName::from(worker.result.worker.as_str()));
             let names: Vec<_> = names.collect();
-            let event = event_for_function(&names, &wish.minimum, Mode::Launch);
+            let event = event_for_function(&names, &wish.minimum, How::launch(&deployment, now));
             let invoker = aws.read.invoker();
             tokio::select! {
                 result = ask_function(&invoker, &function, &event, note) => result,
                 _ = ctrl_c() => {
-                    note("interrupted: the function may go on; `queue-scaler status` shows what it has started");
+                    note("interrupted: where the function was reached, it goes on; `queue-scaler status` shows what \
+                          it has started");
                     return Ok(Said { ends: Ends::Interrupted, ..Said::default() });
                 }
             }
@@ -227,7 +250,7 @@ async fn carry_out(doing: Doing<'_>, aws: &Aws) -> Result<Said, Failed> {
 
 /// What a launch of this plan may have started, wherever it is ended.
 fn may_be_started(view: &PlanView) -> String {
-    let launching = view.workers.iter().filter(|worker| worker.result.state() == State::Launches);
+    let launching = view.workers.iter().filter(|worker| worker.result.tasks() != 0);
     let launching = launching.map(|worker| {
         let tasks = counted(worker.result.tasks(), "task");
         format!("{tasks} of {}", worker.result.worker)
@@ -249,10 +272,12 @@ async fn watched(
     let mut carried_out = Box::pin(carried_out);
     let mut glance = interval(GLANCE);
     let mut last = String::new();
+    let mut interrupted = pin!(ctrl_c());
     loop {
         tokio::select! {
-            result = &mut carried_out => return result,
-            _ = ctrl_c() => {
+            biased;
+            _ = &mut interrupted => {
+                interrupted.set(ctrl_c());
                 if halt.is_set() {
                     note(&format!("interrupted: {may_be_started}"));
                     end_at_once();
@@ -261,6 +286,7 @@ async fn watched(
                 note("interrupted: nothing more is started; waiting for the calls that are out (Ctrl-C \
                       again ends at once)");
             }
+            result = &mut carried_out => return result,
             _ = glance.tick() => {
                 let tally = aws.tally();
                 let made = CHANGING.iter().filter_map(|name| Some((name, tally.calls.get(*name)?)));

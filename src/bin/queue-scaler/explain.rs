@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args};
 use decision::config::Config;
-use ecs_queue_scaler::aws::{LogLines, Logged};
-use ecs_queue_scaler::cli::explain::{ExplainView, Record, Trial, records};
+use ecs_queue_scaler::aws::{LogLine, LogLines, Logged};
+use ecs_queue_scaler::cli::explain::{ExplainView, Trial, records};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -48,6 +48,11 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
     let Arguments { worker, from, since, set, with, json, .. } = arguments;
+    if since.is_some() && !*json && !(set.is_empty() && with.is_none()) {
+        let refused =
+            "--since shows a line a decision, without what was tried: add --json, or give --at";
+        return Err(Failed::Use(refused.to_owned()));
+    }
     let set = Trial::read_set(set).map_err(|error| Failed::Use(error.to_string()))?;
     let named = |file: &PathBuf| usable(file).map(|config| (config, file.display().to_string()));
     let trial = Trial { set, with: with.as_ref().map(named).transpose()? };
@@ -56,38 +61,37 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
         None => runtime()?.block_on(logged(arguments))?,
     };
     let found = records(&text, worker.as_deref());
-    let mut found = found.map_err(|error| Failed::Wrong(vec![error.to_string()]))?;
-    if let Some(at) = arguments.at {
-        found.retain(|record| is_of(record, at));
-    }
-    let here = here(arguments)?;
+    let found = found.map_err(|error| Failed::Wrong(vec![error.to_string()]))?;
+    let here = here(arguments, &mut err)?;
     let view = ExplainView::new(&found, here.as_ref(), &trial);
     let text = match since {
         _ if *json => format!("{:#}", json!(view)),
         Some(_) => view.list(width()),
         None => view.page(width()),
     };
-    if view.decisions.is_empty() {
-        err.push("no tick of that time is in the log".to_owned());
-    }
-    let ends = Ends::failed_if(!view.is_derived() || view.decisions.is_empty());
+    let ends = Ends::failed_if(!view.is_derived());
     Ok(Said { out: vec![text.trim_end().to_owned()], err, ends })
 }
 
 /// The configuration that is here, if any: the one that was named, or the file that is usually there.
-fn here(arguments: &Arguments) -> Result<Option<Config>, Failed> {
-    let path = match &arguments.account.config {
-        Some(config) => Path::new(config.strip_prefix("file:").unwrap_or(config)),
-        None if Path::new("workers.yaml").exists() => Path::new("workers.yaml"),
-        None => return Ok(None),
+fn here(arguments: &Arguments, notes: &mut Vec<String>) -> Result<Option<Config>, Failed> {
+    let Some(named) = &arguments.account.config else {
+        let usual = Path::new("workers.yaml");
+        if !usual.exists() {
+            return Ok(None);
+        }
+        let config = usable(usual).map_err(|_| "workers.yaml has errors, and is not compared");
+        return Ok(config.map_err(|note| notes.push(note.to_owned())).ok());
     };
-    usable(path).map(Some)
-}
-
-/// Whether a record is of the minute of this time.
-fn is_of(record: &Record, at: Timestamp) -> bool {
-    let minute = |time: Timestamp| time.as_second().div_euclid(60);
-    record.tick.parse().is_ok_and(|tick: Timestamp| minute(tick) == minute(at))
+    if !(named.starts_with("ssm:") || named.starts_with("s3:")) {
+        return usable(Path::new(named.strip_prefix("file:").unwrap_or(named))).map(Some);
+    }
+    runtime()?.block_on(async {
+        let Access { cloud, deployment, invocation } = arguments.account.access(true).await?;
+        let in_force = deployment.scaler.config.current(&cloud, invocation.now).await;
+        let in_force = in_force.map_err(|error| Failed::Wrong(vec![error.to_string()]))?;
+        Ok(Some(Config::clone(&in_force.config)))
+    })
 }
 
 fn text_of(file: &Path) -> Result<String, Failed> {
@@ -111,7 +115,11 @@ async fn logged(arguments: &Arguments) -> Result<(String, Vec<String>), Failed> 
         (Some(at), _) if now < *at => {
             return Err(Failed::Use(format!("{at} is still to come: it is {now}")));
         }
-        (Some(at), _) => (*at, at.saturating_add(OF_A_TICK)),
+        (Some(at), _) => {
+            let minute = Timestamp::from_second(at.as_second().div_euclid(60).saturating_mul(60));
+            let minute = minute.unwrap_or(*at);
+            (minute, minute.saturating_add(OF_A_TICK))
+        }
         (None, Some(since)) => (
             now.checked_sub(since.abs())
                 .map_err(|error| Failed::Use(format!("--since {since}: {error}")))?,
@@ -128,6 +136,16 @@ async fn logged(arguments: &Arguments) -> Result<(String, Vec<String>), Failed> 
     let asked = LogLines { group: &group, pattern: &pattern, from, to };
     let Logged { lines, is_cut } =
         cloud.logged(asked).await.map_err(|error| failed(error.to_string()))?;
+    let is_of = |line: &LogLine| {
+        let Some(at) = at else { return true };
+        let found = records(&line.text, None).unwrap_or_default();
+        found.iter().any(|record| record.is_of(*at, line.at))
+    };
+    let lines: Vec<_> = lines.into_iter().filter(is_of).map(|line| line.text).collect();
+    let cut = "there are more lines than are read: give one worker, or a shorter time";
+    if lines.is_empty() && is_cut {
+        return Err(failed(cut.to_owned()));
+    }
     if lines.is_empty() {
         let why = format!(
             "{group} has no line of {} from {from} to {to}: a worker that is idle has none, and a log is kept for \
@@ -136,7 +154,6 @@ async fn logged(arguments: &Arguments) -> Result<(String, Vec<String>), Failed> 
         );
         return Err(failed(why));
     }
-    let cut = "there are more lines than are read: give one worker, or a shorter time";
     let err = if is_cut { vec![cut.to_owned()] } else { Vec::new() };
     Ok((lines.join("\n"), err))
 }

@@ -5,9 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use decision::event::Mode;
 use decision::units::WorkerName;
-use ecs_queue_scaler::cli::apply::event_for_function;
+use ecs_queue_scaler::cli::apply::{How, event_for_function};
 use ecs_queue_scaler::cli::plan::{PlanView, Shown, plan, plan_of_function};
 use ecs_queue_scaler::cli::result::TickResult;
 use serde_json::json;
@@ -16,7 +15,7 @@ use super::account::{self, Access, runtime, width};
 use super::{Ends, Failed, Said};
 
 /// What the function remembers, and a terminal cannot.
-const NOT_KNOWN: &str = "not known here: what was launched in the last minutes and is not listed yet, and what \
+pub(crate) const NOT_KNOWN: &str = "not known here: what was launched in the last minutes and is not listed yet, and what \
                          the launches before came to (brakes); --remote asks the function";
 
 #[derive(Args, Debug)]
@@ -101,7 +100,7 @@ async fn planned(arguments: &Arguments) -> Result<PlanView, Failed> {
     let only: Vec<_> =
         arguments.workers.iter().map(|name| WorkerName::from(name.as_str())).collect();
     if let (true, Some(function)) = (arguments.remote, &arguments.account.function) {
-        let event = event_for_function(&only, &BTreeMap::new(), Mode::DryRun);
+        let event = event_for_function(&only, &BTreeMap::new(), How::PLAN);
         let answer = cloud.invoker().invoke(function, &event).await;
         let answer = answer.map_err(|error| failed(error.to_string()))?;
         let result = TickResult::parse(&answer).map_err(|error| failed(error.to_string()))?;

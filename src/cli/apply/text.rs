@@ -34,8 +34,9 @@ pub fn applied(result: &Value, plan: &PlanView, width: usize) -> Result<Applied,
     for note in result.notes() {
         page.entry_of(Meaning::Warning, "! ", &note);
     }
-    let tasks = total(result.workers.iter().map(WorkerResult::tasks));
-    let containers = total(result.workers.iter().map(WorkerResult::containers));
+    let started: Vec<_> = result.workers.iter().map(WorkerResult::started).collect();
+    let tasks = total(started.iter().map(|(tasks, _)| *tasks));
+    let containers = total(started.iter().map(|(_, containers)| *containers));
     let planned = plan.totals.tasks;
     let is_short = tasks < planned || result.workers.iter().any(|worker| !worker.errors.is_empty());
     let of = if tasks == planned {
@@ -76,7 +77,16 @@ impl LaunchedResult {
     fn sentence(&self) -> String {
         let definition = self.task_definition.rsplit('/').next().unwrap_or_default();
         let each = counted(self.containers_per_task, "container");
-        format!("started {} of {each}, {definition}", counted(self.count, "task"))
+        let (started, adopted) = (self.started(), self.count.saturating_sub(self.started()));
+        let started = (started != 0)
+            .then(|| format!("started {} of {each}, {definition}", counted(started, "task")));
+        let adopted = (adopted != 0).then(|| {
+            format!(
+                "{} of {each} were started by an earlier call of this minute: try again in the next one",
+                counted(adopted, "task")
+            )
+        });
+        started.into_iter().chain(adopted).collect::<Vec<_>>().join("; ")
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use decision::units::WorkerName;
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::run::unknown_worker;
@@ -28,6 +29,14 @@ pub struct Record {
     pub waits_for: Vec<String>,
     /// What went wrong, and what was not placed.
     pub trouble: Vec<String>,
+}
+
+impl Record {
+    /// Whether it is of the minute of a time; a tick that was named by a request, by when its line was written.
+    pub fn is_of(&self, time: Timestamp, written: Timestamp) -> bool {
+        let minute = |time: Timestamp| time.as_second().div_euclid(60);
+        minute(self.tick.parse().unwrap_or(written)) == minute(time)
+    }
 }
 
 /// Why there is nothing to explain.

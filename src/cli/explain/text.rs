@@ -25,7 +25,7 @@ impl ExplainView {
         for decision in &self.decisions {
             let state = (decision.outcome.as_str(), decision.waits_for.as_slice());
             let is_as_before = before.insert(decision.worker.as_str(), state) == Some(state);
-            if is_as_before && decision.started == 0 {
+            if is_as_before && decision.started == 0 && decision.is_same != Some(false) {
                 continue;
             }
             decision.write_line(&mut page);
@@ -87,6 +87,9 @@ impl Explained {
         };
         let colon = if sum.is_empty() { "" } else { ": " };
         page.entry_of(meaning, &format!("{tick}  "), &format!("{worker} {outcome}{colon}{sum}"));
+        if let (Some(false), Some(derived)) = (self.is_same, &self.derived) {
+            page.entry_of(Meaning::Bad, "  ! derived anew   ", &derived.to_string());
+        }
     }
 
     /// What of the facts the sum does not show.

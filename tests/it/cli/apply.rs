@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use decision::config::{Config, Document};
 use decision::event::Mode;
 use decision::units::Containers;
 use ecs_queue_scaler::aws::{Aws, Halt};
 use ecs_queue_scaler::cli::apply::{
-    ApplyError, Asked, Prepared, applied, ask_function, event_for_function, prepare,
+    ApplyError, Asked, How, Prepared, applied, ask_function, event_for_function, prepare,
 };
 use ecs_queue_scaler::cli::clean;
 use ecs_queue_scaler::cli::deployment::TERMINAL;
@@ -28,6 +29,9 @@ use crate::tick::{
 };
 use crate::world::weather::Weather;
 use crate::world::{BEGINNING, Fault, World};
+
+/// Its invocations cannot overlap.
+const LAUNCH: How = How { mode: Mode::Launch, tick: None };
 
 fn one_worker(messages: u64) -> (World, Value) {
     let world = world_of(&["a"]);
@@ -177,7 +181,7 @@ async fn whoever_interrupts_hears_what_was_started() {
 async fn a_function_that_is_busy_is_waited_for() {
     let (world, config) = one_worker(2);
     let function = scaler(&world, &config);
-    let event = event_for_function(&["a".into()], &BTreeMap::new(), Mode::Launch);
+    let event = event_for_function(&["a".into()], &BTreeMap::new(), LAUNCH);
     let result = json!(ticked(&function, &event, &invocation(&world)).await);
     world.function("jobs", &json!({"SCALER_NAME": "scaler"}), &result);
     let busy = || Fault::Error(429, "TooManyRequestsException", "Rate Exceeded.".to_owned());
@@ -195,7 +199,7 @@ async fn a_function_that_is_busy_is_waited_for() {
     world.fail("Invoke", 999, busy());
     let began = Instant::now();
     let given_up = ask_function(&invoker, "jobs", &event, |_| ()).await.unwrap_err();
-    assert!(matches!(given_up, ApplyError::Busy), "{given_up}");
+    assert!(matches!(given_up, ApplyError::Busy(_)), "{given_up}");
     assert!((90..120).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
 }
 
@@ -210,7 +214,7 @@ async fn a_function_that_fails_still_says_what_it_did() {
         world.queue(name).visible(1);
     }
     let function = scaler(&world, &config);
-    let event = event_for_function(&["a".into(), "b".into()], &BTreeMap::new(), Mode::Launch);
+    let event = event_for_function(&["a".into(), "b".into()], &BTreeMap::new(), LAUNCH);
     let failed = Box::pin(function.run(&event, &invocation(&world), |_| ())).await.unwrap_err();
     let failed = lambda_runtime::Diagnostic::from(failed);
     let error = json!({"errorType": failed.error_type, "errorMessage": failed.error_message});
@@ -250,7 +254,12 @@ async fn a_worker_is_run_although_nothing_waits_for_it() {
     let nine = prepared_as(&world, &config, &run(9)).await.unwrap();
     assert_eq!(nine.view.totals.containers, 1, "maxContainers");
 
-    let event = event_for_function(&["a".into()], &run(3).minimum, Mode::Launch);
+    let mut asked = Config::of(&Document::of_value("", &config)).unwrap();
+    let of_file = asked.workers[0].digest();
+    asked.workers[0].scaling.min_containers.asked = Containers(3);
+    assert_eq!(asked.workers[0].digest(), of_file, "one event is no other configuration");
+
+    let event = event_for_function(&["a".into()], &run(3).minimum, LAUNCH);
     let report = ticked(&scaler(&world, &config), &event, &invocation(&world)).await;
     assert_eq!((report.totals.launched_containers, world.tasks().len()), (Containers(1), 3));
 }

@@ -259,6 +259,18 @@ fn what_is_not_in_a_line_is_said() {
     assert_eq!(unknown, "asked for `b`, which is not a worker; there are `a`");
 }
 
+#[test]
+fn a_tick_of_a_request_is_of_the_minute_in_which_its_line_was_written() {
+    let time = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
+    let of = |tick: &str| Record { tick: tick.to_owned(), ..Record::default() };
+    let asked = time("2026-11-21T03:12:40Z");
+    let by_time = of("2026-11-21T03:12:00Z");
+    assert!(by_time.is_of(asked, time("2026-11-21T03:13:20Z")), "pollEvery logs it later");
+    let by_request = of("6f1c2a");
+    assert!(by_request.is_of(asked, time("2026-11-21T03:12:03Z")));
+    assert!(!by_request.is_of(asked, time("2026-11-21T03:13:00Z")));
+}
+
 #[tokio::test(start_paused = true)]
 async fn lines_are_found_in_the_functions_log() {
     let world = world_of(&["a"]);

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use decision::event::Mode;
 use ecs_queue_scaler::aws::{Aws, LogLines, ReadCloud};
-use ecs_queue_scaler::cli::apply::event_for_function;
+use ecs_queue_scaler::cli::apply::{How, event_for_function};
 use ecs_queue_scaler::cli::deployment::{Deployment, DeploymentError, Wanted};
 use ecs_queue_scaler::cli::plan::{PlanError, PlanView, Shown, plan, plan_of_function};
 use ecs_queue_scaler::cli::result::TickResult;
@@ -242,11 +241,11 @@ async fn the_function_can_plan_itself() {
     world.take_calls();
     let report = ticked(
         &function,
-        &event_for_function(&[], &BTreeMap::new(), Mode::DryRun),
+        &event_for_function(&[], &BTreeMap::new(), How::PLAN),
         &invocation(&world),
     )
     .await;
-    let only = event_for_function(&["encode".into()], &BTreeMap::new(), Mode::DryRun);
+    let only = event_for_function(&["encode".into()], &BTreeMap::new(), How::PLAN);
     let one = ticked(&function, &only, &invocation(&world)).await;
     assert_eq!((report.workers.len(), one.workers.len(), world.changes()), (8, 1, 0));
     world.function("jobs", &json!({"SCALER_NAME": "scaler"}), &json!(report));

@@ -183,10 +183,10 @@ impl State {
         let is_asked = |(_, at, message, _): &&(_, i64, String, _)| {
             (from..=to).contains(at) && message.starts_with(beginning)
         };
-        let lines: Vec<_> = of_group.filter(is_asked).map(|(.., line)| line).collect();
+        let lines: Vec<_> = of_group.filter(is_asked).collect();
         let page: usize = input["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
-        let events: Vec<_> =
-            lines.get(page).into_iter().map(|line| json!({"message": line})).collect();
+        let event = |(_, at, _, line): &&(String, i64, String, String)| json!({"timestamp": at, "message": line});
+        let events: Vec<_> = lines.get(page).into_iter().map(event).collect();
         let next = (page < lines.len()).then(|| (page + 1).to_string());
         Ok(json!({"events": events, "nextToken": next}))
     }

@@ -196,6 +196,7 @@ fn the_sum_can_be_read_and_checked() {
             lasts: SignedDuration::from_hours(10),
             containers: Containers(4),
         }],
+        ..Minimum::default()
     };
     let in_the_office = office.scaling.min_containers.at("2026-11-20T09:00:00Z".parse().unwrap());
     let cases = [
