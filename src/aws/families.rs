@@ -19,17 +19,27 @@ pub enum Activity {
 }
 
 impl ReadCloud {
-    /// All families that have a revision of this kind.
+    /// The families that have an ACTIVE revision.
     ///
     /// # Errors
     /// When a page is missing.
-    pub async fn families(&self, activity: Activity) -> Read<Vec<Family>> {
+    pub async fn families(&self) -> Read<Vec<Family>> {
+        self.families_of(TaskDefinitionFamilyStatus::Active).await
+    }
+
+    /// All families, also those whose revisions are all INACTIVE.
+    ///
+    /// # Errors
+    /// When a page is missing.
+    pub async fn all_families(&self) -> Read<Vec<Family>> {
+        self.families_of(TaskDefinitionFamilyStatus::All).await
+    }
+
+    /// INACTIVE would be the families that have no ACTIVE revision, and not those with an INACTIVE one.
+    /// Source: ECS API, `ListTaskDefinitionFamiliesRequest.status`.
+    async fn families_of(&self, status: TaskDefinitionFamilyStatus) -> Read<Vec<Family>> {
         let (operation, rate) = ("ListTaskDefinitionFamilies", Rate::DefinitionRead);
         let about = About { operation, subject: "all families", rate };
-        let status = match activity {
-            Activity::Active => TaskDefinitionFamilyStatus::Active,
-            Activity::Inactive => TaskDefinitionFamilyStatus::Inactive,
-        };
         let call = self.ecs.list_task_definition_families().status(status);
         let page = async |token| {
             let page = call.clone().set_next_token(token).send().await;
@@ -70,11 +80,12 @@ impl ReadCloud {
 }
 
 impl WriteCloud {
-    /// Deletes INACTIVE revisions, ten at most. ECS deletes a revision when no task runs it any more.
+    /// Deletes INACTIVE revisions, ten at most, and says which were not and why. ECS deletes a revision when no
+    /// task runs it any more.
     ///
     /// # Errors
-    /// When ECS refuses one of them.
-    pub async fn delete(&self, revisions: &[RevisionArn]) -> Result<(), CallError> {
+    /// When ECS refuses them all.
+    pub async fn delete(&self, revisions: &[RevisionArn]) -> Result<Vec<String>, CallError> {
         let (operation, rate) = ("DeleteTaskDefinitions", Rate::DefinitionChange);
         let subject = revisions.first().map(RevisionArn::family_and_revision).unwrap_or_default();
         let about = About { operation, subject, rate };
@@ -83,8 +94,11 @@ impl WriteCloud {
         let call = call.set_task_definitions(Some(names.collect()));
         let answer = self.pace.call(about, async || call.clone().send().await).await;
         let answer = answer.map_err(|error| error.into_call_error(about))?;
-        let Some(failure) = answer.failures().first() else { return Ok(()) };
-        let reason = self.pace.words.redacted(failure.reason().unwrap_or("no reason given"));
-        Err(about.error(reason, decision::snapshot::ErrorKind::Refused))
+        let failures = answer.failures().iter().map(|failure| {
+            let reason = self.pace.words.redacted(failure.reason().unwrap_or("no reason given"));
+            let revision = RevisionArn::from(failure.arn().unwrap_or_default());
+            format!("{} was not deleted: {reason}", revision.family_and_revision())
+        });
+        Ok(failures.collect())
     }
 }

@@ -1,6 +1,6 @@
 //! What a terminal looks at beside what a tick reads: images, logs, secrets, quotas, who else takes messages.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::ReadCloud;
 use super::answer::Answer;
@@ -9,6 +9,9 @@ use super::signed::{Ask, Request, Service};
 use super::stores::encoded;
 use decision::snapshot::{CallError, Read, ReadError};
 use decision::units::ClusterName;
+
+/// Pages of parameters, which may be empty.
+const MOST_PAGES: usize = 20;
 
 /// An image in ECR.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,13 +110,17 @@ impl ReadCloud {
         }
     }
 
-    /// Of the first hundred that ECR gives.
+    /// Where there are a hundred at most.
     async fn newest_tag(&self, image: &EcrImage) -> Option<String> {
         let EcrImage { account, repository, .. } = image;
         let about = About { operation: "DescribeImages", subject: repository, rate: Rate::Free };
         let body = json!({"registryId": account, "repositoryName": repository,
             "filter": {"tagStatus": "TAGGED"}, "maxResults": 100});
         let answer = self.look(about, Service::Ecr, body).await.ok()?.json();
+        // They come in no order: of a part nothing is the newest.
+        if answer.get("nextToken").is_some_and(Value::is_string) {
+            return None;
+        }
         let images = answer.get("imageDetails")?.as_array()?.iter();
         let pushed = |image: &&Value| {
             let pushed = image.get("imagePushedAt").and_then(Value::as_f64).unwrap_or_default();
@@ -151,13 +158,48 @@ impl ReadCloud {
                 Err(error) => Err(error.into()),
             };
         }
-        let name = parameter_of(value_from);
-        let about = About { operation: "DescribeParameters", subject: name, rate: Rate::Free };
-        let filter = json!({"Key": "Name", "Option": "Equals", "Values": [name]});
-        let body = json!({"ParameterFilters": [filter]});
-        let answer = self.look(about, Service::Ssm, body).await?.json();
-        let found = answer.get("Parameters").and_then(Value::as_array);
-        Ok(found.is_some_and(|found| !found.is_empty()))
+        let names = parameters_of(value_from);
+        let subject = names.first().map(String::as_str).unwrap_or_default();
+        let about = About { operation: "DescribeParameters", subject, rate: Rate::Free };
+        let filter = json!({"Key": "Name", "Option": "Equals", "Values": names});
+        let mut body = Map::from_iter([("ParameterFilters".to_owned(), json!([filter]))]);
+        // A page may have none although others follow.
+        for _ in 0..MOST_PAGES {
+            let answer = self.look(about, Service::Ssm, body.clone().into()).await?.json();
+            let found = answer.get("Parameters").and_then(Value::as_array);
+            if found.is_some_and(|found| !found.is_empty()) {
+                return Ok(true);
+            }
+            match answer.get("NextToken").filter(|token| token.is_string()) {
+                Some(token) => drop(body.insert("NextToken".to_owned(), token.clone())),
+                None => return Ok(false),
+            }
+        }
+        Err(ReadError::Answer {
+            operation: "DescribeParameters",
+            what: format!("it has {MOST_PAGES} empty pages"),
+        })
+    }
+
+    /// Whether ECR makes a repository at the first pull from it, by a rule of its registry.
+    ///
+    /// # Errors
+    /// When that may not be read.
+    pub async fn is_pulled_through(&self, image: &EcrImage) -> Read<bool> {
+        let EcrImage { account, repository, .. } = image;
+        let (operation, rate) = ("DescribePullThroughCacheRules", Rate::Free);
+        let about = About { operation, subject: account, rate };
+        let body = json!({"registryId": account, "maxResults": 1000});
+        let answer = self.look(about, Service::Ecr, body).await?.json();
+        let rules = answer.get("pullThroughCacheRules").and_then(Value::as_array);
+        let prefixes =
+            rules.into_iter().flatten().filter_map(|rule| rule.get("ecrRepositoryPrefix"));
+        let mut prefixes = prefixes.filter_map(Value::as_str);
+        // Source: ECR API, `CreatePullThroughCacheRule.ecrRepositoryPrefix`.
+        Ok(prefixes.any(|prefix| {
+            let rest = repository.strip_prefix(prefix);
+            prefix == "ROOT" || rest.is_some_and(|rest| rest.starts_with('/'))
+        }))
     }
 
     /// How many vCPU of Fargate the account may run at once.
@@ -196,7 +238,9 @@ impl ReadCloud {
             !state.starts_with("Disabl") && state != "Deleting"
         });
         let names = enabled.filter_map(|mapping| text(mapping, "FunctionArn"));
-        Ok(names.map(|arn| arn.rsplit(':').next().unwrap_or_default().to_owned()).collect())
+        Ok(names
+            .map(|arn| arn.rsplit(":function:").next().unwrap_or_default().to_owned())
+            .collect())
     }
 
     /// The capacity providers of a cluster; none where there is no such cluster that is ACTIVE.
@@ -228,12 +272,14 @@ fn secret_of(value_from: &str) -> Option<&str> {
     value_from.get(..end)
 }
 
-/// The name of a parameter, which its ARN has without the first slash where it has no other.
-fn parameter_of(value_from: &str) -> &str {
+/// The names that are meant. The ARN of `key` and that of `/key` are the same.
+fn parameters_of(value_from: &str) -> Vec<String> {
     match value_from.split_once(":parameter") {
-        Some((_, name)) if name.matches('/').count() == 1 => name.trim_start_matches('/'),
-        Some((_, name)) => name,
-        None => value_from,
+        Some((_, name)) if name.matches('/').count() == 1 => {
+            vec![name.trim_start_matches('/').to_owned(), name.to_owned()]
+        }
+        Some((_, name)) => vec![name.to_owned()],
+        None => vec![value_from.to_owned()],
     }
 }
 
@@ -262,8 +308,11 @@ mod tests {
         assert_eq!(secret_of(&format!("{arn}:password::")), Some(arn));
         assert_eq!(secret_of(arn), Some(arn));
         assert_eq!(secret_of("/jobs/key"), None);
-        let of = |name: &str| parameter_of(&format!("arn:aws:ssm:r:1:parameter{name}")).to_owned();
-        assert_eq!((of("/key"), of("/jobs/key")), ("key".to_owned(), "/jobs/key".to_owned()));
-        assert_eq!(parameter_of("/jobs/key"), "/jobs/key");
+        let of = |name: &str| parameters_of(&format!("arn:aws:ssm:r:1:parameter{name}"));
+        assert_eq!(
+            (of("/key"), of("/jobs/key")),
+            (vec!["key".to_owned(), "/key".to_owned()], vec!["/jobs/key".to_owned()])
+        );
+        assert_eq!(parameters_of("/jobs/key"), ["/jobs/key"]);
     }
 }

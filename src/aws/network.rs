@@ -13,9 +13,9 @@ use decision::snapshot::{CallError, Read};
 /// Source: EC2 API reference, the version of its calls.
 const VERSION: &str = "2016-11-15";
 
-/// What tasks on Fargate ask where nothing else leads out: the registry, its layers, and the log.
-/// Source: ECR user guide, "Amazon ECR interface VPC endpoints".
-const NEEDED: [&str; 4] = ["ecr.api", "ecr.dkr", "s3", "logs"];
+/// Where a route leads that leads to another network, which may have endpoints or a way out for this one.
+/// Source: EC2 API reference, `Route`.
+const OTHER_NETWORKS: [&str; 3] = ["transitGatewayId", "vpcPeeringConnectionId", "coreNetworkArn"];
 
 /// A network that tasks are put into.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,8 +24,10 @@ pub struct Network {
     pub subnets: BTreeMap<String, String>,
     /// The VPC of each security group that is there.
     pub groups: BTreeMap<String, String>,
-    /// The ways out of each subnet.
-    pub ways_out: BTreeMap<String, WayOut>,
+    /// The account that each subnet is of.
+    pub owners: BTreeMap<String, String>,
+    /// The ways out of each subnet; none where its routes are not seen.
+    pub ways_out: BTreeMap<String, Option<WayOut>>,
 }
 
 /// Where a subnet leads.
@@ -33,17 +35,16 @@ pub struct Network {
 pub struct WayOut {
     /// To the internet, for what has a public address.
     pub by_gateway: bool,
-    /// To anywhere, for what has none: NAT, a transit gateway, an appliance.
+    /// To anywhere, for what has none: NAT, an appliance, or another network, which may lead further.
     pub by_nat: bool,
-    /// To these services of AWS, by endpoints, of those that tasks need.
+    /// To these services of AWS, by endpoints, such as `ecr.api`.
     pub endpoints: BTreeSet<String>,
 }
 
-impl WayOut {
-    /// What a task without a public address cannot reach by endpoints.
-    pub fn missing_endpoints(&self) -> Vec<&'static str> {
-        NEEDED.into_iter().filter(|name| !self.endpoints.contains(*name)).collect()
-    }
+/// A subnet or a security group.
+struct Placed {
+    vpc: String,
+    owner: String,
 }
 
 impl ReadCloud {
@@ -54,10 +55,14 @@ impl ReadCloud {
     pub async fn network(&self, subnets: &[String], groups: &[String]) -> Read<Network> {
         let mut network = Network::default();
         for subnet in subnets {
-            network.subnets.extend(self.vpc_of("DescribeSubnets", "SubnetId", subnet).await?);
+            let found = self.placed("DescribeSubnets", "SubnetId", subnet).await?;
+            let Some(Placed { vpc, owner }) = found else { continue };
+            network.subnets.insert(subnet.clone(), vpc);
+            network.owners.insert(subnet.clone(), owner);
         }
         for group in groups {
-            network.groups.extend(self.vpc_of("DescribeSecurityGroups", "GroupId", group).await?);
+            let found = self.placed("DescribeSecurityGroups", "GroupId", group).await?;
+            network.groups.extend(found.map(|Placed { vpc, .. }| (group.clone(), vpc)));
         }
         let vpcs: BTreeSet<_> = network.subnets.values().cloned().collect();
         for vpc in vpcs {
@@ -67,13 +72,8 @@ impl ReadCloud {
         Ok(network)
     }
 
-    /// One thing and its VPC; nothing where it is not there.
-    async fn vpc_of(
-        &self,
-        operation: &'static str,
-        key: &str,
-        id: &str,
-    ) -> Read<Option<(String, String)>> {
+    /// Where one is; nothing where it is not there.
+    async fn placed(&self, operation: &'static str, key: &str, id: &str) -> Read<Option<Placed>> {
         let about = About { operation, subject: id, rate: Rate::Free };
         let fields = vec![("Version".to_owned(), VERSION), (format!("{key}.1"), id)];
         let xml = match self.query(about, Service::Ec2, fields).await {
@@ -82,16 +82,22 @@ impl ReadCloud {
             Err(error) => return Err(error.into()),
         };
         let document = Document::parse(&xml).map_err(|error| garbled(operation, &error))?;
-        let vpc = document.descendants().find(|node| node.tag_name().name() == "vpcId");
-        let vpc = vpc.and_then(|node| node.text()).unwrap_or_default();
-        Ok(Some((id.to_owned(), vpc.to_owned())))
+        let lists = ["subnetSet", "securityGroupInfo"];
+        let item = lists.iter().find_map(|list| items(document.root(), list).into_iter().next());
+        // A group's rules name the VPCs of others.
+        let of_item = |name: &str| {
+            let member =
+                item.and_then(|item| item.children().find(|of| of.tag_name().name() == name));
+            member.and_then(|node| node.text()).unwrap_or_default().to_owned()
+        };
+        Ok(item.map(|_| Placed { vpc: of_item("vpcId"), owner: of_item("ownerId") }))
     }
 
     async fn ways_out_of(
         &self,
         vpc: &str,
         subnets: &BTreeMap<String, String>,
-    ) -> Read<BTreeMap<String, WayOut>> {
+    ) -> Read<BTreeMap<String, Option<WayOut>>> {
         let in_vpc = |operation| {
             let about = About { operation, subject: vpc, rate: Rate::Free };
             let fields: Form<'_> = vec![
@@ -107,11 +113,12 @@ impl ReadCloud {
         let endpoints = in_vpc("DescribeVpcEndpoints").await?;
         let endpoints =
             Document::parse(&endpoints).map_err(|error| garbled("DescribeVpcEndpoints", &error))?;
-        let endpoints = services(&endpoints);
+        let endpoints = services(&endpoints, self.region.as_str());
         let of_vpc = subnets.iter().filter(|(_, of)| *of == vpc);
         let ways_out = of_vpc.map(|(subnet, _)| {
-            let way_out = WayOut { endpoints: endpoints.clone(), ..way_out(&tables, subnet) };
-            (subnet.clone(), way_out)
+            let way_out = way_out(&tables, subnet);
+            let endpoints = endpoints.clone();
+            (subnet.clone(), way_out.map(|way_out| WayOut { endpoints, ..way_out }))
         });
         Ok(ways_out.collect())
     }
@@ -123,18 +130,16 @@ fn is_missing(error: &CallError) -> bool {
     code.ends_with(".NotFound") || code.ends_with(".Malformed")
 }
 
-/// Of the services that tasks need, those that have an endpoint here.
-fn services(endpoints: &Document<'_>) -> BTreeSet<String> {
+/// The services of this Region that have an endpoint, such as `com.amazonaws.eu-central-1.ecr.api`.
+fn services(endpoints: &Document<'_>, region: &str) -> BTreeSet<String> {
     let names = endpoints.descendants().filter(|node| node.tag_name().name() == "serviceName");
     let names = names.filter_map(|node| node.text());
-    let needed = names.filter_map(|name| {
-        NEEDED.iter().find(|needed| name.ends_with(&format!(".{needed}"))).map(|n| (*n).to_owned())
-    });
-    needed.collect()
+    let of_region = format!(".{region}.");
+    names.filter_map(|name| Some(name.split_once(&of_region)?.1.to_owned())).collect()
 }
 
-/// By the table of the subnet, or else the main one of its VPC.
-fn way_out(tables: &Document<'_>, subnet: &str) -> WayOut {
+/// By the table of the subnet, or else the main one of its VPC; none where neither is seen.
+fn way_out(tables: &Document<'_>, subnet: &str) -> Option<WayOut> {
     let tables = items(tables.root(), "routeTableSet");
     let has = |table: &Node<'_, '_>, name: &str, value: &str| {
         let mut all = table.descendants().filter(|node| node.tag_name().name() == name);
@@ -142,22 +147,24 @@ fn way_out(tables: &Document<'_>, subnet: &str) -> WayOut {
     };
     let own = tables.iter().find(|table| has(table, "subnetId", subnet));
     let main = || tables.iter().find(|table| has(table, "main", "true"));
-    let Some(table) = own.or_else(main) else { return WayOut::default() };
-    let routes = items(*table, "routeSet");
-    let to_all = routes.iter().filter(|route| {
-        has(route, "destinationCidrBlock", "0.0.0.0/0") && !has(route, "state", "blackhole")
-    });
+    let routes = items(*own.or_else(main)?, "routeSet");
     let mut way_out = WayOut::default();
-    for route in to_all {
-        let gateway = route.children().find(|node| node.tag_name().name() == "gatewayId");
-        let gateway = gateway.and_then(|node| node.text()).unwrap_or_default();
-        if gateway.starts_with("igw-") {
+    for route in routes.iter().filter(|route| !has(route, "state", "blackhole")) {
+        let of_route = |name: &str| {
+            let member = route.children().find(|node| node.tag_name().name() == name);
+            member.and_then(|node| node.text()).unwrap_or_default()
+        };
+        let is_to_all = has(route, "destinationCidrBlock", "0.0.0.0/0");
+        let gateway = of_route("gatewayId");
+        let is_to_others = OTHER_NETWORKS.iter().any(|name| !of_route(name).is_empty())
+            || gateway.starts_with("vgw-");
+        if is_to_all && gateway.starts_with("igw-") {
             way_out.by_gateway = true;
-        } else {
+        } else if is_to_all || is_to_others {
             way_out.by_nat = true;
         }
     }
-    way_out
+    Some(way_out)
 }
 
 /// The items of the first list of this name below a node.

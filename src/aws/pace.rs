@@ -457,8 +457,8 @@ fn halted(about: About<'_>) -> CallError {
 }
 
 fn out_of_time(about: About<'_>) -> CallError {
-    let message = "the invocation's time is up (less than deadlineMargin is left), it was not \
-                   called; the next tick goes on";
+    let message = "it was not called: the time for it is up (of an invocation less than deadlineMargin is \
+                   left; the next tick goes on)";
     about.error(message, ErrorKind::OutOfTime)
 }
 

@@ -50,11 +50,17 @@ impl ReadCloud {
         }
     }
 
-    /// Whether a role may do something with a resource, as far as IAM can tell without doing it.
+    /// Whether a role may do something with a resource, as far as IAM can tell without doing it; none where that
+    /// hangs on conditions which are not known here.
     ///
     /// # Errors
     /// When that may not be asked.
-    pub async fn may(&self, role: &str, action: &'static str, resource: &str) -> Read<bool> {
+    pub async fn may(
+        &self,
+        role: &str,
+        action: &'static str,
+        resource: &str,
+    ) -> Read<Option<bool>> {
         let about = About { operation: "SimulatePrincipalPolicy", subject: role, rate: Rate::Free };
         let mut fields: Form<'_> = vec![
             ("Version".to_owned(), VERSION),
@@ -73,7 +79,12 @@ impl ReadCloud {
         let xml = self.query(about, Service::Iam, fields).await?;
         let document = Document::parse(&xml).map_err(|error| garbled(about.operation, &error))?;
         let decisions: Vec<_> = texts(&document, "EvalDecision").collect();
-        Ok(!decisions.is_empty() && decisions.iter().all(|decision| *decision == "allowed"))
+        let may = !decisions.is_empty() && decisions.iter().all(|decision| *decision == "allowed");
+        let mut missing = document.descendants().filter(|node| {
+            let is_of = |name: &str| node.parent().is_some_and(|of| of.tag_name().name() == name);
+            node.tag_name().name() == "member" && is_of("MissingContextValues")
+        });
+        Ok((may || missing.next().is_none()).then_some(may))
     }
 }
 

@@ -104,6 +104,26 @@ impl ReadCloud {
         self.pages(cluster.as_str(), call, MOST_STOPPED_PAGES).await
     }
 
+    /// The revisions that tasks of a cluster run, whoever has started them.
+    ///
+    /// # Errors
+    /// When a page is missing.
+    #[cfg(feature = "cli")]
+    pub async fn revisions_in_use(&self, cluster: &ClusterName) -> Read<BTreeSet<RevisionArn>> {
+        let mut listed = Vec::new();
+        // Those that ECS wants stopped may still run.
+        for status in [DesiredStatus::Running, DesiredStatus::Stopped] {
+            let call = self.ecs.list_tasks().cluster(cluster.as_str()).desired_status(status);
+            listed.extend(self.pages(cluster.as_str(), call, usize::MAX).await?);
+        }
+        // Some may have been forgotten since.
+        let described = self.describe_all(cluster, Vec::new(), listed.into_iter()).await?;
+        let running = described.values().filter(|task| !has_ended(task));
+        Ok(running
+            .filter_map(|task| Some(RevisionArn::from(task.task_definition_arn()?)))
+            .collect())
+    }
+
     /// The tasks of a service that ECS does not want stopped.
     pub(super) async fn tasks_of_service(
         &self,

@@ -61,6 +61,8 @@ const NEEDED: &[(&str, &[(&str, Kind)])] = &[
     #[cfg(feature = "cli")]
     ("DescribeImages", &[("imageDetails", List)]),
     #[cfg(feature = "cli")]
+    ("DescribePullThroughCacheRules", &[("pullThroughCacheRules", List)]),
+    #[cfg(feature = "cli")]
     ("DescribeLogGroups", &[("logGroups", List)]),
     #[cfg(feature = "cli")]
     ("DescribeParameters", &[("Parameters", List)]),

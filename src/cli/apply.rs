@@ -162,11 +162,11 @@ async fn refuse_beside_a_function(
     if functions.is_empty() {
         return Ok(());
     }
-    let named = |name: &String| match name.as_str() {
+    let said = |name: &String| match name.as_str() {
         "" => "a function".to_owned(),
         name => format!("the function `{name}`"),
     };
-    let functions: Vec<_> = functions.iter().map(named).collect();
+    let functions: Vec<_> = functions.iter().map(said).collect();
     let (scaler, functions) = (scaler.to_string(), functions.join(" and "));
     Err(ApplyError::Function { scaler, functions })
 }

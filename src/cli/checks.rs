@@ -63,6 +63,9 @@ pub struct CheckedWorker {
     pub worker: String,
     /// The worst first; empty where all is good.
     pub findings: Vec<Finding>,
+    #[serde(skip)]
+    #[schemars(skip)]
+    is_held: bool,
 }
 
 /// What was found of all workers.
@@ -105,16 +108,20 @@ impl Finding {
     fn of_read(error: &ReadError) -> Self {
         match error {
             ReadError::Call(call) if is_answer(call) => Self::wrong(call.to_string()),
-            ReadError::Call(_) | ReadError::Panic => Self::not_checked("it is", error),
+            ReadError::Call(_) | ReadError::Answer { .. } | ReadError::Panic => {
+                Self::not_checked("it is", error)
+            }
             error => Self::wrong(error.to_string()),
         }
     }
 }
 
-/// Whether AWS has looked, and said no.
+/// Whether AWS has looked, and said no. Without a code nobody has: there are no credentials, or something on the
+/// way has answered.
 fn is_answer(call: &CallError) -> bool {
     let unknown = [Cause::Permission, Cause::Credentials, Cause::Clock, Cause::Throttled];
-    call.kind == ErrorKind::Refused && !unknown.contains(&call.cause())
+    let is_answered = call.code.is_some() && call.kind == ErrorKind::Refused;
+    is_answered && !unknown.contains(&call.cause())
 }
 
 /// Looks at all workers of a configuration.
@@ -140,6 +147,7 @@ pub async fn check(
         .map(async |plan| CheckedWorker {
             worker: plan.worker.to_string(),
             findings: sorted(looks.of_worker(plan).await),
+            is_held: matches!(plan.action, Action::Hold(_)),
         })
         .buffered(AT_ONCE)
         .collect()
@@ -169,7 +177,8 @@ fn sorted(findings: Vec<Finding>) -> Vec<Finding> {
 #[derive(Default)]
 struct Shared {
     roles: Once<String, Option<bool>>,
-    passes: Once<String, bool>,
+    passes: Once<String, Option<bool>>,
+    caches: Once<crate::aws::EcrImage, bool>,
     images: Once<crate::aws::EcrImage, FoundImage>,
     log_groups: Once<String, bool>,
     secrets: Once<String, bool>,
@@ -204,7 +213,8 @@ impl Looks<'_> {
     /// What is of no worker alone.
     async fn of_deployment(&self) -> Vec<Finding> {
         let config = &self.foreseen.config;
-        let mut findings = self.of_time(config);
+        let mut findings = of_config(config);
+        findings.extend(self.of_time(config));
         findings.extend(Box::pin(self.of_deployed(config)).await);
         findings
     }
@@ -260,6 +270,14 @@ impl Looks<'_> {
     }
 }
 
+/// What the configuration alone says, which the function may have from elsewhere.
+fn of_config(config: &Config) -> Vec<Finding> {
+    let mistakes = config.refused.iter().flat_map(|refused| &refused.problems);
+    let mistakes = mistakes.map(|problem| Finding::wrong(problem.to_string()));
+    let warnings = config.warnings.iter().map(|problem| Finding::warning(problem.as_warning()));
+    mistakes.chain(warnings).collect()
+}
+
 /// What a dry run finds of a worker.
 fn of_plan(plan: &WorkerPlan) -> Vec<Finding> {
     let mut findings = match &plan.action {
@@ -289,6 +307,11 @@ impl ChecksView {
     /// Whether anything does not work.
     pub fn is_wrong(&self) -> bool {
         self.has(Level::Wrong)
+    }
+
+    /// Whether no worker could be looked at.
+    pub fn is_unread(&self) -> bool {
+        !self.workers.is_empty() && self.workers.iter().all(|worker| worker.is_held)
     }
 
     /// Whether anything is of this level.

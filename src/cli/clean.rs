@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use decision::config::{Config, Worker};
 use decision::definition::TaskDefinition;
-use decision::memory::Remembered;
-use decision::snapshot::{CallError, ReadError};
+use decision::snapshot::ReadError;
 use decision::units::{Containers, Family, RevisionArn};
 use decision::variant::Recipe;
 use decision::{limits, tags};
@@ -65,6 +64,21 @@ pub struct CleanView {
     /// What else somebody should know.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub notes: Vec<String>,
+    /// Whether the configuration has workers that are refused: what they need is not known.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub is_partly_known: bool,
+}
+
+/// What was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cleaned {
+    /// Revisions that were deregistered.
+    pub deregistered: usize,
+    /// Revisions that were deleted.
+    pub deleted: usize,
+    /// What was not done, and why.
+    pub failures: Vec<String>,
 }
 
 /// A derived revision that nobody needs.
@@ -101,28 +115,27 @@ pub async fn find(
     now: Timestamp,
 ) -> Result<CleanView, CleanError> {
     let in_force = deployment.scaler.config.current(cloud, now).await?;
-    let needed = Needed::by(&in_force.config, deployment, cloud).await?;
+    let needed = Needed::by(&in_force.config, cloud).await?;
     let mut view = CleanView {
         schema: SCHEMA.to_owned(),
         version: VERSION,
         revisions: Vec::new(),
         needed: 0,
         notes: Vec::new(),
+        is_partly_known: !in_force.config.refused.is_empty(),
     };
     let mut others = BTreeSet::new();
-    let kinds = if asked.delete {
-        &[Activity::Active, Activity::Inactive][..]
-    } else {
-        &[Activity::Active][..]
-    };
-    for activity in kinds {
-        for family in cloud.families(*activity).await? {
-            let Some(base) = base_of(&family) else { continue };
-            if !asked.gone && !needed.bases.contains(&base) {
-                others.insert(family);
-                continue;
-            }
-            needed.look_at(&family, *activity, &mut view).await?;
+    let families =
+        if asked.delete { cloud.all_families().await? } else { cloud.families().await? };
+    for family in families {
+        let Some(base) = base_of(&family) else { continue };
+        if !asked.gone && !needed.bases.contains(&base) {
+            others.insert(family);
+            continue;
+        }
+        needed.look_at(&family, Activity::Active, &mut view).await?;
+        if asked.delete {
+            needed.look_at(&family, Activity::Inactive, &mut view).await?;
         }
     }
     if !others.is_empty() {
@@ -132,8 +145,9 @@ pub async fn find(
             counted(count, "derived family").replace("familys", "families")
         ));
     }
-    if !in_force.config.refused.is_empty() {
-        let note = "workers whose configuration is refused are not known: what they use may be among these";
+    if view.is_partly_known {
+        let note = "the configuration has workers that are refused, and what they need may be among these: nothing \
+                    is changed until they are mended or gone";
         view.notes.push(note.to_owned());
     }
     Ok(view)
@@ -147,11 +161,7 @@ fn base_of(family: &Family) -> Option<Family> {
 }
 
 impl<'a> Needed<'a> {
-    async fn by(
-        config: &Config,
-        deployment: &Deployment,
-        cloud: &'a ReadCloud,
-    ) -> Result<Self, ReadError> {
+    async fn by(config: &Config, cloud: &'a ReadCloud) -> Result<Self, ReadError> {
         let mut needed = Self {
             digests: BTreeMap::new(),
             bases: BTreeSet::new(),
@@ -168,13 +178,11 @@ impl<'a> Needed<'a> {
                 Err(error) => return Err(error),
             }
         }
-        let clusters: BTreeSet<_> = config.workers.iter().map(|worker| &worker.cluster).collect();
-        let names = config.scalers(&deployment.scaler.name);
-        let remembered = Remembered { knows_ended: true, ..Remembered::default() };
-        for cluster in clusters {
-            let tasks = Box::pin(cloud.tasks(cluster, &names, &remembered)).await?;
-            let there = tasks.alive.into_iter().chain(tasks.leaving);
-            needed.running.extend(there.map(|task| task.revision));
+        // Whoever has started them, and wherever: another scaler may derive from the same base.
+        let of_workers = config.workers.iter().map(|worker| worker.cluster.clone());
+        let clusters: BTreeSet<_> = cloud.clusters().await?.into_iter().chain(of_workers).collect();
+        for cluster in &clusters {
+            needed.running.extend(Box::pin(cloud.revisions_in_use(cluster)).await?);
         }
         Ok(needed)
     }
@@ -278,35 +286,44 @@ impl CleanView {
     }
 
     /// Deregisters them, and deletes them where that was asked, at half of the API's rate.
-    ///
-    /// # Errors
-    /// How many were done, and what ECS refused.
+    /// It ends at the first call that is refused: the next one would be, too.
     pub async fn carry_out(
         &self,
         cloud: &WriteCloud,
         asked: Asked,
         note: impl Fn(&str),
-    ) -> Result<usize, (usize, CallError)> {
+    ) -> Cleaned {
         let mut pace = Pace(Instant::now());
-        let mut done: usize = 0;
+        let mut cleaned = Cleaned::default();
         for found in self.revisions.iter().filter(|found| !found.is_inactive) {
             let Some(arn) = &found.arn else { continue };
             pace.wait().await;
-            cloud.deregister(arn).await.map_err(|error| (done, error))?;
+            if let Err(error) = cloud.deregister(arn).await {
+                cleaned.failures.push(error.to_string());
+                return cleaned;
+            }
             note(&format!("deregistered {}", found.revision));
-            done = done.saturating_add(1);
+            cleaned.deregistered = cleaned.deregistered.saturating_add(1);
         }
         if !asked.delete {
-            return Ok(done);
+            return cleaned;
         }
         let all: Vec<_> = self.revisions.iter().filter_map(|found| found.arn.clone()).collect();
         for ten in all.chunks(limits::REVISIONS_PER_DELETE) {
             pace.wait().await;
-            cloud.delete(ten).await.map_err(|error| (done, error))?;
-            let names: Vec<_> = ten.iter().map(RevisionArn::family_and_revision).collect();
-            note(&format!("deleted {}", names.join(", ")));
+            let failures = match cloud.delete(ten).await {
+                Ok(failures) => failures,
+                Err(error) => {
+                    cleaned.failures.push(error.to_string());
+                    return cleaned;
+                }
+            };
+            let deleted = ten.len().saturating_sub(failures.len());
+            note(&format!("deleted {deleted} of {}", ten.len()));
+            cleaned.deleted = cleaned.deleted.saturating_add(deleted);
+            cleaned.failures.extend(failures);
         }
-        Ok(all.len())
+        cleaned
     }
 }
 

@@ -107,6 +107,16 @@ fn convert(
             "{source_name}: {kind} {name} has no trigger aws-sqs-queue, and was left out"
         ));
     }
+    for trigger in triggers.iter().filter(|trigger| !is_sqs(trigger)) {
+        let what = cut(text(trigger, "/type").unwrap_or("no type"), LONGEST).0;
+        if !of_sqs.is_empty() {
+            notes.push(format!(
+                "{source_name}: the trigger {what} of {kind} {name} was left out: only its queue starts containers"
+            ));
+        }
+    }
+    // Kubernetes allows a dot.
+    let name = &name.replace('.', "-");
     for (index, trigger) in of_sqs.iter().enumerate() {
         let name = if index == 0 {
             name.to_owned()
@@ -146,6 +156,9 @@ impl Manifest<'_> {
             let first = text(first, "/name").unwrap_or("worker");
             lines.push(format!("    container: {}     # the first of several", quoted(first)));
         }
+        if self.is_paused() {
+            lines.push("    paused: true     # as it is there".to_owned());
+        }
         lines.extend(self.scaling());
         lines.extend(self.comments().into_iter().map(|comment| format!("    # {comment}")));
         lines
@@ -156,6 +169,13 @@ impl Manifest<'_> {
         text(self.trigger, "/metadata/queueURL").map(str::to_owned)
     }
 
+    /// By the annotation, or by a bound that lets nothing run.
+    fn is_paused(&self) -> bool {
+        let annotation = "/metadata/annotations/autoscaling.keda.sh~1paused";
+        let most = self.document.pointer("/spec/maxReplicaCount").and_then(whole);
+        flag(self.document, annotation) == Some(true) || most == Some(0)
+    }
+
     fn containers(&self) -> impl Iterator<Item = &Value> {
         let path = "/spec/jobTargetRef/template/spec/containers";
         self.document.pointer(path).and_then(Value::as_array).into_iter().flatten()
@@ -164,13 +184,15 @@ impl Manifest<'_> {
     fn scaling(&self) -> Vec<String> {
         let number = |pointer: &str| self.document.pointer(pointer).and_then(whole);
         let length = self.trigger.pointer("/metadata/queueLength").and_then(whole);
-        let most = number("/spec/maxReplicaCount").unwrap_or(MAX_REPLICAS);
+        let most = number("/spec/maxReplicaCount").filter(|most| *most != 0);
+        let least = number("/spec/minReplicaCount").filter(|least| *least != 0);
+        let most = most.unwrap_or(MAX_REPLICAS.max(least.unwrap_or_default()));
         let mut lines = vec!["    scaling:".to_owned()];
         let of_keda = if length.is_none() { "     # KEDA's default" } else { "" };
         let messages = length.unwrap_or(QUEUE_LENGTH).max(1);
         lines.push(format!("      messagesPerContainer: {messages}{of_keda}"));
-        lines.push(format!("      maxContainers: {}", most.max(1)));
-        if let Some(least) = number("/spec/minReplicaCount").filter(|least| *least != 0) {
+        lines.push(format!("      maxContainers: {most}"));
+        if let Some(least) = least {
             lines.push(format!("      minContainers: {}", least.min(most)));
         }
         if flag(self.trigger, "/metadata/scaleOnDelayed") == Some(true) {
@@ -205,10 +227,18 @@ impl Manifest<'_> {
         }
         for (key, instead) in OTHERS {
             // One of each is what there is here.
-            if let Some(value) = spec(key).filter(|value| value.as_u64() != Some(1)) {
+            let is_of_one = key.ends_with("parallelism") || key.ends_with("completions");
+            let is_said = |value: &&Value| !(is_of_one && value.as_u64() == Some(1));
+            if let Some(value) = spec(key).filter(is_said) {
                 let name = key.rsplit('/').next().unwrap_or_default();
                 comments.push(format!("{name}: {}: {instead}", shown(value)));
             }
+        }
+        if let Some(region) = text(self.trigger, "/metadata/awsRegion") {
+            comments.push(format!(
+                "awsRegion: {}: a scaler serves the queues of its own Region",
+                cut(region, LONGEST).0
+            ));
         }
         if let Some(value) = self.trigger.pointer("/metadata/activationQueueLength") {
             comments.push(format!(

@@ -8,12 +8,16 @@ use decision::config::QueueRef;
 use decision::definition::TaskDefinition;
 use decision::snapshot::ReadError;
 use decision::units::{ClusterName, Family, TaskDefinitionRef};
+use futures_util::{StreamExt, stream};
 use serde_json::Value;
 
-use crate::aws::{Activity, QueueSettings, ReadCloud, RunningService};
+use crate::aws::{QueueSettings, ReadCloud, RunningService};
 
 /// Two names have to have half of their words in common.
 const ALIKE: f64 = 0.5;
+
+/// Queues that are read at once.
+const AT_ONCE: usize = 8;
 
 /// Words that say nothing of what a queue or a definition is for.
 const GENERIC: [&str; 14] = [
@@ -83,9 +87,12 @@ pub async fn survey(cloud: &ReadCloud) -> Result<Survey, ReadError> {
     let mut survey = Survey::default();
     let urls = cloud.queue_urls().await?;
     let mut queues = BTreeMap::new();
-    for url in urls {
+    let read = stream::iter(urls).map(async |url| {
         let name = url.rsplit('/').next().unwrap_or_default().to_owned();
-        match Box::pin(cloud.queue_settings(&QueueRef::Url(url))).await {
+        (name, Box::pin(cloud.queue_settings(&QueueRef::Url(url))).await)
+    });
+    for (name, settings) in read.buffered(AT_ONCE).collect::<Vec<_>>().await {
+        match settings {
             Ok(settings) => drop(queues.insert(name.clone(), FoundQueue { name, settings })),
             Err(error) => survey.notes.push(error.to_string()),
         }
@@ -94,7 +101,7 @@ pub async fn survey(cloud: &ReadCloud) -> Result<Survey, ReadError> {
     let dead: BTreeSet<_> = dead.map(|redrive| redrive.target.clone()).collect();
     survey.queues =
         queues.into_values().filter(|queue| !dead.contains(&queue.settings.arn)).collect();
-    let families = cloud.families(Activity::Active).await?;
+    let families = cloud.families().await?;
     survey.families = families.into_iter().filter(|family| !is_derived(family)).collect();
     match cloud.clusters().await {
         Ok(clusters) => survey.clusters = clusters,

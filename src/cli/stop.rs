@@ -64,6 +64,8 @@ pub enum StopError {
 pub struct ToStop {
     /// The tasks.
     pub tasks: Vec<TaskRow>,
+    /// What could not be read.
+    notes: Vec<String>,
     worker: WorkerName,
     cluster: ClusterName,
     /// When SIGKILL follows SIGTERM.
@@ -87,14 +89,21 @@ pub async fn prepare(
     let view = Box::pin(worker(deployment, cloud, name, invocation)).await?;
     let in_force = deployment.scaler.config.current(cloud, invocation.now).await?;
     let worker = worker_in(&in_force.config, name.as_str()).map_err(StopError::Tasks)?;
-    let settings = Box::pin(cloud.queue_settings(&worker.queue)).await?;
-    let definition = cloud.definition(&worker.task_definition).await?;
+    // They say what comes of it, and are no reason against it.
+    let settings = Box::pin(cloud.queue_settings(&worker.queue)).await;
+    let definition = cloud.definition(&worker.task_definition).await;
+    let unread = [settings.as_ref().err(), definition.as_ref().err()];
+    let unread = unread.into_iter().flatten().map(|error| format!("{error}: the usual is assumed"));
     Ok(ToStop {
+        notes: unread.collect(),
         tasks: chosen(view.alive, name, which)?,
         worker: name.clone(),
         cluster: worker.cluster.clone(),
-        grace: grace(&definition, worker.container.as_deref()),
-        visibility: settings.visibility_timeout.unwrap_or(VISIBILITY_TIMEOUT),
+        grace: definition.map_or(STOP_TIMEOUT, |found| grace(&found, worker.container.as_deref())),
+        visibility: settings
+            .ok()
+            .and_then(|settings| settings.visibility_timeout)
+            .unwrap_or(VISIBILITY_TIMEOUT),
         in_flight: worker.scaling.in_flight_per_container,
     })
 }
@@ -129,6 +138,12 @@ fn chosen(
     for name in names {
         // An ARN, as other programs print it.
         let id = name.rsplit('/').next().unwrap_or_default();
+        // Every task begins with nothing: what a script has not set names none.
+        if id.is_empty() {
+            let error =
+                format!("`{name}` names no task; `queue-scaler status {worker}` shows them");
+            return Err(StopError::Tasks(error));
+        }
         let matching: Vec<_> = alive.iter().filter(|task| task.task.starts_with(id)).collect();
         match matching.as_slice() {
             [task] if chosen.iter().all(|known| known.task != task.task) => {
@@ -185,6 +200,9 @@ impl ToStop {
             );
         }
         page.entry_of(Meaning::Warning, "", &text);
+        for note in &self.notes {
+            page.entry_of(Meaning::Warning, "! ", note);
+        }
         page.text()
     }
 

@@ -56,6 +56,20 @@ pub(crate) struct Access {
     pub(crate) invocation: Invocation,
 }
 
+impl Access {
+    /// The same with more patience, for what makes many calls.
+    pub(crate) fn within(self, patience: Duration) -> Self {
+        let now = now();
+        let end = now.checked_add(patience).unwrap_or(now);
+        let end = u64::try_from(end.as_millisecond()).unwrap_or_default();
+        Self {
+            cloud: self.cloud.for_tick(now, Instant::now() + patience),
+            invocation: Invocation::new(REQUEST, now, end),
+            ..self
+        }
+    }
+}
+
 impl Arguments {
     /// Connects, and finds the deployment.
     pub(crate) async fn access(&self, needs_config: bool) -> Result<Access, Failed> {
@@ -103,6 +117,11 @@ impl Arguments {
     /// The same with a configuration that was named otherwise.
     pub(crate) fn with_config(&self, config: Option<String>) -> Self {
         Self { config: config.or_else(|| self.config.clone()), ..self.clone() }
+    }
+
+    /// Whether somebody has said where the configuration is.
+    pub(crate) fn is_config_given(&self) -> bool {
+        self.config.is_some() || variable("SCALER_CONFIG").is_some()
     }
 
     /// Whether somebody has said what the name is.

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use clap::Args;
-use ecs_queue_scaler::cli::clean::{Asked, find};
+use ecs_queue_scaler::cli::clean::{Asked, Cleaned, find};
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::account::{self, Access, runtime, width};
 use super::question::note;
-use super::{Failed, Said};
+use super::{Ends, Failed, Said};
 
 #[derive(Args, Debug)]
 #[group(id = "clean")]
@@ -60,13 +60,27 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
             let err = if found.is_clean() { Vec::new() } else { vec![hint.to_owned()] };
             return Ok(Said { out, err, ..Said::default() });
         }
-        match found.carry_out(&aws.write, asked, note).await {
-            Ok(count) => {
-                let what = if asked.delete { "deleted" } else { "deregistered" };
-                out.push(format!("{count} {what}"));
-                Ok(Said { out, ..Said::default() })
-            }
-            Err((count, error)) => Err(failed(format!("{error}; {count} were done before"))),
+        if found.is_partly_known {
+            let err = vec![
+                "nothing was changed: `queue-scaler validate` says what is to be mended".to_owned(),
+            ];
+            return Ok(Said { out, err, ends: Ends::Failed });
         }
+        let Cleaned { deregistered, deleted, failures } =
+            found.carry_out(&aws.write, asked, note).await;
+        let count = if asked.delete {
+            format!("{deregistered} deregistered, {deleted} deleted")
+        } else {
+            format!("{deregistered} deregistered")
+        };
+        let ends = Ends::failed_if(!failures.is_empty());
+        let mut err = failures;
+        // What is JSON is nothing else beside.
+        if *json {
+            err.push(count);
+        } else {
+            out.push(count);
+        }
+        Ok(Said { out, err, ends })
     })
 }

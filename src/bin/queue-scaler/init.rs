@@ -3,13 +3,18 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use ecs_queue_scaler::cli::import::keda;
 use ecs_queue_scaler::cli::init::{propose, survey};
+use tokio::time::Instant;
 
 use super::account::{self, now, runtime};
 use super::{Ends, Failed, Said};
+
+/// A call a queue, and several a cluster.
+const LONGEST: Duration = Duration::from_mins(5);
 
 #[derive(Args, Debug)]
 #[group(id = "init")]
@@ -60,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
     }
     let proposal = runtime()?.block_on(async {
         let cloud = account.connect().await?.read;
-        let cloud = cloud.for_tick(now(), account::patience());
+        let cloud = cloud.for_tick(now(), Instant::now() + LONGEST);
         let found = Box::pin(survey(&cloud)).await;
         let found = found.map_err(|error| Failed::Wrong(vec![error.to_string()]))?;
         Ok(Box::pin(propose(&cloud, found)).await)

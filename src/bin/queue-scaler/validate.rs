@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
+use std::time::Duration;
 
 use clap::Args;
 use decision::config::{Config, ConfigError, Position, Problem, document};
@@ -14,6 +15,9 @@ use serde_json::json;
 
 use super::account::{self, Access, runtime, width};
 use super::{Ends, Failed, Said};
+
+/// Some twenty calls a worker, of which several workers' are out at once.
+const LONGEST: Duration = Duration::from_mins(5);
 
 #[derive(Args, Debug)]
 #[group(id = "validate")]
@@ -59,7 +63,7 @@ struct Found {
 pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
     let Arguments { file, fails, json, aws, account } = arguments;
     let Fails { strict, for_deployment } = fails;
-    if *aws && file.is_none() && account.function.is_some() {
+    if *aws && file.is_none() && (account.function.is_some() || account.is_config_given()) {
         return in_account(arguments, None);
     }
     let file = file.as_deref().unwrap_or(Path::new("workers.yaml"));
@@ -70,7 +74,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
         || (*for_deployment && has_examples)
         || (*strict && !warnings.is_empty());
     if *aws && !is_refused {
-        return in_account(arguments, Some(file));
+        // What was read from standard input is not there a second time.
+        let is_stdin = file == Path::new("-");
+        let config = if is_stdin { found.text } else { file.display().to_string() };
+        return in_account(arguments, Some(config));
     }
     if *json {
         let view = ValidationView::new(&file.display().to_string(), found.workers())
@@ -94,14 +101,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
 }
 
 /// What the account says of it. The file alone was found good before.
-fn in_account(arguments: &Arguments, file: Option<&Path>) -> Result<Said, Failed> {
-    let account = arguments.account.with_config(file.map(|file| file.display().to_string()));
+fn in_account(arguments: &Arguments, config: Option<String>) -> Result<Said, Failed> {
+    let account = arguments.account.with_config(config);
     let view = runtime()?.block_on(async {
-        let Access { cloud, deployment, invocation } = account.access(true).await?;
+        let access = account.access(true).await?;
+        let Access { cloud, deployment, invocation } = access.within(LONGEST);
         let view = Box::pin(check(&deployment, &cloud, &invocation)).await;
         view.map_err(|error| Failed::Wrong(vec![error.to_string()]))
     })?;
-    let is_refused = view.is_wrong() || (arguments.fails.strict && view.has(Level::Warning));
+    let is_refused =
+        view.is_wrong() || view.is_unread() || (arguments.fails.strict && view.has(Level::Warning));
     let text = if arguments.json { format!("{:#}", json!(view)) } else { view.page(width()) };
     let out = vec![text.trim_end().to_owned()];
     Ok(Said { out, ends: Ends::failed_if(is_refused), ..Said::default() })

@@ -6,7 +6,7 @@ use decision::config::Worker;
 use decision::definition::TaskDefinition;
 use serde_json::Value;
 
-use super::{Finding, Looks};
+use super::{Finding, Level, Looks};
 use crate::aws::{EcrImage, FoundImage};
 
 impl Looks<'_> {
@@ -20,7 +20,7 @@ impl Looks<'_> {
         }
         let containers = definition.document.get("containerDefinitions").and_then(Value::as_array);
         for container in containers.into_iter().flatten() {
-            findings.extend(Box::pin(self.of_container(container)).await);
+            findings.extend(Box::pin(self.of_container(definition, container)).await);
         }
         findings
     }
@@ -45,10 +45,14 @@ impl Looks<'_> {
             .passes
             .read(key, async || self.cloud.may(function, "iam:PassRole", role).await);
         match &*passes.await {
-            Ok(true) => {}
-            Ok(false) => findings.push(Finding::wrong(format!(
+            Ok(Some(true)) => {}
+            Ok(Some(false)) => findings.push(Finding::wrong(format!(
                 "the function may not pass the role {role}: add it to the stack's PassedRoleArns"
             ))),
+            Ok(None) => findings.push(Finding::new(
+                Level::NotChecked,
+                format!("whether the function may pass {role} hangs on conditions that are not known here"),
+            )),
             Err(error) => {
                 let what = format!("whether the function may pass {role} is");
                 findings.push(Finding::not_checked(&what, error));
@@ -57,7 +61,7 @@ impl Looks<'_> {
         findings
     }
 
-    async fn of_container(&self, container: &Value) -> Vec<Finding> {
+    async fn of_container(&self, of: &TaskDefinition, container: &Value) -> Vec<Finding> {
         let text = |pointer: &str| container.pointer(pointer).and_then(Value::as_str);
         let name = text("/name").unwrap_or_default();
         let mut findings = Vec::new();
@@ -72,6 +76,11 @@ impl Looks<'_> {
             // Where it is from is nobody's to read here.
             let what = format!("the secret {} of container {name}", text("name"));
             let from = text("valueFrom").to_owned();
+            if is_elsewhere(&from, of) {
+                let message = format!("{what} is of another Region or account, which is not asked");
+                findings.push(Finding::new(Level::NotChecked, message));
+                continue;
+            }
             let read = self.once.secrets.read(&from, async || self.cloud.has_secret(&from).await);
             match &*read.await {
                 Ok(true) => {}
@@ -91,18 +100,33 @@ impl Looks<'_> {
             return None;
         }
         let found = self.once.images.read(image, async || Box::pin(self.cloud.image(image)).await);
-        match &*found.await {
-            Ok(FoundImage::There) => None,
-            Ok(FoundImage::NoRepository) => {
+        let found = found.await;
+        match &*found {
+            Ok(FoundImage::There) => return None,
+            Ok(_) => {}
+            Err(error) => {
+                return Some(Finding::not_checked(&format!("image {shown} is"), error));
+            }
+        }
+        // Before the first pull a cache has neither the repository nor the tag.
+        let cache =
+            self.once.caches.read(image, async || self.cloud.is_pulled_through(image).await);
+        match (&*cache.await, &*found) {
+            (Err(error), _) => {
+                let what =
+                    format!("image {shown} is not in ECR, and whether a pull brings it there is");
+                Some(Finding::not_checked(&what, error))
+            }
+            (Ok(false), Ok(FoundImage::NoRepository)) => {
                 let repository = &image.repository;
                 Some(Finding::wrong(format!("image {shown}: there is no repository {repository}")))
             }
-            Ok(FoundImage::Missing(newest)) => {
+            (Ok(false), Ok(FoundImage::Missing(newest))) => {
                 let newest = newest.as_ref().map(|tag| format!("; the newest there is {tag}"));
                 let newest = newest.unwrap_or_default();
                 Some(Finding::wrong(format!("image {shown} is not in its repository{newest}")))
             }
-            Err(error) => Some(Finding::not_checked(&format!("image {shown} is"), error)),
+            (Ok(true), _) | (Ok(false), Ok(FoundImage::There) | Err(_)) => None,
         }
     }
 
@@ -126,6 +150,12 @@ impl Looks<'_> {
             Err(error) => Some(Finding::not_checked(&format!("log group {group} is"), error)),
         }
     }
+}
+
+/// Whether an ARN is of another Region or account than the task definition is.
+fn is_elsewhere(arn: &str, definition: &TaskDefinition) -> bool {
+    let place = |arn: &str| arn.split(':').skip(3).take(2).map(str::to_owned).collect::<Vec<_>>();
+    arn.starts_with("arn:") && place(arn) != place(&definition.arn.to_string())
 }
 
 /// The error without where a secret is from.

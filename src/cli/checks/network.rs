@@ -6,8 +6,10 @@ use decision::config::{AwsVpc, PublicIp, Rung, Worker};
 use decision::units::Containers;
 use decision::variant::Recipe;
 
-use super::{Finding, Looks};
-use crate::aws::Network;
+use serde_json::Value;
+
+use super::{Finding, Level, Looks};
+use crate::aws::{EcrImage, Network, WayOut};
 
 /// CPU units of a vCPU.
 const VCPU: f64 = 1024.0;
@@ -22,8 +24,32 @@ impl Looks<'_> {
             .read(&key, async || Box::pin(self.cloud.network(&key.0, &key.1)).await);
         match &*read.await {
             Err(error) => vec![Finding::not_checked("its network is", error)],
-            Ok(network) => of_network(network, of_worker),
+            Ok(network) => of_network(network, of_worker, &self.needs_of(worker)),
         }
+    }
+
+    /// What the tasks of a worker have to reach.
+    fn needs_of(&self, worker: &Worker) -> Needs {
+        let read = self.foreseen.snapshot.definitions.get(&worker.task_definition);
+        let definition = read.and_then(|read| read.as_ref().ok());
+        let account = definition.map(|found| found.arn.to_string());
+        let account = account.and_then(|arn| Some(arn.split(':').nth(4)?.to_owned()));
+        let is_on_fargate = worker.launch.rungs.iter().all(|rung| rung.is_fargate() == Some(true));
+        let mut needs = Needs {
+            endpoints: ["sqs"].into(),
+            is_of_internet: false,
+            is_on_fargate,
+            account: account.unwrap_or_default(),
+        };
+        let of_definition = definition.map(|found| &found.document);
+        let containers = of_definition.and_then(|document| document.get("containerDefinitions"));
+        // On instances the agent fetches all of it, through the instance's own network.
+        for container in containers.and_then(Value::as_array).into_iter().flatten() {
+            if is_on_fargate {
+                needs.add(container);
+            }
+        }
+        needs
     }
 
     pub(super) async fn of_capacity(&self, worker: &Worker) -> Vec<Finding> {
@@ -93,7 +119,40 @@ impl Looks<'_> {
     }
 }
 
-fn of_network(network: &Network, asked: &AwsVpc) -> Vec<Finding> {
+/// What tasks have to reach from their subnet.
+struct Needs {
+    /// Services of AWS, as their endpoints are called.
+    endpoints: BTreeSet<&'static str>,
+    /// Whether an image is in a registry that no endpoint leads to.
+    is_of_internet: bool,
+    is_on_fargate: bool,
+    /// Whose the tasks are.
+    account: String,
+}
+
+impl Needs {
+    /// What a container needs before it starts.
+    /// Source: ECR user guide, "Amazon ECR interface VPC endpoints".
+    fn add(&mut self, container: &Value) {
+        let text = |pointer: &str| container.pointer(pointer).and_then(Value::as_str);
+        let image = text("/image").unwrap_or_default();
+        if EcrImage::parse(image).is_some() {
+            self.endpoints.extend(["ecr.api", "ecr.dkr", "s3"]);
+        } else {
+            self.is_of_internet = true;
+        }
+        if text("/logConfiguration/logDriver") == Some("awslogs") {
+            self.endpoints.insert("logs");
+        }
+        let secrets = container.get("secrets").and_then(Value::as_array).into_iter().flatten();
+        for from in secrets.filter_map(|secret| secret.get("valueFrom")?.as_str()) {
+            let is_secret = from.contains(":secretsmanager:");
+            self.endpoints.insert(if is_secret { "secretsmanager" } else { "ssm" });
+        }
+    }
+}
+
+fn of_network(network: &Network, asked: &AwsVpc, needs: &Needs) -> Vec<Finding> {
     let AwsVpc { subnets, security_groups: groups, assign_public_ip } = asked;
     let mut findings = Vec::new();
     for (what, ids, there) in
@@ -112,22 +171,50 @@ fn of_network(network: &Network, asked: &AwsVpc) -> Vec<Finding> {
             vpcs.join(", ")
         )));
     }
+    let has_address = *assign_public_ip == PublicIp::Enabled && needs.is_on_fargate;
     for (subnet, way_out) in &network.ways_out {
-        let has_address = *assign_public_ip == PublicIp::Enabled;
-        let leads_out = way_out.by_nat || (has_address && way_out.by_gateway);
-        let missing = way_out.missing_endpoints();
-        if leads_out || missing.is_empty() {
-            continue;
-        }
-        let advice = if way_out.by_gateway {
-            "it leads to an internet gateway, which needs assignPublicIp: ENABLED"
-        } else {
-            "give it a NAT gateway"
-        };
-        findings.push(Finding::warning(format!(
-            "subnet {subnet} has no way out for its tasks: {advice}, or the VPC the endpoints {}",
-            missing.join(", ")
-        )));
+        let owner = network.owners.get(subnet).filter(|owner| **owner != needs.account);
+        findings.extend(of_subnet(subnet, way_out.as_ref(), needs, has_address).map(|message| {
+            match owner.filter(|owner| !(owner.is_empty() || needs.account.is_empty())) {
+                // What others share shows neither all of its routes nor its endpoints.
+                Some(owner) => Finding::new(
+                    Level::NotChecked,
+                    format!("subnet {subnet} is shared by account {owner}: where it leads is not seen here"),
+                ),
+                None => message,
+            }
+        }));
     }
     findings
+}
+
+fn of_subnet(
+    subnet: &str,
+    way_out: Option<&WayOut>,
+    needs: &Needs,
+    has_address: bool,
+) -> Option<Finding> {
+    let Some(way_out) = way_out else {
+        let message =
+            format!("where subnet {subnet} leads is not seen: it has no route table here");
+        return Some(Finding::new(Level::NotChecked, message));
+    };
+    let missing = needs.endpoints.iter().filter(|name| !way_out.endpoints.contains(**name));
+    let missing: Vec<_> = missing.copied().collect();
+    let leads_out = way_out.by_nat || (has_address && way_out.by_gateway);
+    if leads_out || (missing.is_empty() && !needs.is_of_internet) {
+        return None;
+    }
+    let advice = if way_out.by_gateway && needs.is_on_fargate {
+        "it leads to an internet gateway, which needs assignPublicIp: ENABLED"
+    } else {
+        "give it a NAT gateway"
+    };
+    // To a registry in the internet no endpoint leads.
+    let or = if needs.is_of_internet {
+        String::new()
+    } else {
+        format!(", or the VPC the endpoints {}", missing.join(", "))
+    };
+    Some(Finding::warning(format!("subnet {subnet} has no way out for its tasks: {advice}{or}")))
 }

@@ -70,7 +70,11 @@ impl Looks<'_> {
                 findings.push(Finding::new(level, message));
             }
             Ok(dead) => {
+                // Of a FIFO queue the time begins anew at the move.
+                // Source: SQS developer guide, "Using dead-letter queues in Amazon SQS".
+                let is_standard = settings.arn.strip_suffix(".fifo").is_none();
                 if let (Some(own), Some(of_dead)) = (settings.retention, dead.retention)
+                    && is_standard
                     && of_dead < own
                 {
                     let (own, of_dead) = (age(own), age(of_dead));

@@ -10,7 +10,7 @@ impl ChecksView {
         let widest = self.workers.iter().filter(|worker| !worker.findings.is_empty());
         let widest = widest.map(|worker| worker.worker.chars().count()).max().unwrap_or_default();
         let widest = widest.min(24);
-        for CheckedWorker { worker, findings } in &self.workers {
+        for CheckedWorker { worker, findings, .. } in &self.workers {
             for finding in findings {
                 finding.write(&mut page, &format!("{worker:<widest$}"));
             }

@@ -1,5 +1,7 @@
 //! The proposal as a file.
 
+use std::collections::BTreeSet;
+
 use decision::config::{AwsVpc, PublicIp};
 use decision::units::Family;
 use serde_json::Value;
@@ -34,12 +36,27 @@ impl Proposal {
         lines.push(String::new());
         lines.extend(self.launch());
         lines.push(String::new());
-        lines.push("workers:".to_owned());
-        for worker in &self.workers {
-            lines.extend(worker.lines());
-        }
         if self.workers.is_empty() {
-            lines.push("  []     # no queue and no task definition are called alike".to_owned());
+            lines.extend(
+                [
+                    "# No queue and no task definition are called alike. At least one worker is needed:",
+                    "# workers:",
+                    "#   - {name: ..., queue: ..., taskDefinition: ..., scaling: {messagesPerContainer: 1}}",
+                ]
+                .map(str::to_owned),
+            );
+        } else {
+            lines.push("workers:".to_owned());
+        }
+        let mut names = BTreeSet::new();
+        for worker in &self.workers {
+            // A queue and its FIFO twin have one name here.
+            let name = worker.queue.name.trim_end_matches(".fifo");
+            let is_new = names.insert(name.to_owned());
+            let name = if is_new { name.to_owned() } else { format!("{name}-fifo") };
+            names.insert(name.clone());
+            lines.extend(worker.lines(&name));
+            lines.extend(self.otherwise(worker));
         }
         lines.extend(self.rest());
         lines.push(String::new());
@@ -71,6 +88,8 @@ impl Proposal {
             services().find_map(|service| Some((&service.name, service.network.as_ref()?)));
         let has_type = providers.is_none();
         match (network, launch_type.filter(|_| has_type)) {
+            // RunTask takes one of both.
+            (None, None) if providers.is_some() => {}
             (None, None) => lines.extend(
                 [
                     "launch:",
@@ -85,6 +104,34 @@ impl Proposal {
                 lines.extend(launch_type.map(|name| format!("  launchType: {name}")));
                 lines.extend(network.into_iter().flat_map(|(name, network)| of_network(name, network)));
             }
+        }
+        lines
+    }
+
+    /// Where a worker's service runs otherwise than the file has it for all.
+    fn otherwise(&self, worker: &Proposed) -> Vec<String> {
+        let Some(service) = &worker.service else { return Vec::new() };
+        let mut lines = Vec::new();
+        if self.cluster.as_ref() != Some(&service.cluster) {
+            lines.push(format!("    cluster: {}", quoted(service.cluster.as_str())));
+        }
+        let settings = |of: &RunningService| {
+            (of.providers.clone(), of.launch_type.clone(), of.network.clone())
+        };
+        let mut others = self.workers.iter().filter_map(|worker| worker.service.as_ref());
+        if others.any(|other| settings(other) != settings(service)) {
+            let how = match (service.launch_type.as_deref(), service.providers.as_slice()) {
+                (_, [_, ..]) => service.providers.join(", "),
+                (Some(name), _) => name.to_owned(),
+                _ => "the cluster's default capacity".to_owned(),
+            };
+            let subnets = service.network.as_ref().map(|network| network.subnets.join(", "));
+            let subnets = subnets.map(|subnets| format!(" in {subnets}")).unwrap_or_default();
+            lines.push(format!(
+                "    # Not all services run alike: {} runs on {how}{subnets}. `capacity` and `launch` can be given here, \
+                 too.",
+                service.name
+            ));
         }
         lines
     }
@@ -117,9 +164,9 @@ impl Proposal {
 }
 
 impl Proposed {
-    fn lines(&self) -> Vec<String> {
+    fn lines(&self, name: &str) -> Vec<String> {
         let Self { queue, family, definition, service } = self;
-        let mut lines = vec![format!("  - name: {}", quoted(queue.name.trim_end_matches(".fifo")))];
+        let mut lines = vec![format!("  - name: {}", quoted(name))];
         let timeout = queue.settings.visibility_timeout;
         let timeout = timeout.map(|timeout| format!("     # visibility timeout {}", age(timeout)));
         lines.push(format!("    queue: {}{}", quoted(&queue.name), timeout.unwrap_or_default()));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use decision::units::WorkerName;
 use ecs_queue_scaler::aws::Aws;
-use ecs_queue_scaler::cli::clean::{Asked, CleanView, find};
+use ecs_queue_scaler::cli::clean::{Asked, CleanView, Cleaned, find};
 use ecs_queue_scaler::cli::pause::{Came, Wish, carry_out};
 use ecs_queue_scaler::cli::stop::{StopError, ToStop, Which, prepare, reason};
 use ecs_queue_scaler::cli::{pause, stop};
@@ -14,7 +14,7 @@ use super::plan::{cloud, deployment, with_canaries};
 use crate::tick::{config, definition, invocation, scaler, tick, worker, world_of};
 use crate::world::{Fault, World};
 
-fn denied() -> Fault {
+pub(super) fn denied() -> Fault {
     Fault::Error(400, "AccessDeniedException", "not authorized".to_owned())
 }
 
@@ -99,9 +99,23 @@ async fn no_other_workers_task_is_stopped() {
         to_stop(&world, &config, "c", Which::All).await.unwrap_err().to_string(),
     ];
     assert!(errors[0].contains("no other worker's is touched"), "{errors:?}");
-    assert_eq!(errors[1], "`` is the beginning of 2 tasks of a: give more of it");
+    assert_eq!(
+        errors[1], "`` names no task; `queue-scaler status a` shows them",
+        "$TASK of a script"
+    );
     assert!(errors[2].contains("`c`, which is not a worker"), "{errors:?}");
     assert_eq!(world.count("StopTask"), 0);
+
+    // What would be said of its messages is no reason against it.
+    world.fail("GetQueueAttributes", 99, denied());
+    world.fail("DescribeTaskDefinition", 99, denied());
+    let all = to_stop(&world, &config, "a", Which::All).await.unwrap();
+    assert_eq!(all.tasks.len(), 2);
+    let shown = plain(&all.page(200));
+    assert!(
+        shown.contains("AccessDeniedException") && shown.contains("the usual is assumed"),
+        "{shown}"
+    );
 }
 
 pub(super) async fn wished(
@@ -229,6 +243,12 @@ async fn only_what_nobody_needs_is_cleared_up() {
     let view = found(&world, &now, Asked::default()).await;
     assert_eq!(world.changes(), 0);
     insta::assert_snapshot!("clean", plain(&view.page(100, Asked::default())));
+    // Whoever runs one, and wherever: here another scaler, with tasks of a group of its own.
+    world.change_tasks(|task| {
+        task["startedBy"] = json!("another");
+        task["group"] = json!("family:a");
+    });
+    assert_eq!(found(&world, &now, Asked::default()).await.revisions, view.revisions);
     let gone = Asked { gone: true, ..Asked::default() };
     let with_gone = found(&world, &now, gone).await;
     assert!(with_gone.notes.is_empty(), "{with_gone:?}");
@@ -259,11 +279,26 @@ async fn they_are_deregistered_and_deleted_at_half_of_the_rate() {
     let view = found(&world, &config, asked).await;
     assert_eq!(names(&view), ["a--x2:1", "a--x2:2", "a--x2:3"]);
     let began = tokio::time::Instant::now();
-    let done = view.carry_out(&aws(&world).write, asked, |_| ()).await.unwrap();
-    assert_eq!((done, began.elapsed().as_secs()), (3, 6), "two seconds each");
+    let done = view.carry_out(&aws(&world).write, asked, |_| ()).await;
+    let all = Cleaned { deregistered: 3, deleted: 3, failures: Vec::new() };
+    assert_eq!((done, began.elapsed().as_secs()), (all, 6), "two seconds each");
     assert_eq!(world.active_revisions("a--x2").len(), 1);
     let again = found(&world, &config, asked).await;
     assert!(again.is_clean() && again.needed == 1, "{again:?}");
+
+    // One that was deregistered before, beside one that is needed.
+    let other = found(&world, &config, Asked::default()).await;
+    assert!(other.is_clean(), "{other:?}");
+    let mut next = definition("a--x2");
+    next["tags"] = json!([{"key": "ecs-queue-scaler:digest", "value": "0"}]);
+    world.register(&next);
+    let superseded = found(&world, &config, Asked::default()).await;
+    assert_eq!(names(&superseded), ["a--x2:5"]);
+    superseded.carry_out(&aws(&world).write, Asked::default(), |_| ()).await;
+    let inactive = found(&world, &config, asked).await;
+    assert_eq!(names(&inactive), ["a--x2:5"], "its family has an ACTIVE revision");
+    assert!(inactive.revisions[0].is_inactive);
+    inactive.carry_out(&aws(&world).write, asked, |_| ()).await;
     let report = tick(&scaler(&world, &config), &world, 30).await;
     assert_eq!(report.workers[0].launched[0].task_definition.rsplit('/').next(), Some("a--x2:4"));
 }

@@ -60,6 +60,8 @@ pub(super) fn good_world() -> (World, Value) {
         "2026-11-21",
         json!({"imageDetails": [{"imageTags": ["2026-11-21"]}]}),
     );
+    let rules = json!({"pullThroughCacheRules": [{"ecrRepositoryPrefix": "docker-hub"}]});
+    world.answers("DescribePullThroughCacheRules", "", rules);
     world.answers(
         "DescribeLogGroups",
         "",
@@ -153,14 +155,16 @@ fn broken_answers() -> Vec<Broken> {
             "DescribeSecurityGroups",
             "",
             xml(
-                "<DescribeSecurityGroupsResponse><vpcId>vpc-2</vpcId></DescribeSecurityGroupsResponse>",
+                "<DescribeSecurityGroupsResponse><securityGroupInfo><item><ipPermissions><item><groups><item><vpcId>vpc-1</vpcId></item></groups></item></ipPermissions><vpcId>vpc-2</vpcId></item></securityGroupInfo></DescribeSecurityGroupsResponse>",
             ),
         ),
         ("DescribeRouteTables", "", Ok(routes("<gatewayId>igw-1</gatewayId>"))),
         (
             "DescribeRouteTables",
             "",
-            xml("<DescribeRouteTablesResponse><routeTableSet/></DescribeRouteTablesResponse>"),
+            xml(
+                "<DescribeRouteTablesResponse><routeTableSet><item><routeSet/><associationSet><item><main>true</main></item></associationSet></item></routeTableSet></DescribeRouteTablesResponse>",
+            ),
         ),
         ("DescribeClusters", "", Ok(json!({"clusters": []}))),
         ("DescribeClusters", "", Ok(providers)),
@@ -233,6 +237,103 @@ async fn what_may_not_be_read_is_not_called_wrong() {
     assert_eq!(errors, Vec::<String>::new());
     let (_, made, _) = super::seen(&["schema", "--of", "checks"], "");
     assert!(made == include_str!("../../../docs/schema/checks.json"), "make docs");
+}
+
+/// What is there all the same, or is nobody's to say from here.
+#[tokio::test(start_paused = true)]
+async fn what_is_good_or_not_seen_is_not_called_wrong() {
+    let levels = async |broken: &dyn Fn(&World, &mut Value)| {
+        let (world, mut config) = good_world();
+        broken(&world, &mut config);
+        let view = checked(&world, &config).await;
+        let findings = view.workers[0].findings.iter();
+        findings.map(|finding| (finding.level, finding.message.clone())).collect::<Vec<_>>()
+    };
+    // A cache has nothing before the first pull.
+    let cached = levels(&|world, _| {
+        world.refuses("DescribeImages", "", "RepositoryNotFoundException");
+        let rules = json!({"pullThroughCacheRules": [{"ecrRepositoryPrefix": "ROOT"}]});
+        world.answers("DescribePullThroughCacheRules", "", rules);
+    });
+    assert_eq!(cached.await, []);
+    // A page may have none although others follow.
+    let paged = levels(&|world, _| {
+        world.answers("DescribeParameters", "", json!({"Parameters": [], "NextToken": "2"}));
+        world.answers(
+            "DescribeParameters",
+            "NextToken",
+            json!({"Parameters": [{"Name": "/jobs/hush"}]}),
+        );
+    });
+    assert_eq!(paged.await, []);
+    let elsewhere = levels(&|world, _| {
+        let mut definition = rich("encode");
+        let from = "arn:aws:ssm:us-east-1:123456789012:parameter/jobs/hush";
+        definition["containerDefinitions"][0]["secrets"][1]["valueFrom"] = json!(from);
+        world.register(&definition);
+    });
+    let [(Level::NotChecked, said)] = &elsewhere.await[..] else { panic!() };
+    assert!(said.contains("another Region or account") && !said.contains("hush"), "{said}");
+    let shared = levels(&|world, _| {
+        world.answers("DescribeSubnets", "subnet-", json!("<DescribeSubnetsResponse><subnetSet><item><vpcId>vpc-1</vpcId><ownerId>999999999999</ownerId></item></subnetSet></DescribeSubnetsResponse>"));
+        world.answers("DescribeRouteTables", "", routes("<gatewayId>igw-1</gatewayId>"));
+    });
+    let [(Level::NotChecked, said)] = &shared.await[..] else { panic!() };
+    assert!(said.contains("is shared by account 999999999999"), "{said}");
+    let unseen = levels(&|world, _| {
+        let none = "<DescribeRouteTablesResponse><routeTableSet/></DescribeRouteTablesResponse>";
+        world.answers("DescribeRouteTables", "", json!(none));
+    });
+    let [(Level::NotChecked, said)] = &unseen.await[..] else { panic!() };
+    assert!(said.contains("it has no route table here"), "{said}");
+}
+
+/// On instances the agent fetches image, secrets and log by the instance's network; SQS every task needs itself.
+#[tokio::test(start_paused = true)]
+async fn a_subnet_is_held_to_what_its_tasks_have_to_reach() {
+    let said = async |capacity: Value, endpoints: &[&str]| {
+        let (world, mut config) = good_world();
+        config["capacity"] = json!([{"capacityProvider": capacity}]);
+        let providers =
+            json!({"clusters": [{"status": "ACTIVE", "capacityProviders": [capacity]}]});
+        world.answers("DescribeClusters", "", providers);
+        world.answers("DescribeRouteTables", "", routes("<gatewayId>igw-1</gatewayId>"));
+        let items = endpoints.iter().map(|name| {
+            format!("<item><serviceName>com.amazonaws.eu-central-1.{name}</serviceName></item>")
+        });
+        let items: String = items.collect();
+        let list = format!(
+            "<DescribeVpcEndpointsResponse><vpcEndpointSet>{items}</vpcEndpointSet></DescribeVpcEndpointsResponse>"
+        );
+        world.answers("DescribeVpcEndpoints", "", json!(list));
+        let findings = checked(&world, &config).await.workers[0].findings.clone();
+        let of_subnet = findings.into_iter().filter(|finding| finding.message.contains("subnet-"));
+        of_subnet.map(|finding| finding.message).collect::<Vec<_>>()
+    };
+    let all = ["ecr.api", "ecr.dkr", "s3", "logs", "secretsmanager", "ssm", "sqs"];
+    assert_eq!(said(json!("FARGATE"), &all).await, Vec::<String>::new());
+    let [but_sqs] = &said(json!("FARGATE"), &all[..6]).await[..] else { panic!() };
+    assert!(
+        but_sqs.ends_with("needs assignPublicIp: ENABLED, or the VPC the endpoints sqs"),
+        "{but_sqs}"
+    );
+    assert_eq!(said(json!("instances"), &["sqs"]).await, Vec::<String>::new());
+    let [on_instances] = &said(json!("instances"), &all[..6]).await[..] else { panic!() };
+    assert!(
+        on_instances.ends_with("give it a NAT gateway, or the VPC the endpoints sqs"),
+        "{on_instances}"
+    );
+}
+
+/// Whoever has no credentials has found nothing wrong.
+#[tokio::test(start_paused = true)]
+async fn where_nothing_could_be_read_nothing_is_called_wrong_or_good() {
+    let (world, config) = good_world();
+    for operation in ["GetQueueUrl", "GetQueueAttributes", "ListTasks"] {
+        world.fail(operation, 99, super::changes::denied());
+    }
+    let view = checked(&world, &config).await;
+    assert!(!view.is_wrong() && view.is_unread(), "{view:?}");
 }
 
 /// A job that outlasts the timeout is done twice.

@@ -89,6 +89,34 @@ fn manifests_become_workers_with_what_means_something_else() {
     assert!(!imported.text.contains("hush"), "{}", imported.text);
 }
 
+/// What stands still there stands still here, and no bound is lost.
+#[test]
+fn what_is_paused_or_odd_stays_so() {
+    let trigger =
+        "triggers: [{type: aws-sqs-queue, metadata: {queueURL: q, awsRegion: eu-west-1}}]";
+    let other = trigger.replace("queueURL: q", "queueURL: other");
+    let text = format!(
+        "kind: ScaledJob\nmetadata: {{name: team.enc, annotations: {{autoscaling.keda.sh/paused: \"true\"}}}}\n\
+         spec: {{jobTargetRef: {{backoffLimit: 1, activeDeadlineSeconds: 1, parallelism: 1}}, {trigger}}}\n---\n\
+         kind: ScaledJob\nmetadata: {{name: none}}\nspec: {{minReplicaCount: 3, maxReplicaCount: 0, {other}}}\n"
+    );
+    let imported = keda(&[("f".to_owned(), text)]).unwrap().text;
+    let networks = imported.replace("launchType: FARGATE", "launchType: EXTERNAL");
+    let config = Config::of(&document("workers.yaml", &networks).unwrap()).unwrap();
+    assert_eq!(config.refused, [], "{imported}");
+    let found = config.workers.iter().map(|worker| {
+        let scaling = &worker.scaling;
+        let bounds = (scaling.min_containers.always.0, scaling.max_containers.0);
+        (worker.name.as_str(), worker.paused.is_some(), bounds)
+    });
+    let expected = [("team-enc", true, (0, 100)), ("none", true, (3, 100))];
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+    for said in ["backoffLimit: 1", "activeDeadlineSeconds: 1", "awsRegion: eu-west-1"] {
+        assert!(imported.contains(said), "{said}: {imported}");
+    }
+    assert!(!imported.contains("parallelism"), "{imported}");
+}
+
 #[test]
 fn what_is_no_manifest_is_said() {
     let (code, out, err) = seen(&["import", "keda", "-"], "a: [");

@@ -99,6 +99,6 @@ async fn no_name_breaks_the_file_and_no_denial_the_survey() {
 
     let empty = World::default();
     let text = proposed(&empty).await.text();
-    assert!(text.contains("no queue and no task definition are called alike"), "{text}");
+    assert!(text.contains("No queue and no task definition are called alike"), "{text}");
     assert!(document("workers.yaml", &text).is_ok());
 }

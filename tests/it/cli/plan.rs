@@ -338,6 +338,7 @@ async fn the_operators_policy_allows_what_is_read_and_no_more() {
     let (rich, _) = super::checks::good_world();
     let environment = json!({"SCALER_NAME": "scaler", "SCALER_CONFIG": "ssm:/jobs"});
     rich.function_of("jobs", &environment, &json!({"Role": "arn:aws:iam::1:role/scaler"}));
+    rich.refuses("DescribeImages", "", "RepositoryNotFoundException");
     let _ = super::checks::of_function(&rich, None).await;
 
     let account = super::init::account();

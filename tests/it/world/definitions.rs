@@ -94,11 +94,18 @@ impl Definitions {
         revisions.filter(move |revision| text(&revision.document, "status") == status)
     }
 
-    /// A page of two.
+    /// A page of two. Source: ECS API, `ListTaskDefinitionFamiliesRequest.status`: INACTIVE are those that have
+    /// no ACTIVE revision.
     pub(super) fn list_families(&self, input: &Value) -> Value {
-        let names: std::collections::BTreeSet<_> =
-            self.of_status(input).map(|r| text(&r.document, "family")).collect();
-        page("families", names.into_iter().map(|name| json!(name)).collect(), input)
+        let is_active = |revisions: &Vec<Revision>| {
+            revisions.iter().any(|revision| text(&revision.document, "status") == "ACTIVE")
+        };
+        let of_status = self.0.iter().filter(|(_, revisions)| match input["status"].as_str() {
+            Some("ACTIVE") => is_active(revisions),
+            Some("INACTIVE") => !is_active(revisions),
+            _ => true,
+        });
+        page("families", of_status.map(|(name, _)| json!(name)).collect(), input)
     }
 
     /// Source: ECS API, `ListTaskDefinitionsRequest.familyPrefix`: the full name of a family.

@@ -41,11 +41,12 @@ pub(super) struct Looks(Vec<(String, String, Looked)>);
 type Looked = Result<Value, &'static str>;
 
 /// Calls that a terminal makes of services that are not simulated.
-pub(super) const LOOKS: [&str; 15] = [
+pub(super) const LOOKS: [&str; 16] = [
     "DescribeClusters",
     "DescribeImages",
     "DescribeLogGroups",
     "DescribeParameters",
+    "DescribePullThroughCacheRules",
     "DescribeRouteTables",
     "DescribeSecret",
     "DescribeSecurityGroups",

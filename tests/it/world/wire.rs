@@ -41,7 +41,7 @@ pub(super) fn service(call: &Call, protocol: Protocol) -> &'static str {
         (Protocol::Sts, _) => "sts",
         (Protocol::Ec2, _) => "ec2",
         (Protocol::Iam, _) => "iam",
-        (Protocol::Json, "DescribeImages") => "ecr",
+        (Protocol::Json, "DescribeImages" | "DescribePullThroughCacheRules") => "ecr",
         (Protocol::Json, "DescribeSecret") => "secretsmanager",
         (Protocol::Json, "GetServiceQuota") => "servicequotas",
         (Protocol::Json, "GetParameter" | "DescribeParameters") => "ssm",
