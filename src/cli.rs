@@ -17,6 +17,7 @@ pub mod init; // a configuration for what an account has
 pub mod checks; // what a configuration names, in the account
 pub mod explain; // a decision that was logged
 pub mod status; // all workers at a glance
+pub mod tables; // what a tick would see, as tables
 pub mod stop; // tasks that are stopped
 pub mod pause; // a worker that starts nothing
 pub mod clean; // derived revisions that nobody needs

@@ -108,10 +108,6 @@ impl Meaning {
 /// A text that no terminal obeys and that stands in the order in which it is written: names and reasons
 /// are other people's. Source: Unicode Standard Annex 9, "Explicit Directional Formatting Characters".
 pub fn plain(text: &str) -> Cow<'_, str> {
-    let is_obeyed = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     if !text.contains(is_obeyed) {
         return Cow::Borrowed(text);
     }
@@ -121,6 +117,12 @@ pub fn plain(text: &str) -> Cow<'_, str> {
         c => c,
     });
     Cow::Owned(shown.collect())
+}
+
+/// Whether a terminal would obey it, or show what stands after it in another order.
+pub fn is_obeyed(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// So many of something.

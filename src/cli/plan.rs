@@ -36,6 +36,9 @@ pub enum PlanError {
     /// The tick ended before it could plan.
     #[error(transparent)]
     Run(RunError),
+    /// What was read does not go into tables.
+    #[error("the tables cannot be made: {0}")]
+    Tables(String),
     /// What it came to is not understood here.
     #[error(transparent)]
     Result(#[from] NoResult),

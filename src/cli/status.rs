@@ -116,7 +116,7 @@ impl Seen {
 }
 
 /// What a tick had no need of: the tasks of workers that are owed nothing, and what those run that are paid.
-async fn read_rest(
+pub(super) async fn read_rest(
     deployment: &Deployment,
     cloud: &ReadCloud,
     remembered: &Remembered,

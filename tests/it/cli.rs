@@ -7,6 +7,7 @@ mod explain;
 mod import;
 mod init;
 mod plan;
+mod query;
 mod render;
 mod status;
 

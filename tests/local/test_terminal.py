@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import pty
+import resource
 import select
 import signal
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import Iterator
 
@@ -133,6 +136,49 @@ def test_a_day_with_the_other_commands(stack: Stack, workers: str, tmp_path: Pat
     assert nothing.returncode == FAILED and "no task that could be stopped" in nothing.stderr
     cleaned = run(stack, "clean", *by_function)
     assert cleaned.returncode == DONE and "needed" in cleaned.stdout, cleaned.stderr
+
+
+def test_a_select_is_asked_of_what_is_there(stack: Stack, workers: str, tmp_path: Path) -> None:
+    """By the real program, with a disk that is full: no file may be larger than a few bytes."""
+    stack.send("thumbnail", 1)
+    saved = tmp_path / "tables.db"
+    select_of = "SELECT worker, name, visible FROM queues WHERE worker = 'thumbnail'"
+    asked = ("query", select_of, "--name", SCALER, "--config", workers)
+    rows = run(stack, *asked, "--json", "--save", str(saved))
+    assert rows.returncode == DONE, rows.stderr
+    [row] = json.loads(rows.stdout)
+    assert row["worker"] == "thumbnail" and 0 < row["visible"]
+    with closing(sqlite3.connect(saved)) as database:
+        assert database.execute(select_of).fetchall() == [tuple(row[name] for name in ("worker", "name", "visible"))]
+    line = f"{row['worker']},{row['name']},{row['visible']}\n"
+    assert run(stack, *asked, "--csv").stdout == "worker,name,visible\n" + line
+
+    unread = json.loads(Path(workers).read_text())
+    [worker] = [it for it in unread["workers"] if it["name"] == "thumbnail"]
+    worker["queue"] = "no-such-queue"
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(json.dumps(unread))
+    rows = run(stack, *asked[:-1], str(broken), "--csv")
+    assert (rows.returncode, rows.stdout) == (FAILED, "worker,name,visible\n"), "it is not nothing"
+    assert "the queue of thumbnail is missing: " in rows.stderr, rows.stderr
+    broken.unlink()
+
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    ended = run(stack, "query", endless, *asked[2:])
+    assert (ended.returncode, ended.stdout) == (FAILED, "") and "longer than 5 s" in ended.stderr, ended.stderr
+
+    command = [str(QUEUE_SCALER), *asked, "--save", str(tmp_path / "full.db")]
+    full = subprocess.run(
+        [*command, "--endpoint-url", stack.endpoint, "--region", REGION],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        restore_signals=False,  # as a write that fails, not as a signal
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
+    )
+    assert (full.returncode, full.stdout) == (FAILED, ""), full.stderr
+    assert full.stderr.startswith("cannot write `") and "full.db`: " in full.stderr, full.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tables.db", "workers.yaml"]
 
 
 def answered(answer: str, stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -12,6 +12,7 @@ mod explain;
 mod init;
 mod pause;
 mod plan;
+mod query;
 mod question;
 mod render;
 mod status;
@@ -79,6 +80,8 @@ enum Command {
     Import(init::Import),
     /// Print the task definition that is derived for tasks of so many worker containers
     Render(render::Arguments),
+    /// Run one SELECT over what a tick would see
+    Query(query::Arguments),
     /// Stop tasks of one worker, after a question
     Stop(stop::Arguments),
     /// Start nothing for a worker until a time, or until it is resumed
@@ -209,6 +212,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => apply::run(&arguments, color),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Render(arguments) => render::run(&arguments),
+        Command::Query(arguments) => query::run(&arguments),
         Command::Stop(arguments) => stop::run(&arguments),
         Command::Pause(arguments) => pause::pause(&arguments),
         Command::Resume(arguments) => pause::resume(&arguments),

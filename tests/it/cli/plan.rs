@@ -326,6 +326,7 @@ async fn the_operators_policy_allows_what_is_read_and_no_more() {
     world.register(&definition("a--x2"));
     let of_config = deployment(&world, &config).await;
     let _ = Box::pin(status(&of_config, &cloud(&world), &invocation(&world))).await.unwrap();
+    let _ = super::query::seen_of(&world, &config).await;
     world.log_line("/jobs", (0, "worker a: idle"), "{}");
     let pattern = "{ $.message = \"worker *\" }";
     let lines = LogLines { group: "/jobs", pattern, from: world.now(), to: world.now() };
@@ -358,7 +359,7 @@ async fn the_operators_policy_allows_what_is_read_and_no_more() {
     assert_eq!(read, allowed);
 }
 
-fn definition_for_instances(family: &str) -> Value {
+pub(super) fn definition_for_instances(family: &str) -> Value {
     let mut definition = definition(family);
     definition["networkMode"] = json!("bridge");
     definition["requiresCompatibilities"] = json!(["EC2"]);
