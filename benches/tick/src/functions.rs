@@ -124,7 +124,8 @@ fn config(endpoint: &str, workers: usize, on: On) -> Value {
         json!({
             "name": worker(index), "queue": queue_url(endpoint, index),
             "taskDefinition": worker(index), "container": "worker",
-            "scaling": {"messagesPerContainer": 1},
+            // As many messages wait at every tick, whatever was launched for them.
+            "scaling": {"messagesPerContainer": 1, "progressBrake": false},
             "packing": {"strategy": "dense", "maxContainersPerTask": CONTAINERS},
         })
     });

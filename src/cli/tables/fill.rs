@@ -55,7 +55,7 @@ pub async fn read(
     }
     let mut notes = results.notes();
     notes.extend(results.config.problem());
-    notes.extend(Box::pin(strangers(deployment, cloud, &foreseen)).await);
+    notes.extend(Box::pin(strangers(deployment, cloud, &foreseen)).await.unwrap_or_default());
     let tables = filled(&foreseen, &results.workers, &instances);
     let tables = tables.map_err(|error| PlanError::Tables(error.to_string()))?;
     Ok(Seen { tables, notes, missing })
