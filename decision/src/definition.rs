@@ -164,6 +164,12 @@ impl TaskDefinition {
         })
     }
 
+    /// Its containers, as they are registered.
+    pub fn containers(&self) -> impl Iterator<Item = &Value> {
+        let all = self.document.get("containerDefinitions").and_then(Value::as_array);
+        all.into_iter().flatten()
+    }
+
     /// Whether it can be run. An emulator that gives no status means yes.
     pub fn is_active(&self) -> bool {
         matches!(self.view.status.as_str(), "ACTIVE" | "")

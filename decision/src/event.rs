@@ -313,8 +313,14 @@ fn scheduled(text: &str) -> Result<Tick, Wrong> {
         return Err("only EventBridge Scheduler replaces that placeholder".into());
     }
     let time: Timestamp = text.parse().map_err(|_| Wrong::NotAllowed)?;
+    Ok(Tick::Scheduled(minute_of(time)))
+}
+
+/// The beginning of a time's minute.
+pub fn minute_of(time: Timestamp) -> Timestamp {
     let to_minute = TimestampRound::new().smallest(Unit::Minute).mode(RoundMode::Trunc);
-    time.round(to_minute).map(Tick::Scheduled).map_err(|_| Wrong::NotAllowed)
+    // Cut off, no time leaves the range.
+    time.round(to_minute).unwrap_or(time)
 }
 
 #[cfg(test)]

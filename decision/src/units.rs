@@ -356,6 +356,14 @@ impl Family {
         Self(format!("{}--x{containers}", self.0))
     }
 
+    /// The family that this one holds a variant of; none where its name is not `<base>--x<n>`.
+    #[must_use]
+    pub fn base(&self) -> Option<Self> {
+        let (base, containers) = self.0.rsplit_once("--x")?;
+        containers.parse::<u32>().ok()?;
+        Some(Self(base.to_owned()))
+    }
+
     /// Worker containers a task of this family has: the number in `<base>--x<n>`, else one.
     #[must_use]
     pub fn worker_containers(&self) -> Containers {

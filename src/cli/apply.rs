@@ -6,10 +6,10 @@ mod text;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use decision::event::{Event, Mode, Tick};
+use decision::event::{Event, Mode, Tick, minute_of};
 use decision::snapshot::{CallError, ErrorKind, ReadError};
 use decision::units::{Containers, WorkerName};
-use jiff::{Timestamp, TimestampRound, Unit};
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -136,11 +136,6 @@ fn event(asked: &Asked, now: Timestamp) -> Event {
         only: asked.only.clone(),
         minimum: asked.minimum.clone(),
     }
-}
-
-fn minute_of(now: Timestamp) -> Timestamp {
-    let minute = TimestampRound::new().smallest(Unit::Minute).mode(jiff::RoundMode::Trunc);
-    now.round(minute).unwrap_or(now)
 }
 
 async fn refuse_beside_a_function(

@@ -128,7 +128,7 @@ pub async fn find(
     let families =
         if asked.delete { cloud.all_families().await? } else { cloud.families().await? };
     for family in families {
-        let Some(base) = base_of(&family) else { continue };
+        let Some(base) = family.base() else { continue };
         if !asked.gone && !needed.bases.contains(&base) {
             others.insert(family);
             continue;
@@ -151,13 +151,6 @@ pub async fn find(
         view.notes.push(note.to_owned());
     }
     Ok(view)
-}
-
-/// The base of a derived family.
-fn base_of(family: &Family) -> Option<Family> {
-    let (base, number) = family.as_str().rsplit_once("--x")?;
-    number.parse::<u32>().ok()?;
-    Some(Family::from(base))
 }
 
 impl<'a> Needed<'a> {
@@ -235,7 +228,7 @@ impl<'a> Needed<'a> {
             return None;
         }
         let base = found.tag(tags::BASE_REVISION).unwrap_or_default();
-        Some(match (wanted, base_of(family)) {
+        Some(match (wanted, family.base()) {
             (Some(_), _) => {
                 format!("from revision {base} of its base: superseded, or made otherwise now")
             }

@@ -102,7 +102,7 @@ pub async fn survey(cloud: &ReadCloud) -> Result<Survey, ReadError> {
     survey.queues =
         queues.into_values().filter(|queue| !dead.contains(&queue.settings.arn)).collect();
     let families = cloud.families().await?;
-    survey.families = families.into_iter().filter(|family| !is_derived(family)).collect();
+    survey.families = families.into_iter().filter(|family| family.base().is_none()).collect();
     match cloud.clusters().await {
         Ok(clusters) => survey.clusters = clusters,
         Err(error) => survey.notes.push(error.to_string()),
@@ -114,12 +114,6 @@ pub async fn survey(cloud: &ReadCloud) -> Result<Survey, ReadError> {
         }
     }
     Ok(survey)
-}
-
-/// Whether a family's name is one that a tick gives.
-fn is_derived(family: &Family) -> bool {
-    let number = family.as_str().rsplit_once("--x").map(|(_, number)| number);
-    number.is_some_and(|number| number.parse::<u32>().is_ok())
 }
 
 /// Pairs queues with definitions by their names.
@@ -197,13 +191,12 @@ fn words(name: &str) -> BTreeSet<String> {
 
 /// The containers of a definition that could be the worker: all, where it says nothing.
 fn containers(definition: &TaskDefinition) -> Vec<(String, Option<u64>, Option<u64>)> {
-    let all = definition.document.get("containerDefinitions").and_then(Value::as_array);
     let read = |container: &Value| {
         let number = |key: &str| container.get(key).and_then(Value::as_u64).filter(|n| *n != 0);
         let memory = number("memory").or_else(|| number("memoryReservation"));
         Some((container.get("name")?.as_str()?.to_owned(), number("cpu"), memory))
     };
-    all.into_iter().flatten().filter_map(read).collect()
+    definition.containers().filter_map(read).collect()
 }
 
 #[cfg(test)]

@@ -110,10 +110,9 @@ pub async fn prepare(
 
 /// How long its worker container has between SIGTERM and SIGKILL.
 fn grace(definition: &TaskDefinition, container: Option<&str>) -> Duration {
-    let containers = definition.document.get("containerDefinitions").and_then(Value::as_array);
     let is_it =
         |of: &&Value| container.is_none() || of.get("name").and_then(Value::as_str) == container;
-    let timeouts = containers.into_iter().flatten().filter(is_it);
+    let timeouts = definition.containers().filter(is_it);
     let timeouts = timeouts.map(|container| {
         container
             .get("stopTimeout")

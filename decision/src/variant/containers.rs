@@ -35,10 +35,9 @@ impl Recipe<'_> {
 
     /// The worker's clones in its place, the sidecars in theirs, the watcher at the end.
     pub(super) fn containers(&self, n: Containers) -> Vec<Value> {
-        let all = self.base.document.get("containerDefinitions").and_then(Value::as_array);
         let dependents = self.dependents();
         let mut containers = Vec::new();
-        for container in all.into_iter().flatten().filter_map(Value::as_object) {
+        for container in self.base.containers().filter_map(Value::as_object) {
             let name = container.get("name").and_then(Value::as_str).unwrap_or_default();
             if name == self.worker.name {
                 containers.extend((1..=n.0).map(|index| self.clone_of(container, index, n)));

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args};
 use decision::config::Config;
+use decision::event::minute_of;
 use ecs_queue_scaler::aws::{LogLine, LogLines, Logged};
 use ecs_queue_scaler::cli::explain::{ExplainView, Trial, records};
 use jiff::{SignedDuration, Timestamp};
@@ -116,8 +117,7 @@ async fn logged(arguments: &Arguments) -> Result<(String, Vec<String>), Failed> 
             return Err(Failed::Use(format!("{at} is still to come: it is {now}")));
         }
         (Some(at), _) => {
-            let minute = Timestamp::from_second(at.as_second().div_euclid(60).saturating_mul(60));
-            let minute = minute.unwrap_or(*at);
+            let minute = minute_of(*at);
             (minute, minute.saturating_add(OF_A_TICK))
         }
         (None, Some(since)) => (

@@ -18,8 +18,7 @@ impl Looks<'_> {
         for role in roles(worker, definition) {
             findings.extend(Box::pin(self.of_role(&role)).await);
         }
-        let containers = definition.document.get("containerDefinitions").and_then(Value::as_array);
-        for container in containers.into_iter().flatten() {
+        for container in definition.containers() {
             findings.extend(Box::pin(self.of_container(definition, container)).await);
         }
         findings

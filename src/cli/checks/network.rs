@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use decision::config::{AwsVpc, PublicIp, Rung, Worker};
+use decision::definition::TaskDefinition;
 use decision::units::Containers;
 use decision::variant::Recipe;
 
@@ -41,10 +42,8 @@ impl Looks<'_> {
             is_on_fargate,
             account: account.unwrap_or_default(),
         };
-        let of_definition = definition.map(|found| &found.document);
-        let containers = of_definition.and_then(|document| document.get("containerDefinitions"));
         // On instances the agent fetches all of it, through the instance's own network.
-        for container in containers.and_then(Value::as_array).into_iter().flatten() {
+        for container in definition.into_iter().flat_map(TaskDefinition::containers) {
             if is_on_fargate {
                 needs.add(container);
             }

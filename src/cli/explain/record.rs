@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use decision::event::minute_of;
 use decision::units::WorkerName;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -34,8 +35,7 @@ pub struct Record {
 impl Record {
     /// Whether it is of the minute of a time; a tick that was named by a request, by when its line was written.
     pub fn is_of(&self, time: Timestamp, written: Timestamp) -> bool {
-        let minute = |time: Timestamp| time.as_second().div_euclid(60);
-        minute(self.tick.parse().unwrap_or(written)) == minute(time)
+        minute_of(self.tick.parse().unwrap_or(written)) == minute_of(time)
     }
 }
 

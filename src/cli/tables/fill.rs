@@ -199,8 +199,7 @@ fn of_instance(cluster: &ClusterName, instance: &Instance) -> Vec<Value> {
 fn of_definition(name: &str, definition: &TaskDefinition) -> Vec<Value> {
     let member = |key: &str| definition.document.get(key).and_then(serde_json::Value::as_str);
     let shown = |key: &str| member(key).map_or(Value::Null, text);
-    let containers = definition.document.get("containerDefinitions");
-    let containers = containers.and_then(serde_json::Value::as_array).map_or(0, Vec::len);
+    let containers = definition.containers().count();
     vec![
         text(name),
         text(definition.arn.family_and_revision()),
