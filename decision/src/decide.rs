@@ -43,7 +43,10 @@ use crate::{limits, tags};
 pub use derive::{Derived, derive};
 pub use draining::{drain, still_needed, stop};
 pub use own::{TaskContainers, alive};
-pub use placement::{Displaced, DisplacedTasks, expressions, place_again};
+pub use placement::{
+    Displaced, DisplacedTasks, Fitting, OnInstances, expressions, fitting, place_again,
+    place_as_is, placed_by_us, short_of,
+};
 pub use unowned::{Unowned, unowned};
 
 /// Decides for every worker on its own; then, where the bounds of all workers together leave less

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::definition::TaskDefinition;
 use crate::event::Tick;
+use crate::fargate::TaskSize;
 use crate::refusal::Cause;
 use crate::units::{
     ClusterName, Family, InstanceArn, Messages, Region, RevisionArn, ScalerName, TaskArn,
@@ -282,6 +283,8 @@ pub struct Task {
     pub capacity: Capacity,
     /// Whether ECS still looks for capacity for it: it is `PROVISIONING`.
     pub provisioning: bool,
+    /// What it has of CPU and memory, where ECS gives both.
+    pub size: Option<TaskSize>,
 }
 
 impl Task {
@@ -337,6 +340,7 @@ impl Unseen<'_> {
             capacity: Capacity::default(),
             function: None,
             provisioning: false,
+            size: None,
         }
     }
 

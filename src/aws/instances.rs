@@ -24,12 +24,29 @@ impl ReadCloud {
     /// # Errors
     /// When a page or an instance is missing: less room would be seen than there is.
     pub async fn active_instances(&self, cluster: &ClusterName) -> Read<Vec<Instance>> {
-        let active = ContainerInstanceStatus::Active;
-        let listed = self.list_instances(cluster, active, None).await?;
+        self.instances_with(cluster, ContainerInstanceStatus::Active).await
+    }
+
+    /// Those that go away: they take no task. In the order of their ARNs.
+    ///
+    /// # Errors
+    /// When a page or an instance is missing.
+    #[cfg(feature = "cli")]
+    pub async fn draining_instances(&self, cluster: &ClusterName) -> Read<Vec<Instance>> {
+        self.instances_with(cluster, ContainerInstanceStatus::Draining).await
+    }
+
+    async fn instances_with(
+        &self,
+        cluster: &ClusterName,
+        status: ContainerInstanceStatus,
+    ) -> Read<Vec<Instance>> {
+        let listed = self.list_instances(cluster, status.clone(), None).await?;
         let described = self.describe_instances(cluster, &listed).await?;
         // One that began to drain since it was listed is described as such.
-        let active = described.iter().filter(|i| i.status() == Some("ACTIVE") && is_ec2(i));
-        let mut instances: Vec<_> = active.filter_map(read_instance).collect();
+        let has_it = |i: &&EcsInstance| i.status() == Some(status.as_str()) && is_ec2(i);
+        let mut instances: Vec<_> =
+            described.iter().filter(has_it).filter_map(read_instance).collect();
         instances.sort_by(|a, b| a.arn.cmp(&b.arn));
         Ok(instances)
     }

@@ -10,12 +10,14 @@ use jiff::Timestamp;
 
 use super::ReadCloud;
 use super::pace::{About, Rate};
+use decision::fargate::TaskSize;
 use decision::memory::Remembered;
 use decision::snapshot::{
     Capacity, ClusterTasks, ContainerStatus, Ended, EndedContainer, Read, ReadError, Task,
 };
 use decision::units::{
-    ClusterName, InstanceArn, RevisionArn, ScalerName, ServiceName, TaskArn, WorkerName,
+    ClusterName, CpuUnits, InstanceArn, MebiBytes, RevisionArn, ScalerName, ServiceName, TaskArn,
+    WorkerName,
 };
 use decision::{limits, tags};
 
@@ -224,6 +226,7 @@ fn read_task(task: &EcsTask) -> Option<Task> {
         instance: task.container_instance_arn().map(InstanceArn::from),
         capacity: capacity(task),
         provisioning: task.last_status() == Some("PROVISIONING"),
+        size: size(task),
     })
 }
 
@@ -232,6 +235,13 @@ fn read_alive(task: &EcsTask, scalers: &[ScalerName]) -> Option<Task> {
     let is_of_this_name = is_of(scalers.get(..1).unwrap_or_default(), task);
     let function = tag(task, tags::FUNCTION).filter(|_| is_of_this_name);
     Some(Task { function: function.map(str::to_owned), ..read_task(task)? })
+}
+
+/// Source: ECS API, `Task.cpu` and `Task.memory`: numbers as texts, also where the definition had them in vCPU.
+fn size(task: &EcsTask) -> Option<TaskSize> {
+    let cpu = CpuUnits(task.cpu()?.parse().ok()?);
+    let memory = MebiBytes(task.memory()?.parse().ok()?);
+    Some(TaskSize { cpu, memory })
 }
 
 fn capacity(task: &EcsTask) -> Capacity {

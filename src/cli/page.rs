@@ -4,6 +4,9 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
 /// On narrower terminals lines are broken by the terminal.
@@ -125,6 +128,66 @@ pub fn is_obeyed(c: char) -> bool {
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Millionths of a dollar as dollars and cents, without their sign.
+pub fn dollars(micro: u64) -> String {
+    format!("{}.{:02}", micro / 1_000_000, micro % 1_000_000 / 10_000)
+}
+
+/// The clock that times are shown by, which each of them names.
+#[derive(Clone, Debug)]
+pub struct Clock(TimeZone);
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::utc()
+    }
+}
+
+impl Clock {
+    /// That of all who look from elsewhere.
+    pub fn utc() -> Self {
+        Self(TimeZone::UTC)
+    }
+
+    /// That of whoever looks.
+    pub fn of(zone: TimeZone) -> Self {
+        Self(zone)
+    }
+
+    /// Such as `2026-11-21 22:04:07 CET`. What is no time is shown as it is.
+    pub fn shown(&self, at: &str) -> String {
+        let Ok(at) = at.parse::<Timestamp>() else { return at.to_owned() };
+        at.to_zoned(self.0.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
+    }
+
+    /// The time that a person has typed: with an offset it is that, and without one it is by this clock.
+    ///
+    /// # Errors
+    /// What may be typed.
+    pub fn read(&self, text: &str) -> Result<Timestamp, String> {
+        if let Ok(instant) = text.parse() {
+            return Ok(instant);
+        }
+        let wrong = || {
+            format!(
+                "`{text}` is no time: expected one such as 2026-11-21T03:12Z or 2026-11-21T03:12"
+            )
+        };
+        let civil: DateTime = text.parse().map_err(|_| wrong())?;
+        civil.to_zoned(self.0.clone()).map(|zoned| zoned.timestamp()).map_err(|_| wrong())
+    }
+
+    /// Whether it is everybody's.
+    pub fn is_utc(&self) -> bool {
+        self.0 == TimeZone::UTC
+    }
+}
+
+/// The readable end of an ARN: the id of a task or of a container instance.
+pub fn short_id(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or_default()
+}
+
 /// So many of something.
 pub fn counted(count: u64, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{} {noun}s", grouped(count)) }
@@ -187,6 +250,21 @@ mod tests {
         let text = stripped(page);
         assert!(text.lines().all(|line| !line.ends_with(' ')), "{text:?}");
         assert!(text.contains(&"x".repeat(200)), "nothing is cut");
+    }
+
+    #[test]
+    fn a_time_names_the_clock_that_it_is_shown_by() {
+        let berlin = Clock::of(TimeZone::get("Europe/Berlin").unwrap());
+        assert_eq!(berlin.shown("2026-11-21T21:04:07Z"), "2026-11-21 22:04:07 CET");
+        assert_eq!(berlin.shown("2026-07-21T21:04:07Z"), "2026-07-21 23:04:07 CEST");
+        assert_eq!(Clock::utc().shown("2026-11-21T21:04:07Z"), "2026-11-21 21:04:07 UTC");
+        assert_eq!(berlin.shown("queue-scaler"), "queue-scaler");
+        let read = |clock: &Clock, text: &str| clock.read(text).map(|at| at.to_string());
+        let local = Ok("2026-11-21T02:12:00Z".to_owned());
+        assert_eq!(read(&berlin, "2026-11-21T03:12"), local);
+        assert_eq!(read(&berlin, "2026-11-21T02:12Z"), local);
+        assert_eq!(read(&Clock::utc(), "2026-11-21T02:12"), local);
+        assert!(read(&berlin, "yesterday").unwrap_err().starts_with("`yesterday` is no time"));
     }
 
     #[test]

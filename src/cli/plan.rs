@@ -10,7 +10,7 @@ use decision::event::{Event, Mode, Tick};
 use decision::outcome::WorkerOutcome;
 use decision::plan::{Action, Group, LaunchPlan, Revision, Search, Way};
 use decision::snapshot::{Read, Snapshot};
-use decision::units::{InstanceArn, RevisionArn, TaskDefinitionRef, WorkerName};
+use decision::units::{RevisionArn, TaskDefinitionRef, WorkerName};
 use decision::variant::{Recipe, Variant};
 
 pub use self::text::Shown;
@@ -19,13 +19,14 @@ pub use self::view::{
 };
 use super::deployment::Deployment;
 use super::difference::difference;
+use super::page::short_id;
 use super::result::{NoResult, TickResult};
 use crate::aws::ReadCloud;
 use crate::report::{Measured, Report, TickOutcome};
 use crate::run::{Foreseen, Invocation, RunError, Scaler, unknown_worker};
 
 /// What names the tick of a terminal: none that would be carried out.
-const TICK: &str = "queue-scaler";
+pub(super) const TICK: &str = "queue-scaler";
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -270,7 +271,10 @@ impl Launching<'_> {
             let (operation, on) = match &call.way {
                 Way::Run(_) => ("RunTask", rungs.clone()),
                 Way::Pin(_, pin) => ("RunTask", vec![pin.ec2.to_string()]),
-                Way::Start(instances) => ("StartTask", instances.iter().map(short).collect()),
+                Way::Start(instances) => (
+                    "StartTask",
+                    instances.iter().map(|arn| short_id(arn.as_str()).to_owned()).collect(),
+                ),
             };
             CallView {
                 operation: operation.to_owned(),
@@ -282,9 +286,4 @@ impl Launching<'_> {
         });
         calls.collect()
     }
-}
-
-/// The readable end of an instance's ARN.
-fn short(instance: &InstanceArn) -> String {
-    instance.as_str().rsplit('/').next().unwrap_or_default().to_owned()
 }

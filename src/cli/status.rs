@@ -1,5 +1,7 @@
 //! `status`: all workers at a glance, the ones that need somebody first.
 
+mod beside;
+mod columns;
 mod text;
 mod view;
 mod worker;
@@ -18,10 +20,13 @@ use decision::snapshot::{ClusterTasks, Depth, ReadError, Snapshot, Task};
 use decision::units::{Messages, Tasks, WorkerName, elapsed};
 use decision::variant::Recipe;
 
+use self::beside::Beside;
+pub use self::beside::{DeadLetters, DecisionRow};
+pub use self::columns::Column;
 pub use self::text::Asked;
 pub use self::view::{LastLaunch, Row, StatusView, Urgency};
 use self::worker::Closely;
-pub use self::worker::{EndedRow, TaskRow, WorkerView};
+pub use self::worker::{ContainerRow, EndedRow, TaskRow, WorkerView};
 use super::deployment::Deployment;
 use super::plan::{PlanError, look_at, result, strangers};
 use super::result::{TickResult, WorkerResult};
@@ -50,7 +55,7 @@ pub async fn status(
     Ok(StatusView { config: results.config, notes, ..view.of(rows) })
 }
 
-/// Reads one worker closely.
+/// Reads one worker closely, and what stands beside its tasks.
 ///
 /// # Errors
 /// Where there is no configuration to go by, or the worker is not in it.
@@ -60,12 +65,30 @@ pub async fn worker(
     name: &WorkerName,
     invocation: &Invocation,
 ) -> Result<WorkerView, PlanError> {
+    let (mut view, found) = Box::pin(tasks_of(deployment, cloud, name, invocation)).await?;
+    if let Some(worker) = found {
+        let beside = Box::pin(Beside::of(&worker, deployment, cloud, invocation.now)).await;
+        view.add(beside);
+    }
+    Ok(view)
+}
+
+/// Reads one worker and its tasks; also gives its settings, unless the configuration refuses it.
+///
+/// # Errors
+/// As [`worker`].
+pub(super) async fn tasks_of(
+    deployment: &Deployment,
+    cloud: &ReadCloud,
+    name: &WorkerName,
+    invocation: &Invocation,
+) -> Result<(WorkerView, Option<Worker>), PlanError> {
     let seen = Box::pin(Seen::of(deployment, cloud, Scope::One(name), invocation)).await?;
     let Seen { foreseen, results, ages, notes } = seen;
     let look = foreseen.plan.workers.iter().zip(&results.workers).next();
     let look = look.map(|(plan, result)| Look { foreseen: &foreseen, plan, result });
     let look = look.ok_or_else(|| PlanError::UnknownWorker(format!("`{name}`")))?;
-    Ok(look.closely(&ages, notes))
+    Ok((look.closely(&ages, notes), look.worker().cloned()))
 }
 
 /// Which workers are read.
@@ -195,7 +218,8 @@ impl Look<'_> {
             ended = EndedRow::counted(of_worker, now);
         }
         let why = self.result.sentence();
-        WorkerView::new(self.row(ages), Closely { why, tasks, ended, notes })
+        let at = now.to_string();
+        WorkerView::new(self.row(ages), Closely { at, why, tasks, ended, notes })
     }
 
     fn snapshot(&self) -> &Snapshot {

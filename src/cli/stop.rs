@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::deployment::{Deployment, worker_in};
 use super::page::{Meaning, Page, age, counted};
 use super::plan::PlanError;
-use super::status::{TaskRow, worker};
+use super::status::{TaskRow, tasks_of};
 use crate::aws::{ReadCloud, WriteCloud};
 use crate::run::Invocation;
 use crate::source::SourceError;
@@ -86,7 +86,7 @@ pub async fn prepare(
     invocation: &Invocation,
 ) -> Result<ToStop, StopError> {
     let Asked { worker: name, which } = asked;
-    let view = Box::pin(worker(deployment, cloud, name, invocation)).await?;
+    let (view, _) = Box::pin(tasks_of(deployment, cloud, name, invocation)).await?;
     let in_force = deployment.scaler.config.current(cloud, invocation.now).await?;
     let worker = worker_in(&in_force.config, name.as_str()).map_err(StopError::Tasks)?;
     // They say what comes of it, and are no reason against it.

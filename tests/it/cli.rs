@@ -9,6 +9,7 @@ mod init;
 mod plan;
 mod query;
 mod render;
+mod room;
 mod status;
 
 use std::io::Write;

@@ -447,6 +447,7 @@ impl Run {
                 capacity: Capacity::default(),
                 function: None,
                 provisioning: false,
+                size: None,
             }
         });
         let tasks = ClusterTasks {

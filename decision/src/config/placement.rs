@@ -18,6 +18,21 @@ pub struct Placement {
     pub attributes: BTreeMap<String, String>,
 }
 
+impl Default for Placement {
+    /// The fewest tasks first, and no daemons.
+    fn default() -> Self {
+        Self {
+            rule: Rule::LeastTasks(Counted::All),
+            require_daemons: BTreeSet::new(),
+            daemon_grace: DEFAULT_GRACE,
+            attributes: BTreeMap::new(),
+        }
+    }
+}
+
+/// Daemons of a new instance are on their way for so long.
+pub(super) const DEFAULT_GRACE: Duration = Duration::from_mins(5);
+
 /// Which instance comes first, of those where the task fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {

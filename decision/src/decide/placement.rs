@@ -6,6 +6,7 @@
 mod calls;
 mod rooms;
 mod faults;
+mod fitting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,6 +28,8 @@ use crate::units::{
 use crate::variant::Recipe;
 
 pub(super) use self::faults::faults;
+pub use self::fitting::{Fitting, OnInstances, fitting, place_as_is, placed_by_us};
+pub use self::rooms::short_of;
 
 /// The instances of each cluster, as they fill up in this tick.
 type Filling<'a> = BTreeMap<&'a ClusterName, Site<'a>>;

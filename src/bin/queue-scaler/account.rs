@@ -2,16 +2,18 @@
 
 use std::env;
 use std::io::stdout;
+use std::pin::pin;
 use std::time::Duration;
 
 use clap::Args;
 use ecs_queue_scaler::aws::{Account, Aws, ReadCloud};
 use ecs_queue_scaler::cli::deployment::{Deployment, DeploymentError, Wanted};
 use ecs_queue_scaler::run::Invocation;
+use indicatif::ProgressBar;
 use jiff::Timestamp;
 use terminal_size::{Width, terminal_size_of};
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::Failed;
 
@@ -38,6 +40,14 @@ pub(crate) struct Arguments {
     /// `SCALER_CONFIG`, else workers.yaml]
     #[arg(long, value_name = "SOURCE")]
     pub(crate) config: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Which account, and where.
+#[derive(Args, Clone, Debug)]
+#[group(id = "connection")]
+pub(crate) struct Connection {
     /// The profile of ~/.aws/config
     #[arg(long)]
     profile: Option<String>,
@@ -70,6 +80,25 @@ impl Access {
     }
 }
 
+impl Connection {
+    /// Connects with what may change something, too.
+    pub(crate) async fn connect(&self) -> Result<Aws, Failed> {
+        let Self { profile, region, endpoint_url } = self;
+        let account = Account {
+            profile: profile.clone(),
+            region: region.clone(),
+            endpoint: endpoint_url.clone(),
+        };
+        account.connect().await.map_err(|error| Failed::Use(error.to_string()))
+    }
+}
+
+/// A cloud with a reading command's time, and what that is called.
+pub(crate) fn reading(cloud: &ReadCloud) -> (ReadCloud, Invocation) {
+    let now = now();
+    (cloud.for_tick(now, patience()), Invocation::new(REQUEST, now, deadline(now)))
+}
+
 impl Arguments {
     /// Connects, and finds the deployment.
     pub(crate) async fn access(&self, needs_config: bool) -> Result<Access, Failed> {
@@ -78,13 +107,7 @@ impl Arguments {
 
     /// Connects with what may change something, too.
     pub(crate) async fn connect(&self) -> Result<Aws, Failed> {
-        let Self { profile, region, endpoint_url, .. } = self;
-        let account = Account {
-            profile: profile.clone(),
-            region: region.clone(),
-            endpoint: endpoint_url.clone(),
-        };
-        account.connect().await.map_err(|error| Failed::Use(error.to_string()))
+        self.connection.connect().await
     }
 
     /// Finds the deployment.
@@ -93,9 +116,7 @@ impl Arguments {
         cloud: ReadCloud,
         needs_config: bool,
     ) -> Result<Access, Failed> {
-        let now = now();
-        let invocation = Invocation::new(REQUEST, now, deadline(now));
-        let cloud = cloud.for_tick(now, patience());
+        let (cloud, invocation) = reading(&cloud);
         let (name, config) = match self.function {
             Some(_) => (None, None),
             None => (variable("SCALER_NAME"), variable("SCALER_CONFIG")),
@@ -131,9 +152,45 @@ impl Arguments {
 }
 
 /// Runs what waits for answers.
-pub(crate) fn runtime() -> Result<Runtime, Failed> {
+pub(crate) fn runtime() -> Result<Waiting, Failed> {
     let runtime = Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| Failed::Wrong(vec![format!("cannot start: {error}")]))
+    runtime.map(Waiting).map_err(|error| Failed::Wrong(vec![format!("cannot start: {error}")]))
+}
+
+/// Whoever looks at a terminal sees after so long that something happens.
+const SILENCE: Duration = Duration::from_millis(300);
+
+/// How often that changes.
+const GLANCE: Duration = Duration::from_millis(120);
+
+/// What waits for answers.
+pub(crate) struct Waiting(Runtime);
+
+impl Waiting {
+    /// Waits, with a line on a terminal that says so and goes away again.
+    pub(crate) fn block_on<T>(&self, what: impl Future<Output = T>) -> T {
+        self.0.block_on(async {
+            let mut what = pin!(what);
+            let soon = sleep_until(Instant::now() + SILENCE);
+            tokio::select! {
+                biased;
+                done = &mut what => return done,
+                () = soon => {}
+            }
+            let is_dumb = variable("TERM").is_none_or(|name| name == "dumb");
+            let line = if is_dumb { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+            line.set_message("waiting for AWS");
+            line.enable_steady_tick(GLANCE);
+            let done = what.await;
+            line.finish_and_clear();
+            done
+        })
+    }
+
+    /// Waits for what shows itself how far it is.
+    pub(crate) fn block_on_in_silence<T>(&self, what: impl Future<Output = T>) -> T {
+        self.0.block_on(what)
+    }
 }
 
 /// When what only reads gives up.

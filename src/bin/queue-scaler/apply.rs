@@ -25,7 +25,7 @@ use tokio::time::{Instant, interval};
 use super::account::{self, Access, runtime, width};
 use super::plan::NOT_KNOWN;
 use super::question::{is_anybody_there, line, note};
-use super::{Ends, Failed, INTERRUPTED, Said};
+use super::{Ends, Failed, INTERRUPTED, Said, Terminal};
 
 /// An older plan is made again: queues move.
 const FRESH: Duration = Duration::from_mins(1);
@@ -100,18 +100,18 @@ impl Planned {
     }
 }
 
-pub(crate) fn apply(arguments: &Arguments, color: ColorChoice) -> Result<Said, Failed> {
+pub(crate) fn apply(arguments: &Arguments, terminal: &Terminal) -> Result<Said, Failed> {
     let only = arguments.workers.iter().map(|name| WorkerName::from(name.as_str())).collect();
-    asked_for(&arguments.asking, &Wish { only, ..Wish::default() }, color)
+    asked_for(&arguments.asking, &Wish { only, ..Wish::default() }, terminal)
 }
 
-pub(crate) fn run(arguments: &RunArguments, color: ColorChoice) -> Result<Said, Failed> {
+pub(crate) fn run(arguments: &RunArguments, terminal: &Terminal) -> Result<Said, Failed> {
     let worker = WorkerName::from(arguments.worker.as_str());
     let minimum = [(worker.clone(), Containers(arguments.containers))].into();
-    asked_for(&arguments.asking, &Wish { only: vec![worker], minimum }, color)
+    asked_for(&arguments.asking, &Wish { only: vec![worker], minimum }, terminal)
 }
 
-fn asked_for(asking: &Asking, wish: &Wish, color: ColorChoice) -> Result<Said, Failed> {
+fn asked_for(asking: &Asking, wish: &Wish, terminal: &Terminal) -> Result<Said, Failed> {
     is_anybody_there(asking.yes)?;
     if let (Some(_), Some(_)) = (&asking.account.function, &asking.account.config) {
         let refused = "the function goes by its own configuration: --config is for `plan`";
@@ -123,8 +123,9 @@ fn asked_for(asking: &Asking, wish: &Wish, color: ColorChoice) -> Result<Said, F
         let moment = Moment::now();
         let (planned, deployment) = runtime.block_on(plan(asking, wish, &aws))?;
         let view = planned.view();
-        let page = view.page(Shown { width: width(), all: !wish.minimum.is_empty() });
-        show(&page, asking.json, color);
+        let all = !wish.minimum.is_empty();
+        let page = view.page(&Shown { width: width(), all, clock: terminal.clock.clone() });
+        show(&page, asking.json, terminal.color);
         if !view.launches() {
             let ends = Ends::failed_if(view.is_unread() || view.is_incomplete());
             return Ok(Said { ends, ..Said::default() });
@@ -138,7 +139,7 @@ fn asked_for(asking: &Asking, wish: &Wish, color: ColorChoice) -> Result<Said, F
         }
         if asking.yes || moment.is_fresh() {
             let doing = Doing { asking, wish, planned, deployment };
-            return runtime.block_on(carry_out(doing, &aws));
+            return runtime.block_on_in_silence(carry_out(doing, &aws));
         }
         note("that plan is older than a minute: it is made again");
     }

@@ -9,7 +9,8 @@ use decision::config::Config;
 use decision::event::minute_of;
 use ecs_queue_scaler::aws::{LogLine, LogLines, Logged};
 use ecs_queue_scaler::cli::explain::{ExplainView, Trial, records};
-use jiff::{SignedDuration, Timestamp};
+use ecs_queue_scaler::cli::page::Clock;
+use jiff::SignedDuration;
 use serde_json::json;
 
 use super::account::{self, Access, now, runtime, width};
@@ -28,9 +29,10 @@ pub(crate) struct Arguments {
     /// A file with the result of an invocation, or with lines of the log; `-` is standard input
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
-    /// The tick of this time, such as 2026-11-21T03:12Z, from the function's log
+    /// The tick of this time, such as 2026-11-21T03:12Z, or 2026-11-21T03:12 in local time, from the function's
+    /// log
     #[arg(long, value_name = "TIME", requires = "function")]
-    at: Option<Timestamp>,
+    at: Option<String>,
     /// What was decided anew in the last hours and minutes, such as 6h, a line each, from the function's log
     #[arg(long, value_name = "DURATION", requires = "function")]
     since: Option<SignedDuration>,
@@ -47,7 +49,7 @@ pub(crate) struct Arguments {
     account: account::Arguments,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
+pub(crate) fn run(arguments: &Arguments, clock: &Clock) -> Result<Said, Failed> {
     let Arguments { worker, from, since, set, with, json, .. } = arguments;
     if since.is_some() && !*json && !(set.is_empty() && with.is_none()) {
         let refused =
@@ -59,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
     let trial = Trial { set, with: with.as_ref().map(named).transpose()? };
     let (text, mut err) = match from {
         Some(file) => (text_of(file)?, Vec::new()),
-        None => runtime()?.block_on(logged(arguments))?,
+        None => runtime()?.block_on(logged(arguments, clock))?,
     };
     let found = records(&text, worker.as_deref());
     let found = found.map_err(|error| Failed::Wrong(vec![error.to_string()]))?;
@@ -68,7 +70,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
     let text = match since {
         _ if *json => format!("{:#}", json!(view)),
         Some(_) => view.list(width()),
-        None => view.page(width()),
+        None => view.page(width(), clock),
     };
     let ends = Ends::failed_if(!view.is_derived());
     Ok(Said { out: vec![text.trim_end().to_owned()], err, ends })
@@ -109,15 +111,16 @@ fn text_of(file: &Path) -> Result<String, Failed> {
 }
 
 /// The lines of the function's log, and what is to be said of them.
-async fn logged(arguments: &Arguments) -> Result<(String, Vec<String>), Failed> {
+async fn logged(arguments: &Arguments, clock: &Clock) -> Result<(String, Vec<String>), Failed> {
     let Arguments { worker, at, since, account, .. } = arguments;
+    let at = at.as_ref().map(|at| clock.read(at)).transpose().map_err(Failed::Use)?;
     let now = now();
     let (from, to) = match (at, since) {
-        (Some(at), _) if now < *at => {
+        (Some(at), _) if now < at => {
             return Err(Failed::Use(format!("{at} is still to come: it is {now}")));
         }
         (Some(at), _) => {
-            let minute = minute_of(*at);
+            let minute = minute_of(at);
             (minute, minute.saturating_add(OF_A_TICK))
         }
         (None, Some(since)) => (
@@ -139,7 +142,7 @@ async fn logged(arguments: &Arguments) -> Result<(String, Vec<String>), Failed> 
     let is_of = |line: &LogLine| {
         let Some(at) = at else { return true };
         let found = records(&line.text, None).unwrap_or_default();
-        found.iter().any(|record| record.is_of(*at, line.at))
+        found.iter().any(|record| record.is_of(at, line.at))
     };
     let lines: Vec<_> = lines.into_iter().filter(is_of).map(|line| line.text).collect();
     let cut = "there are more lines than are read: give one worker, or a shorter time";

@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     #[arg(default_value = "workers.yaml")]
     file: PathBuf,
     #[command(flatten)]
-    account: account::Arguments,
+    account: account::Connection,
 }
 
 /// Programs whose manifests are known.

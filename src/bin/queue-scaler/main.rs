@@ -15,6 +15,7 @@ mod plan;
 mod query;
 mod question;
 mod render;
+mod room;
 mod status;
 mod stop;
 mod validate;
@@ -30,10 +31,12 @@ use decision::config;
 use ecs_queue_scaler::cli::checks::ChecksView;
 use ecs_queue_scaler::cli::clean::CleanView;
 use ecs_queue_scaler::cli::explain::ExplainView;
-use ecs_queue_scaler::cli::page::plain;
+use ecs_queue_scaler::cli::page::{Clock, plain};
 use ecs_queue_scaler::cli::plan::PlanView;
+use ecs_queue_scaler::cli::room::RoomView;
 use ecs_queue_scaler::cli::status::{StatusView, WorkerView};
 use ecs_queue_scaler::cli::validation::ValidationView;
+use jiff::tz::TimeZone;
 
 /// Starts exactly the ECS tasks that your SQS queues need.
 #[derive(Debug, Parser)]
@@ -48,6 +51,9 @@ struct Arguments {
     /// Whether text has colours: `auto` has them on a terminal, and heeds `NO_COLOR`
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
     color: Color,
+    /// Show times in UTC, and take those without an offset for UTC, instead of local time
+    #[arg(long, global = true)]
+    utc: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -80,8 +86,12 @@ enum Command {
     Import(init::Import),
     /// Print the task definition that is derived for tasks of so many worker containers
     Render(render::Arguments),
+    /// Show container instances, what is left of each, and how many tasks they would take
+    Room(room::Arguments),
     /// Run one SELECT over what a tick would see
     Query(query::Arguments),
+    /// Start tasks of any definition on container instances, by our own scheduler, after a question
+    Start(room::StartArguments),
     /// Stop tasks of one worker, after a question
     Stop(stop::Arguments),
     /// Start nothing for a worker until a time, or until it is resumed
@@ -125,6 +135,7 @@ enum Shape {
     Clean,
     Explain,
     Plan,
+    Room,
     Status,
     Validate,
     Worker,
@@ -137,6 +148,7 @@ impl Shape {
             Self::Clean => schemars::schema_for!(CleanView),
             Self::Explain => schemars::schema_for!(ExplainView),
             Self::Plan => schemars::schema_for!(PlanView),
+            Self::Room => schemars::schema_for!(RoomView),
             Self::Status => schemars::schema_for!(StatusView),
             Self::Validate => schemars::schema_for!(ValidationView),
             Self::Worker => schemars::schema_for!(WorkerView),
@@ -189,6 +201,12 @@ impl From<Ends> for ExitCode {
 /// As a shell says of what a signal has ended.
 const INTERRUPTED: u8 = 130;
 
+/// How text is shown.
+struct Terminal {
+    color: ColorChoice,
+    clock: Clock,
+}
+
 /// How a command ends that is not done.
 enum Failed {
     /// What it was asked about is wrong.
@@ -198,7 +216,8 @@ enum Failed {
 }
 
 fn main() -> ExitCode {
-    let Arguments { color, command } = Arguments::parse();
+    let Arguments { color, utc, command } = Arguments::parse();
+    let clock = if utc { Clock::utc() } else { Clock::of(TimeZone::system()) };
     let color = match color {
         Color::Always => ColorChoice::Always,
         Color::Auto => ColorChoice::Auto,
@@ -207,17 +226,19 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Init(arguments) => init::run(&arguments),
         Command::Import(import) => init::import(&import),
-        Command::Plan(arguments) => plan::run(&arguments),
-        Command::Apply(arguments) => apply::apply(&arguments, color),
-        Command::Run(arguments) => apply::run(&arguments, color),
-        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Plan(arguments) => plan::run(&arguments, clock),
+        Command::Apply(arguments) => apply::apply(&arguments, &Terminal { color, clock }),
+        Command::Run(arguments) => apply::run(&arguments, &Terminal { color, clock }),
+        Command::Explain(arguments) => explain::run(&arguments, &clock),
         Command::Render(arguments) => render::run(&arguments),
+        Command::Room(arguments) => room::run(&arguments),
         Command::Query(arguments) => query::run(&arguments),
+        Command::Start(arguments) => room::start(&arguments),
         Command::Stop(arguments) => stop::run(&arguments),
-        Command::Pause(arguments) => pause::pause(&arguments),
+        Command::Pause(arguments) => pause::pause(&arguments, &clock),
         Command::Resume(arguments) => pause::resume(&arguments),
         Command::Clean(arguments) => clean::run(&arguments),
-        Command::Status(arguments) => status::run(&arguments, color),
+        Command::Status(arguments) => status::run(&arguments, &Terminal { color, clock }),
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Alarms { file } => alarms(&file),
         Command::Schema { of: Some(shape), .. } => Ok(said(&shape.schema())),

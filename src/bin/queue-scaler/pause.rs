@@ -2,8 +2,8 @@
 
 use clap::Args;
 use ecs_queue_scaler::aws::Aws;
+use ecs_queue_scaler::cli::page::Clock;
 use ecs_queue_scaler::cli::pause::{Asked, Came, Wish, carry_out};
-use jiff::Timestamp;
 
 use super::account::{self, Access, now, runtime};
 use super::{Failed, Said};
@@ -13,9 +13,10 @@ use super::{Failed, Said};
 pub(crate) struct Arguments {
     /// The worker
     worker: String,
-    /// When it ends by itself, such as 2026-12-01T08:00Z [default: when it is resumed]
+    /// When it ends by itself, such as 2026-12-01T08:00Z, or 2026-12-01T08:00 in local time [default: when it is
+    /// resumed]
     #[arg(long, value_name = "TIME")]
-    until: Option<Timestamp>,
+    until: Option<String>,
     /// Why, for whoever reads it
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
@@ -32,12 +33,13 @@ pub(crate) struct ResumeArguments {
     account: account::Arguments,
 }
 
-pub(crate) fn pause(arguments: &Arguments) -> Result<Said, Failed> {
+pub(crate) fn pause(arguments: &Arguments, clock: &Clock) -> Result<Said, Failed> {
     let Arguments { worker, until, why, account } = arguments;
+    let until = until.as_ref().map(|until| clock.read(until)).transpose().map_err(Failed::Use)?;
     if let Some(until) = until.filter(|until| *until <= now()) {
         return Err(Failed::Use(format!("{until} is over: a pause that ends then is none")));
     }
-    set(account, worker, &Wish::Paused { until: *until, why: why.clone() })
+    set(account, worker, &Wish::Paused { until, why: why.clone() })
 }
 
 pub(crate) fn resume(arguments: &ResumeArguments) -> Result<Said, Failed> {

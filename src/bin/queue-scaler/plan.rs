@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use decision::units::WorkerName;
 use ecs_queue_scaler::cli::apply::{How, event_for_function};
+use ecs_queue_scaler::cli::page::Clock;
 use ecs_queue_scaler::cli::plan::{PlanView, Shown, plan, plan_of_function};
 use ecs_queue_scaler::cli::result::TickResult;
 use serde_json::json;
@@ -60,7 +61,7 @@ struct Form {
     markdown: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
+pub(crate) fn run(arguments: &Arguments, clock: Clock) -> Result<Said, Failed> {
     let view = match &arguments.from {
         Some(file) => saved(file)?,
         None => runtime()?.block_on(planned(arguments))?,
@@ -71,7 +72,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
     } else if markdown {
         view.markdown(all)
     } else {
-        view.page(Shown { width: width(), all })
+        view.page(&Shown { width: width(), all, clock })
     };
     let is_from_here = arguments.from.is_none() && !view.is_of_function;
     let mut err = if is_from_here { vec![NOT_KNOWN.to_owned()] } else { Vec::new() };

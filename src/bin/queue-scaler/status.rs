@@ -7,12 +7,13 @@ use std::time::Duration;
 use anstream::{AutoStream, ColorChoice};
 use clap::{Args, value_parser};
 use decision::units::WorkerName;
-use ecs_queue_scaler::cli::status::{Asked, status, worker};
+use ecs_queue_scaler::cli::page::Clock;
+use ecs_queue_scaler::cli::status::{Asked, Column, status, worker};
 use serde::Serialize;
 use serde_json::json;
 
 use super::account::{self, Access, runtime, variable, width};
-use super::{Failed, Said};
+use super::{Failed, Said, Terminal};
 
 #[derive(Args, Debug)]
 #[group(id = "status")]
@@ -25,6 +26,8 @@ pub(crate) struct Arguments {
     /// Show only `busy` workers, those in `trouble`, or those with this text in their name or state
     #[arg(long, value_name = "WHICH", conflicts_with = "worker")]
     filter: Option<String>,
+    #[command(flatten)]
+    table: Table,
     /// Print what was read as JSON
     #[arg(long)]
     json: bool,
@@ -36,26 +39,42 @@ pub(crate) struct Arguments {
     account: account::Arguments,
 }
 
+/// What the table has.
+#[derive(Args, Debug)]
+#[group(id = "table", conflicts_with = "worker")]
+struct Table {
+    /// Sort by this column: numbers from the largest, launches from the newest, names from A
+    #[arg(long, value_name = "COLUMN")]
+    sort: Option<Column>,
+    /// Only these columns, in this order, as in worker,waiting,oldest
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    columns: Vec<Column>,
+    /// Leave out no column and cut no note, however narrow the terminal
+    #[arg(long)]
+    wide: bool,
+}
+
 /// The page goes to the top of a terminal, and nothing of the last one stays.
 const REDRAWN: &str = "\u{1b}[H\u{1b}[2J";
 
-pub(crate) fn run(arguments: &Arguments, color: ColorChoice) -> Result<Said, Failed> {
+pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Said, Failed> {
     let runtime = runtime()?;
     let Some(seconds) = arguments.watch else {
         let form = if arguments.json { Form::Json } else { Form::Page };
-        let text = runtime.block_on(read(arguments, form))?;
+        let text = runtime.block_on(read(arguments, form, &terminal.clock))?;
         return Ok(Said { out: vec![text.trim_end().to_owned()], ..Said::default() });
     };
     let is_terminal = io::stdout().is_terminal() && !arguments.json;
     let form = if is_terminal { Form::Page } else { Form::Line };
     loop {
         // Each time anew: credentials end, and so may the configuration.
-        let text = match runtime.block_on(read(arguments, form)) {
+        let read = read(arguments, form, &terminal.clock);
+        let text = match runtime.block_on_in_silence(read) {
             Ok(text) => text,
             Err(Failed::Wrong(lines)) if is_terminal => lines.join("\n"),
             Err(failed) => return Err(failed),
         };
-        if written(text.trim_end(), is_terminal, color).is_err() {
+        if written(text.trim_end(), is_terminal, terminal.color).is_err() {
             // Who has read enough.
             return Ok(Said::default());
         }
@@ -93,18 +112,26 @@ impl Form {
     }
 }
 
-async fn read(arguments: &Arguments, form: Form) -> Result<String, Failed> {
-    let Arguments { all, filter, .. } = arguments;
+async fn read(arguments: &Arguments, form: Form, clock: &Clock) -> Result<String, Failed> {
+    let Arguments { all, filter, table, .. } = arguments;
+    let asked = Asked {
+        width: width(),
+        all: *all,
+        filter: filter.clone(),
+        sort: table.sort,
+        columns: table.columns.clone(),
+        wide: table.wide,
+        clock: clock.clone(),
+    };
     let Access { cloud, deployment, invocation } = arguments.account.access(true).await?;
     let failed = |error: String| Failed::Wrong(vec![error]);
     if let Some(name) = &arguments.worker {
         let name = WorkerName::from(name.as_str());
         let view = Box::pin(worker(&deployment, &cloud, &name, &invocation)).await;
         let view = view.map_err(|error| failed(error.to_string()))?;
-        return Ok(form.of(&view, || view.page(width())));
+        return Ok(form.of(&view, || view.page(&asked)));
     }
     let view = Box::pin(status(&deployment, &cloud, &invocation)).await;
     let view = view.map_err(|error| failed(error.to_string()))?;
-    let asked = Asked { width: width(), all: *all, filter: filter.clone() };
     Ok(form.of(&view, || view.page(&asked)))
 }

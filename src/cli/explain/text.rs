@@ -3,17 +3,17 @@
 use decision::plan::Facts;
 
 use super::{ExplainView, Explained};
-use crate::cli::page::{Meaning, Page, counted};
+use crate::cli::page::{Clock, Meaning, Page, counted};
 
 impl ExplainView {
     /// The whole page.
-    pub fn page(&self, width: usize) -> String {
+    pub fn page(&self, width: usize, clock: &Clock) -> String {
         let mut page = Page::new(width);
         for (index, decision) in self.decisions.iter().enumerate() {
             if index != 0 {
                 page.gap();
             }
-            decision.write(&mut page);
+            decision.write(&mut page, clock);
         }
         page.text()
     }
@@ -35,9 +35,12 @@ impl ExplainView {
 }
 
 impl Explained {
-    fn write(&self, page: &mut Page) {
+    fn write(&self, page: &mut Page, clock: &Clock) {
         let Self { tick, worker, outcome, .. } = self;
-        page.entry("", &format!("{worker}, tick {tick}: {outcome}"));
+        // A tick has its name from the time in UTC.
+        let local = (!clock.is_utc()).then(|| clock.shown(tick)).filter(|shown| shown != tick);
+        let local = local.map(|shown| format!(" ({shown})")).unwrap_or_default();
+        page.entry("", &format!("{worker}, tick {tick}{local}: {outcome}"));
         let sum = self.derived.as_ref().map(ToString::to_string);
         if let Some(text) = sum.as_ref().or(self.why.as_ref()) {
             page.entry("  ", text);

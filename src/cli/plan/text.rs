@@ -1,10 +1,8 @@
 //! A plan as a person reads it.
 
-use jiff::Timestamp;
-
 use super::{CallView, DefinitionView, LaunchView, PlanView, PlannedWorker, Status, Totals};
 use crate::cli::difference::{ContainerDifference, Difference, Field, Kind, Role};
-use crate::cli::page::{Meaning, Page, counted, plain};
+use crate::cli::page::{Clock, Meaning, Page, counted, plain};
 use crate::cli::result::State;
 
 /// The column of the names is no wider, whoever has a longer one.
@@ -14,19 +12,21 @@ const WIDEST_NAME: usize = 24;
 const FIELD: usize = 26;
 
 /// What a page of a plan shows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Shown {
     /// Columns of the terminal.
     pub width: usize,
     /// Whether workers that owe nothing are shown, too.
     pub all: bool,
+    /// What times are shown by.
+    pub clock: Clock,
 }
 
 impl PlanView {
     /// The whole page.
-    pub fn page(&self, shown: Shown) -> String {
+    pub fn page(&self, shown: &Shown) -> String {
         let mut page = Page::new(shown.width);
-        page.entry("", &self.head());
+        page.entry("", &self.head(&shown.clock));
         page.gap();
         self.write_workers(&mut page, shown);
         for line in self.config.warnings.iter().map(|warning| format!("configuration: {warning}")) {
@@ -44,7 +44,7 @@ impl PlanView {
 
     /// The same for the comment of a pull request.
     pub fn markdown(&self, all: bool) -> String {
-        let page = self.page(Shown { width: 110, all });
+        let page = self.page(&Shown { width: 110, all, clock: Clock::utc() });
         let page = anstream::adapter::strip_str(&page).to_string();
         // A fence that no line of it can end.
         let longest = page.split(|c| c != '`').map(str::len).max().unwrap_or_default();
@@ -60,7 +60,7 @@ impl PlanView {
         )
     }
 
-    fn head(&self) -> String {
+    fn head(&self, clock: &Clock) -> String {
         let Self { scaler, region, at, config, .. } = self;
         let version = config.version.as_ref().map(|version| format!(" version {version}"));
         let by = if self.is_of_function { ", planned by the function" } else { "" };
@@ -70,16 +70,14 @@ impl PlanView {
             ""
         };
         let version = version.unwrap_or_default();
-        let at = at
-            .parse::<Timestamp>()
-            .map_or_else(|_| at.clone(), |at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string());
+        let at = clock.shown(at);
         format!(
             "{scaler}, {region}, configuration {}{version}, read {at}{by}{nothing}",
             config.source
         )
     }
 
-    fn write_workers(&self, page: &mut Page, shown: Shown) {
+    fn write_workers(&self, page: &mut Page, shown: &Shown) {
         let is_shown = |worker: &&PlannedWorker| shown.all || worker.state() != State::Idle;
         let workers: Vec<_> = self.workers.iter().filter(is_shown).collect();
         let width = |worker: &&PlannedWorker| textwrap::core::display_width(&worker.result.worker);

@@ -1,10 +1,8 @@
 //! The workers of a deployment as a person reads them: a table that fits the terminal.
 
-use std::time::Duration;
-
-use super::{Row, StatusView, Urgency};
-use crate::cli::page::{Meaning, Page, age, plain};
-use crate::cli::table::aligned;
+use super::{Column, Row, StatusView, Urgency};
+use crate::cli::page::{Clock, Meaning, Page, counted, dollars};
+use crate::cli::table::{aligned, fitting};
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
@@ -15,22 +13,15 @@ pub struct Asked {
     pub all: bool,
     /// Only workers with this in their name or state.
     pub filter: Option<String>,
+    /// By what rows are sorted, instead of who needs somebody first.
+    pub sort: Option<Column>,
+    /// Only these columns, in this order.
+    pub columns: Vec<Column>,
+    /// Whether every column and note is whole, however narrow the terminal.
+    pub wide: bool,
+    /// What times are shown by.
+    pub clock: Clock,
 }
-
-/// The columns, and what goes first where the terminal is narrow: the higher the sooner.
-const COLUMNS: [(&str, u8); 11] = [
-    ("WORKER", 0),
-    ("WAITING", 0),
-    ("IN FLIGHT", 3),
-    ("OLDEST", 1),
-    ("RUNNING", 0),
-    ("STARTING", 2),
-    ("TARGET", 5),
-    ("CAP", 4),
-    ("LAST LAUNCH", 7),
-    ("$/H", 6),
-    ("STATE", 0),
-];
 
 /// The state has at least so much room, in columns.
 const STATE: usize = 24;
@@ -38,10 +29,13 @@ const STATE: usize = 24;
 impl StatusView {
     /// The whole page.
     pub fn page(&self, asked: &Asked) -> String {
-        let shown: Vec<_> = self.workers.iter().filter(|row| is_shown(row, asked)).collect();
+        let mut shown: Vec<_> = self.workers.iter().filter(|row| is_shown(row, asked)).collect();
+        if let Some(sort) = asked.sort {
+            sort.sort(&mut shown);
+        }
         let mut page = Page::new(asked.width);
         if !shown.is_empty() {
-            for (line, row) in table(&shown, asked.width).lines().zip(heads(&shown)) {
+            for (line, row) in table(&shown, asked).lines().zip(heads(&shown)) {
                 page.line(row.map_or(Meaning::Plain, |row| row.urgency.meaning()), line.trim_end());
             }
         }
@@ -51,23 +45,25 @@ impl StatusView {
         if let Some(error) = self.config.problem() {
             page.entry_of(Meaning::Bad, "! ", &format!("configuration: {error}"));
         }
-        page.entry("", &self.sentence(shown.len()));
+        page.entry("", &self.sentence(shown.len(), &asked.clock));
         page.text()
     }
 
-    fn sentence(&self, shown: usize) -> String {
+    fn sentence(&self, shown: usize, clock: &Clock) -> String {
         let count = |is: fn(&Row) -> bool| self.workers.iter().filter(|row| is(row)).count();
         let sum = |of: fn(&Row) -> Option<u64>| self.workers.iter().filter_map(of).sum::<u64>();
         let look = count(|row| row.urgency.needs_a_look());
         let idle = count(|row| row.urgency == Urgency::Idle);
         let containers = sum(|row| Some(row.running?.saturating_add(row.starting?)));
-        let (tasks, dollars) = (sum(|row| row.tasks), sum(|row| row.hourly_micro_dollars));
-        let price = format!("${}.{:02} an hour", dollars / 1_000_000, dollars % 1_000_000 / 10_000);
+        let price = dollars(sum(|row| row.hourly_micro_dollars));
         format!(
-            "{} workers: {shown} shown, {look} need a look, {idle} idle (--all). {containers} containers in \
-             {tasks} tasks, {price}. {} calls.",
+            "{} workers: {shown} shown, {look} need a look, {idle} idle (--all). {} in {}, ${price} an hour. {}, \
+             {}.",
             self.workers.len(),
-            self.calls
+            counted(containers, "container"),
+            counted(sum(|row| row.tasks), "task"),
+            counted(self.calls, "call"),
+            clock.shown(&self.at),
         )
     }
 }
@@ -87,66 +83,31 @@ fn heads<'a>(rows: &'a [&'a Row]) -> impl Iterator<Item = Option<&'a Row>> {
 }
 
 /// As many columns as fit, in their order.
-fn table(rows: &[&Row], width: usize) -> String {
-    let cells: Vec<_> = rows.iter().map(|row| cells(row)).collect();
-    let mut kept: Vec<usize> = (0..COLUMNS.len()).collect();
-    let widest = |column: usize| {
-        let head = COLUMNS.get(column).map(|(head, _)| head.len()).unwrap_or_default();
-        let texts = cells.iter().filter_map(|cells| cells.get(column));
-        let state = column == COLUMNS.len().saturating_sub(1);
-        let widest =
-            texts.map(|text| textwrap::core::display_width(text)).max().unwrap_or_default();
-        let widest = if state { widest.min(STATE) } else { widest };
-        widest.max(head).saturating_add(2)
+fn table(rows: &[&Row], asked: &Asked) -> String {
+    let all = if asked.columns.is_empty() { Column::ALL.to_vec() } else { asked.columns.clone() };
+    let width = |column: &Column| {
+        let cells = rows.iter().map(|row| textwrap::core::display_width(&column.cell(row)));
+        let widest = cells.max().unwrap_or_default();
+        let widest = if *column == Column::State { widest.min(STATE) } else { widest };
+        (widest.max(column.head().len()), column.priority())
     };
-    let total = |kept: &[usize]| kept.iter().map(|column| widest(*column)).sum::<usize>();
-    while width < total(&kept) {
-        let least = kept.iter().copied().max_by_key(|column| COLUMNS.get(*column).map(|(_, p)| *p));
-        match least
-            .filter(|column| COLUMNS.get(*column).is_some_and(|(_, priority)| *priority != 0))
-        {
-            Some(least) => kept.retain(|column| *column != least),
-            None => break,
-        }
-    }
-    let left = width.saturating_sub(total(&kept)).saturating_add(STATE);
-    let head = kept.iter().filter_map(|column| COLUMNS.get(*column)).map(|(head, _)| *head);
-    let head: Vec<_> = head.collect();
-    let last = COLUMNS.len().saturating_sub(1);
-    let row = |cells: &[String; 11]| {
-        let texts = kept.iter().filter_map(|column| {
-            let text = cells.get(*column)?;
-            Some(if *column == last { shortened(text, left) } else { text.clone() })
-        });
-        texts.collect()
+    let widths: Vec<_> = all.iter().map(width).collect();
+    // Whoever names columns gets them.
+    let most = if asked.wide || !asked.columns.is_empty() { usize::MAX } else { asked.width };
+    let kept = fitting(&widths, most);
+    let taken = kept.iter().filter_map(|index| widths.get(*index));
+    let taken: usize = taken.map(|(width, _)| width.saturating_add(2)).sum();
+    let left = asked.width.saturating_sub(taken).saturating_add(STATE);
+    let left = if asked.wide { usize::MAX } else { left };
+    let kept: Vec<_> = kept.iter().filter_map(|index| all.get(*index)).collect();
+    let head: Vec<_> = kept.iter().map(|column| column.head()).collect();
+    let cell = |column: &Column, row: &Row| match (column, column.cell(row)) {
+        (Column::State, text) => shortened(&text, left),
+        (_, text) => text,
     };
-    let state = kept.len().saturating_sub(1);
-    aligned(&head, cells.iter().map(row).collect(), |column| column != 0 && column != state)
-}
-
-fn cells(row: &Row) -> [String; 11] {
-    let number = |number: Option<u64>| number.map_or_else(|| "?".to_owned(), |n| n.to_string());
-    let launch = row.last_launch.as_ref();
-    let launch = launch.map(|launch| {
-        format!("{} ago {:>3}", age(Duration::from_secs(launch.seconds_ago)), launch.containers)
-    });
-    let dollars = row
-        .hourly_micro_dollars
-        .map(|d| format!("{}.{:02}", d / 1_000_000, d % 1_000_000 / 10_000));
-    let note = plain(&row.note);
-    [
-        plain(&row.worker).into_owned(),
-        number(row.waiting),
-        number(row.in_flight),
-        row.oldest_seconds.map_or_else(|| "-".to_owned(), |s| age(Duration::from_secs(s))),
-        number(row.running),
-        number(row.starting),
-        row.target.map_or_else(|| "-".to_owned(), |target| target.to_string()),
-        row.cap.map_or_else(|| "-".to_owned(), |cap| cap.to_string()),
-        launch.unwrap_or_else(|| "-".to_owned()),
-        dollars.unwrap_or_else(|| "?".to_owned()),
-        format!("{} {note}", row.urgency.words()).trim_end().to_owned(),
-    ]
+    let cells = rows.iter().map(|row| kept.iter().map(|column| cell(column, row)).collect());
+    let is_number = |index: usize| kept.get(index).is_some_and(|column| column.is_number());
+    aligned(&head, cells.collect(), is_number)
 }
 
 fn shortened(text: &str, width: usize) -> String {
@@ -165,7 +126,10 @@ fn shortened(text: &str, width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::cli::page::age;
 
     #[test]
     fn an_age_has_two_units() {

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use decision::decide::TaskContainers;
-use decision::snapshot::{Ended, Task};
+use decision::snapshot::{ContainerStatus, Ended, Task};
 use decision::units::elapsed;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Row;
-use crate::cli::page::{Meaning, Page, age, plain};
-use crate::cli::table::aligned;
+use super::beside::Beside;
+use super::{Asked, DeadLetters, DecisionRow, Row};
+use crate::cli::page::{Clock, Meaning, Page, age, counted, plain, short_id};
+use crate::cli::table::{Column, fitted};
 
 /// The name of this shape.
 const SCHEMA: &str = "queue-scaler.worker";
@@ -31,6 +32,8 @@ pub struct WorkerView {
     pub schema: String,
     /// Which version of this shape it is.
     pub version: u32,
+    /// When, in UTC.
+    pub at: String,
     /// As among all workers.
     #[serde(flatten)]
     pub row: Row,
@@ -40,6 +43,13 @@ pub struct WorkerView {
     pub alive: Vec<TaskRow>,
     /// Those that ended within the last hour, by how.
     pub ended: Vec<EndedRow>,
+    /// What the function has logged of its last decisions, the newest last; none without a function.
+    pub decisions: Vec<DecisionRow>,
+    /// The dead-letter queue of its queue, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dead_letters: Option<DeadLetters>,
+    /// Commands that show its logs.
+    pub logs: Vec<String>,
     /// What else somebody should know.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub notes: Vec<String>,
@@ -62,6 +72,14 @@ pub struct TaskRow {
     pub running: u64,
     /// Of these, the ones that have stopped.
     pub stopped: u64,
+    /// All of its containers, sidecars too, as far as ECS shows them.
+    pub states: Vec<ContainerRow>,
+    /// CPU units that it has, where ECS gives them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<u64>,
+    /// MiB that it has, where ECS gives them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
     /// By which capacity it was started.
     pub capacity: String,
     /// The container instance that it stands on.
@@ -69,6 +87,19 @@ pub struct TaskRow {
     pub instance: Option<String>,
     /// What it runs, as `family:revision`.
     pub revision: String,
+}
+
+/// A container of a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerRow {
+    /// Its name.
+    pub name: String,
+    /// `starting`, `running` or `stopped`.
+    pub state: &'static str,
+    /// Of one that has stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
 }
 
 /// Tasks that ended alike.
@@ -89,6 +120,7 @@ pub struct EndedRow {
 
 /// What is added to a row.
 pub(super) struct Closely {
+    pub(super) at: String,
     pub(super) why: String,
     pub(super) tasks: Vec<TaskRow>,
     pub(super) ended: Vec<EndedRow>,
@@ -98,9 +130,8 @@ pub(super) struct Closely {
 impl TaskRow {
     pub(super) fn of(task: &Task, container: Option<&str>, now: Timestamp) -> Self {
         let TaskContainers { all, running, stopped } = TaskContainers::of(task, container, now);
-        let short = |arn: &str| arn.rsplit('/').next().unwrap_or_default().to_owned();
         Self {
-            task: short(task.arn.as_str()),
+            task: short_id(task.arn.as_str()).to_owned(),
             state: match task.started {
                 Some(_) => "running",
                 None if task.provisioning => "provisioning",
@@ -110,14 +141,28 @@ impl TaskRow {
             containers: u64::from(all.0),
             running: u64::from(running.0),
             stopped: u64::from(stopped.0),
+            states: task.containers.iter().map(|(name, is)| ContainerRow::of(name, *is)).collect(),
+            cpu: task.size.map(|size| u64::from(size.cpu.0)),
+            memory: task.size.map(|size| u64::from(size.memory.0)),
             capacity: task.capacity.to_string(),
-            instance: task.instance.as_ref().map(|instance| short(instance.as_str())),
+            instance: task.instance.as_ref().map(|on| short_id(on.as_str()).to_owned()),
             revision: task.revision.family_and_revision().to_owned(),
         }
     }
 
     pub(super) fn leaving(task: &Task, container: Option<&str>, now: Timestamp) -> Self {
         Self { state: "stopping", ..Self::of(task, container, now) }
+    }
+}
+
+impl ContainerRow {
+    fn of(name: &str, status: ContainerStatus) -> Self {
+        let (state, exit_code) = match status {
+            ContainerStatus::Starting => ("starting", None),
+            ContainerStatus::Running => ("running", None),
+            ContainerStatus::Stopped(code) => ("stopped", code),
+        };
+        Self { name: name.to_owned(), state, exit_code }
     }
 }
 
@@ -157,15 +202,34 @@ impl EndedRow {
 
 impl WorkerView {
     pub(super) fn new(row: Row, closely: Closely) -> Self {
-        let Closely { why, tasks, ended, notes } = closely;
-        let schema = SCHEMA.to_owned();
-        Self { schema, version: VERSION, row, why, alive: tasks, ended, notes }
+        let Closely { at, why, tasks, ended, notes } = closely;
+        Self {
+            schema: SCHEMA.to_owned(),
+            version: VERSION,
+            at,
+            row,
+            why,
+            alive: tasks,
+            ended,
+            decisions: Vec::new(),
+            dead_letters: None,
+            logs: Vec::new(),
+            notes,
+        }
+    }
+
+    pub(super) fn add(&mut self, beside: Beside) {
+        let Beside { decisions, dead_letters, logs, notes } = beside;
+        self.decisions = decisions;
+        self.dead_letters = dead_letters;
+        self.logs = logs;
+        self.notes.extend(notes);
     }
 
     /// The whole page.
-    pub fn page(&self, width: usize) -> String {
-        let Self { row, why, alive, ended, notes, .. } = self;
-        let mut page = Page::new(width);
+    pub fn page(&self, asked: &Asked) -> String {
+        let Self { row, why, notes, .. } = self;
+        let mut page = Page::new(asked.width);
         let state = format!("{} {}", row.urgency.words(), row.note);
         page.entry_of(row.urgency.meaning(), &format!("{}  ", row.worker), state.trim_end());
         page.entry("", why);
@@ -173,9 +237,25 @@ impl WorkerView {
             let oldest = age(Duration::from_secs(oldest));
             page.entry("", &format!("the oldest message has waited for {oldest}"));
         }
+        self.write_dead_letters(&mut page);
+        self.write_tasks(&mut page, asked.width);
+        self.write_decisions(&mut page, &asked.clock);
+        if !self.logs.is_empty() {
+            page.gap();
+            self.logs.iter().for_each(|command| page.line(Meaning::Aside, &format!("$ {command}")));
+        }
+        for note in notes {
+            page.entry_of(Meaning::Warning, "! ", note);
+        }
+        page.entry("", &format!("read {}", asked.clock.shown(&self.at)));
+        page.text()
+    }
+
+    fn write_tasks(&self, page: &mut Page, width: usize) {
+        let Self { alive, ended, .. } = self;
         if !alive.is_empty() {
             page.gap();
-            for line in table(alive).lines() {
+            for line in table(alive, width).lines() {
                 page.line(Meaning::Plain, line.trim_end());
             }
             if let Some(more) = alive.len().checked_sub(MOST_SHOWN).filter(|more| *more != 0) {
@@ -186,13 +266,41 @@ impl WorkerView {
             page.gap();
             page.entry("", "ended within the hour that ECS remembers:");
             for ended in ended {
-                ended.write(&mut page);
+                ended.write(page);
             }
         }
-        for note in notes {
-            page.entry_of(Meaning::Warning, "! ", note);
+    }
+
+    fn write_dead_letters(&self, page: &mut Page) {
+        let Some(DeadLetters { queue, messages, max_receive_count }) = &self.dead_letters else {
+            return;
+        };
+        let after = format!("where a message comes after {max_receive_count} receives");
+        match messages {
+            Some(0) => page.entry("", &format!("no dead letters in {queue}, {after}")),
+            Some(n) => {
+                let text = format!("{} in {queue}, {after}", counted(*n, "dead letter"));
+                page.entry_of(Meaning::Warning, "! ", &text);
+            }
+            None => {}
         }
-        page.text()
+    }
+
+    fn write_decisions(&self, page: &mut Page, clock: &Clock) {
+        if self.decisions.is_empty() {
+            return;
+        }
+        page.gap();
+        page.entry("", "decided within the last hour:");
+        for DecisionRow { tick, outcome, started, why } in &self.decisions {
+            let started = match started {
+                0 => String::new(),
+                n => format!(", {} started", counted(*n, "task")),
+            };
+            let colon = if why.is_empty() { "" } else { ": " };
+            let head = format!("{}  ", clock.shown(tick));
+            page.entry(&head, &format!("{outcome}{started}{colon}{why}"));
+        }
     }
 }
 
@@ -207,8 +315,22 @@ impl EndedRow {
     }
 }
 
-fn table(tasks: &[TaskRow]) -> String {
-    let head = ["TASK", "STATE", "AGE", "RUNNING", "STOPPED", "OF", "ON", "REVISION"];
+/// The columns of its tasks.
+const COLUMNS: [Column; 10] = [
+    ("TASK", 0, false),
+    ("STATE", 0, false),
+    ("AGE", 2, true),
+    ("RUNNING", 0, true),
+    ("STOPPED", 4, true),
+    ("OF", 3, true),
+    ("CPU", 6, true),
+    ("MEMORY", 5, true),
+    ("ON", 7, false),
+    ("REVISION", 1, false),
+];
+
+fn table(tasks: &[TaskRow], width: usize) -> String {
+    let known = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |n| n.to_string());
     let mut rows = Vec::new();
     for task in tasks.iter().take(MOST_SHOWN) {
         let on = match &task.instance {
@@ -224,9 +346,11 @@ fn table(tasks: &[TaskRow]) -> String {
             task.running.to_string(),
             task.stopped.to_string(),
             task.containers.to_string(),
+            known(task.cpu),
+            known(task.memory),
             plain(&on).into_owned(),
             plain(&task.revision).into_owned(),
         ]);
     }
-    aligned(&head, rows, |column| (2..6).contains(&column))
+    fitted(&COLUMNS, &rows, width)
 }

@@ -4,6 +4,7 @@ use decision::config::Config;
 use decision::plan::Facts;
 use ecs_queue_scaler::aws::{LogLines, Logged};
 use ecs_queue_scaler::cli::explain::{ExplainView, NoRecord, Record, Trial, records};
+use ecs_queue_scaler::cli::page::Clock;
 use serde_json::{Value, json};
 
 use super::plan::{cloud, of_all_kinds};
@@ -17,7 +18,7 @@ fn explained(records: &[Record], set: &[&str]) -> ExplainView {
 }
 
 fn page(view: &ExplainView, width: usize) -> String {
-    anstream::adapter::strip_str(&view.page(width)).to_string()
+    anstream::adapter::strip_str(&view.page(width, &Clock::utc())).to_string()
 }
 
 #[tokio::test(start_paused = true)]

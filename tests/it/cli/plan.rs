@@ -35,7 +35,7 @@ async fn planned(world: &World, config: &Value) -> PlanView {
 }
 
 fn page(view: &PlanView, width: usize) -> String {
-    anstream::adapter::strip_str(&view.page(Shown { width, all: false })).to_string()
+    anstream::adapter::strip_str(&view.page(&Shown { width, ..Shown::default() })).to_string()
 }
 
 /// A definition with something of all that may be a secret.
@@ -127,7 +127,7 @@ async fn every_outcome_has_its_sign_and_its_sentence() {
 async fn nothing_that_may_be_a_secret_is_shown() {
     let (world, config) = of_all_kinds().await;
     let view = planned(&world, &config).await;
-    let all = Shown { width: 120, all: true };
+    let all = &Shown { width: 120, all: true, ..Shown::default() };
     let texts = [view.page(all), view.markdown(true), json!(view).to_string(), format!("{view:?}")];
     for text in texts {
         assert!(text.contains("encode--x4") && !text.contains("hush"), "{text}");

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use decision::units::WorkerName;
+use ecs_queue_scaler::cli::deployment::{Deployment, Wanted};
 use ecs_queue_scaler::cli::plan::PlanError;
 use ecs_queue_scaler::cli::status::{
-    Asked, StatusView, Urgency, WorkerView, status, worker as closely,
+    Asked, Column, StatusView, Urgency, WorkerView, status, worker as closely,
 };
 use serde_json::{Value, json};
 
 use super::plan::{cloud, deployment, of_all_kinds};
-use crate::tick::{config, invocation, scaler, tick, worker, world_of};
+use crate::tick::trouble::captured;
+use crate::tick::{config, definition, invocation, scaler, tick, worker, world_of};
 use crate::world::{Fault, World};
 
 async fn seen_of(world: &World, config: &Value) -> StatusView {
@@ -131,6 +133,7 @@ async fn one_worker_is_shown_with_its_tasks_and_their_ends() {
     let config = config(&[worker("a", &one, &dense), worker("b", &one, &json!({}))]);
     let function = scaler(&world, &config);
     world.queue("a").visible(1);
+    world.queue("dead");
     world.oldest_message("a", 842.0);
     for minute in 0..2 {
         let _ = tick(&function, &world, minute).await;
@@ -145,7 +148,7 @@ async fn one_worker_is_shown_with_its_tasks_and_their_ends() {
     let view = closely_seen(&world, &config, "a").await.unwrap();
     assert_eq!(world.changes(), 0);
     // Ids are drawn at random.
-    let shown = anstream::adapter::strip_str(&view.page(100)).to_string();
+    let shown = anstream::adapter::strip_str(&view.page(&wide(100))).to_string();
     let ids: Vec<_> = view.alive.iter().map(|task| task.task[..8].to_owned()).collect();
     let shown = ids.iter().fold(shown, |shown, id| shown.replace(id, "0123abcd"));
     insta::assert_snapshot!(shown);
@@ -163,6 +166,79 @@ async fn one_worker_is_shown_with_its_tasks_and_their_ends() {
     assert!(unknown.starts_with("asked for `c`, which is not a worker"), "{unknown}");
 }
 
+/// What the function has logged, dead letters, and how to get at its logs.
+#[tokio::test(start_paused = true)]
+async fn beside_its_tasks_stand_decisions_dead_letters_and_logs() {
+    let world = world_of(&["a"]);
+    let mut logged = definition("a");
+    logged["containerDefinitions"][0]["logConfiguration"] = json!({"logDriver": "awslogs",
+        "options": {"awslogs-group": "/ecs/a b", "awslogs-stream-prefix": "a", "awslogs-region": "eu-central-1"}});
+    world.register(&logged);
+    world.queue("dead").visible(3);
+    let config = config(&[worker("a", &json!({"messagesPerContainer": 1}), &json!({}))]);
+    world.put_parameter("/jobs", &config.to_string());
+    let environment = json!({"SCALER_NAME": "scaler", "SCALER_CONFIG": "ssm:/jobs"});
+    world.function("jobs", &environment, &json!({}));
+    let function = scaler(&world, &config);
+    let (lines, _guard) = captured();
+    for minute in 0..7 {
+        world.queue("a").visible(minute + 1);
+        tick(&function, &world, minute).await.log();
+        world.all_run();
+    }
+    let group = "/aws/lambda/jobs";
+    for line in lines.text().lines().filter(|line| line.contains("\"worker a:")) {
+        let at = world.now().as_millisecond();
+        let document: Value = serde_json::from_str(line).unwrap();
+        world.log_line(group, (at, document["message"].as_str().unwrap()), line);
+    }
+    let wanted = Wanted { function: Some("jobs"), needs_config: true, ..Wanted::default() };
+    let found = Deployment::find(wanted, &cloud(&world)).await.unwrap();
+    let name = WorkerName::from("a");
+    let view = Box::pin(closely(&found, &cloud(&world), &name, &invocation(&world))).await.unwrap();
+    assert_eq!(view.decisions.len(), 5, "the last ones");
+    assert_eq!(view.decisions[4].tick, "2026-11-20T21:06:00Z");
+    let view = WorkerView { alive: Vec::new(), ..view };
+    insta::assert_snapshot!("beside", anstream::adapter::strip_str(&view.page(&wide(100))));
+
+    world.fail("FilterLogEvents", 9, Fault::Error(400, "AccessDeniedException", "no".to_owned()));
+    let view = Box::pin(closely(&found, &cloud(&world), &name, &invocation(&world))).await.unwrap();
+    assert!(
+        view.decisions.is_empty() && view.notes[0].starts_with("its decisions are not known: ")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_are_sorted_and_columns_chosen() {
+    let (world, config) = of_all_kinds().await;
+    world.oldest_message("thumbnail", 4800.0);
+    let view = seen_of(&world, &config).await;
+    let first = |sort: &str| {
+        let sort: Column = sort.parse().unwrap();
+        let columns = vec![Column::Worker, sort];
+        let asked = Asked { all: true, sort: Some(sort), columns, ..wide(60) };
+        let page = page(&view, &asked);
+        assert_eq!(page.lines().next().unwrap().split_whitespace().next(), Some("WORKER"));
+        page.lines().nth(1).unwrap().split_whitespace().next().unwrap().to_owned()
+    };
+    assert_eq!(first("worker"), "capped");
+    assert_eq!(first("waiting"), "encode");
+    assert_eq!(first("oldest"), "thumbnail");
+    assert_eq!(first("cap"), "invoice", "a hundred, as none is written; equals as they come");
+    assert_eq!(first("last-launch"), "report");
+    assert_eq!(first("state"), "invoice", "as they come");
+    let all: Vec<_> = Column::ALL.iter().map(|column| column.name()).collect();
+    for name in &all {
+        first(name);
+    }
+    let wrong = "size".parse::<Column>().unwrap_err();
+    assert_eq!(wrong, format!("there is no such column; there are {}", all.join(", ")));
+    let asked = Asked { wide: true, ..wide(40) };
+    let page = page(&view, &asked);
+    assert!(page.lines().next().unwrap().ends_with("$/H  STATE"), "{page}");
+    assert!(page.contains("no such image") && !page.contains("..."), "{page}");
+}
+
 /// Somebody has to mend it, so it is not left out.
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_the_configuration_refuses_has_its_row() {
@@ -178,7 +254,7 @@ async fn a_worker_that_the_configuration_refuses_has_its_row() {
     );
     assert!(refused.note.contains("did you mean `maxContainers`?"), "{}", refused.note);
     let closely = closely_seen(&world, &config, "b").await.unwrap();
-    assert!(closely.page(100).contains("maxContaniers"), "{}", closely.page(100));
+    assert!(closely.page(&wide(100)).contains("maxContaniers"), "{}", closely.page(&wide(100)));
 }
 
 /// One count serves the row and its tasks, also under a name that nobody knows any more.

@@ -400,5 +400,6 @@ pub(super) fn new_task(
         "containers": containers.collect::<Vec<_>>(),
         "launchType": input["launchType"],
         "capacityProviderName": input["capacityProviderStrategy"][0]["capacityProvider"],
+        "cpu": definition["cpu"], "memory": definition["memory"],
     })
 }

@@ -1,17 +1,13 @@
 //! `launch.placement`: our own scheduler.
 
-use std::time::Duration;
-
 use super::super::form::OneOf;
 use super::super::form::names::{ATTRIBUTES, Identifier};
 use super::super::form::time::UP_TO_A_DAY;
+use super::super::placement::DEFAULT_GRACE;
 use super::super::reader::{Fields, ListOf};
 use super::super::shape::about;
 use super::super::{By, Counted, Placement, Rule};
 use crate::units::ServiceName;
-
-/// Daemons of a new instance are on their way for so long.
-const DEFAULT_GRACE: Duration = Duration::from_mins(5);
 
 /// More are a mistake.
 const DAEMONS: ListOf<Identifier> = ListOf { length: 0..=20, of: Identifier(255) };

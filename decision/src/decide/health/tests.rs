@@ -65,6 +65,7 @@ fn running(created: i64) -> Task {
         capacity: Capacity::default(),
         function: None,
         provisioning: false,
+        size: None,
     }
 }
 

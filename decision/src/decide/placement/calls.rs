@@ -25,7 +25,7 @@ impl Numbering {
             (None, _) => return Vec::new(),
         };
         let mut calls: Vec<_> = first.into_iter().collect();
-        for on in dealt(on) {
+        for on in dealt(on.iter().map(|instance| instance.arn.clone())) {
             let tasks = Tasks::counted(on.len());
             calls.push(Call { number: next, tasks, way: Way::Start(on) });
             next = next.saturating_add(1);
@@ -44,8 +44,8 @@ fn pin(ask: &Ask<'_>, instance: &Instance, number: usize, round: usize) -> Call 
 
 /// As few calls of ten as there can be, of which none names an instance twice: whether ECS would
 /// start two tasks then, it does not say.
-fn dealt(on: &[&Instance]) -> Vec<Vec<InstanceArn>> {
-    let mut arns: Vec<_> = on.iter().map(|instance| instance.arn.clone()).collect();
+pub(super) fn dealt(on: impl Iterator<Item = InstanceArn>) -> Vec<Vec<InstanceArn>> {
+    let mut arns: Vec<_> = on.collect();
     arns.sort_unstable();
     let most_on_one = arns.chunk_by(|a, b| a == b).map(<[_]>::len).max().unwrap_or_default();
     let calls = arns.len().div_ceil(limits::INSTANCES_PER_START_TASK).max(most_on_one);
@@ -61,30 +61,14 @@ fn dealt(on: &[&Instance]) -> Vec<Vec<InstanceArn>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::Ec2InstanceId;
-
-    fn instance(arn: &str) -> Instance {
-        Instance {
-            arn: InstanceArn::from(arn),
-            ec2: Ec2InstanceId::from("i"),
-            connected: true,
-            whole: crate::snapshot::Resources::default(),
-            remaining: crate::snapshot::Resources::default(),
-            attributes: std::collections::BTreeMap::new(),
-            tasks: Tasks::ZERO,
-            registered: None,
-            provider: None,
-        }
-    }
 
     #[test]
     fn a_call_has_ten_instances_at_most_and_none_twice_in_as_few_calls_as_can_be() {
         for (tasks, instances, calls) in
             [(0, 1, 0), (1, 1, 1), (25, 25, 3), (25, 5, 5), (40, 1, 40), (100, 12, 10)]
         {
-            let there: Vec<_> = (0..instances).map(|i| instance(&format!("i-{i:03}"))).collect();
-            let on: Vec<_> = there.iter().cycle().take(tasks).collect();
-            let dealt = dealt(&on);
+            let there = (0..instances).map(|i| InstanceArn(format!("i-{i:03}")));
+            let dealt = dealt(there.cycle().take(tasks));
             assert_eq!(dealt.len(), calls, "{tasks} on {instances}");
             let dealt_out: usize = dealt.iter().map(Vec::len).sum();
             assert_eq!(dealt_out, tasks);

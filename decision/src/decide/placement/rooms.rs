@@ -46,20 +46,9 @@ impl Fit<'_> {
         let (needs, left) = (self.needs, &room.left);
         let own = room.own(self.worker);
         if self.distinct && own != Tasks::ZERO {
-            Some(Lack::DistinctInstance)
-        } else if left.cpu < needs.cpu {
-            Some(Lack::Cpu)
-        } else if left.memory < needs.memory {
-            Some(Lack::Memory)
-        } else if left.gpus < needs.gpus {
-            Some(Lack::Gpus)
-        } else if !(needs.tcp.is_disjoint(&left.tcp_taken)
-            && needs.udp.is_disjoint(&left.udp_taken))
-        {
-            Some(Lack::Ports)
-        } else {
-            None
+            return Some(Lack::DistinctInstance);
         }
+        short_of(left, needs)
     }
 
     /// The lower it is, the earlier an instance is taken. Who refused a task lately comes last.
@@ -74,6 +63,21 @@ impl Fit<'_> {
             Rule::Binpack(By::Cpu) => (cpu, memory),
         };
         (refused, first, second)
+    }
+}
+
+/// What is left too little of for a task that needs this.
+pub fn short_of(left: &Resources, needs: &Needs) -> Option<Lack> {
+    if left.cpu < needs.cpu {
+        Some(Lack::Cpu)
+    } else if left.memory < needs.memory {
+        Some(Lack::Memory)
+    } else if left.gpus < needs.gpus {
+        Some(Lack::Gpus)
+    } else if !(needs.tcp.is_disjoint(&left.tcp_taken) && needs.udp.is_disjoint(&left.udp_taken)) {
+        Some(Lack::Ports)
+    } else {
+        None
     }
 }
 

@@ -1,0 +1,170 @@
+//! What stands beside one worker's tasks: its last decisions, its dead letters, and where its logs are.
+
+use decision::config::{QueueRef, Worker};
+use decision::definition::TaskDefinition;
+use decision::units::Arn;
+use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::aws::{LogLines, Logged, ReadCloud};
+use crate::cli::deployment::Deployment;
+use crate::cli::explain::records;
+
+/// So far back its decisions are looked for.
+const LOOKED_BACK: SignedDuration = SignedDuration::from_hours(1);
+
+/// As many of its last decisions are shown.
+const MOST_DECISIONS: usize = 5;
+
+/// What a tick has decided for a worker, by the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DecisionRow {
+    /// The tick, as the result names it.
+    pub tick: String,
+    /// What came of it, in one word of the result.
+    pub outcome: String,
+    /// Tasks that were started.
+    pub started: u64,
+    /// The arithmetic, or what went wrong.
+    pub why: String,
+}
+
+/// The queue of messages that nobody could process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetters {
+    /// Its name.
+    pub queue: String,
+    /// Messages in it; absent where it could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages: Option<u64>,
+    /// A message comes there after so many receives.
+    pub max_receive_count: u64,
+}
+
+/// What stands beside a worker's tasks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Beside {
+    pub(super) decisions: Vec<DecisionRow>,
+    pub(super) dead_letters: Option<DeadLetters>,
+    pub(super) logs: Vec<String>,
+    pub(super) notes: Vec<String>,
+}
+
+impl DecisionRow {
+    /// The last ones that lines of the log have.
+    fn last(logged: &Logged, worker: &str) -> Vec<Self> {
+        let found = logged.lines.iter().flat_map(|line| records(&line.text, Some(worker)));
+        let rows = found.flatten().map(|record| Self {
+            why: record.why.or_else(|| record.trouble.first().cloned()).unwrap_or_default(),
+            tick: record.tick,
+            outcome: record.outcome,
+            started: record.started,
+        });
+        let rows: Vec<_> = rows.collect();
+        let older = rows.len().saturating_sub(MOST_DECISIONS);
+        rows.into_iter().skip(older).collect()
+    }
+}
+
+impl Beside {
+    /// What cannot be read is a note.
+    pub(super) async fn of(
+        worker: &Worker,
+        deployment: &Deployment,
+        cloud: &ReadCloud,
+        now: Timestamp,
+    ) -> Self {
+        let mut beside = Self::default();
+        if let Some(group) = &deployment.log_group {
+            let name = worker.name.as_str();
+            let pattern = format!("{{ $.message = \"worker {name}: *\" }}");
+            let from = now.checked_sub(LOOKED_BACK).unwrap_or(now);
+            let asked = LogLines { group, pattern: &pattern, from, to: now };
+            match Box::pin(cloud.logged(asked)).await {
+                Ok(logged) => beside.decisions = DecisionRow::last(&logged, name),
+                Err(error) => beside.notes.push(format!("its decisions are not known: {error}")),
+            }
+        }
+        Box::pin(beside.read_dead_letters(worker, cloud)).await;
+        match cloud.definition(&worker.task_definition).await {
+            Ok(definition) => beside.logs.extend(log_of(worker, &definition)),
+            Err(error) => beside.notes.push(format!("where its log is, is not known: {error}")),
+        }
+        let function = deployment.function.as_ref();
+        beside.logs.extend(function.map(|function| {
+            format!("queue-scaler explain {} --since 6h --function {function}", worker.name)
+        }));
+        beside
+    }
+
+    async fn read_dead_letters(&mut self, worker: &Worker, cloud: &ReadCloud) {
+        let settings = match cloud.queue_settings(&worker.queue).await {
+            Ok(settings) => settings,
+            Err(error) => {
+                return self.notes.push(format!("its dead letters are not known: {error}"));
+            }
+        };
+        let Some(redrive) = settings.redrive else { return };
+        let Some(queue) = Arn::parse(&redrive.target).and_then(|arn| QueueRef::of_arn(&arn)) else {
+            return;
+        };
+        let read = cloud.queue(&queue).await;
+        let messages = read.as_ref().ok().map(|read| read.queue.depth.total().0);
+        let error = read.err().map(|error| format!("its dead letters are not known: {error}"));
+        self.notes.extend(error);
+        self.dead_letters = Some(DeadLetters {
+            queue: queue.name().to_owned(),
+            messages,
+            max_receive_count: redrive.max_receive_count,
+        });
+    }
+}
+
+/// The command that shows the log of its worker container, where CloudWatch has it.
+/// Source: ECS developer guide, "Send Amazon ECS logs to CloudWatch": streams are PREFIX/CONTAINER/TASK.
+fn log_of(worker: &Worker, definition: &TaskDefinition) -> Option<String> {
+    let name = |container: &Value| container.get("name").and_then(Value::as_str).map(str::to_owned);
+    let is_it = |container: &&Value| match &worker.container {
+        Some(wanted) => name(container).as_ref() == Some(wanted),
+        None => true,
+    };
+    let container = definition.containers().find(is_it)?;
+    let log = container.get("logConfiguration")?;
+    if log.get("logDriver").and_then(Value::as_str) != Some("awslogs") {
+        return None;
+    }
+    let option = |key: &str| log.pointer(&format!("/options/{key}")).and_then(Value::as_str);
+    let group = option("awslogs-group")?;
+    let streams = option("awslogs-stream-prefix").zip(name(container));
+    let streams = streams.map(|(prefix, name)| {
+        format!(" --log-stream-name-prefix {}", quoted(&format!("{prefix}/{name}")))
+    });
+    let region = option("awslogs-region").map(|region| format!(" --region {}", quoted(region)));
+    let (streams, region) = (streams.unwrap_or_default(), region.unwrap_or_default());
+    Some(format!("aws logs tail {}{streams}{region} --since 1h --follow", quoted(group)))
+}
+
+/// As a shell takes it for one word.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_takes_a_word_for_one() {
+        assert_eq!(quoted("/ecs/encode"), "/ecs/encode");
+        assert_eq!(quoted("a b"), "'a b'");
+        assert_eq!(quoted("it's; rm -rf"), "'it'\\''s; rm -rf'");
+    }
+}
