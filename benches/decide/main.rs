@@ -203,7 +203,7 @@ fn task(index: u32) -> Task {
         capacity: Capacity::default(),
         function: None,
         provisioning: false,
-        size: None,
+        shape: None,
     }
 }
 

@@ -14,11 +14,11 @@ use serde::Serialize;
 
 use crate::definition::TaskDefinition;
 use crate::event::Tick;
-use crate::fargate::TaskSize;
+use crate::fargate::{Platform, TaskSize};
 use crate::refusal::Cause;
 use crate::units::{
-    ClusterName, Family, InstanceArn, Messages, Region, RevisionArn, ScalerName, TaskArn,
-    TaskDefinitionRef, Tasks, WorkerName,
+    ClusterName, Family, GibiBytes, InstanceArn, Messages, Region, RevisionArn, ScalerName,
+    TaskArn, TaskDefinitionRef, Tasks, WorkerName,
 };
 
 pub use draining::{Held, Mark, Registration, Sought, Standing, TaskThere, Untaggable};
@@ -283,8 +283,19 @@ pub struct Task {
     pub capacity: Capacity,
     /// Whether ECS still looks for capacity for it: it is `PROVISIONING`.
     pub provisioning: bool,
-    /// What it has of CPU and memory, where ECS gives both.
-    pub size: Option<TaskSize>,
+    /// What it has, where ECS says it of the task itself.
+    pub shape: Option<TaskShape>,
+}
+
+/// What decides the price of a task on Fargate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskShape {
+    /// CPU and memory.
+    pub size: TaskSize,
+    /// Its disk.
+    pub storage: GibiBytes,
+    /// What it runs on.
+    pub platform: Platform,
 }
 
 impl Task {
@@ -292,6 +303,14 @@ impl Task {
     pub fn waits_for_instances(&self) -> bool {
         let provider = self.capacity.provider.as_ref();
         self.provisioning && provider.is_some_and(|name| !name.starts_with("FARGATE"))
+    }
+}
+
+impl Capacity {
+    /// Whether that is Fargate's, also by one of its capacity providers.
+    pub fn is_fargate(&self) -> bool {
+        let of_provider = self.provider.as_deref().is_some_and(|name| name.starts_with("FARGATE"));
+        of_provider || self.launch_type.as_deref() == Some("FARGATE")
     }
 }
 
@@ -340,7 +359,7 @@ impl Unseen<'_> {
             capacity: Capacity::default(),
             function: None,
             provisioning: false,
-            size: None,
+            shape: None,
         }
     }
 

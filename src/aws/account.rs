@@ -32,6 +32,7 @@ impl Account {
         if let Some(endpoint) = endpoint {
             config = config.endpoint_url(endpoint);
         }
-        Aws::new(&config.load().await)
+        let aws = Aws::new(&config.load().await)?;
+        Ok(aws.with(&aws.read.pace.of_terminal()))
     }
 }

@@ -96,7 +96,7 @@ impl Rate {
         let (burst, per_second) = self.burst_and_per_second()?;
         // What changes something goes out one less at once: what we take first may reach AWS later
         // than what we take next. A read that is refused costs nothing but its repetition.
-        let reads = matches!(self, Self::DefinitionRead | Self::ClusterRead);
+        let reads = self.is_of_reads();
         let burst = usize::try_from(burst.saturating_sub(u32::from(!reads))).unwrap_or(usize::MAX);
         // Timers count in milliseconds: of short waits that would be a part that matters.
         let refill = (per_second / STEPS_A_SECOND).max(1);
@@ -105,6 +105,18 @@ impl Rate {
         let mut limiter = RateLimiter::builder();
         limiter.max(burst).initial(burst.min(left)).refill(refill).interval(interval).fair(true);
         Some(limiter.build())
+    }
+
+    /// Whether it is one of what only reads.
+    fn is_of_reads(self) -> bool {
+        matches!(self, Self::DefinitionRead | Self::ClusterRead)
+    }
+
+    /// Half of what may be read at once, and all of the others.
+    fn half(self) -> usize {
+        let (burst, _) = self.burst_and_per_second().unwrap_or_default();
+        let half = usize::try_from(burst / 2).unwrap_or(usize::MAX);
+        if self.is_of_reads() { half } else { usize::MAX }
     }
 
     /// The permits that come in this time.
@@ -162,6 +174,8 @@ struct Permits {
     of_rates: Vec<OfRate>,
     /// When the tick began, by both clocks; none before the first one.
     began: Option<(Timestamp, Instant)>,
+    /// Whether the first tick finds half of what may be read at once.
+    is_half: bool,
 }
 
 /// The permits of one rate; none where it has no bound.
@@ -214,18 +228,20 @@ pub struct Tally {
 impl Default for Permits {
     fn default() -> Self {
         let of_rates = Rate::ALL.into_iter().map(|rate| OfRate::new(rate, usize::MAX));
-        Self { of_rates: of_rates.collect(), began: None }
+        Self { of_rates: of_rates.collect(), began: None, is_half: false }
     }
 }
 
 impl Permits {
     /// Those of a tick that begins now.
     fn after(&self, now: Timestamp) -> Self {
-        let left = |last: &OfRate| {
-            self.began.map_or(usize::MAX, |(began, monotonic)| last.left(began, monotonic, now))
+        let first = |last: &OfRate| if self.is_half { last.rate.half() } else { usize::MAX };
+        let left = |last: &OfRate| match self.began {
+            Some((began, monotonic)) => last.left(began, monotonic, now),
+            None => first(last),
         };
         let of_rates = self.of_rates.iter().map(|last| OfRate::new(last.rate, left(last)));
-        Self { of_rates: of_rates.collect(), began: Some((now, Instant::now())) }
+        Self { of_rates: of_rates.collect(), began: Some((now, Instant::now())), ..*self }
     }
 
     /// Waits for so many permits.
@@ -274,6 +290,13 @@ impl Pace {
     pub(super) fn until(&self, end: Instant) -> Self {
         let end = self.no_call_after.map_or(end, |earlier| earlier.min(end));
         Self { no_call_after: Some(end), ..self.clone() }
+    }
+
+    /// The same for a terminal, which leaves half of what may be read at once to the function.
+    #[cfg(feature = "cli")]
+    pub(super) fn of_terminal(&self) -> Self {
+        let newest = Arc::new(Permits { is_half: true, ..Permits::default() });
+        Self { permits: newest.clone(), newest: Arc::new(Mutex::new(newest)), ..self.clone() }
     }
 
     /// The same for what a person may halt.

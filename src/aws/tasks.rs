@@ -10,14 +10,15 @@ use jiff::Timestamp;
 
 use super::ReadCloud;
 use super::pace::{About, Rate};
-use decision::fargate::TaskSize;
+use decision::fargate::{Architecture, OperatingSystem, Platform, TaskSize};
 use decision::memory::Remembered;
 use decision::snapshot::{
     Capacity, ClusterTasks, ContainerStatus, Ended, EndedContainer, Read, ReadError, Task,
+    TaskShape,
 };
 use decision::units::{
-    ClusterName, CpuUnits, InstanceArn, MebiBytes, RevisionArn, ScalerName, ServiceName, TaskArn,
-    WorkerName,
+    ClusterName, CpuUnits, GibiBytes, InstanceArn, MebiBytes, RevisionArn, ScalerName, ServiceName,
+    TaskArn, WorkerName,
 };
 use decision::{limits, tags};
 
@@ -226,7 +227,7 @@ fn read_task(task: &EcsTask) -> Option<Task> {
         instance: task.container_instance_arn().map(InstanceArn::from),
         capacity: capacity(task),
         provisioning: task.last_status() == Some("PROVISIONING"),
-        size: size(task),
+        shape: shape(task),
     })
 }
 
@@ -237,11 +238,24 @@ fn read_alive(task: &EcsTask, scalers: &[ScalerName]) -> Option<Task> {
     Some(Task { function: function.map(str::to_owned), ..read_task(task)? })
 }
 
-/// Source: ECS API, `Task.cpu` and `Task.memory`: numbers as texts, also where the definition had them in vCPU.
-fn size(task: &EcsTask) -> Option<TaskSize> {
+/// Source: ECS API, `Task`: `cpu` and `memory` are numbers as texts, and the architecture is an attribute.
+fn shape(task: &EcsTask) -> Option<TaskShape> {
     let cpu = CpuUnits(task.cpu()?.parse().ok()?);
     let memory = MebiBytes(task.memory()?.parse().ok()?);
-    Some(TaskSize { cpu, memory })
+    let family = task.platform_family().unwrap_or_default();
+    let is_windows = family.to_lowercase().starts_with("windows");
+    let attributes = task.attributes().iter();
+    let mut of_cpu = attributes.filter(|attribute| attribute.name() == "ecs.cpu-architecture");
+    let is_arm = of_cpu.any(|attribute| attribute.value() == Some("arm64"));
+    let storage = task.ephemeral_storage().map(|storage| storage.size_in_gib());
+    Some(TaskShape {
+        size: TaskSize { cpu, memory },
+        storage: GibiBytes(storage.and_then(|size| u32::try_from(size).ok()).unwrap_or_default()),
+        platform: Platform {
+            system: if is_windows { OperatingSystem::Windows } else { OperatingSystem::Linux },
+            architecture: if is_arm { Architecture::Arm } else { Architecture::X86 },
+        },
+    })
 }
 
 fn capacity(task: &EcsTask) -> Capacity {

@@ -12,13 +12,12 @@ use std::time::Duration;
 
 use decision::config::Worker;
 use decision::decide::alive;
-use decision::fargate::MicroDollars;
+use decision::fargate::{MicroDollars, PriceList};
 use decision::memory::Remembered;
 use decision::plan::{Action, Alive, Decision, Idle, WorkerPlan};
 use decision::refusal::Cause;
-use decision::snapshot::{ClusterTasks, Depth, ReadError, Snapshot, Task};
+use decision::snapshot::{ClusterTasks, Depth, ReadError, Snapshot, Task, TaskShape};
 use decision::units::{Messages, Tasks, WorkerName, elapsed};
-use decision::variant::Recipe;
 
 use self::beside::Beside;
 pub use self::beside::{DeadLetters, DecisionRow};
@@ -124,7 +123,7 @@ impl Seen {
         // What has ended is read for all where a tick needs it, and for the one always.
         let knows_ended = matches!(scope, Scope::All);
         let remembered = Remembered { knows_ended, ..Remembered::default() };
-        Box::pin(read_rest(deployment, cloud, &remembered, &mut foreseen)).await;
+        Box::pin(read_tasks(deployment, cloud, &remembered, &mut foreseen)).await;
         let results = result(&deployment.scaler, &foreseen, invocation)?;
         let mut notes = results.notes();
         let workers = foreseen.config.workers.iter();
@@ -138,8 +137,8 @@ impl Seen {
     }
 }
 
-/// What a tick had no need of: the tasks of workers that are owed nothing, and what those run that are paid.
-pub(super) async fn read_rest(
+/// What a tick had no need of: the tasks of workers that are owed nothing.
+pub(super) async fn read_tasks(
     deployment: &Deployment,
     cloud: &ReadCloud,
     remembered: &Remembered,
@@ -153,15 +152,6 @@ pub(super) async fn read_rest(
         if let Entry::Vacant(unread) = snapshot.tasks.entry(cluster) {
             let tasks = cloud.tasks(unread.key(), &names, remembered).await;
             unread.insert(tasks);
-        }
-    }
-    for worker in &config.workers {
-        let Some(Ok(tasks)) = snapshot.tasks.get(&worker.cluster) else { continue };
-        let has_tasks = tasks.alive.iter().any(|task| task.worker == worker.name);
-        let name = &worker.task_definition;
-        if has_tasks && !snapshot.definitions.contains_key(name) {
-            let definition = cloud.definition(name).await;
-            snapshot.definitions.insert(name.clone(), definition);
         }
     }
 }
@@ -266,24 +256,15 @@ impl Look<'_> {
         Some(LastLaunch { at: created.to_string(), seconds_ago: ago.as_secs(), containers })
     }
 
-    /// What an hour of its tasks costs, where that is known of all of them.
+    /// What an hour of its tasks costs on Fargate, where that is known of all of them.
     fn hourly(&self, tasks: &ClusterTasks) -> Option<MicroDollars> {
-        let own = tasks.alive.iter().filter(|task| task.worker == self.plan.worker);
-        let mut sizes = BTreeMap::<_, u32>::new();
-        for task in own {
-            let count = sizes.entry(task.revision.family().worker_containers()).or_default();
-            *count = count.saturating_add(1);
-        }
-        if sizes.is_empty() {
-            return Some(MicroDollars::default());
-        }
-        let worker = self.worker()?;
-        let base = self.snapshot().definitions.get(&worker.task_definition)?.as_ref().ok()?;
-        let recipe = Recipe::new(base, worker.into()).ok()?;
-        let list = recipe.price_list(&self.snapshot().region)?;
-        let mut prices =
-            sizes.into_iter().map(|(n, count)| Some(recipe.hourly_price(n, list)?.times(count)));
-        prices.try_fold(MicroDollars::default(), |sum, price| Some(sum.plus(price?)))
+        let mut own = tasks.alive.iter().filter(|task| task.worker == self.plan.worker);
+        own.try_fold(MicroDollars::default(), |sum, task| {
+            let TaskShape { size, storage, platform } =
+                task.shape.filter(|_| task.capacity.is_fargate())?;
+            let list = PriceList::of(&self.snapshot().region, platform);
+            Some(sum.plus(list.hourly(size)).plus(list.hourly_storage(storage)))
+        })
     }
 
     /// How it is, and a few words more.

@@ -447,7 +447,7 @@ impl Run {
                 capacity: Capacity::default(),
                 function: None,
                 provisioning: false,
-                size: None,
+                shape: None,
             }
         });
         let tasks = ClusterTasks {

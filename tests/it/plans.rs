@@ -122,7 +122,7 @@ fn task(worker: &str, (number, containers): (usize, u32), status: ContainerStatu
         capacity: Capacity::default(),
         function: None,
         provisioning: false,
-        size: None,
+        shape: None,
     }
 }
 

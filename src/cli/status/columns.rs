@@ -102,7 +102,12 @@ impl Column {
                 || "-".to_owned(),
                 |launch| format!("{} ago {:>3}", of_seconds(launch.seconds_ago), launch.containers),
             ),
-            Self::Price => row.hourly_micro_dollars.map_or_else(|| "?".to_owned(), dollars),
+            // Instances have no price here.
+            Self::Price => match (row.hourly_micro_dollars, row.tasks) {
+                (Some(price), _) => dollars(price),
+                (None, Some(_)) => "-".to_owned(),
+                (None, None) => "?".to_owned(),
+            },
             Self::State => {
                 let text = format!("{} {}", row.urgency.words(), plain(&row.note));
                 text.trim_end().to_owned()

@@ -78,7 +78,8 @@ pub struct Row {
     /// The newest launch whose tasks are known: ECS forgets them an hour after their end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_launch: Option<LastLaunch>,
-    /// About what an hour of its tasks costs on Fargate On-Demand, in millionths of a dollar.
+    /// About what an hour of its tasks costs on Fargate On-Demand, in millionths of a dollar; absent where one of them
+    /// is not Fargate's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hourly_micro_dollars: Option<u64>,
     /// How it is.

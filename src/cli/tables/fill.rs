@@ -16,7 +16,7 @@ use crate::aws::ReadCloud;
 use crate::cli::deployment::Deployment;
 use crate::cli::plan::{PlanError, look_at, result, strangers};
 use crate::cli::result::WorkerResult;
-use crate::cli::status::read_rest;
+use crate::cli::status::read_tasks;
 use crate::run::{Foreseen, Invocation};
 
 /// What was read.
@@ -42,7 +42,8 @@ pub async fn read(
     let scaler = &deployment.scaler;
     let mut foreseen = Box::pin(scaler.foresee(&look_at(&[]), invocation, cloud)).await?;
     let remembered = Remembered { knows_ended: true, ..Remembered::default() };
-    Box::pin(read_rest(deployment, cloud, &remembered, &mut foreseen)).await;
+    Box::pin(read_tasks(deployment, cloud, &remembered, &mut foreseen)).await;
+    read_definitions(cloud, &mut foreseen).await;
     let results = result(scaler, &foreseen, invocation)?;
     let mut missing = missing(&foreseen);
     let mut instances = BTreeMap::new();
@@ -59,6 +60,20 @@ pub async fn read(
     let tables = filled(&foreseen, &results.workers, &instances);
     let tables = tables.map_err(|error| PlanError::Tables(error.to_string()))?;
     Ok(Seen { tables, notes, missing })
+}
+
+/// Those of workers that run something.
+async fn read_definitions(cloud: &ReadCloud, foreseen: &mut Foreseen) {
+    let Foreseen { config, snapshot, .. } = foreseen;
+    for worker in &config.workers {
+        let Some(Ok(tasks)) = snapshot.tasks.get(&worker.cluster) else { continue };
+        let has_tasks = tasks.alive.iter().any(|task| task.worker == worker.name);
+        let name = &worker.task_definition;
+        if has_tasks && !snapshot.definitions.contains_key(name) {
+            let definition = cloud.definition(name).await;
+            snapshot.definitions.insert(name.clone(), definition);
+        }
+    }
 }
 
 /// What could not be read of what a tick reads.

@@ -92,7 +92,11 @@ async fn what_runs_beside_an_empty_queue_is_seen_and_has_its_price() {
     let calls: Vec<_> = world.take_calls().into_iter().map(|call| call.operation).collect();
     let count = |name: &str| calls.iter().filter(|call| *call == name).count();
     assert_eq!((count("ListTasks"), count("DescribeTasks"), count("GetMetricData")), (1, 1, 1));
-    assert_eq!((count("GetQueueAttributes"), count("DescribeTaskDefinition")), (2, 1));
+    assert_eq!(
+        (count("GetQueueAttributes"), count("DescribeTaskDefinition")),
+        (2, 0),
+        "prices are of the tasks"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -442,7 +442,7 @@ fn task(id: usize, container: &Container) -> Task {
         capacity: Capacity::default(),
         function: None,
         provisioning: false,
-        size: None,
+        shape: None,
     }
 }
 

@@ -392,6 +392,8 @@ pub(super) fn new_task(
         |container| json!({"name": container["name"], "lastStatus": "PENDING", "taskArn": arn}),
     );
     let family = format!("family:{}", text(definition, "family"));
+    let architecture =
+        definition["runtimePlatform"]["cpuArchitecture"].as_str().unwrap_or("X86_64");
     json!({
         "taskArn": arn, "cluster": cluster, "taskDefinitionArn": revision,
         "desiredStatus": "RUNNING", "lastStatus": "PROVISIONING",
@@ -401,5 +403,8 @@ pub(super) fn new_task(
         "launchType": input["launchType"],
         "capacityProviderName": input["capacityProviderStrategy"][0]["capacityProvider"],
         "cpu": definition["cpu"], "memory": definition["memory"],
+        "platformFamily": definition["runtimePlatform"]["operatingSystemFamily"],
+        "ephemeralStorage": definition["ephemeralStorage"],
+        "attributes": [{"name": "ecs.cpu-architecture", "value": architecture.to_lowercase()}],
     })
 }

@@ -65,7 +65,7 @@ fn running(created: i64) -> Task {
         capacity: Capacity::default(),
         function: None,
         provisioning: false,
-        size: None,
+        shape: None,
     }
 }
 

@@ -47,7 +47,7 @@ fn running(number: u32, minute: u32) -> Task {
         capacity: Capacity::default(),
         function: None,
         provisioning: false,
-        size: None,
+        shape: None,
     }
 }
 

@@ -100,7 +100,7 @@ fn standing(counts: &[(bool, usize)], instances: &Instances) -> Vec<Task> {
             capacity: crate::snapshot::Capacity::default(),
             function: None,
             provisioning: false,
-            size: None,
+            shape: None,
         })
     });
     tasks.collect()
