@@ -14,6 +14,7 @@ STACK ?= ecs-queue-scaler
 TOOLS := $(CURDIR)/.tools
 VENV := $(TOOLS)/venv
 BUSYBOX := $(TOOLS)/busybox/bin/busybox
+SHELLS := $(TOOLS)/shells
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 CARGO_AUDITABLE_VERSION := 0.7.7
@@ -61,7 +62,7 @@ local-stack: $(VENV) ## the whole of template.yaml on a local AWS, with its sche
 	$(debug_build)
 	$(VENV)/bin/python tests/local/local_stack.py $(DEBUG_BINARY)
 
-test: $(VENV) $(SAM) $(AWSCLI) $(BUSYBOX) $(CDK) ## run all tests
+test: $(VENV) $(SAM) $(AWSCLI) $(BUSYBOX) $(SHELLS) $(CDK) ## run all tests
 	$(CARGO_TEST)
 	cargo test --locked --package tick-bench
 	$(VENV)/bin/python -m pytest -q tests/local examples
@@ -89,11 +90,12 @@ days: ## days of one worker in memory, without an SDK: brakes, breaker, idle con
 bench: $(VENV) ## the speed of a tick beside boto3's; rewrites docs/benchmarks.md (QUICK=1: two minutes)
 	mkdir -p $(BENCH)
 	cargo build --locked --release
+	cargo build --locked --release --features cli --bin queue-scaler
 	cargo bench --locked --package decide-bench > $(BENCH)/decision.txt
 	$(CARGO_TEST) --test it floor::launching -- --nocapture > $(BENCH)/launch.txt
 	cargo bench --locked --package tick-bench --bench tick -- \
 		$(if $(QUICK),--quick,--page $(CURDIR)/docs/benchmarks.md) \
-		--binary $(TARGET)/release/ecs-queue-scaler --python $(VENV)/bin/python \
+		--binary $(TARGET)/release/ecs-queue-scaler --terminal $(TARGET)/release/queue-scaler --python $(VENV)/bin/python \
 		--decision $(BENCH)/decision.txt --launch $(BENCH)/launch.txt
 
 bench-cold: ## only how a binary begins (BINARY=path, else the release build)
@@ -148,6 +150,10 @@ package: build ## the function's zip: the same bytes from the same source (ARCH 
 	mkdir -p $(TARGET)/package
 	$(PYTHON) tools/package.py $(PACKAGED) '$(CONFIG)' $(TARGET)/package/ecs-queue-scaler-$(ARCH).zip
 
+cli-package: ## the command line with completions and manual pages, for this machine: a tar.gz
+	cargo build --locked --release --features cli --bin queue-scaler
+	$(PYTHON) tools/cli_package.py $(TARGET)/release/queue-scaler $(TARGET)/package
+
 # What `sam build` calls: the package is the binary, and workers.yaml beside it.
 build-ScalerFunction build-DrainFunction: deployable build
 	cp $(PACKAGED) $(ARTIFACTS_DIR)
@@ -160,7 +166,7 @@ deployable:
 config-push: deployable ## put CONFIG to where the stack's ScalerConfig says (STACK, or TO=ssm:/name, TO=s3://bucket/key)
 	./tools/config-push.sh '$(CONFIG)' '$(STACK)' '$(TO)'
 
-tools: $(VENV) $(BUSYBOX) $(CARGO_DENY) $(SAM) $(CHECKOV) $(AWSCLI) $(CDK) ## install what the other targets need, into .tools
+tools: $(VENV) $(BUSYBOX) $(SHELLS) $(CARGO_DENY) $(SAM) $(CHECKOV) $(AWSCLI) $(CDK) ## install what the other targets need, into .tools
 
 clean: ## remove what was built and installed
 	cargo clean --quiet
@@ -183,9 +189,14 @@ $(CDK): examples/cdk/package-lock.json
 	npm ci --prefix $(TOOLS)/cdk --no-audit --no-fund --no-update-notifier --loglevel=error
 	touch $@
 
-$(BUSYBOX): tools/busybox.sh
+$(BUSYBOX): tools/busybox.sh tools/debian.sh
 	./tools/busybox.sh
 	touch -h $@
+
+# Where there is no apt, the tests take those of the machine.
+$(SHELLS): tools/shells.txt
+	./tools/debian.sh $@ $$(cat $<) || mkdir -p $@
+	touch $@
 
 $(CARGO_DENY):
 	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --debug --quiet \
@@ -196,4 +207,4 @@ $(CARGO_AUDITABLE):
 		--root $(TOOLS)/cargo-auditable-$(CARGO_AUDITABLE_VERSION)
 
 .PHONY: help demo emulator deploy-worker local-stack test soak soak-long days situations bench bench-cold \
-	ablation docs check build package build-ScalerFunction build-DrainFunction deployable config-push tools clean
+	ablation docs check build package cli-package build-ScalerFunction build-DrainFunction deployable config-push tools clean

@@ -7,15 +7,13 @@
 set -eu
 
 pin='1:1.35.0-4+deb12u1+b1'
-home=${1:-$(cd "$(dirname "$0")/.." && pwd)/.tools/busybox}
+here=$(cd "$(dirname "$0")" && pwd)
+home=${1:-$here/../.tools/busybox}
 binary=$home/bin/busybox
 
 say() { echo "busybox: $*" >&2; }
 
 works() { [ -x "$1" ] && [ "$("$1" echo yes 2>/dev/null)" = yes ]; }
-
-# download [=VERSION]: into the current folder
-download() { apt-get -q download "busybox$1" >log 2>&1; }
 
 if works "$binary"; then exit 0; fi
 
@@ -25,23 +23,9 @@ work=$(mktemp -d "$home.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 
-if command -v apt-get >/dev/null && command -v dpkg >/dev/null; then
-  # A fresh machine has no package lists yet, and only root can fetch them.
-  download "=$pin" || [ "$(id -u)" != 0 ] || apt-get -q update >/dev/null
-  if download "=$pin"; then
-    :
-  elif download ''; then
-    say "apt no longer offers $pin: took $(dpkg-deb -f busybox_*.deb Version) instead"
-  else
-    say "apt offers none (has \`apt-get update\` been run?):"
-    cat log >&2
-  fi
-fi
-
-if ls busybox_*.deb >/dev/null 2>&1; then
-  dpkg -x busybox_*.deb tree
+if "$here/debian.sh" "$work/tree" "busybox=$pin" && [ -x tree/bin/busybox ]; then
   mkdir -p new/bin
-  find tree -type f -path '*/bin/busybox' -exec cp {} new/bin/ \;
+  cp tree/bin/busybox new/bin/
 elif found=$(command -v busybox); then
   say "took $found, as there is no Debian package to be had"
   mkdir -p new/bin

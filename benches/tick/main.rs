@@ -1,7 +1,7 @@
 //! `make bench`: ecs-queue-scaler beside what people would write instead, in one table.
 //!
 //! ```text
-//! tick --binary PATH --python PATH [--quick] [--decision FILE] [--launch FILE] [--page FILE]
+//! tick --binary PATH --terminal PATH --python PATH [--quick] [--decision FILE] [--launch FILE] [--page FILE]
 //! tick --cold PATH      only how this binary begins
 //! ```
 #![expect(
@@ -25,6 +25,7 @@ use tick_bench::cold::{self, Cold};
 use tick_bench::functions::{Function, On, Place, Wire};
 use tick_bench::page::{self, Bound, Circumstances, Goal};
 use tick_bench::process::meter;
+use tick_bench::terminal::{self, Run};
 
 /// Where the page's tables are.
 const MARKS: (&str, &str) = ("<!-- bench -->\n", "<!-- end of bench -->");
@@ -41,6 +42,7 @@ fn main() -> Result<(), Error> {
 #[derive(Default)]
 struct Arguments {
     binary: PathBuf,
+    terminal: PathBuf,
     python: PathBuf,
     cold: Option<PathBuf>,
     quick: bool,
@@ -57,6 +59,7 @@ impl Arguments {
             let mut path = || words.next().map(PathBuf::from).ok_or(format!("{word} needs a path"));
             match word.as_str() {
                 "--binary" => read.binary = path()?,
+                "--terminal" => read.terminal = path()?,
                 "--python" => read.python = path()?,
                 "--cold" => read.cold = Some(path()?),
                 "--decision" => read.decision = Some(path()?),
@@ -96,12 +99,15 @@ fn everything(arguments: &Arguments) -> Result<(), Error> {
     cases::register_all(&place, most)?;
     let rows = rows(&place, &cases)?;
     let colds = colds(&place, *quick)?;
+    eprintln!("the command line");
+    let runs = terminal::run(&place, &arguments.terminal, *quick)?;
     let text = [
         page::head(&circumstances(arguments)?, ceiling),
-        page::goals(&goals(arguments, (&rows, &colds))?),
+        page::goals(&[goals(arguments, (&rows, &colds))?, of_terminal(&rows, &runs)].concat()),
         page::ticks(&rows),
         page::calls(&rows),
         page::cold(&colds),
+        page::terminal(&runs),
         lines_with_bars("The decision alone:", arguments.decision.as_deref())?,
         lines_with_bars("Launching in virtual time:", arguments.launch.as_deref())?,
     ];
@@ -245,6 +251,43 @@ fn goals(arguments: &Arguments, (rows, colds): (&[Row], &[Cold])) -> Result<Vec<
             Bound::Least(98.0),
         ),
     ])
+}
+
+/// What a person waits for.
+fn of_terminal(rows: &[Row], [version, validate, plan, status]: &[Run; 4]) -> Vec<Goal> {
+    let tick = rows.iter().find(|row| {
+        let is_scaler = matches!(row.function, Function::Scaler(_));
+        let size = (row.case.workers, row.case.busy, row.case.on);
+        is_scaler && !row.cold && size == (terminal::PLANNED, terminal::PLANNED, On::Ec2)
+    });
+    let tick = tick.and_then(Row::median).map(|tick| tick.wall);
+    let start = version.median().as_secs_f64();
+    let tick = tick.map_or(f64::NAN, |tick| tick.as_secs_f64() + start);
+    let milliseconds = |run: &Run| run.median().as_secs_f64() * 1000.0;
+    let goal = |goal, reached, unit, bound| Goal { goal, reached, unit, bound };
+    vec![
+        goal("`queue-scaler --version`", milliseconds(version), "ms", Bound::Most(10.0)),
+        goal("`validate` of 1,000 workers", milliseconds(validate), "ms", Bound::Most(150.0)),
+        goal(
+            "`plan` of 50 busy workers, of a warm tick and the start of a process",
+            plan.median().as_secs_f64() / tick,
+            "×",
+            Bound::Most(1.3),
+        ),
+        goal(
+            "`status` of 500 workers with 5,000 tasks",
+            milliseconds(status) / 1000.0,
+            "s",
+            Bound::Most(3.0),
+        ),
+        goal("its peak memory", status.megabytes, "MB", Bound::Most(80.0)),
+        goal(
+            "of the account's burst of reads it takes",
+            status.tally.drained * 100.0,
+            "%",
+            Bound::Most(50.0),
+        ),
+    ]
 }
 
 /// The most memory over all ticks of so many workers, in MB.

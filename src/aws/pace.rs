@@ -112,11 +112,11 @@ impl Rate {
         matches!(self, Self::DefinitionRead | Self::ClusterRead)
     }
 
-    /// Half of what may be read at once, and all of the others.
+    /// Half of what may be read at once, less what comes at a time meanwhile; and all of the others.
     fn half(self) -> usize {
-        let (burst, _) = self.burst_and_per_second().unwrap_or_default();
-        let half = usize::try_from(burst / 2).unwrap_or(usize::MAX);
-        if self.is_of_reads() { half } else { usize::MAX }
+        let (burst, per_second) = self.burst_and_per_second().unwrap_or_default();
+        let half = (burst / 2).saturating_sub(per_second / STEPS_A_SECOND);
+        if self.is_of_reads() { usize::try_from(half).unwrap_or_default() } else { usize::MAX }
     }
 
     /// The permits that come in this time.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -64,6 +65,29 @@ def test_what_lambda_could_not_start_is_not_packed(
     assert says in package(tmp_path / "one", binary)[1]
     alone = [sys.executable, PROGRAM, tmp_path / "one" / "bootstrap"]
     assert subprocess.run(alone, capture_output=True).returncode == 1
+
+
+def test_the_command_line_is_packed_with_completions_and_manual_pages(tmp_path: Path) -> None:
+    program = built_binary().with_name("queue-scaler")
+
+    def packed(folder: str) -> Path:
+        command = [sys.executable, ROOT / "tools" / "cli_package.py", program, tmp_path / folder]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return Path(done.stdout.strip())
+
+    first, second = packed("first"), packed("second")
+    assert first.read_bytes() == second.read_bytes()
+    with tarfile.open(first) as archive:
+        archive.extractall(tmp_path, filter="data")
+        entries = archive.getmembers()
+    assert {(entry.mtime, entry.uid, entry.uname) for entry in entries} == {(0, 0, "")}
+    there = tmp_path / first.name.removesuffix(".tar.gz")
+    version = subprocess.run([there / "queue-scaler", "--version"], capture_output=True, text=True).stdout
+    assert first.name.startswith(version.strip().replace(" ", "-") + "-")
+    files = {str(path.relative_to(there)) for path in there.rglob("*") if path.is_file()}
+    shells = {f"completions/queue-scaler.{shell}" for shell in ("bash", "elvish", "fish", "powershell", "zsh")}
+    pages = {"man/man1/queue-scaler.1", "man/man1/queue-scaler-plan.1"}
+    assert shells | pages | {"LICENSE-MIT", "LICENSE-APACHE"} < files, files
 
 
 def test_release_notes_are_what_the_changelog_says(tmp_path: Path) -> None:

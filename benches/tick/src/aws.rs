@@ -31,11 +31,27 @@ pub struct Delays {
 pub const USUAL: Delays =
     Delays { call: Duration::from_millis(10), run: Duration::from_millis(100) };
 
+/// What there is.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// How many workers have messages, or tasks: the first ones.
+    pub busy: usize,
+    /// Tasks of each that run on.
+    pub tasks: usize,
+    /// Whether messages wait, beside those that the tasks hold.
+    pub waits: bool,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self { busy: 0, tasks: 1, waits: true }
+    }
+}
+
 /// The state behind the answers.
 #[derive(Debug)]
 pub struct Aws {
-    /// How many workers have messages: the first ones.
-    busy: usize,
+    load: Load,
     delays: Delays,
     tally: Tally,
     /// Registered in this run, by family: revision, definition and tags.
@@ -50,7 +66,7 @@ pub struct Aws {
 impl Default for Aws {
     fn default() -> Self {
         Self {
-            busy: 0,
+            load: Load::default(),
             delays: USUAL,
             tally: Tally::default(),
             registered: BTreeMap::new(),
@@ -80,12 +96,24 @@ impl Aws {
 
     /// A tick begins: what the last one started has done its work.
     pub fn begin(&mut self, busy: usize, delays: Delays) {
-        (self.busy, self.delays) = (busy, delays);
-        self.tally = Tally::default();
+        self.load.busy = busy;
+        self.look(delays);
         self.started = 0;
         for (_, runs) in self.tasks.values_mut() {
             *runs = false;
         }
+    }
+
+    /// From now on this is there.
+    pub fn load(&mut self, load: Load) {
+        self.load = load;
+        self.tasks.clear();
+    }
+
+    /// Somebody looks, for whom nothing is done meanwhile.
+    pub fn look(&mut self, delays: Delays) {
+        self.delays = delays;
+        self.tally = Tally::default();
     }
 
     /// What was asked since the tick began.
@@ -140,14 +168,19 @@ impl Aws {
             "RegisterTaskDefinition" => (200, self.register(input)),
             "DeregisterTaskDefinition" => (200, json!({})),
             "RunTask" => (200, self.run(input)),
+            "GetMetricData" => (200, ages(input)),
             other => refused(&format!("the fake does not know {other}")),
         }
     }
 
     fn attributes(&self, url: &str) -> Value {
         let index: usize = url.rsplit('-').next().unwrap_or_default().parse().unwrap_or(usize::MAX);
-        let busy = index < self.busy;
-        let (visible, in_flight) = if busy { (MESSAGES, CONTAINERS) } else { (0, 0) };
+        let busy = index < self.load.busy;
+        let (visible, in_flight) = match (busy, self.load.waits) {
+            (true, true) => (MESSAGES, CONTAINERS),
+            (true, false) => (0, CONTAINERS),
+            (false, _) => (0, 0),
+        };
         json!({"Attributes": {
             "ApproximateNumberOfMessages": visible.to_string(),
             "ApproximateNumberOfMessagesNotVisible": in_flight.to_string(),
@@ -159,7 +192,9 @@ impl Aws {
     /// A hundred a page, as ECS does.
     fn list(&self, input: &Value) -> Value {
         let stopped = input["desiredStatus"] == "STOPPED";
-        let running = (0..self.busy).map(long_task).filter(|_| !stopped);
+        let Load { busy, tasks, .. } = self.load;
+        let running = (0..busy).flat_map(|index| (0..tasks).map(move |n| long_task(index, n)));
+        let running = running.filter(|_| !stopped);
         let started = self.tasks.iter().filter(|(_, (_, runs))| *runs != stopped);
         let arns: Vec<String> = running.chain(started.map(|(arn, _)| arn.clone())).collect();
         let from: usize = input["nextToken"].as_str().and_then(|t| t.parse().ok()).unwrap_or(0);
@@ -178,7 +213,7 @@ impl Aws {
             if let Some((request, runs)) = self.tasks.get(arn) {
                 return Some(task(arn, request, *runs));
             }
-            let worker = arn.rsplit("long-").next()?;
+            let (_, worker) = arn.rsplit_once("-of-")?;
             let request = json!({
                 "taskDefinition": format!("{ARN}:task-definition/{worker}--x{CONTAINERS}:1"),
                 "group": format!("worker:{worker}"), "startedBy": "ecs-queue-scaler",
@@ -233,8 +268,15 @@ impl Aws {
     }
 }
 
-fn long_task(index: usize) -> String {
-    format!("{ARN}:task/jobs/long-{}", worker(index))
+fn long_task(index: usize, number: usize) -> String {
+    format!("{ARN}:task/jobs/long-{number}-of-{}", worker(index))
+}
+
+/// As old as any.
+fn ages(input: &Value) -> Value {
+    let queries = input["MetricDataQueries"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let results = queries.iter().map(|query| json!({"Id": query["Id"], "Values": [42.0]}));
+    json!({"MetricDataResults": results.collect::<Vec<_>>()})
 }
 
 fn refused(message: &str) -> (u16, Value) {

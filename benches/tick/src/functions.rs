@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use crate::Error;
 use crate::aws::{CONTAINERS, queue_url, worker};
 use crate::http::{Fake, thread};
-use crate::process::Start;
+use crate::process::{Start, unique};
 
 /// Threads of the baseline that has some; botocore's own pool has ten connections.
 pub const THREADS: u32 = 32;
@@ -66,7 +66,8 @@ impl Place {
     pub fn new(binary: PathBuf, python: PathBuf) -> Result<Self, Error> {
         let on = thread()?;
         let fake = Fake::listen(&on)?;
-        let folder = std::env::temp_dir().join(format!("tick-bench-{}", std::process::id()));
+        let name = format!("tick-bench-{}-{}", std::process::id(), unique());
+        let folder = std::env::temp_dir().join(name);
         fs::create_dir_all(&folder)?;
         fake.write_trust(&folder.join("trust.pem"))?;
         Ok(Self { on, fake, folder, binary, python })

@@ -11,6 +11,7 @@
 
 pub mod cases; // what is measured
 pub mod cold; // how a process begins
+pub mod terminal; // what a command takes
 pub mod ceiling; // what the fake itself can do
 pub mod page; // what a person reads
 

@@ -7,6 +7,7 @@ use crate::cases::{Case, Row};
 use crate::ceiling::Ceiling;
 use crate::cold::{Begin, Cold, SLICE};
 use crate::functions::{Function, On, THREADS, Wire};
+use crate::terminal::Run;
 
 /// Where and when it was measured.
 #[derive(Clone, Debug)]
@@ -131,6 +132,29 @@ pub fn cold(colds: &[Cold]) -> String {
             of(&cold.slice, |begin| begin.wall.saturating_sub(begin.init)),
             cold.whole.len(),
             cold.slice.len(),
+        );
+    }
+    page
+}
+
+/// What commands take.
+pub fn terminal(runs: &[Run]) -> String {
+    let mut page =
+        "\n| `queue-scaler` | wall ms | peak MB | calls | of the burst of reads | runs |\n\
+                    |---|---:|---:|---|---:|---:|\n"
+            .to_owned();
+    for run in runs {
+        let calls = run.tally.calls.iter().map(|(api, count)| format!("{count} {api}"));
+        let calls: Vec<_> = calls.collect();
+        let calls = if calls.is_empty() { "none".to_owned() } else { calls.join(", ") };
+        let _ = writeln!(
+            page,
+            "| {} | {} | {:.1} | {calls} | {:.0} % | {} |",
+            run.what,
+            spread(run.walls.iter().copied()),
+            run.megabytes,
+            run.tally.drained * 100.0,
+            run.walls.len(),
         );
     }
     page

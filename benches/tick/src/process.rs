@@ -108,12 +108,16 @@ impl Process {
 
     /// The most memory that it ever held, in MB.
     pub fn peak_megabytes(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
-        let status = status.unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-        kilobytes.unwrap_or(f64::NAN) * 1024.0 / 1e6
+        peak_megabytes(self.child.id())
     }
+}
+
+/// The same of any process that runs.
+pub fn peak_megabytes(pid: u32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+    kilobytes.unwrap_or(f64::NAN) * 1024.0 / 1e6
 }
 
 impl Drop for Process {
@@ -188,7 +192,8 @@ impl Drop for Group {
     }
 }
 
-fn unique() -> u64 {
+/// No other call of this process gives this number.
+pub(crate) fn unique() -> u64 {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)

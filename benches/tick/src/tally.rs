@@ -16,6 +16,8 @@ pub struct Tally {
     pub chain: u32,
     /// Calls that came when a rate of AWS was used up. They are answered all the same.
     pub refused: u64,
+    /// The largest part of what may be read at once that was ever used up.
+    pub drained: f64,
     /// Connections that were opened.
     pub opened: u64,
     /// The greatest depth of a call that is answered.
@@ -61,8 +63,11 @@ impl Tally {
         }
         let passes = rows.iter().all(|(row, n)| *n <= self.level(*row, time));
         for (row, n) in rows.iter().filter(|_| passes) {
-            let level = self.level(*row, time);
-            self.left.insert(row.0, (level - n, time));
+            let level = self.level(*row, time) - n;
+            self.left.insert(row.0, (level, time));
+            if row.0.ends_with(" read") {
+                self.drained = self.drained.max(1.0 - level / row.1);
+            }
         }
         passes
     }

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use tick_bench::cases::{self, Case, Row};
 use tick_bench::functions::{Function, On, Place};
+use tick_bench::terminal::{self, Run};
 
 /// Three workers, one of them busy.
-const CASE: Case = Case { workers: 3, busy: 1, on: On::Ec2, cold: 1, warm: 1 };
+/// As many ticks of one process as anything that it remembers may change.
+const CASE: Case = Case { workers: 3, busy: 1, on: On::Ec2, cold: 1, warm: 3 };
 
 #[cfg(test)]
 fn place() -> Place {
@@ -17,6 +19,21 @@ fn place() -> Place {
     let binary = this.ancestors().nth(2).unwrap().join("ecs-queue-scaler");
     assert!(binary.is_file(), "run `cargo build` first");
     Place::new(binary, root.join(".tools/venv/bin/python")).unwrap()
+}
+
+/// Commands end well, and ask as often as they may.
+#[test]
+fn the_command_line_is_measured() {
+    let place = place();
+    let binary = place.binary.with_file_name("queue-scaler");
+    let [version, validate, plan, status] = terminal::run(&place, &binary, true).unwrap();
+    assert_eq!((version.tally.total(), validate.tally.total()), (0, 0));
+    let asked = |run: &Run, api: &str| run.tally.calls.get(api).copied().unwrap_or_default();
+    assert_eq!((asked(&plan, "GetQueueAttributes"), asked(&plan, "RunTask")), (50, 0));
+    assert_eq!((asked(&status, "GetQueueAttributes"), asked(&status, "GetMetricData")), (500, 1));
+    assert_eq!((asked(&status, "ListTasks"), asked(&status, "DescribeTasks")), (50, 50));
+    assert_eq!(status.tally.total(), 601, "and no more");
+    assert!(status.tally.drained <= 0.5, "{}", status.tally.drained);
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod apply;
 mod clean;
 mod explain;
 mod init;
+mod manual;
 mod pause;
 mod plan;
 mod query;
@@ -245,7 +246,7 @@ fn main() -> ExitCode {
         Command::Schema { tables: false, .. } => Ok(said(&config::shape().schema_text())),
         Command::Schema { tables: true, .. } => Ok(said(&config::shape().tables())),
         Command::Completions { shell } => Ok(completions(shell)),
-        Command::Man { folder } => manual(&folder),
+        Command::Man { folder } => manual::write(Arguments::command(), &folder),
     };
     let (Said { out, err, .. }, code) = match done {
         Ok(said) => {
@@ -282,13 +283,8 @@ fn said(text: &str) -> Said {
 fn completions(shell: Shell) -> Said {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "queue-scaler", &mut script);
-    said(&String::from_utf8_lossy(&script))
-}
-
-fn manual(folder: &Path) -> Result<Said, Failed> {
-    let written = clap_mangen::generate_to(Arguments::command(), folder);
-    let wrong = |error| Failed::Use(format!("cannot write to `{}`: {error}", folder.display()));
-    written.map(|()| Said::default()).map_err(wrong)
+    // clap_complete 4.6 takes the hyphen of our name for the beginning of a subcommand, in labels only.
+    said(&String::from_utf8_lossy(&script).replace("queue__subcmd__scaler", "queue__scaler"))
 }
 
 /// A stack of its own: the template of the function cannot know the queues.
