@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ecs::operation::list_tasks::builders::ListTasksFluentBuilder;
 use aws_sdk_ecs::primitives::DateTime;
-use aws_sdk_ecs::types::{DesiredStatus, Task as EcsTask, TaskField};
+use aws_sdk_ecs::types::{DesiredStatus, EphemeralStorage, Task as EcsTask, TaskField};
 use futures_util::future::{try_join, try_join_all};
 use jiff::Timestamp;
 
@@ -247,7 +247,7 @@ fn shape(task: &EcsTask) -> Option<TaskShape> {
     let attributes = task.attributes().iter();
     let mut of_cpu = attributes.filter(|attribute| attribute.name() == "ecs.cpu-architecture");
     let is_arm = of_cpu.any(|attribute| attribute.value() == Some("arm64"));
-    let storage = task.ephemeral_storage().map(|storage| storage.size_in_gib());
+    let storage = task.ephemeral_storage().map(EphemeralStorage::size_in_gib);
     Some(TaskShape {
         size: TaskSize { cpu, memory },
         storage: GibiBytes(storage.and_then(|size| u32::try_from(size).ok()).unwrap_or_default()),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pages import blocks, pages, preamble, section
-from stack import CLUSTER, CREDENTIALS, ROOT, Stack
+from stack import CLUSTER, CREDENTIALS, ROOT, Stack, built_binary
 
 AWS = ROOT / ".tools" / "awscli" / "bin" / "aws"
 SECONDS = 240
@@ -88,4 +88,5 @@ def opened(home: Path, stack: Stack, stack_name: str) -> Terminal:
         program = programs / name
         program.write_text(script)
         program.chmod(0o755)
+    (programs / "queue-scaler").symlink_to(built_binary().with_name("queue-scaler"))
     return Terminal(programs, stack, stack_name)
