@@ -116,6 +116,7 @@ docs: $(VENV) ## make the tables of docs/parameters.md, docs/policy.json, the sc
 	$(PYTHON) tools/help.py $(TARGET)/debug/queue-scaler docs/cli.md
 	cargo build --locked --quiet
 	$(VENV)/bin/python tests/local/cost.py $(DEBUG_BINARY)
+	$(VENV)/bin/python tests/local/session.py docs/cli.md
 
 check: $(VENV) $(CARGO_DENY) $(SAM) $(CHECKOV) ## format, lints, documentation, licences, template, workflows
 	cargo fmt --all --check

@@ -85,6 +85,9 @@ pub struct Explained {
     pub waits_for: Vec<String>,
     /// What went wrong, and what ECS did not place.
     pub trouble: Vec<String>,
+    /// What was said beside.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub warnings: Vec<String>,
     /// Whether the configuration here is the one that it went by; absent where none is here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_configured_so: Option<bool>,
@@ -94,6 +97,9 @@ pub struct Explained {
     /// Why something of it is not known.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub notes: Vec<String>,
+    #[serde(skip)]
+    #[schemars(skip)]
+    sentence: String,
     #[serde(skip)]
     #[schemars(skip)]
     is_untried: bool,
@@ -239,6 +245,8 @@ impl Explained {
             deferred: record.deferred,
             waits_for: record.waits_for.clone(),
             trouble: record.trouble.clone(),
+            warnings: record.warnings.clone(),
+            sentence: record.sentence().to_owned(),
             ..Self::default()
         };
         let Some(document) = &record.facts else {

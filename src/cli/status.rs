@@ -203,7 +203,10 @@ impl Look<'_> {
             let leaving =
                 read.leaving.iter().filter(own).map(|task| TaskRow::leaving(task, name, now));
             tasks = there.chain(leaving).collect();
-            tasks.sort_by_key(|task| std::cmp::Reverse(task.age_seconds));
+            tasks.sort_by(|a, b| {
+                let age = b.age_seconds.cmp(&a.age_seconds);
+                age.then_with(|| a.revision.cmp(&b.revision)).then_with(|| a.task.cmp(&b.task))
+            });
             let of_worker = read.ended.iter().filter(|task| task.worker == self.plan.worker);
             ended = EndedRow::counted(of_worker, now);
         }

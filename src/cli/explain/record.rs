@@ -30,9 +30,17 @@ pub struct Record {
     pub waits_for: Vec<String>,
     /// What went wrong, and what was not placed.
     pub trouble: Vec<String>,
+    /// What was said beside.
+    pub warnings: Vec<String>,
 }
 
 impl Record {
+    /// The sum, else what kept it from being made.
+    pub fn sentence(&self) -> &str {
+        let beside = self.trouble.iter().chain(&self.warnings).map(String::as_str);
+        self.why.as_deref().into_iter().chain(beside).next().unwrap_or_default()
+    }
+
     /// Whether it is of the minute of a time; a tick that was named by a request, by when its line was written.
     pub fn is_of(&self, time: Timestamp, written: Timestamp) -> bool {
         minute_of(self.tick.parse().unwrap_or(written)) == minute_of(time)
@@ -112,6 +120,7 @@ fn of_result(tick: &str, worker: &Map<String, Value>) -> Option<Record> {
         deferred: number(worker, "deferred"),
         waits_for: texts("waitsFor").collect(),
         trouble: texts("errors").chain(failures).collect(),
+        warnings: texts("warnings").collect(),
     })
 }
 
@@ -133,6 +142,7 @@ fn of_line(line: &Map<String, Value>) -> Option<Record> {
         deferred: number(line, "containers.deferred"),
         waits_for: waits_for.collect(),
         trouble: [optional("error"), optional("failures")].into_iter().flatten().collect(),
+        warnings: optional("warnings").into_iter().collect(),
     })
 }
 

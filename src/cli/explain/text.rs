@@ -80,8 +80,7 @@ impl Explained {
     }
 
     fn write_line(&self, page: &mut Page) {
-        let Self { tick, worker, outcome, .. } = self;
-        let sum = self.why.clone().or_else(|| self.trouble.first().cloned()).unwrap_or_default();
+        let Self { tick, worker, outcome, sentence: sum, .. } = self;
         let meaning = match outcome.as_str() {
             "launched" => Meaning::Good,
             "idle" => Meaning::Plain,
@@ -126,6 +125,7 @@ impl Explained {
         let waits = (!self.waits_for.is_empty())
             .then(|| format!("messages waited: {}", self.waits_for.join(", ")));
         let parts = std::iter::once(started).chain(deferred).chain(waits);
-        parts.chain(self.trouble.iter().cloned()).collect::<Vec<_>>().join("; ")
+        let beside = self.trouble.iter().chain(&self.warnings).cloned();
+        parts.chain(beside).collect::<Vec<_>>().join("; ")
     }
 }

@@ -175,6 +175,7 @@ impl Proposed {
         }
         let seen = definition.as_ref().map(|definition| {
             let roles = definition.document.get("taskRoleArn").and_then(Value::as_str);
+            let roles = roles.filter(|role| !role.is_empty());
             let role = roles.map(|role| format!(", role {role}")).unwrap_or_default();
             format!("     # {} now{role}", definition.arn.family_and_revision())
         });

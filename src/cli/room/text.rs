@@ -15,6 +15,11 @@ impl RoomView {
             cluster.write(&mut page, width);
             page.gap();
         }
+        if self.clusters.is_empty() {
+            let none =
+                "No worker's tasks go on container instances; name a cluster with --cluster.";
+            page.entry("", none);
+        }
         for worker in &self.workers {
             worker.write(&mut page);
         }

@@ -59,7 +59,7 @@ impl DecisionRow {
     fn last(logged: &Logged, worker: &str) -> Vec<Self> {
         let found = logged.lines.iter().flat_map(|line| records(&line.text, Some(worker)));
         let rows = found.flatten().map(|record| Self {
-            why: record.why.or_else(|| record.trouble.first().cloned()).unwrap_or_default(),
+            why: record.sentence().to_owned(),
             tick: record.tick,
             outcome: record.outcome,
             started: record.started,
