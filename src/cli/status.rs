@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use decision::config::Worker;
-use decision::decide::alive;
+use decision::decide::{TaskContainers, alive};
 use decision::fargate::{MicroDollars, PriceList};
 use decision::memory::Remembered;
 use decision::plan::{Action, Alive, Decision, Idle, WorkerPlan};
@@ -288,13 +288,10 @@ impl Look<'_> {
             return (Urgency::Breaker, tripped.last.clone());
         }
         if !plan.health.stuck.is_empty() {
-            return (Urgency::Stuck, tasks_that("do not start", plan.health.stuck.len()));
+            return (Urgency::Stuck, DO_NOT_START.of(plan.health.stuck.len()));
         }
         if !plan.health.outlived.is_empty() {
-            return (
-                Urgency::Stuck,
-                tasks_that("go on without their workers", plan.health.outlived.len()),
-            );
+            return (Urgency::Stuck, OUTLIVE.of(plan.health.outlived.len()));
         }
         if let Some(paused) = &result.paused {
             let until = paused.until.as_ref().map(|until| format!("until {until}"));
@@ -306,13 +303,29 @@ impl Look<'_> {
             _ if at_cap => (Urgency::AtCap, self.short_by(alive)),
             0 if !words.is_empty() => (Urgency::Waits, words),
             0 if alive.is_some_and(|alive| alive.tasks != Tasks::ZERO) => {
-                (Urgency::Ok, String::new())
+                (Urgency::Ok, self.of_emptied())
             }
             0 if plan.depth.is_some_and(|depth| depth.total() != Messages::ZERO) => {
                 (Urgency::Ok, String::new())
             }
             0 => (Urgency::Idle, String::new()),
             n => (Urgency::Launching, n.to_string()),
+        }
+    }
+
+    /// Tasks of which no worker runs any more: they end soon, or somebody has to look.
+    fn of_emptied(&self) -> String {
+        let container = self.worker().and_then(|worker| worker.container.as_deref());
+        let own = self.tasks().into_iter().flat_map(|tasks| &tasks.alive);
+        let own = own.filter(|task| task.worker == self.plan.worker);
+        let emptied = own.filter(|task| {
+            let TaskContainers { all, stopped, .. } =
+                TaskContainers::of(task, container, self.snapshot().now);
+            all == stopped
+        });
+        match emptied.count() {
+            0 => String::new(),
+            n => EMPTIED.of(n),
         }
     }
 
@@ -335,6 +348,25 @@ impl Look<'_> {
     }
 }
 
-fn tasks_that(what: &str, count: usize) -> String {
-    if count == 1 { format!("1 task: {what}") } else { format!("{count} tasks: {what}") }
+/// What is to be said of one task, or of several.
+struct That {
+    one: &'static str,
+    several: &'static str,
 }
+
+impl That {
+    fn of(&self, count: usize) -> String {
+        if count == 1 {
+            format!("1 task {}", self.one)
+        } else {
+            format!("{count} tasks {}", self.several)
+        }
+    }
+}
+
+const DO_NOT_START: That = That { one: "does not start", several: "do not start" };
+
+const OUTLIVE: That =
+    That { one: "goes on without its workers", several: "go on without their workers" };
+
+const EMPTIED: That = That { one: "has no worker that runs", several: "have no worker that runs" };

@@ -6,6 +6,7 @@ mod checks;
 mod explain;
 mod import;
 mod init;
+mod outcomes;
 mod plan;
 mod query;
 mod render;

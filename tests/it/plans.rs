@@ -195,6 +195,39 @@ fn applied(snapshot: &Snapshot, plan: &Plan) -> Snapshot {
 }
 
 proptest! {
+    // Of two workers each: ten thousand decisions.
+    #![proptest_config(ProptestConfig::with_cases(5000))]
+
+    /// What was decided is derived again from what a line of the log has of it.
+    #[test]
+    fn a_decision_is_derived_again_from_its_line(
+        config in any_config(), snapshot in any_snapshot(), tasks_per_tick in 1_u32..60,
+    ) {
+        let limits = Limits { tasks_per_tick: Tasks(tasks_per_tick), ..config.limits };
+        let plan = decide(&Config { limits, ..config }, &snapshot);
+        for plan in &plan.workers {
+            let Some(facts) = &plan.facts else { continue };
+            let line = facts.line();
+            prop_assert!(json!(line).to_string().len() <= 900, "{line}");
+            let read: Facts = serde_json::from_str(&line).unwrap();
+            // The settings are what it goes without where it would be too long.
+            prop_assert_eq!(&**facts, &Facts { settings: facts.settings.clone(), ..read.clone() });
+            let worker = read_settings(facts.settings.as_ref().unwrap()).unwrap();
+            let derived = derive(&worker.scaling, &worker.packing, &read);
+            match &plan.action {
+                Action::Launch(launch) => {
+                    let groups: Vec<_> = launch.groups.iter().map(|group| (group.containers_per_task, group.tasks())).collect();
+                    let deferred = launch.deferred.as_ref().map(|d| d.containers).unwrap_or_default();
+                    prop_assert_eq!((&derived.decision, derived.tasks, derived.deferred), (&launch.decision, groups, deferred));
+                }
+                Action::Idle(Idle::Answered(decision)) => prop_assert_eq!(&derived.decision, &**decision),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
@@ -260,34 +293,6 @@ proptest! {
         let read: Facts = serde_json::from_str(&line).unwrap();
         let whole = json!(serde_json::to_string(&facts).unwrap()).to_string();
         prop_assert_eq!(read.settings, (whole.len() <= 900).then_some(settings));
-    }
-
-    /// What was decided is derived again from what a line of the log has of it.
-    #[test]
-    fn a_decision_is_derived_again_from_its_line(
-        config in any_config(), snapshot in any_snapshot(), tasks_per_tick in 1_u32..60,
-    ) {
-        let limits = Limits { tasks_per_tick: Tasks(tasks_per_tick), ..config.limits };
-        let plan = decide(&Config { limits, ..config }, &snapshot);
-        for plan in &plan.workers {
-            let Some(facts) = &plan.facts else { continue };
-            let line = facts.line();
-            prop_assert!(json!(line).to_string().len() <= 900, "{line}");
-            let read: Facts = serde_json::from_str(&line).unwrap();
-            // The settings are what it goes without where it would be too long.
-            prop_assert_eq!(&**facts, &Facts { settings: facts.settings.clone(), ..read.clone() });
-            let worker = read_settings(facts.settings.as_ref().unwrap()).unwrap();
-            let derived = derive(&worker.scaling, &worker.packing, &read);
-            match &plan.action {
-                Action::Launch(launch) => {
-                    let groups: Vec<_> = launch.groups.iter().map(|group| (group.containers_per_task, group.tasks())).collect();
-                    let deferred = launch.deferred.as_ref().map(|d| d.containers).unwrap_or_default();
-                    prop_assert_eq!((&derived.decision, derived.tasks, derived.deferred), (&launch.decision, groups, deferred));
-                }
-                Action::Idle(Idle::Answered(decision)) => prop_assert_eq!(&derived.decision, &**decision),
-                other => panic!("{other:?}"),
-            }
-        }
     }
 
     #[test]
