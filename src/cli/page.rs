@@ -130,7 +130,7 @@ pub fn is_obeyed(c: char) -> bool {
 
 /// Millionths of a dollar as dollars and cents, without their sign.
 pub fn dollars(micro: u64) -> String {
-    format!("{}.{:02}", micro / 1_000_000, micro % 1_000_000 / 10_000)
+    format!("{}.{:02}", grouped(micro / 1_000_000), micro % 1_000_000 / 10_000)
 }
 
 /// The clock that times are shown by, which each of them names.

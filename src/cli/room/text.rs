@@ -89,7 +89,7 @@ fn table(rows: &[InstanceRow], width: usize) -> String {
     columns.extend(has_gpus.then_some(("GPUS LEFT", 1, true)));
     columns.extend(has_ports.then_some(("PORTS TAKEN", 5, false)));
     columns.extend(has_daemons.then_some(("DAEMONS", 1, false)));
-    let of = |left: u64, all: u64| format!("{left} of {all}");
+    let of = |left: u64, all: u64| format!("{} of {}", grouped(left), grouped(all));
     let cells = rows.iter().map(|row| {
         let mut cells = vec![
             row.instance.get(..8).unwrap_or(&row.instance).to_owned(),

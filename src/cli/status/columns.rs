@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::Row;
-use crate::cli::page::{age, dollars, plain};
+use crate::cli::page::{age, dollars, grouped, plain};
 
 /// A column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,9 +86,8 @@ impl Column {
 
     /// What it says of a worker. What is not known is `?`, and what there is none of is `-`.
     pub(super) fn cell(self, row: &Row) -> String {
-        let known = |number: Option<u64>, other: &str| {
-            number.map_or_else(|| other.to_owned(), |number| number.to_string())
-        };
+        let known =
+            |number: Option<u64>, other: &str| number.map_or_else(|| other.to_owned(), grouped);
         match self {
             Self::Worker => plain(&row.worker).into_owned(),
             Self::Waiting => known(row.waiting, "?"),
@@ -100,7 +99,10 @@ impl Column {
             Self::Cap => known(row.cap, "-"),
             Self::LastLaunch => row.last_launch.as_ref().map_or_else(
                 || "-".to_owned(),
-                |launch| format!("{} ago {:>3}", of_seconds(launch.seconds_ago), launch.containers),
+                |launch| {
+                    let containers = grouped(launch.containers);
+                    format!("{} ago {containers:>3}", of_seconds(launch.seconds_ago))
+                },
             ),
             // Instances have no price here.
             Self::Price => match (row.hourly_micro_dollars, row.tasks) {

@@ -57,9 +57,8 @@ impl StatusView {
         let containers = sum(|row| Some(row.running?.saturating_add(row.starting?)));
         let price = dollars(sum(|row| row.hourly_micro_dollars));
         format!(
-            "{} workers: {shown} shown, {look} need a look, {idle} idle (--all). {} in {}, ${price} an hour. {}, \
-             {}.",
-            self.workers.len(),
+            "{}: {shown} shown, {look} need a look, {idle} idle (--all). {} in {}, ${price} an hour. {}, {}.",
+            counted(u64::try_from(self.workers.len()).unwrap_or(u64::MAX), "worker"),
             counted(containers, "container"),
             counted(sum(|row| row.tasks), "task"),
             counted(self.calls, "call"),

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::beside::Beside;
 use super::{Asked, DeadLetters, DecisionRow, Row};
-use crate::cli::page::{Clock, Meaning, Page, age, counted, plain, short_id};
+use crate::cli::page::{Clock, Meaning, Page, age, counted, grouped, plain, short_id};
 use crate::cli::table::{Column, fitted};
 
 /// The name of this shape.
@@ -330,7 +330,7 @@ const COLUMNS: [Column; 10] = [
 ];
 
 fn table(tasks: &[TaskRow], width: usize) -> String {
-    let known = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |n| n.to_string());
+    let known = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), grouped);
     let mut rows = Vec::new();
     for task in tasks.iter().take(MOST_SHOWN) {
         let on = match &task.instance {
