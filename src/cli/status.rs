@@ -11,13 +11,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use decision::config::Worker;
-use decision::decide::{TaskContainers, alive};
+use decision::decide::{TaskContainers, alive, need_by_rule};
 use decision::fargate::{MicroDollars, PriceList};
 use decision::memory::Remembered;
 use decision::plan::{Action, Alive, Decision, Idle, WorkerPlan};
 use decision::refusal::Cause;
-use decision::snapshot::{ClusterTasks, Depth, ReadError, Snapshot, Task, TaskShape};
-use decision::units::{Messages, Tasks, WorkerName, elapsed};
+use decision::snapshot::{ClusterTasks, Depth, ErrorKind, ReadError, Snapshot, Task, TaskShape};
+use decision::units::{Containers, Messages, Tasks, WorkerName, elapsed};
 
 use self::beside::Beside;
 pub use self::beside::{DeadLetters, DecisionRow};
@@ -183,7 +183,7 @@ impl Look<'_> {
             tasks: alive.map(|alive| u64::from(alive.tasks.0)),
             running: alive.map(|alive| u64::from(alive.running.0)),
             starting: alive.map(|alive| u64::from(alive.starting().0)),
-            target: self.decision().map(|decision| u64::from(decision.target_containers().0)),
+            target: self.target(alive).map(|target| u64::from(target.0)),
             cap: worker.map(|worker| u64::from(worker.scaling.max_containers.0)),
             launches: result.containers(),
             last_launch: tasks.and_then(|tasks| self.last_launch(tasks)),
@@ -273,6 +273,9 @@ impl Look<'_> {
     /// How it is, and a few words more.
     fn urgency(&self, alive: Option<Alive>) -> (Urgency, String) {
         let Self { plan, result, .. } = self;
+        if let (Some(target), Some(alive)) = (self.by_rule(alive), alive) {
+            return self.urgency_by_rule(target, alive);
+        }
         if let Some(error) = self.unread() {
             return match error {
                 ReadError::Call(call) if call.cause() == Cause::Permission => {
@@ -326,6 +329,32 @@ impl Look<'_> {
         match emptied.count() {
             0 => String::new(),
             n => EMPTIED.of(n),
+        }
+    }
+
+    fn target(&self, alive: Option<Alive>) -> Option<Containers> {
+        let decided = self.decision().map(Decision::target_containers);
+        decided.or_else(|| self.by_rule(alive))
+    }
+
+    /// What the rule asks for, where only the time for its definition was too short: of many workers that
+    /// messages wait for, a glance does not read all.
+    fn by_rule(&self, alive: Option<Alive>) -> Option<Containers> {
+        let Some(ReadError::Call(call)) = self.unread() else { return None };
+        let is_late =
+            call.operation == "DescribeTaskDefinition" && call.kind == ErrorKind::OutOfTime;
+        let depth = self.plan.depth.filter(|_| is_late)?;
+        Some(need_by_rule(self.worker()?, depth, &alive?))
+    }
+
+    fn urgency_by_rule(&self, target: Containers, alive: Alive) -> (Urgency, String) {
+        let cap = self.worker().map(|worker| worker.scaling.max_containers).unwrap_or_default();
+        let owed = target.minus(alive.capacity());
+        let room = cap.minus(alive.containers);
+        match (owed, room) {
+            (Containers::ZERO, _) => (Urgency::Ok, String::new()),
+            (owed, Containers::ZERO) => (Urgency::AtCap, format!("{owed} wait for room")),
+            (owed, room) => (Urgency::Launching, format!("{} by its rule", owed.min(room))),
         }
     }
 

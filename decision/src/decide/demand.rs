@@ -28,6 +28,11 @@ pub(super) fn need(
     }
 }
 
+/// The same where nothing is known of what the tasks hold: of a rule that counts tasks, one container each.
+pub fn need_by_rule(worker: &Worker, depth: Depth, alive: &Alive) -> Containers {
+    need(worker, &counted(&worker.scaling, depth), alive, Containers(1))
+}
+
 /// In-flight messages that somebody can be holding.
 fn held(scaling: &Scaling, depth: &Depth, alive: &Alive) -> Messages {
     depth.in_flight.min(alive.running.holding(scaling.in_flight_per_container))

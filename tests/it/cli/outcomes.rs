@@ -166,6 +166,39 @@ async fn an_aws_that_answers_half_is_shown_in_time() {
     assert!(view.notes[0].starts_with("the oldest messages are not known: "), "{:?}", view.notes);
 }
 
+/// Of many workers that messages wait for, a glance does not read all definitions: the rule says what it can.
+#[tokio::test(start_paused = true)]
+async fn where_the_time_is_too_short_for_definitions_the_rule_speaks() {
+    let names: Vec<_> = (0..60).map(|n| format!("w{n:02}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let world = world_of(&names);
+    let scaling = json!({"messagesPerContainer": 2, "maxContainers": 1});
+    let workers: Vec<_> = names.iter().map(|name| worker(name, &scaling, &json!({}))).collect();
+    let config = config(&workers);
+    for (number, name) in names.iter().enumerate() {
+        world.queue(name).visible(if number % 2 == 0 { 2 } else { 0 });
+    }
+    let _ = tick(&scaler(&world, &config), &world, 0).await;
+    world.all_run();
+    world.reach(Duration::from_mins(2)).await;
+    for (number, name) in names.iter().enumerate() {
+        world.queue(name).visible(if number % 4 == 0 { 9 } else { 2 });
+    }
+    let deployment = deployment(&world, &config).await;
+    world.take_calls();
+    let end = Instant::now() + Duration::from_millis(100);
+    let cloud = Aws::new(&world.sdk_config()).unwrap().read.for_tick(world.now(), end);
+    let view = Box::pin(status(&deployment, &cloud, &invocation(&world))).await.unwrap();
+    assert_eq!(world.count("DescribeTaskDefinition"), 50, "what may be read at once");
+    let said = |note: &str| view.workers.iter().filter(|row| row.note == note).count();
+    assert_eq!((said("4 wait for room"), said("1 by its rule")), (15, 5));
+    let known = view.workers.iter().filter(|row| row.target.is_some()).count();
+    assert_eq!(
+        (known, view.workers.iter().filter(|row| row.urgency.needs_a_look()).count()),
+        (60, 0)
+    );
+}
+
 /// What others wrote: wide, combining, from the right, and what a terminal would obey.
 #[tokio::test(start_paused = true)]
 async fn no_reason_of_a_stop_commands_a_terminal() {
