@@ -29,7 +29,7 @@ use self::own::OwnTasks;
 use self::per_task::ContainersPerTask;
 use self::progress::Look;
 use self::share::Share;
-use crate::config::{Breaker, Config, Launch, Rung, Worker};
+use crate::config::{Config, Launch, Rung, Worker};
 use crate::definition::{Tag, TaskDefinition};
 use crate::plan::{
     Action, Alive, Allowance, Call, ClientToken, Deferred, Eager, Facts, Group, Idle, LaunchPlan,
@@ -43,6 +43,7 @@ use crate::{limits, tags};
 pub use demand::need_by_rule;
 pub use derive::{Derived, derive};
 pub use draining::{drain, still_needed, stop};
+pub use health::health_by_tasks;
 pub use own::{TaskContainers, alive};
 pub use placement::{
     Displaced, DisplacedTasks, Fitting, OnInstances, expressions, fitting, place_again,
@@ -160,9 +161,7 @@ fn decide_by_tasks(
     let own = OwnTasks::of(worker, recipe.container(), tasks, snapshot.now);
     let alive = examine(&recipe, &own, snapshot, plan);
     plan.health.late = late::news(&own, tasks);
-    if worker.scaling.breaker == Breaker::On {
-        plan.health.breaker = health::tripped(&own, snapshot.now);
-    }
+    plan.health.breaker = health::breaker(worker, &own, snapshot.now);
     if own.are_of_this_tick_or_later(snapshot) {
         return Ok(Action::Idle(Idle::Superseded));
     }

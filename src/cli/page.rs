@@ -188,6 +188,15 @@ pub fn short_id(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or_default()
 }
 
+/// As a shell takes it for one word.
+pub fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
 /// So many of something.
 pub fn counted(count: u64, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{} {noun}s", grouped(count)) }
@@ -265,6 +274,13 @@ mod tests {
         assert_eq!(read(&berlin, "2026-11-21T02:12Z"), local);
         assert_eq!(read(&Clock::utc(), "2026-11-21T02:12"), local);
         assert!(read(&berlin, "yesterday").unwrap_err().starts_with("`yesterday` is no time"));
+    }
+
+    #[test]
+    fn a_shell_takes_a_word_for_one() {
+        assert_eq!(quoted("/ecs/encode"), "/ecs/encode");
+        assert_eq!(quoted("a b"), "'a b'");
+        assert_eq!(quoted("it's; rm -rf"), "'it'\\''s; rm -rf'");
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod view;
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
-use decision::config::Worker;
+use decision::config::{Filler, Worker};
 use decision::decide::{fitting, placed_by_us, short_of};
 use decision::definition::Needs;
 use decision::event::Tick;
@@ -16,13 +16,15 @@ use decision::units::{
     ClusterName, CpuUnits, Gpus, InstanceArn, MebiBytes, ScalerName, ServiceName,
 };
 
+use futures_util::future::join_all;
+
 pub use self::view::{
     ClusterRoom, DaemonRow, InstanceRow, LackRow, OnRow, RoomView, SizeRoom, State, WorkerRoom,
 };
 use super::deployment::Deployment;
 use super::plan::TICK;
 use crate::aws::ReadCloud;
-use crate::observe::with_fresh_instances;
+use crate::observe::{read_definitions, with_fresh_instances};
 use crate::run::Invocation;
 use crate::source::SourceError;
 
@@ -33,6 +35,8 @@ pub struct Asked {
     pub cluster: Option<ClusterName>,
     /// Only instances that have so much left.
     pub fits: Option<Fits>,
+    /// Whether there is no configuration, and so no worker.
+    pub no_config: bool,
 }
 
 /// What an instance is to have left, as `cpu=1024,memory=2048,gpu=1,port=8080`.
@@ -76,12 +80,17 @@ pub async fn room(
     invocation: &Invocation,
 ) -> Result<RoomView, SourceError> {
     let mut view = RoomView::new(cloud.region(), invocation.now);
-    let config = match deployment.scaler.config.current(cloud, invocation.now).await {
-        Ok(in_force) => Some(in_force.config),
-        Err(error) if asked.cluster.is_none() => return Err(error),
-        Err(error) => {
-            view.notes.push(format!("no worker is counted: {error}"));
-            None
+    let config = if asked.no_config {
+        view.notes.push("no configuration is named, and so no worker is counted".to_owned());
+        None
+    } else {
+        match deployment.scaler.config.current(cloud, invocation.now).await {
+            Ok(in_force) => Some(in_force.config),
+            Err(error) if asked.cluster.is_none() => return Err(error),
+            Err(error) => {
+                view.notes.push(format!("no worker is counted: {error}"));
+                None
+            }
         }
     };
     let is_wanted = |worker: &&Worker| {
@@ -90,9 +99,11 @@ pub async fn room(
     };
     let workers = config.iter().flat_map(|config| &config.workers).filter(is_wanted);
     let workers: Vec<_> = workers.map(placed_by_us).collect();
-    let names = config.map(|config| config.scalers(&deployment.scaler.name)).unwrap_or_default();
+    let names = config.as_ref().map(|config| config.scalers(&deployment.scaler.name));
+    let names = names.unwrap_or_default();
     let reading = Reading { deployment, cloud, names: &names, workers: &workers };
-    let snapshot = Box::pin(reading.snapshot(invocation)).await;
+    let (snapshot, notes) = Box::pin(reading.snapshot(invocation)).await;
+    view.notes.extend(notes);
     let of_workers = workers.iter().map(|worker| worker.cluster.clone());
     let clusters: BTreeSet<_> = of_workers.chain(asked.cluster.clone()).collect();
     let daemons = daemons(&workers);
@@ -109,8 +120,12 @@ pub async fn room(
         view.clusters.push(found.room(&cluster, &required, asked));
     }
     // Who asks which instances have so much asks for no worker.
-    let counted = workers.iter().filter(|_| asked.fits.is_none());
-    view.workers = counted.filter_map(|worker| of_worker(worker, &snapshot)).collect();
+    if asked.fits.is_none() {
+        let counted = workers.iter().filter_map(|worker| of_worker(worker, &snapshot));
+        // Of a worker that is refused nobody knows the cluster.
+        let refused = config.iter().flat_map(|config| &config.refused).map(WorkerRoom::refused);
+        view.workers = counted.chain(refused).collect();
+    }
     view.calls = cloud.tally().calls.values().sum();
     Ok(view)
 }
@@ -125,8 +140,9 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// What counts for the room of these workers: their tasks, definitions and instances, no queue.
-    async fn snapshot(&self, invocation: &Invocation) -> Snapshot {
+    /// What counts for the room of these workers: their tasks, definitions and instances, no depth; and what is to be
+    /// said of it.
+    async fn snapshot(&self, invocation: &Invocation) -> (Snapshot, Vec<String>) {
         let Self { deployment, cloud, names, workers } = *self;
         let scaler = &deployment.scaler;
         let context = TickContext {
@@ -141,23 +157,36 @@ impl Reading<'_> {
         };
         let mut snapshot = Snapshot::unread(context, cloud.region().clone());
         let remembered = Remembered { knows_ended: true, ..Remembered::default() };
-        for worker in workers {
-            let (cluster, name) = (&worker.cluster, &worker.task_definition);
-            if !snapshot.tasks.contains_key(cluster) {
-                let tasks = cloud.tasks(cluster, names, &remembered).await;
-                snapshot.tasks.insert(cluster.clone(), tasks);
-            }
-            if !snapshot.definitions.contains_key(name) {
-                let definition = cloud.definition(name).await;
-                snapshot.definitions.insert(name.clone(), definition);
-            }
-            for n in worker.packing.registered_sizes.iter().flatten() {
-                let family = name.family().variant(*n);
-                let newest = Newest::Read(cloud.newest_revision(&family).await);
-                snapshot.derived.insert(family, newest);
+        for cluster in workers.iter().map(|worker| &worker.cluster).collect::<BTreeSet<_>>() {
+            let tasks = cloud.tasks(cluster, names, &remembered).await;
+            snapshot.tasks.insert(cluster.clone(), tasks);
+        }
+        snapshot.definitions = Box::pin(read_definitions(cloud, workers.iter())).await;
+        let sizes = workers.iter().flat_map(|worker| {
+            let sizes = worker.packing.registered_sizes.iter().flatten();
+            sizes.map(|n| worker.task_definition.family().variant(*n))
+        });
+        let sizes = join_all(sizes.collect::<BTreeSet<_>>().into_iter().map(async |family| {
+            let newest = cloud.newest_revision(&family).await;
+            (family, Newest::Read(newest))
+        }));
+        snapshot.derived = sizes.await.into_iter().collect();
+        let needs_url = |worker: &&Worker| {
+            let overrides = worker.launch.overrides.as_ref();
+            overrides.is_some_and(|overrides| overrides.needs(Filler::QueueUrl))
+        };
+        let urls = join_all(workers.iter().filter(needs_url).map(async |worker| {
+            let url = cloud.queue_url(&worker.queue).await;
+            (worker.name.clone(), url)
+        }));
+        let mut notes = Vec::new();
+        for (worker, url) in urls.await {
+            match url {
+                Ok(url) => drop(snapshot.urls.insert(worker, url)),
+                Err(error) => notes.push(format!("{worker}: {error}")),
             }
         }
-        Box::pin(with_fresh_instances(cloud, snapshot, workers.iter())).await
+        (Box::pin(with_fresh_instances(cloud, snapshot, workers.iter())).await, notes)
     }
 }
 
@@ -196,6 +225,11 @@ impl Found {
         room.errors.extend(draining.as_ref().err().map(ToString::to_string));
         let active = active.unwrap_or_default();
         let draining = draining.unwrap_or_default();
+        for service in required {
+            if let Some(Err(error)) = active.daemons.get(service) {
+                room.errors.push(format!("where {service} runs is not known: {error}"));
+            }
+        }
         room.active = count(&active.active);
         room.draining = count(&draining);
         for instance in active.active.iter().filter(has_it) {
@@ -218,7 +252,7 @@ impl Found {
 
 /// None where its tasks are Fargate's.
 fn of_worker(worker: &Worker, snapshot: &Snapshot) -> Option<WorkerRoom> {
-    let (name, cluster) = (worker.name.to_string(), worker.cluster.to_string());
+    let (name, cluster) = (worker.name.to_string(), Some(worker.cluster.to_string()));
     let sizes = match fitting(worker, snapshot) {
         Ok(sizes) => sizes?,
         Err(blocked) => {

@@ -8,10 +8,10 @@ use decision::event::Tick;
 use decision::outcome::{StartedTask, TaskFailure};
 use decision::plan::{Marks, NetworkMode};
 use decision::snapshot::{CallError, ErrorKind, ReadError, Snapshot, TickContext};
-use decision::units::{InstanceArn, RevisionArn, ScalerName, Tasks};
+use decision::units::{InstanceArn, Region, RevisionArn, ScalerName, Tasks};
 use serde_json::{Map, json};
 
-use super::page::{Meaning, Page, counted, short_id};
+use super::page::{Meaning, Page, counted, quoted, short_id};
 use crate::aws::{ReadCloud, StartTasks, Started, WriteCloud};
 use crate::observe::with_fresh_instances;
 use crate::run::Invocation;
@@ -39,6 +39,8 @@ pub struct Asked {
     pub subnets: Vec<String>,
     /// For the network mode `awsvpc`.
     pub security_groups: Vec<String>,
+    /// The profile by which it was asked, where one was named.
+    pub profile: Option<String>,
 }
 
 /// Why nothing is started.
@@ -68,6 +70,8 @@ pub struct ToStart {
     placed: OnInstances,
     /// Machines by the container instance.
     ec2: BTreeMap<InstanceArn, String>,
+    /// The command that lists them.
+    list: String,
 }
 
 /// What came of it.
@@ -93,16 +97,23 @@ pub async fn prepare(
     let worker = worker(asked)?;
     let definition = cloud.definition(&worker.task_definition).await?;
     let mode = definition.view.network_mode.as_deref();
+    let revision = definition.arn.family_and_revision();
     let network_mode = match (mode, &worker.launch.network) {
         (Some("awsvpc"), Some(_)) => NetworkMode::AwsVpc,
         (Some("awsvpc"), None) => {
-            let revision = definition.arn.family_and_revision();
             return Err(StartError::Wrong(format!(
-                "{revision} has the network mode awsvpc: give --subnets, and --security-groups where the VPC's \
+                "{revision} has the network mode awsvpc: give --subnet, and --security-group where the VPC's \
                  default one is not meant"
             )));
         }
-        _ => NetworkMode::Other,
+        (mode, Some(_)) => {
+            let mode = mode.unwrap_or("bridge");
+            return Err(StartError::Wrong(format!(
+                "{revision} has the network mode {mode}, by which its tasks get no network of their own: leave \
+                 out --subnet and --security-group"
+            )));
+        }
+        (_, None) => NetworkMode::Other,
     };
     let scaler = ScalerName(STARTED_BY.to_owned());
     let context = TickContext {
@@ -125,7 +136,19 @@ pub async fn prepare(
     let read = snapshot.instances.get(&worker.cluster).and_then(|read| read.as_ref().ok());
     let ec2 = read.into_iter().flat_map(|read| &read.active);
     let ec2 = ec2.map(|instance| (instance.arn.clone(), instance.ec2.to_string())).collect();
-    Ok(ToStart { worker, revision, network_mode, count, placed, ec2 })
+    let list = list(asked, cloud.region());
+    Ok(ToStart { worker, revision, network_mode, count, placed, ec2, list })
+}
+
+/// The command of the AWS CLI that lists these tasks.
+fn list(asked: &Asked, region: &Region) -> String {
+    let Asked { cluster, profile, .. } = asked;
+    let profile = profile.as_ref().map(|name| format!(" --profile {}", quoted(name)));
+    format!(
+        "aws ecs list-tasks --cluster {} --started-by {STARTED_BY} --region {region}{}",
+        quoted(cluster),
+        profile.unwrap_or_default()
+    )
 }
 
 /// What was asked for, as a configuration says it: its reader knows what may be.
@@ -178,11 +201,13 @@ impl ToStart {
         let of = format!("of {revision} in {}", worker.cluster);
         let places: Vec<_> =
             on.iter().map(|(arn, tasks)| format!("{tasks} on {}", self.machine(arn))).collect();
-        let text = match fit {
-            0 => format!("no instance has room for a task {of}"),
-            n => format!("{} {of}: {}", counted(n, "task"), places.join(", ")),
-        };
-        page.entry_of(Meaning::Good, "> StartTask  ", &text);
+        if fit == 0 {
+            let text = format!("no instance has room for a task {of}");
+            page.entry_of(Meaning::Bad, "! ", &text);
+        } else {
+            let text = format!("{} {of}: {}", counted(fit, "task"), places.join(", "));
+            page.entry_of(Meaning::Good, "> StartTask  ", &text);
+        }
         let left = u64::from(count.0).saturating_sub(fit);
         if left != 0 {
             let lacks = placed.lacks.iter().map(|(lack, instances)| format!("{instances} {lack}"));
@@ -201,6 +226,11 @@ impl ToStart {
 
     fn machine<'a>(&'a self, arn: &'a InstanceArn) -> &'a str {
         self.ec2.get(arn).map_or_else(|| short_id(arn.as_str()), String::as_str)
+    }
+
+    /// What a call that is out may start, wherever it is left alone.
+    pub fn may_be_started(&self) -> String {
+        format!("up to {} may have been started; `{}` shows them", counted(10, "task"), self.list)
     }
 
     /// Starts them, call by call, none a second time. After an error there is no further call.
@@ -250,11 +280,12 @@ impl ToStart {
         }
         if let Some(error) = error {
             let may_be = match error.kind {
-                ErrorKind::Unanswered => {
-                    "; that call may have started its tasks all the same, and is not repeated: look \
-                     with `aws ecs list-tasks --started-by queue-scaler-start` before you start more"
-                }
-                ErrorKind::Refused | ErrorKind::Later | ErrorKind::OutOfTime => "",
+                ErrorKind::Unanswered => format!(
+                    "; that call may have started its tasks all the same, and is not repeated: before you start \
+                     more, look with `{}`, which lists those that have not ended",
+                    self.list
+                ),
+                ErrorKind::Refused | ErrorKind::Later | ErrorKind::OutOfTime => String::new(),
             };
             lines.push(format!("{error}{may_be}"));
         }

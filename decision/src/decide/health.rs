@@ -3,8 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::own::{OwnEnded, OwnTasks, RAN_WELL};
-use crate::plan::Tripped;
+use crate::config::{Breaker, Worker};
+use crate::plan::{Health, Tripped};
 use crate::refusal::Cause;
+use crate::snapshot::ClusterTasks;
 use crate::units::{Containers, Tasks, elapsed};
 
 /// As long as what ended says something about what is started next. ECS does not keep it longer.
@@ -23,7 +25,7 @@ enum Verdict {
 
 /// Why the breaker is open: the last tasks came out badly, and none that was started later runs
 /// well. A stuck task is one failure, of the time when it became one.
-pub(super) fn tripped(own: &OwnTasks<'_>, now: Timestamp) -> Option<Tripped> {
+fn tripped(own: &OwnTasks<'_>, now: Timestamp) -> Option<Tripped> {
     let ended = own.ended.iter().map(|own| (own.task.stopped, own.task.created, judge(own)));
     // What waits for instances waits for nothing that the worker could do.
     let stuck = own.alive.iter().filter(|own| own.waits_since.is_none()).filter_map(|own| {
@@ -47,6 +49,17 @@ pub(super) fn tripped(own: &OwnTasks<'_>, now: Timestamp) -> Option<Tripped> {
     }
     let (_, last) = failures.first()?;
     Some(Tripped { failures: Tasks::counted(failures.len()), last: last.clone() })
+}
+
+/// What the tasks of a worker alone say of it, where its definition is not known: its breaker, and which are stuck.
+pub fn health_by_tasks(worker: &Worker, tasks: &ClusterTasks, now: Timestamp) -> Health {
+    let own = OwnTasks::by_name(worker, tasks, now);
+    Health { stuck: own.stuck(), breaker: breaker(worker, &own, now), ..Health::default() }
+}
+
+/// Why the breaker is open, where the worker has one.
+pub(super) fn breaker(worker: &Worker, own: &OwnTasks<'_>, now: Timestamp) -> Option<Tripped> {
+    if worker.scaling.breaker == Breaker::On { tripped(own, now) } else { None }
 }
 
 fn judge(own: &OwnEnded<'_>) -> Verdict {

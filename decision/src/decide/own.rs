@@ -102,6 +102,12 @@ impl<'a> OwnTasks<'a> {
         }
     }
 
+    /// The same where its definition is not known. A container that has no name in the configuration has it in
+    /// the tasks.
+    pub(super) fn by_name(worker: &Worker, tasks: &'a ClusterTasks, now: Timestamp) -> Self {
+        Self::of(worker, worker.container.as_deref().unwrap_or_default(), tasks, now)
+    }
+
     /// A worker container is alive until ECS says that it stopped: one that ECS does not list yet is
     /// on its way.
     pub(super) fn count(&self) -> Alive {
@@ -356,10 +362,9 @@ impl<'a> OwnEnded<'a> {
     }
 }
 
-/// The tasks of a worker among those of its cluster, whether or not it is owed something. Where its container
-/// has no name in the configuration, the tasks carry it.
+/// The tasks of a worker among those of its cluster, whether or not it is owed something.
 pub fn alive(worker: &Worker, tasks: &ClusterTasks, now: Timestamp) -> Alive {
-    OwnTasks::of(worker, worker.container.as_deref().unwrap_or_default(), tasks, now).count()
+    OwnTasks::by_name(worker, tasks, now).count()
 }
 
 /// The worker containers of one task, whether or not it counts as alive.

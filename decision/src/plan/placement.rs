@@ -61,6 +61,8 @@ pub enum Lack {
     Agent,
     /// ECS refused a task there in this very tick.
     Refused,
+    /// It is not of a capacity provider that the worker names.
+    Provider,
     /// An attribute, or its value.
     Attribute(String),
     /// A constraint does not hold, or need not hold any more after what this tick placed there.
@@ -213,6 +215,7 @@ impl Lack {
         match self {
             Self::Agent => "agent",
             Self::Refused => "refused",
+            Self::Provider => "capacityProvider",
             Self::Attribute(_) => "attribute",
             Self::Constraint => "placementConstraint",
             Self::Daemon(_) => "daemon",
@@ -229,9 +232,11 @@ impl Lack {
     pub fn cause(&self) -> Cause {
         match self {
             Self::Agent => Cause::Agent,
-            Self::Attribute(_) | Self::Constraint | Self::Daemon(_) | Self::DistinctInstance => {
-                Cause::Placement
-            }
+            Self::Provider
+            | Self::Attribute(_)
+            | Self::Constraint
+            | Self::Daemon(_)
+            | Self::DistinctInstance => Cause::Placement,
             Self::Refused | Self::Size | Self::Cpu | Self::Memory | Self::Gpus | Self::Ports => {
                 Cause::NoRoom
             }
@@ -254,6 +259,7 @@ impl fmt::Display for Lack {
         match self {
             Self::Agent => f.write_str("without a connected agent"),
             Self::Refused => f.write_str("that refused a task just now"),
+            Self::Provider => f.write_str("of another capacity provider"),
             Self::Attribute(name) => write!(f, "without attribute {name} as it must be"),
             Self::Constraint => f.write_str("outside a placement constraint"),
             Self::Daemon(service) => write!(f, "without daemon {service}"),

@@ -81,6 +81,12 @@ impl Recipe<'_> {
         })
     }
 
+    /// Whether any of its tasks may go on a container instance.
+    pub fn may_go_on_instances(&self) -> bool {
+        let only = self.base.view.is_for_fargate_alone();
+        self.rungs.iter().any(|rung| !rung.is_fargate().unwrap_or(only))
+    }
+
     /// The price list of its tasks; none where they are not paid as Fargate's.
     pub fn price_list(&self, region: &Region) -> Option<PriceList> {
         let view = &self.base.view;

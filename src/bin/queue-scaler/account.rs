@@ -20,6 +20,9 @@ use super::Failed;
 /// A reading command begins no call after this: with the last one's own time it ends within 15 seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What reads every worker's definition takes longer where there are hundreds: ECS lets them be read slowly.
+pub(crate) const PATIENCE_FOR_ALL: Duration = Duration::from_mins(1);
+
 /// Where there is no terminal.
 const WIDTH: u16 = 120;
 
@@ -81,6 +84,11 @@ impl Access {
 }
 
 impl Connection {
+    /// The profile that was named.
+    pub(crate) fn profile(&self) -> Option<&String> {
+        self.profile.as_ref()
+    }
+
     /// Connects with what may change something, too.
     pub(crate) async fn connect(&self) -> Result<Aws, Failed> {
         let Self { profile, region, endpoint_url } = self;

@@ -17,18 +17,13 @@ use ecs_queue_scaler::cli::deployment::Deployment;
 use ecs_queue_scaler::cli::page::counted;
 use ecs_queue_scaler::cli::plan::{PlanView, Shown, plan_of_function};
 use ecs_queue_scaler::cli::result::TickResult;
-use jiff::Timestamp;
-use serde_json::Value;
 use tokio::signal::ctrl_c;
 use tokio::time::{Instant, interval};
 
 use super::account::{self, Access, runtime, width};
 use super::plan::NOT_KNOWN;
-use super::question::{is_anybody_there, line, note};
+use super::question::{Moment, is_anybody_there, line, note};
 use super::{Ends, Failed, INTERRUPTED, Said, Terminal};
-
-/// An older plan is made again: queues move.
-const FRESH: Duration = Duration::from_mins(1);
 
 /// No call is started later. A thousand tasks take a minute.
 const LONGEST: Duration = Duration::from_mins(5);
@@ -121,7 +116,12 @@ fn asked_for(asking: &Asking, wish: &Wish, terminal: &Terminal) -> Result<Said, 
     let aws = runtime.block_on(asking.account.connect())?;
     loop {
         let moment = Moment::now();
-        let (planned, deployment) = runtime.block_on(plan(asking, wish, &aws))?;
+        let planning = plan(asking, wish, &aws);
+        // A function that is busy says so itself.
+        let (planned, deployment) = match asking.account.function {
+            Some(_) => runtime.block_on_in_silence(planning),
+            None => runtime.block_on(planning),
+        }?;
         let view = planned.view();
         let all = !wish.minimum.is_empty();
         let page = view.page(&Shown { width: width(), all, clock: terminal.clock.clone() });
@@ -142,23 +142,6 @@ fn asked_for(asking: &Asking, wish: &Wish, terminal: &Terminal) -> Result<Said, 
             return runtime.block_on_in_silence(carry_out(doing, &aws));
         }
         note("that plan is older than a minute: it is made again");
-    }
-}
-
-/// When a plan was begun, by both clocks: one of them stands still while the machine sleeps.
-struct Moment {
-    monotonic: Instant,
-    wall: Timestamp,
-}
-
-impl Moment {
-    fn now() -> Self {
-        Self { monotonic: Instant::now(), wall: account::now() }
-    }
-
-    fn is_fresh(&self) -> bool {
-        let by_wall = account::now().duration_since(self.wall).unsigned_abs();
-        self.monotonic.elapsed() <= FRESH && by_wall <= FRESH
     }
 }
 
@@ -264,12 +247,12 @@ fn may_be_started(view: &PlanView) -> String {
 }
 
 /// Waits for the result, and shows how far it is. Ctrl-C lets no further call out; a second one ends at once.
-async fn watched(
-    carried_out: impl Future<Output = Value>,
+pub(crate) async fn watched<T>(
+    carried_out: impl Future<Output = T>,
     aws: &Aws,
     halt: &Halt,
     may_be_started: &str,
-) -> Value {
+) -> T {
     let mut carried_out = Box::pin(carried_out);
     let mut glance = interval(GLANCE);
     let mut last = String::new();

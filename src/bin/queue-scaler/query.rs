@@ -8,7 +8,7 @@ use ecs_queue_scaler::cli::page::grouped;
 use ecs_queue_scaler::cli::tables::{LONGEST, QueryError, Rows, Seen, check, explained, read};
 use tokio::time::Instant;
 
-use super::account::{self, Access, runtime};
+use super::account::{self, Access, PATIENCE_FOR_ALL, runtime};
 use super::{Ends, Failed, Said, said};
 
 #[derive(Args, Debug)]
@@ -68,7 +68,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
         return Err(failed(QueryError::Exists(file.display().to_string())));
     }
     let Seen { mut tables, notes, missing } = runtime()?.block_on(async {
-        let Access { cloud, deployment, invocation } = account.access(true).await?;
+        let access = account.access(true).await?.within(PATIENCE_FOR_ALL);
+        let Access { cloud, deployment, invocation } = access;
         let seen = Box::pin(read(&deployment, &cloud, &invocation)).await;
         seen.map_err(|error| Failed::Wrong(vec![error.to_string()]))
     })?;

@@ -1,16 +1,40 @@
 //! A question before something is changed.
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::time::Duration;
 
 use ecs_queue_scaler::cli::page::plain;
+use jiff::Timestamp;
+use tokio::time::Instant;
 
-use super::Failed;
+use super::{Failed, account};
+
+/// What is older is read again: queues and instances move.
+const FRESH: Duration = Duration::from_mins(1);
 
 /// What somebody has said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     Yes,
     No,
+}
+
+/// When what is shown was read, by both clocks: one of them stands still while the machine sleeps.
+pub(crate) struct Moment {
+    monotonic: Instant,
+    wall: Timestamp,
+}
+
+impl Moment {
+    pub(crate) fn now() -> Self {
+        Self { monotonic: Instant::now(), wall: account::now() }
+    }
+
+    /// Whether it may still be gone by.
+    pub(crate) fn is_fresh(&self) -> bool {
+        let by_wall = account::now().duration_since(self.wall).unsigned_abs();
+        self.monotonic.elapsed() <= FRESH && by_wall <= FRESH
+    }
 }
 
 /// Whether anybody could answer.
@@ -28,15 +52,19 @@ pub(crate) fn is_anybody_there(is_agreed: bool) -> Result<(), Failed> {
 /// Shows what would be changed, and asks, unless that was agreed to.
 pub(crate) fn ask(page: &str, question: &str, is_agreed: bool) -> Result<Answer, Failed> {
     is_anybody_there(is_agreed)?;
-    let mut err = anstream::stderr();
-    drop(err.write_all(page.as_bytes()));
+    show(page);
     if is_agreed {
         return Ok(Answer::Yes);
     }
-    drop(write!(err, "{question} [y/N] "));
+    drop(write!(anstream::stderr(), "{question} [y/N] "));
     let answer = line()?;
     let is_yes = ["y", "yes"].contains(&answer.to_lowercase().as_str());
     Ok(if is_yes { Answer::Yes } else { Answer::No })
+}
+
+/// A page beside what was asked for, now.
+pub(crate) fn show(page: &str) {
+    drop(anstream::stderr().write_all(page.as_bytes()));
 }
 
 /// What somebody types.

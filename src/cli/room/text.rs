@@ -133,6 +133,7 @@ impl WorkerRoom {
         if let Some(error) = error {
             page.entry_of(Meaning::Bad, &format!("? {worker}  "), error);
         }
+        let cluster = cluster.as_deref().unwrap_or_default();
         for size in sizes {
             let meaning = if size.tasks == 0 { Meaning::Warning } else { Meaning::Plain };
             let sign = if size.tasks == 0 { "!" } else { "=" };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use decision::config::Refused;
 use decision::decide::Fitting;
 use decision::snapshot::Instance;
 use decision::units::{ClusterName, InstanceArn, Region};
@@ -127,8 +128,9 @@ pub struct DaemonRow {
 pub struct WorkerRoom {
     /// Its name.
     pub worker: String,
-    /// Where its tasks run.
-    pub cluster: String,
+    /// Where its tasks run; absent where the configuration refuses the worker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// One a size that its tasks may have.
     pub sizes: Vec<SizeRoom>,
     /// Why that is not known.
@@ -196,6 +198,14 @@ impl RoomView {
     pub fn is_incomplete(&self) -> bool {
         let of_cluster = self.clusters.iter().any(|cluster| !cluster.errors.is_empty());
         of_cluster || self.workers.iter().any(|worker| worker.error.is_some())
+    }
+}
+
+impl WorkerRoom {
+    pub(super) fn refused(refused: &Refused) -> Self {
+        let problems: Vec<_> = refused.problems.iter().map(ToString::to_string).collect();
+        let error = Some(format!("refused by the configuration: {}", problems.join("; ")));
+        Self { worker: refused.worker.to_string(), cluster: None, sizes: Vec::new(), error }
     }
 }
 

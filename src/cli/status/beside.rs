@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::aws::{LogLines, Logged, ReadCloud};
 use crate::cli::deployment::Deployment;
 use crate::cli::explain::records;
+use crate::cli::page::quoted;
 
 /// So far back its decisions are looked for.
 const LOOKED_BACK: SignedDuration = SignedDuration::from_hours(1);
@@ -79,16 +80,6 @@ impl Beside {
         now: Timestamp,
     ) -> Self {
         let mut beside = Self::default();
-        if let Some(group) = &deployment.log_group {
-            let name = worker.name.as_str();
-            let pattern = format!("{{ $.message = \"worker {name}: *\" }}");
-            let from = now.checked_sub(LOOKED_BACK).unwrap_or(now);
-            let asked = LogLines { group, pattern: &pattern, from, to: now };
-            match Box::pin(cloud.logged(asked)).await {
-                Ok(logged) => beside.decisions = DecisionRow::last(&logged, name),
-                Err(error) => beside.notes.push(format!("its decisions are not known: {error}")),
-            }
-        }
         Box::pin(beside.read_dead_letters(worker, cloud)).await;
         match cloud.definition(&worker.task_definition).await {
             Ok(definition) => beside.logs.extend(log_of(worker, &definition)),
@@ -98,7 +89,26 @@ impl Beside {
         beside.logs.extend(function.map(|function| {
             format!("queue-scaler explain {} --since 6h --function {function}", worker.name)
         }));
+        // Last, as the log of many workers takes what time there is.
+        if let Some(group) = &deployment.log_group {
+            let pattern = format!("{{ $.message = \"worker {}: *\" }}", worker.name);
+            let from = now.checked_sub(LOOKED_BACK).unwrap_or(now);
+            let asked = LogLines { group, pattern: &pattern, from, to: now };
+            Box::pin(beside.read_decisions(worker.name.as_str(), cloud, asked)).await;
+        }
         beside
+    }
+
+    async fn read_decisions(&mut self, worker: &str, cloud: &ReadCloud, asked: LogLines<'_>) {
+        match Box::pin(cloud.logged(asked)).await {
+            // The oldest lines come first: what a part ends with is not what was decided last.
+            Ok(Logged { is_cut: true, .. }) => {
+                let why = "its last decisions are not shown: the log has too many lines";
+                self.notes.push(format!("{why}; `queue-scaler explain` takes a shorter --since"));
+            }
+            Ok(logged) => self.decisions = DecisionRow::last(&logged, worker),
+            Err(error) => self.notes.push(format!("its decisions are not known: {error}")),
+        }
     }
 
     async fn read_dead_letters(&mut self, worker: &Worker, cloud: &ReadCloud) {
@@ -146,25 +156,4 @@ fn log_of(worker: &Worker, definition: &TaskDefinition) -> Option<String> {
     let region = option("awslogs-region").map(|region| format!(" --region {}", quoted(region)));
     let (streams, region) = (streams.unwrap_or_default(), region.unwrap_or_default());
     Some(format!("aws logs tail {}{streams}{region} --since 1h --follow", quoted(group)))
-}
-
-/// As a shell takes it for one word.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_shell_takes_a_word_for_one() {
-        assert_eq!(quoted("/ecs/encode"), "/ecs/encode");
-        assert_eq!(quoted("a b"), "'a b'");
-        assert_eq!(quoted("it's; rm -rf"), "'it'\\''s; rm -rf'");
-    }
 }

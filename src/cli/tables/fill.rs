@@ -17,6 +17,7 @@ use crate::cli::deployment::Deployment;
 use crate::cli::plan::{PlanError, look_at, result, strangers};
 use crate::cli::result::WorkerResult;
 use crate::cli::status::read_tasks;
+use crate::observe::read_definitions;
 use crate::run::{Foreseen, Invocation};
 
 /// What was read.
@@ -43,7 +44,7 @@ pub async fn read(
     let mut foreseen = Box::pin(scaler.foresee(&look_at(&[]), invocation, cloud)).await?;
     let remembered = Remembered { knows_ended: true, ..Remembered::default() };
     Box::pin(read_tasks(deployment, cloud, &remembered, &mut foreseen)).await;
-    read_definitions(cloud, &mut foreseen).await;
+    Box::pin(add_definitions(cloud, &mut foreseen)).await;
     let results = result(scaler, &foreseen, invocation)?;
     let mut missing = missing(&foreseen);
     let mut instances = BTreeMap::new();
@@ -63,17 +64,15 @@ pub async fn read(
 }
 
 /// Those of workers that run something.
-async fn read_definitions(cloud: &ReadCloud, foreseen: &mut Foreseen) {
+async fn add_definitions(cloud: &ReadCloud, foreseen: &mut Foreseen) {
     let Foreseen { config, snapshot, .. } = foreseen;
-    for worker in &config.workers {
-        let Some(Ok(tasks)) = snapshot.tasks.get(&worker.cluster) else { continue };
-        let has_tasks = tasks.alive.iter().any(|task| task.worker == worker.name);
-        let name = &worker.task_definition;
-        if has_tasks && !snapshot.definitions.contains_key(name) {
-            let definition = cloud.definition(name).await;
-            snapshot.definitions.insert(name.clone(), definition);
-        }
-    }
+    let runs = |worker: &&Worker| {
+        let tasks = snapshot.tasks.get(&worker.cluster).and_then(|read| read.as_ref().ok());
+        tasks.is_some_and(|tasks| tasks.alive.iter().any(|task| task.worker == worker.name))
+    };
+    let is_unread = |worker: &&Worker| !snapshot.definitions.contains_key(&worker.task_definition);
+    let read = read_definitions(cloud, config.workers.iter().filter(is_unread).filter(runs)).await;
+    snapshot.definitions.extend(read);
 }
 
 /// What could not be read of what a tick reads.

@@ -14,7 +14,7 @@ use decision::units::{
     ClusterName, Containers, CpuUnits, Ec2InstanceId, Gpus, InstanceArn, MebiBytes, Messages,
     Region, ScalerName, TaskDefinitionRef, Tasks, WorkerName,
 };
-use ecs_queue_scaler::aws::Aws;
+use ecs_queue_scaler::aws::{Aws, Halt};
 use ecs_queue_scaler::cli::room::{Asked, Fits, RoomView, State, room};
 use ecs_queue_scaler::cli::start::{self, StartError, ToStart, prepare};
 use jiff::Timestamp;
@@ -111,7 +111,7 @@ async fn only_instances_that_have_so_much_are_listed() {
     let (world, config) = cluster();
     let with = async |fits: &str| {
         let fits = Some(fits.parse().unwrap());
-        let view = seen(&world, &config, &Asked { cluster: None, fits }).await;
+        let view = seen(&world, &config, &Asked { fits, ..Asked::default() }).await;
         assert!(view.workers.is_empty());
         view.clusters[0].instances.iter().map(|row| row.ec2.clone()).collect::<Vec<_>>()
     };
@@ -141,13 +141,15 @@ async fn a_cluster_can_be_named() {
     let (world, config) = cluster();
     world.cluster("other");
     world.instance("other", json!({"ec2InstanceId": "i-9"}));
-    let asked = Asked { cluster: Some(ClusterName::from("other")), fits: None };
+    let asked = Asked { cluster: Some(ClusterName::from("other")), ..Asked::default() };
     let view = seen(&world, &config, &asked).await;
     let [other] = view.clusters.as_slice() else { panic!("{view:?}") };
     assert_eq!((other.active, view.workers.len(), view.notes.len()), (1, 0, 0));
     let view = seen(&world, &json!({"workers": []}), &asked).await;
     assert_eq!(view.clusters[0].active, 1);
     assert!(view.notes[0].starts_with("no worker is counted: "), "{:?}", view.notes);
+    let view = seen(&world, &json!({}), &Asked { no_config: true, ..asked }).await;
+    assert_eq!(view.notes, ["no configuration is named, and so no worker is counted"]);
     let nothing = deployment(&world, &json!({"workers": []})).await;
     let all = Asked::default();
     assert!(Box::pin(room(&nothing, &cloud(&world), &all, &invocation(&world))).await.is_err());
@@ -180,6 +182,45 @@ async fn whether_a_daemon_runs_stands_beside_its_instance() {
         ("i-4", State::Draining, None),
     ];
     assert_eq!(runs, expected);
+}
+
+/// A worker that stands nowhere on the page would be taken for one of Fargate.
+#[tokio::test(start_paused = true)]
+async fn no_worker_that_may_go_on_instances_is_left_out() {
+    let (world, mut config) = cluster();
+    world.register(&crate::tick::definition_for_both("spot"));
+    world.instance("jobs", json!({"ec2InstanceId": "i-5", "capacityProvider": "gpus"}));
+    let url =
+        json!([{"name": "worker", "environment": [{"name": "QUEUE_URL", "value": "{queue.url}"}]}]);
+    config["workers"][1]["launch"]["overrides"] = json!({"containerOverrides": url});
+    config["workers"][2]["launch"] = json!({});
+    config["workers"][2]["capacity"] = json!([{"capacityProvider": "gpus"}]);
+    config["workers"][3]["launch"].as_object_mut().unwrap().remove("launchType");
+    config["workers"][3]["capacity"] =
+        json!([{"capacityProvider": "gpus"}, {"capacityProvider": "FARGATE"}]);
+    config["workers"].as_array_mut().unwrap().push(json!({"name": "typo", "queu": "typo"}));
+    world.register(&definition("big"));
+    let view = seen(&world, &config, &Asked::default()).await;
+    let of = |name: &str| view.workers.iter().find(|worker| worker.worker == name).unwrap();
+    assert_eq!((of("b").error.as_deref(), world.count("GetQueueUrl")), (None, 1));
+    for name in ["big", "spot"] {
+        let size = &of(name).sizes[0];
+        let on: Vec<_> = size.on.iter().map(|on| on.ec2.as_str()).collect();
+        assert_eq!(on, ["i-5"], "{name}: the others are of no capacity provider");
+        let lacks: Vec<_> = size.lacks.iter().map(|lack| lack.why.as_str()).collect();
+        assert!(lacks.contains(&"of another capacity provider"), "{lacks:?}");
+    }
+    let typo = of("typo").error.as_deref().unwrap();
+    assert!(typo.starts_with("refused by the configuration: ") && view.is_incomplete(), "{typo}");
+
+    world.fail("GetQueueUrl", 9, denied());
+    let view = seen(&world, &config, &Asked::default()).await;
+    assert!(view.notes[0].starts_with("b: GetQueueUrl of "), "{:?}", view.notes);
+    world.fail_where("ListTasks", "log-agent", (9, denied()));
+    let fits = Asked { fits: Some("cpu=1".parse().unwrap()), ..Asked::default() };
+    let view = seen(&world, &config, &fits).await;
+    let [error] = view.clusters[0].errors.as_slice() else { panic!("{view:?}") };
+    assert!(error.starts_with("where log-agent runs is not known: "), "{error}");
 }
 
 prop_compose! {
@@ -339,16 +380,35 @@ async fn tasks_of_any_definition_go_where_the_fewest_run() {
 async fn a_call_without_an_answer_is_told_and_not_repeated() {
     for fault in [Fault::LostAnswer, Fault::Closed] {
         let (world, _) = cluster();
-        let found = prepared(&world, &asked(3)).await.unwrap();
+        let profile = Some("our own".to_owned());
+        let asked = start::Asked { profile, ..asked(3) };
+        let found = prepared(&world, &asked).await.unwrap();
         world.fail("StartTask", 1, fault);
         world.take_calls();
         let came = found.start(&Aws::new(&world.sdk_config()).unwrap().write).await;
         let (lines, is_whole) = found.report(&came);
         assert!(!is_whole);
-        assert!(lines.last().unwrap().contains("is not repeated"), "{lines:?}");
+        let told = lines.last().unwrap();
+        let list = "aws ecs list-tasks --cluster jobs --started-by queue-scaler-start --region \
+                    eu-central-1 --profile 'our own'";
+        assert!(told.contains("is not repeated") && told.contains(list), "{told}");
+        assert!(found.may_be_started().contains(list));
         let calls = world.take_calls();
         assert_eq!(calls.iter().filter(|call| call.operation == "StartTask").count(), 1);
     }
+}
+
+/// Ctrl-C, or a time that is up: no further call, and what was started is listed.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_started_once_it_is_halted() {
+    let (world, _) = cluster();
+    let found = prepared(&world, &asked(9)).await.unwrap();
+    let halt = Halt::default();
+    halt.set();
+    let aws = Aws::new(&world.sdk_config()).unwrap().with_halt(halt);
+    let (lines, is_whole) = found.report(&found.start(&aws.write).await);
+    assert!(!is_whole && lines[0].contains("interrupted: it was not called"), "{lines:?}");
+    assert_eq!(world.tasks().len(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -366,7 +426,14 @@ async fn what_cannot_be_started_is_said_before_anything_is() {
     );
     let spot = start::Asked { task_definition: "spot".to_owned(), ..asked(1) };
     let error = prepared(&world, &spot).await.unwrap_err().to_string();
-    assert!(error.contains("awsvpc: give --subnets"), "{error}");
+    assert!(error.contains("awsvpc: give --subnet, and --security-group where"), "{error}");
+    let bridge = start::Asked { subnets: vec!["subnet-1".to_owned()], ..asked(1) };
+    let error = prepared(&world, &bridge).await.unwrap_err().to_string();
+    assert!(error.contains("mode bridge") && error.contains("leave out --subnet"), "{error}");
+    let unplaced =
+        ["start", "--cluster", "c", "--task-definition", "t", "--security-group", "sg-1"];
+    let (code, _, error) = super::seen(&unplaced, "");
+    assert!(code == 2 && error.contains("--subnet <ID>"), "{error}");
     let none = start::Asked { task_definition: "no-such".to_owned(), ..asked(1) };
     let error = prepared(&world, &none).await.unwrap_err().to_string();
     assert!(error.contains("there is no such revision"), "{error}");

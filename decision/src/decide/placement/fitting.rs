@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::calls::dealt;
 use super::rooms::{Placed, Rooms};
 use super::{Ask, Barred, LIST, expressions, needs};
-use crate::config::Worker;
+use crate::config::{Rung, Worker};
 use crate::decide::own::OwnTasks;
 use crate::decide::per_task::ContainersPerTask;
 use crate::decide::{read, request, unread};
@@ -49,7 +49,7 @@ pub fn placed_by_us(worker: &Worker) -> Worker {
 }
 
 /// Room for the tasks of a worker of our own scheduler, at each of their sizes; `None` where ECS places them,
-/// or they are Fargate's.
+/// or all are Fargate's.
 ///
 /// # Errors
 /// What could not be read, or is wrong with the worker.
@@ -66,7 +66,7 @@ fn at_each_size(worker: &Worker, snapshot: &Snapshot) -> Result<Option<Vec<Fitti
     let name = &worker.task_definition;
     let definition = read(&snapshot.definitions, name, "DescribeTaskDefinition")?;
     let recipe = Recipe::new(definition, worker.into()).map_err(Refusal::Definition)?;
-    if worker.launch.placement.is_none() || recipe.is_paid_as_fargate() {
+    if worker.launch.placement.is_none() || !recipe.may_go_on_instances() {
         return Ok(None);
     }
     request::check(worker, &recipe)?;
@@ -104,6 +104,16 @@ pub fn place_as_is(worker: &Worker, snapshot: &Snapshot, tasks: Tasks) -> Read<O
     Ok(OnInstances { calls: dealt(ground.named(&on)), lacks })
 }
 
+/// The capacity providers that bring the instances of a worker's tasks; `None` where any instance may be theirs.
+fn providers(worker: &Worker) -> Option<BTreeSet<&str>> {
+    let on_instances = worker.launch.rungs.iter().filter(|rung| rung.is_fargate() != Some(true));
+    let names = on_instances.map(|rung| match rung {
+        Rung::CapacityProvider(name) => Some(name.as_str()),
+        Rung::ClusterDefault | Rung::LaunchType(_) => None,
+    });
+    names.collect()
+}
+
 /// The instances of a cluster for one worker, and which of them can take none of its tasks.
 struct Ground<'a> {
     ask: Ask<'a>,
@@ -123,7 +133,14 @@ impl<'a> Ground<'a> {
         let definition = read(&snapshot.definitions, &worker.task_definition, "")?;
         let expressions = expressions(worker, definition);
         let ask = Ask { worker, placement, snapshot, refused };
-        let barred = ask.barred(instances, &expressions)?;
+        let mut barred = ask.barred(instances, &expressions)?;
+        if let Some(providers) = providers(worker) {
+            for (index, instance) in instances.active.iter().enumerate() {
+                if instance.provider.as_deref().is_none_or(|name| !providers.contains(name)) {
+                    barred.entry(index).or_insert(Lack::Provider);
+                }
+            }
+        }
         let volatile = expressions.iter().any(Expression::depends_on_tasks);
         Ok(Some(Self { ask, instances, barred, volatile }))
     }
