@@ -6,15 +6,16 @@ mod text;
 mod view;
 mod worker;
 
+use std::borrow::Cow;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use decision::config::Worker;
-use decision::decide::{TaskContainers, alive, need_by_rule};
+use decision::decide::{TaskContainers, alive, health_by_tasks, need_by_rule};
 use decision::fargate::{MicroDollars, PriceList};
 use decision::memory::Remembered;
-use decision::plan::{Action, Alive, Decision, Idle, WorkerPlan};
+use decision::plan::{Action, Alive, Decision, Health, Idle, WorkerPlan};
 use decision::refusal::Cause;
 use decision::snapshot::{ClusterTasks, Depth, ErrorKind, ReadError, Snapshot, Task, TaskShape};
 use decision::units::{Containers, Messages, Tasks, WorkerName, elapsed};
@@ -46,7 +47,7 @@ pub async fn status(
     let looks = foreseen.plan.workers.iter().zip(&results.workers);
     let rows = looks.map(|(plan, result)| {
         let look = Look { foreseen: &foreseen, plan, result };
-        look.row(&ages)
+        look.row(ages.as_ref())
     });
     let rows = rows.collect();
     notes.extend(Box::pin(strangers(deployment, cloud, &foreseen)).await.unwrap_or_default());
@@ -87,7 +88,7 @@ pub(super) async fn tasks_of(
     let look = foreseen.plan.workers.iter().zip(&results.workers).next();
     let look = look.map(|(plan, result)| Look { foreseen: &foreseen, plan, result });
     let look = look.ok_or_else(|| PlanError::UnknownWorker(format!("`{name}`")))?;
-    Ok((look.closely(&ages, notes), look.worker().cloned()))
+    Ok((look.closely(ages.as_ref(), notes), look.worker().cloned()))
 }
 
 /// Which workers are read.
@@ -102,10 +103,13 @@ enum Scope<'a> {
 struct Seen {
     foreseen: Foreseen,
     results: TickResult,
-    /// Of the oldest message, by the queue's name.
-    ages: BTreeMap<String, Duration>,
+    /// None where they could not be read.
+    ages: Option<Ages>,
     notes: Vec<String>,
 }
+
+/// The ages of the oldest messages, by the queue's name.
+type Ages = BTreeMap<String, Duration>;
 
 impl Seen {
     async fn of(
@@ -129,10 +133,10 @@ impl Seen {
         let workers = foreseen.config.workers.iter();
         let queues: Vec<_> = workers.map(|worker| worker.queue.name().to_owned()).collect();
         let ages = cloud.oldest_messages(&queues, invocation.now).await;
-        let ages = ages.unwrap_or_else(|error| {
+        if let Err(error) = &ages {
             notes.push(format!("the oldest messages are not known: {error}"));
-            BTreeMap::new()
-        });
+        }
+        let ages = ages.ok();
         Ok(Self { foreseen, results, ages, notes })
     }
 }
@@ -164,28 +168,30 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    fn row(&self, ages: &BTreeMap<String, Duration>) -> Row {
+    fn row(&self, ages: Option<&Ages>) -> Row {
         let Self { plan, result, .. } = self;
         let worker = self.worker();
-        let oldest = worker.and_then(|worker| ages.get(worker.queue.name()));
+        let oldest = worker.zip(ages).and_then(|(worker, ages)| ages.get(worker.queue.name()));
         let tasks = self.tasks();
         let counted = || Some(alive(worker?, tasks?, self.snapshot().now));
         let alive = plan.alive.or_else(counted);
         let waiting = plan.depth.map(|depth| depth.visible.plus(self.delayed(depth)));
         // Of an empty queue the last point says nothing.
         let oldest = oldest.filter(|_| waiting != Some(Messages::ZERO));
+        let by_rule = self.owed_by_rule(alive).map(|(owed, room)| u64::from(owed.min(room).0));
         let (urgency, note) = self.urgency(alive);
         Row {
             worker: plan.worker.to_string(),
             waiting: waiting.map(|messages| messages.0),
             in_flight: plan.depth.map(|depth| depth.in_flight.0),
             oldest_seconds: oldest.map(Duration::as_secs),
+            is_age_unread: ages.is_none() && waiting != Some(Messages::ZERO),
             tasks: alive.map(|alive| u64::from(alive.tasks.0)),
             running: alive.map(|alive| u64::from(alive.running.0)),
             starting: alive.map(|alive| u64::from(alive.starting().0)),
             target: self.target(alive).map(|target| u64::from(target.0)),
             cap: worker.map(|worker| u64::from(worker.scaling.max_containers.0)),
-            launches: result.containers(),
+            launches: by_rule.unwrap_or_else(|| result.containers()),
             last_launch: tasks.and_then(|tasks| self.last_launch(tasks)),
             hourly_micro_dollars: tasks.and_then(|tasks| self.hourly(tasks)).map(|price| price.0),
             urgency,
@@ -193,7 +199,7 @@ impl Look<'_> {
         }
     }
 
-    fn closely(&self, ages: &BTreeMap<String, Duration>, notes: Vec<String>) -> WorkerView {
+    fn closely(&self, ages: Option<&Ages>, notes: Vec<String>) -> WorkerView {
         let now = self.snapshot().now;
         let name = self.worker().and_then(|worker| worker.container.as_deref());
         let own = |task: &&Task| task.worker == self.plan.worker;
@@ -273,10 +279,8 @@ impl Look<'_> {
     /// How it is, and a few words more.
     fn urgency(&self, alive: Option<Alive>) -> (Urgency, String) {
         let Self { plan, result, .. } = self;
-        if let (Some(target), Some(alive)) = (self.by_rule(alive), alive) {
-            return self.urgency_by_rule(target, alive);
-        }
-        if let Some(error) = self.unread() {
+        let by_rule = self.owed_by_rule(alive);
+        if let Some(error) = self.unread().filter(|_| by_rule.is_none()) {
             return match error {
                 ReadError::Call(call) if call.cause() == Cause::Permission => {
                     (Urgency::Denied, call.operation.to_owned())
@@ -287,14 +291,18 @@ impl Look<'_> {
         if let Action::Refuse(refusal) = &plan.action {
             return (Urgency::Refused, refusal.to_string());
         }
-        if let Some(tripped) = &plan.health.breaker {
+        let health = self.health(by_rule.is_some());
+        if let Some(tripped) = &health.breaker {
             return (Urgency::Breaker, tripped.last.clone());
         }
-        if !plan.health.stuck.is_empty() {
-            return (Urgency::Stuck, DO_NOT_START.of(plan.health.stuck.len()));
+        if !health.stuck.is_empty() {
+            return (Urgency::Stuck, DO_NOT_START.of(health.stuck.len()));
         }
-        if !plan.health.outlived.is_empty() {
-            return (Urgency::Stuck, OUTLIVE.of(plan.health.outlived.len()));
+        if !health.outlived.is_empty() {
+            return (Urgency::Stuck, OUTLIVE.of(health.outlived.len()));
+        }
+        if let Some((owed, room)) = by_rule {
+            return urgency_by_rule(owed, room);
         }
         if let Some(paused) = &result.paused {
             let until = paused.until.as_ref().map(|until| format!("until {until}"));
@@ -347,14 +355,20 @@ impl Look<'_> {
         Some(need_by_rule(self.worker()?, depth, &alive?))
     }
 
-    fn urgency_by_rule(&self, target: Containers, alive: Alive) -> (Urgency, String) {
-        let cap = self.worker().map(|worker| worker.scaling.max_containers).unwrap_or_default();
-        let owed = target.minus(alive.capacity());
-        let room = cap.minus(alive.containers);
-        match (owed, room) {
-            (Containers::ZERO, _) => (Urgency::Ok, String::new()),
-            (owed, Containers::ZERO) => (Urgency::AtCap, format!("{owed} wait for room")),
-            (owed, room) => (Urgency::Launching, format!("{} by its rule", owed.min(room))),
+    /// What is owed by it, and how many `maxContainers` leaves room for.
+    fn owed_by_rule(&self, alive: Option<Alive>) -> Option<(Containers, Containers)> {
+        let target = self.by_rule(alive)?;
+        let (cap, alive) = (self.worker()?.scaling.max_containers, alive?);
+        Some((target.minus(alive.capacity()), cap.minus(alive.containers)))
+    }
+
+    /// What is wrong with its tasks; by them alone where its definition was not read.
+    fn health(&self, is_by_rule: bool) -> Cow<'_, Health> {
+        match self.worker().zip(self.tasks()).filter(|_| is_by_rule) {
+            Some((worker, tasks)) => {
+                Cow::Owned(health_by_tasks(worker, tasks, self.snapshot().now))
+            }
+            None => Cow::Borrowed(&self.plan.health),
         }
     }
 
@@ -374,6 +388,14 @@ impl Look<'_> {
             0 => String::new(),
             n => format!("{n} wait for room"),
         }
+    }
+}
+
+fn urgency_by_rule(owed: Containers, room: Containers) -> (Urgency, String) {
+    match (owed, room) {
+        (Containers::ZERO, _) => (Urgency::Ok, "by its rule".to_owned()),
+        (owed, Containers::ZERO) => (Urgency::AtCap, format!("{owed} wait for room")),
+        (owed, room) => (Urgency::Launching, format!("{} by its rule", owed.min(room))),
     }
 }
 

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::Row;
+use super::{LastLaunch, Row};
 use crate::cli::page::{age, dollars, grouped, plain};
 
 /// A column.
@@ -92,18 +92,22 @@ impl Column {
             Self::Worker => plain(&row.worker).into_owned(),
             Self::Waiting => known(row.waiting, "?"),
             Self::InFlight => known(row.in_flight, "?"),
-            Self::Oldest => row.oldest_seconds.map_or_else(|| "-".to_owned(), of_seconds),
+            Self::Oldest => match row.oldest_seconds {
+                Some(seconds) => of_seconds(seconds),
+                None if row.is_age_unread => "?".to_owned(),
+                None => "-".to_owned(),
+            },
             Self::Running => known(row.running, "?"),
             Self::Starting => known(row.starting, "?"),
             Self::Target => known(row.target, "-"),
             Self::Cap => known(row.cap, "-"),
-            Self::LastLaunch => row.last_launch.as_ref().map_or_else(
-                || "-".to_owned(),
-                |launch| {
-                    let containers = grouped(launch.containers);
-                    format!("{} ago {containers:>3}", of_seconds(launch.seconds_ago))
-                },
-            ),
+            Self::LastLaunch => match (&row.last_launch, row.tasks) {
+                (Some(LastLaunch { seconds_ago, containers, .. }), _) => {
+                    format!("{} ago {:>3}", of_seconds(*seconds_ago), grouped(*containers))
+                }
+                (None, Some(_)) => "-".to_owned(),
+                (None, None) => "?".to_owned(),
+            },
             // Instances have no price here.
             Self::Price => match (row.hourly_micro_dollars, row.tasks) {
                 (Some(price), _) => dollars(price),

@@ -56,8 +56,15 @@ impl StatusView {
         let idle = count(|row| row.urgency == Urgency::Idle);
         let containers = sum(|row| Some(row.running?.saturating_add(row.starting?)));
         let price = dollars(sum(|row| row.hourly_micro_dollars));
+        // What is not known of one is not zero of all.
+        let least = |is_known: fn(&Row) -> bool| {
+            if self.workers.iter().all(is_known) { "" } else { "at least " }
+        };
+        let least_tasks = least(|row| row.tasks.is_some());
+        let least_price = least(|row| row.hourly_micro_dollars.is_some());
         format!(
-            "{}: {shown} shown, {look} need a look, {idle} idle (--all). {} in {}, ${price} an hour. {}, {}.",
+            "{}: {shown} shown, {look} need a look, {idle} idle (--all). {least_tasks}{} in {}, {least_price}${price} an \
+             hour. {}, {}.",
             counted(u64::try_from(self.workers.len()).unwrap_or(u64::MAX), "worker"),
             counted(containers, "container"),
             counted(sum(|row| row.tasks), "task"),

@@ -58,6 +58,9 @@ pub struct Row {
     /// How long the oldest message has waited, by CloudWatch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oldest_seconds: Option<u64>,
+    /// Whether that could not be read, where messages may wait.
+    #[serde(skip)]
+    pub is_age_unread: bool,
     /// Tasks that ECS does not want stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tasks: Option<u64>,

@@ -192,11 +192,42 @@ async fn where_the_time_is_too_short_for_definitions_the_rule_speaks() {
     assert_eq!(world.count("DescribeTaskDefinition"), 50, "what may be read at once");
     let said = |note: &str| view.workers.iter().filter(|row| row.note == note).count();
     assert_eq!((said("4 wait for room"), said("1 by its rule")), (15, 5));
+    let launched = view.workers.iter().filter(|row| row.note == "1 by its rule");
+    assert!(launched.clone().all(|row| row.launches == 1), "{view:?}");
     let known = view.workers.iter().filter(|row| row.target.is_some()).count();
     assert_eq!(
         (known, view.workers.iter().filter(|row| row.urgency.needs_a_look()).count()),
         (60, 0)
     );
+}
+
+/// What the tasks say for themselves is not hidden by the rule.
+#[tokio::test(start_paused = true)]
+async fn trouble_is_seen_where_the_rule_speaks() {
+    let names: Vec<_> = (0..60).map(|n| format!("w{n:02}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let world = world_of(&names);
+    let one = json!({"messagesPerContainer": 1});
+    let workers: Vec<_> = names.iter().map(|name| worker(name, &one, &json!({}))).collect();
+    let config = config(&workers);
+    let function = scaler(&world, &config);
+    for name in &names {
+        world.queue(name).visible(1);
+    }
+    for minute in 0..3 {
+        let _ = tick(&function, &world, minute).await;
+        world.all_run();
+        world.all_end("EssentialContainerExited", "it fails", Some(1));
+        world.reach(Duration::from_secs(60 * minute + 50)).await;
+    }
+    let deployment = deployment(&world, &config).await;
+    let end = Instant::now() + Duration::from_millis(100);
+    let cloud = Aws::new(&world.sdk_config()).unwrap().read.for_tick(world.now(), end);
+    world.take_calls();
+    let view = Box::pin(status(&deployment, &cloud, &invocation(&world))).await.unwrap();
+    assert_eq!(world.count("DescribeTaskDefinition"), 50, "what may be read at once");
+    let tripped = view.workers.iter().filter(|row| row.urgency == Urgency::Breaker).count();
+    assert_eq!(tripped, 60, "{view:?}");
 }
 
 /// What others wrote: wide, combining, from the right, and what a terminal would obey.

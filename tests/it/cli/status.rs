@@ -106,12 +106,13 @@ async fn what_may_not_be_read_is_never_zero() {
     let denied = || Fault::Error(400, "AccessDeniedException", "not authorized".to_owned());
     world.fail("ListTasks", 9, denied());
     world.fail("GetMetricData", 9, denied());
+    world.queue("a").visible(1);
     let view = seen_of(&world, &config).await;
     let [a] = view.workers.as_slice() else { panic!("{view:?}") };
     assert_eq!((a.urgency, a.note.as_str()), (Urgency::Denied, "ListTasks"));
     assert_eq!(
         (a.waiting, a.tasks, a.running, a.hourly_micro_dollars),
-        (Some(0), None, None, None)
+        (Some(1), None, None, None)
     );
     assert_eq!(
         view.notes,
@@ -119,8 +120,15 @@ async fn what_may_not_be_read_is_never_zero() {
             "the oldest messages are not known: GetMetricData of AWS/SQS failed: AccessDeniedException: not authorized"
         ]
     );
-    let page = page(&view, &wide(100));
-    assert!(page.contains(" ? ") && page.contains("denied ListTasks"), "{page}");
+    let page = page(&view, &Asked { wide: true, ..wide(100) });
+    let cells: Vec<_> = page.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(
+        cells,
+        ["a", "1", "0", "?", "?", "?", "-", "100", "?", "?", "denied", "ListTasks"],
+        "{page}"
+    );
+    let sum = "at least 0 containers in 0 tasks, at least $0.00 an hour";
+    assert!(page.split_whitespace().collect::<Vec<_>>().join(" ").contains(sum), "{page}");
 }
 
 async fn closely_seen(world: &World, config: &Value, name: &str) -> Result<WorkerView, PlanError> {
@@ -204,6 +212,13 @@ async fn beside_its_tasks_stand_decisions_dead_letters_and_logs() {
     assert_eq!(view.decisions[4].tick, "2026-11-20T21:06:00Z");
     let view = WorkerView { alive: Vec::new(), ..view };
     insta::assert_snapshot!("beside", anstream::adapter::strip_str(&view.page(&wide(100))));
+
+    // More than are read, the oldest first.
+    for _ in 0..60 {
+        world.log_line(group, (world.now().as_millisecond(), "worker a: launched"), "{}");
+    }
+    let view = Box::pin(closely(&found, &cloud(&world), &name, &invocation(&world))).await.unwrap();
+    assert!(view.decisions.is_empty() && view.notes[0].contains("too many lines"), "{view:?}");
 
     world.fail("FilterLogEvents", 9, Fault::Error(400, "AccessDeniedException", "no".to_owned()));
     let view = Box::pin(closely(&found, &cloud(&world), &name, &invocation(&world))).await.unwrap();
