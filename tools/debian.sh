@@ -1,8 +1,8 @@
 #!/bin/sh
-# Usage: debian.sh FOLDER PACKAGE=VERSION...
+# Usage: debian.sh FOLDER PACKAGE=VERSION[|OTHER]...
 #
 # Unpacks Debian's packages into FOLDER, without root: of the pinned versions, or, where one is gone, what
-# apt offers. Fails where there is no apt, and leaves FOLDER as it was.
+# apt offers of that name, or of the OTHER name that Ubuntu has for it. Fails where there is no apt, and leaves FOLDER as it was.
 set -eu
 
 say() { echo "debian: $*" >&2; }
@@ -27,12 +27,17 @@ update() {
 
 download() { apt-get -q download "$1" >log 2>&1; }
 
-for pin in "$@"; do
+for asked in "$@"; do
+  pin=${asked%%|*}
   name=${pin%%=*}
+  other=${asked#"$pin"}
+  other=${other#|}
   if download "$pin" || { update && download "$pin"; }; then
     :
   elif download "$name"; then
     say "apt no longer offers $pin: took $(dpkg-deb -f "${name}"_*.deb Version) instead"
+  elif [ -n "$other" ] && download "$other"; then
+    say "apt offers no $name: took $other instead"
   else
     say "apt offers no $name (has \`apt-get update\` been run?):"
     cat log >&2
