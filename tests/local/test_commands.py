@@ -24,7 +24,10 @@ TEXT = ["--output", "text"]
 
 # What only the CLI v2 has, and why a page wants it all the same. Such an option takes one value.
 V2_OPTIONS = {"--cli-binary-format": "v2 takes a payload for base64 unless it is told otherwise"}
-V2_COMMANDS = {("configure", "export-credentials"): "it alone reads an SSO profile"}
+V2_COMMANDS = {
+    ("configure", "export-credentials"): "it alone reads an SSO profile",
+    ("logs", "tail"): "it alone follows a log",
+}
 V2_IN_WORDS = "AWS CLI v2"
 
 NAME = 2

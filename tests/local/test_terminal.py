@@ -108,6 +108,14 @@ def test_a_plan_is_applied_by_the_function_and_not_beside_it(stack: Stack, worke
     assert "none of 2 workers launches anything" in nothing.stderr, nothing.stderr
 
 
+def test_no_room_is_said_in_words(stack: Stack) -> None:
+    asked = ("start", "--cluster", "jobs", "--task-definition", "export", "--yes")
+    nowhere = run(stack, *asked, "--subnet", "subnet-1")
+    assert nowhere.returncode == FAILED, nowhere.stderr
+    assert nowhere.stderr.startswith("! no instance has room for a task of export:1"), nowhere.stderr
+    assert nowhere.stdout == "" and "\ufffd" not in nowhere.stderr + nowhere.stdout
+
+
 def test_a_day_with_the_other_commands(stack: Stack, workers: str, tmp_path: Path) -> None:
     """From a tick that is explained to tasks that are stopped, by the real program."""
     stack.send("thumbnail", 1)
