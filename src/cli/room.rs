@@ -15,7 +15,6 @@ use decision::snapshot::{Instance, Instances, Newest, Read, Snapshot, TickContex
 use decision::units::{
     ClusterName, CpuUnits, Gpus, InstanceArn, MebiBytes, ScalerName, ServiceName,
 };
-
 use futures_util::future::join_all;
 
 pub use self::view::{
@@ -81,7 +80,8 @@ pub async fn room(
 ) -> Result<RoomView, SourceError> {
     let mut view = RoomView::new(cloud.region(), invocation.now);
     let config = if asked.no_config {
-        view.notes.push("no configuration is named, and so no worker is counted".to_owned());
+        let note = "no configuration is named, and so no worker is counted";
+        view.notes.extend(asked.fits.is_none().then(|| note.to_owned()));
         None
     } else {
         match deployment.scaler.config.current(cloud, invocation.now).await {

@@ -228,9 +228,11 @@ impl ToStart {
         self.ec2.get(arn).map_or_else(|| short_id(arn.as_str()), String::as_str)
     }
 
-    /// What a call that is out may start, wherever it is left alone.
+    /// What may have been started, wherever it is ended.
     pub fn may_be_started(&self) -> String {
-        format!("up to {} may have been started; `{}` shows them", counted(10, "task"), self.list)
+        let most = self.placed.calls.iter().flatten().count();
+        let most = counted(u64::try_from(most).unwrap_or(u64::MAX), "task");
+        format!("up to {most} may have been started; `{}` shows them", self.list)
     }
 
     /// Starts them, call by call, none a second time. After an error there is no further call.
