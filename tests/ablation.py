@@ -390,18 +390,16 @@ DEFENCES = [
      "self.unanswered_on = silent;", "", "where_a_lost_call_may_have_started"),
     ("what is placed is deducted", "decision/src/decide/placement/rooms.rs", "room.take(fit);", "", SOAK),
     ("an instance that drains gets nothing", "src/aws/instances.rs",
-     """        let active = ContainerInstanceStatus::Active;
-        let listed = self.list_instances(cluster, active, None).await?;
+     """        let listed = self.list_instances(cluster, status.clone(), None).await?;
         let described = self.describe_instances(cluster, &listed).await?;
         // One that began to drain since it was listed is described as such.
-        let active = described.iter().filter(|i| i.status() == Some("ACTIVE") && is_ec2(i));
+        let has_it = |i: &&EcsInstance| i.status() == Some(status.as_str()) && is_ec2(i);
 """,
-     """        let active = ContainerInstanceStatus::Active;
-        let mut listed = self.list_instances(cluster, active, None).await?;
+     """        let mut listed = self.list_instances(cluster, status, None).await?;
         let draining = ContainerInstanceStatus::Draining;
         listed.extend(self.list_instances(cluster, draining, None).await?);
         let described = self.describe_instances(cluster, &listed).await?;
-        let active = described.iter();
+        let has_it = |i: &&EcsInstance| is_ec2(i);
 """, SOAK),
     ("nor one without its agent", "decision/src/decide/placement.rs",
      "if !instance.connected {", "if !instance.connected && false {", SOAK),
