@@ -4,6 +4,7 @@
 pub mod deployment; // which scaler, where
 pub mod difference; // two task definitions, by meaning
 pub mod page; // lines of a bounded width
+pub mod file; // written whole, or not at all
 pub mod table; // rows below a head
 pub mod mark; // a mistake under its line
 pub mod validation; // what is wrong with a configuration

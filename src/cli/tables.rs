@@ -4,10 +4,8 @@
 mod fill;
 mod rows;
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::Path;
-use std::process;
 use std::time::Duration;
 
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
@@ -18,6 +16,7 @@ use tokio::time::Instant;
 
 pub use self::fill::{Seen, read};
 pub use self::rows::Rows;
+use super::file::write_new;
 
 /// A statement that takes longer is ended.
 pub const LONGEST: Duration = Duration::from_secs(5);
@@ -263,19 +262,9 @@ impl Tables {
         self.0.authorizer(None::<fn(AuthContext<'_>) -> Authorization>)?;
         self.0.progress_handler(0, None::<fn() -> bool>)?;
         let bytes = self.0.serialize(rusqlite::MAIN_DB)?;
-        let wrong = |path: &Path, error: io::Error| {
-            QueryError::File(format!("`{}`: {error}", path.display()))
-        };
-        let mut name = file.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.part", process::id()));
-        let part = file.with_file_name(name);
-        let made = File::create_new(&part).map_err(|error| wrong(&part, error))?;
-        let written = written(made, &bytes).and_then(|()| named(&part, file));
-        // It has its name by now, or is half a file.
-        drop(fs::remove_file(&part));
-        written.map_err(|error| match error.kind() {
+        write_new(file, &bytes).map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists => QueryError::Exists(file.display().to_string()),
-            _ => wrong(file, error),
+            _ => QueryError::File(format!("`{}`: {error}", file.display())),
         })
     }
 }
@@ -286,23 +275,6 @@ impl Tables {
 /// When it is wrong, or does more than read.
 pub fn check(statement: &str) -> Result<(), QueryError> {
     Tables::new()?.prepared(statement).map(drop)
-}
-
-fn written(mut file: File, bytes: &[u8]) -> io::Result<()> {
-    file.write_all(bytes)?;
-    // A disk that is full may say so only now.
-    file.sync_all()
-}
-
-/// Gives a file its name, and never one that is taken.
-fn named(part: &Path, file: &Path) -> io::Result<()> {
-    match fs::hard_link(part, file) {
-        // Not every file system has links.
-        Err(error) if error.kind() != ErrorKind::AlreadyExists && !fs::exists(file)? => {
-            fs::rename(part, file)
-        }
-        linked => linked,
-    }
 }
 
 /// About what it takes in memory.

@@ -1,11 +1,12 @@
 //! `init`, and `import`.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use ecs_queue_scaler::cli::file::write_new;
 use ecs_queue_scaler::cli::import::keda;
 use ecs_queue_scaler::cli::init::{propose, survey};
 use tokio::time::Instant;
@@ -59,9 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
     let Arguments { file, account } = arguments;
     let is_stdout = file == Path::new("-");
     if !is_stdout && fs::exists(file).unwrap_or(true) {
-        let error =
-            format!("`{}` is there already, and nothing is written over it", file.display());
-        return Err(Failed::Use(error));
+        return Err(is_there(file));
     }
     let proposal = runtime()?.block_on(async {
         let cloud = account.connect().await?.read;
@@ -74,7 +73,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
     if is_stdout {
         return Ok(Said { out: vec![text.trim_end().to_owned()], ..Said::default() });
     }
-    write_new(file, &text)?;
+    write_new(file, text.as_bytes()).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => is_there(file),
+        _ => Failed::Use(format!("cannot write `{}`: {error}", file.display())),
+    })?;
     let (workers, others) = (proposal.workers.len(), proposal.others.len());
     let line = format!(
         "wrote {}: {workers} workers proposed, {others} queues without one; read it, then: queue-scaler validate \
@@ -85,15 +87,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
     Ok(Said { out: vec![line], err: proposal.notes, ..Said::default() })
 }
 
-/// Never over a file that is there, also if it came meanwhile.
-pub(crate) fn write_new(file: &Path, text: &str) -> Result<(), Failed> {
-    let wrong = |error: io::Error| match error.kind() {
-        ErrorKind::AlreadyExists => Failed::Use(format!(
-            "`{}` is there already, and nothing is written over it",
-            file.display()
-        )),
-        _ => Failed::Use(format!("cannot write `{}`: {error}", file.display())),
-    };
-    let mut new = OpenOptions::new().write(true).create_new(true).open(file).map_err(wrong)?;
-    new.write_all(text.as_bytes()).map_err(wrong)
+fn is_there(file: &Path) -> Failed {
+    Failed::Use(format!("`{}` is there already, and nothing is written over it", file.display()))
 }

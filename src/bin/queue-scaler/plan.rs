@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use decision::units::WorkerName;
 use ecs_queue_scaler::cli::apply::{How, event_for_function};
+use ecs_queue_scaler::cli::file::write_over;
 use ecs_queue_scaler::cli::page::Clock;
 use ecs_queue_scaler::cli::plan::{PlanView, Shown, plan, plan_of_function};
 use ecs_queue_scaler::cli::result::TickResult;
@@ -77,7 +78,7 @@ pub(crate) fn run(arguments: &Arguments, clock: Clock) -> Result<Said, Failed> {
     let is_from_here = arguments.from.is_none() && !view.is_of_function;
     let mut err = if is_from_here { vec![NOT_KNOWN.to_owned()] } else { Vec::new() };
     let text_of = format!("{:#}\n", json!(view));
-    let saved = arguments.save.as_ref().map(|file| (file, fs::write(file, text_of)));
+    let saved = arguments.save.as_ref().map(|file| (file, write_over(file, text_of.as_bytes())));
     let is_unsaved = matches!(&saved, Some((_, Err(_))));
     if let Some((file, Err(error))) = &saved {
         err.push(format!("cannot write `{}`: {error}", file.display()));
