@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use decision::definition::TaskDefinition;
-use decision::snapshot::{CallError, ReadError};
+use decision::refusal::Cause;
+use decision::snapshot::ReadError;
 use decision::units::{ClusterName, Messages, TaskArn, WorkerName};
 use serde_json::Value;
 
@@ -40,6 +41,15 @@ pub struct Asked {
     pub worker: WorkerName,
     /// Its tasks.
     pub which: Which,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stopped {
+    /// How many were stopped.
+    pub stopped: u64,
+    /// What kept others from it.
+    pub failures: Vec<String>,
 }
 
 /// Why nothing is stopped.
@@ -205,21 +215,22 @@ impl ToStop {
         page.text()
     }
 
-    /// Stops them, one after the other.
-    ///
-    /// # Errors
-    /// How many were stopped, and what kept the next one from it.
-    pub async fn stop(
-        &self,
-        cloud: &WriteCloud,
-        reason: &str,
-    ) -> Result<usize, (usize, CallError)> {
-        for (stopped, task) in self.tasks.iter().enumerate() {
+    /// Stops them, one after the other. One that has ended meanwhile keeps no other one from it.
+    pub async fn stop(&self, cloud: &WriteCloud, reason: &str) -> Stopped {
+        let mut came = Stopped::default();
+        for task in &self.tasks {
             let task = TaskArn::from(task.task.as_str());
-            let call = cloud.stop(&self.cluster, &task, reason).await;
-            call.map_err(|error| (stopped, error))?;
+            let Err(error) = cloud.stop(&self.cluster, &task, reason).await else {
+                came.stopped = came.stopped.saturating_add(1);
+                continue;
+            };
+            came.failures.push(error.to_string());
+            // Who may not stop one may stop none.
+            if error.cause() == Cause::Permission {
+                break;
+            }
         }
-        Ok(self.tasks.len())
+        came
     }
 }
 

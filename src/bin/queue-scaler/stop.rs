@@ -2,7 +2,8 @@
 
 use clap::{ArgGroup, Args};
 use decision::units::WorkerName;
-use ecs_queue_scaler::cli::stop::{Asked, StopError, Which, prepare, reason};
+use ecs_queue_scaler::cli::page::counted;
+use ecs_queue_scaler::cli::stop::{Asked, StopError, Stopped, Which, prepare, reason};
 
 use super::account::{self, Access, runtime, width};
 use super::question::{Answer, ask};
@@ -50,16 +51,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
         // Who may stop a task and not ask who he is, stops it all the same.
         let caller = aws.read.caller().await.ok();
         let reason = reason(caller.as_deref(), arguments.reason.as_deref());
-        found.stop(&aws.write, &reason).await.map(|count| (count, reason))
+        (found.stop(&aws.write, &reason).await, reason)
     });
-    match stopped {
-        Ok((count, reason)) => {
-            let tasks = if count == 1 { "1 task".to_owned() } else { format!("{count} tasks") };
-            let line = format!("stopped {tasks}; its reason is `{reason}`");
-            Ok(Said { out: vec![line], ..Said::default() })
-        }
-        Err((count, error)) => {
-            Err(failed(format!("{error}; {count} of {} were stopped before", found.tasks.len())))
-        }
-    }
+    let (Stopped { stopped, failures }, reason) = stopped;
+    let line = format!("stopped {}; its reason is `{reason}`", counted(stopped, "task"));
+    let out = if stopped == 0 { Vec::new() } else { vec![line] };
+    let ends = Ends::failed_if(!failures.is_empty());
+    Ok(Said { out, err: failures, ends })
 }

@@ -300,7 +300,7 @@ async fn the_second_policy_allows_what_is_changed_and_no_more() {
         let _ = wished(&world, &config, "found", wish).await.unwrap();
     }
     let all = to_stop(&world, &config, "a", Which::All).await.unwrap();
-    let _ = all.stop(&aws(&world).write, "").await.unwrap();
+    let _ = all.stop(&aws(&world).write, "").await;
     world.register(&definition("a"));
     let asked = clean::Asked { delete: true, gone: false };
     let unneeded = found(&world, &config, asked).await;

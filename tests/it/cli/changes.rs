@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use decision::units::WorkerName;
+use decision::units::{ClusterName, WorkerName};
 use ecs_queue_scaler::aws::Aws;
 use ecs_queue_scaler::cli::clean::{Asked, CleanView, Cleaned, find};
 use ecs_queue_scaler::cli::pause::{Came, Wish, carry_out};
 use ecs_queue_scaler::cli::stop::{StopError, ToStop, Which, prepare, reason};
-use ecs_queue_scaler::cli::{pause, stop};
+use ecs_queue_scaler::cli::{pause, room, status, stop};
 use serde_json::{Value, json};
 
 use super::plan::{cloud, deployment, with_canaries};
@@ -78,12 +78,57 @@ async fn tasks_are_stopped_with_what_becomes_of_their_messages() {
         to_stop(&world, &config, "a", Which::These(vec![id[..length].to_owned()])).await.unwrap();
     let caller = cloud(&world).caller().await.unwrap();
     let why = reason(Some(&caller), Some("it hangs"));
-    assert_eq!(one.stop(&aws(&world).write, &why).await.unwrap(), 1);
+    assert_eq!(one.stop(&aws(&world).write, &why).await.stopped, 1);
     assert_eq!(ids(&world, "a"), of_a[1..]);
     let calls = world.take_calls();
     let stop = calls.iter().find(|call| call.operation == "StopTask").unwrap();
     assert_eq!(stop.input["reason"], "assumed-role/developer/anna by queue-scaler: it hangs");
     assert_eq!(reason(None, None), "somebody by queue-scaler");
+}
+
+/// Between the question and the answer.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_has_ended_keeps_no_other_one_from_being_stopped() {
+    let (world, config) = running().await;
+    let all = to_stop(&world, &config, "a", Which::All).await.unwrap();
+    let gone = "The referenced task was not found.".to_owned();
+    world.fail("StopTask", 1, Fault::Error(400, "InvalidParameterException", gone));
+    let came = all.stop(&aws(&world).write, "").await;
+    assert_eq!((came.stopped, came.failures.len()), (1, 1), "{came:?}");
+    assert!(came.failures[0].contains("was not found"), "{came:?}");
+    assert_eq!(ids(&world, "a").len(), 1);
+
+    let (world, config) = running().await;
+    let all = to_stop(&world, &config, "a", Which::All).await.unwrap();
+    world.fail("StopTask", 99, denied());
+    let came = all.stop(&aws(&world).write, "").await;
+    assert_eq!((came.stopped, world.count("StopTask")), (0, 1), "{came:?}");
+}
+
+/// Canaries stand in all that may be a secret.
+#[tokio::test(start_paused = true)]
+async fn no_look_shows_a_secret() {
+    let (world, config) = running().await;
+    let deployment = deployment(&world, &config).await;
+    let (cloud, invocation) = (cloud(&world), invocation(&world));
+    let wide = status::Asked { width: 300, all: true, wide: true, ..status::Asked::default() };
+    let all = Box::pin(status::status(&deployment, &cloud, &invocation)).await.unwrap();
+    let name = WorkerName::from("a");
+    let one = Box::pin(status::worker(&deployment, &cloud, &name, &invocation)).await.unwrap();
+    let asked = room::Asked { cluster: Some(ClusterName::from("jobs")), ..room::Asked::default() };
+    let room = Box::pin(room::room(&deployment, &cloud, &asked, &invocation)).await.unwrap();
+    let asked = Asked { gone: true, delete: true };
+    let old = Box::pin(find(&deployment, &cloud, asked, world.now())).await.unwrap();
+    let shown = [
+        (all.page(&wide), json!(all)),
+        (one.page(&wide), json!(one)),
+        (room.page(300), json!(room)),
+        (old.page(300, asked), json!(old)),
+    ];
+    for (page, json) in shown {
+        assert!(!page.is_empty() && !page.contains("hush"), "{page}");
+        assert!(!json.to_string().contains("hush"), "{json:#}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
