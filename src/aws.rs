@@ -272,7 +272,7 @@ fn explained(failure: String) -> String {
     }
     format!(
         "no AWS credentials; give the function a role, or set AWS_ACCESS_KEY_ID and \
-         AWS_SECRET_ACCESS_KEY, or AWS_PROFILE ({failure})"
+         AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; of a profile with SSO, sign in again: aws sso login ({failure})"
     )
 }
 

@@ -107,6 +107,9 @@ pub struct WorkerResult {
     /// Why so many, where there was something to decide.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub decision: Option<DecisionResult>,
+    /// What the decision went by, from which `explain` derives it again.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub facts: Option<Value>,
     /// What is started, by its definition and size.
     #[serde(default)]
     pub launched: Vec<LaunchedResult>,

@@ -196,6 +196,7 @@ impl Look<'_> {
             hourly_micro_dollars: tasks.and_then(|tasks| self.hourly(tasks)).map(|price| price.0),
             urgency,
             note,
+            error: self.unread().map(ToString::to_string),
         }
     }
 

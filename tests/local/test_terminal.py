@@ -108,6 +108,31 @@ def test_a_plan_is_applied_by_the_function_and_not_beside_it(stack: Stack, worke
     assert "none of 2 workers launches anything" in nothing.stderr, nothing.stderr
 
 
+def test_a_saved_plan_is_derived_again(stack: Stack, workers: str, tmp_path: Path) -> None:
+    stack.send("thumbnail", 1)
+    saved = tmp_path / "plan.json"
+    by_name = ("--name", SCALER, "--config", workers)
+    assert run(stack, "plan", *by_name, "--save", str(saved)).returncode == DONE
+    explained = run(None, "explain", "thumbnail", "--from", str(saved))
+    assert explained.returncode == DONE, explained.stderr
+    assert "the same as was logged" in explained.stdout, explained.stdout
+
+
+def test_what_is_not_in_the_account_is_said(stack: Stack, tmp_path: Path) -> None:
+    """What the emulator has not, such as quotas, is `?`, and is not called wrong."""
+    path = tmp_path / "workers.yaml"
+    config = json.loads(json.dumps(CONFIG))
+    config["workers"][0]["container"] = "no-such"
+    path.write_text(json.dumps(config))
+    checked = run(stack, "validate", "--aws", str(path), "--name", SCALER)
+    said = " ".join(checked.stdout.split())
+    assert checked.returncode == FAILED, checked.stderr
+    assert "thumbnail wrong container `no-such` is not in the task definition, which has `worker`" in said, said
+    assert said.count("wrong there is no subnet subnet-0a1b2c3d") == 2, said
+    assert "export ? the quota of Fargate On-Demand is not checked" in said, said
+    assert "2 workers: 2 wrong." in said and "export wrong container" not in said, said
+
+
 def test_no_room_is_said_in_words(stack: Stack) -> None:
     asked = ("start", "--cluster", "jobs", "--task-definition", "export", "--yes")
     nowhere = run(stack, *asked, "--subnet", "subnet-1")

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::account::{self, Access, runtime, variable, width};
-use super::{Failed, Said, Terminal};
+use super::{Ends, Failed, Said, Terminal};
 
 #[derive(Args, Debug)]
 #[group(id = "status")]
@@ -61,8 +61,8 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Said, Fa
     let runtime = runtime()?;
     let Some(seconds) = arguments.watch else {
         let form = if arguments.json { Form::Json } else { Form::Page };
-        let text = runtime.block_on(read(arguments, form, &terminal.clock))?;
-        return Ok(Said { out: vec![text.trim_end().to_owned()], ..Said::default() });
+        let (text, ends) = runtime.block_on(read(arguments, form, &terminal.clock))?;
+        return Ok(Said { out: vec![text.trim_end().to_owned()], ends, ..Said::default() });
     };
     let is_terminal = io::stdout().is_terminal() && !arguments.json;
     let form = if is_terminal { Form::Page } else { Form::Line };
@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Said, Fa
         // Each time anew: credentials end, and so may the configuration.
         let read = read(arguments, form, &terminal.clock);
         let text = match runtime.block_on_in_silence(read) {
-            Ok(text) => text,
+            Ok((text, _)) => text,
             Err(Failed::Wrong(lines)) if is_terminal => lines.join("\n"),
             Err(failed) => return Err(failed),
         };
@@ -112,7 +112,8 @@ impl Form {
     }
 }
 
-async fn read(arguments: &Arguments, form: Form, clock: &Clock) -> Result<String, Failed> {
+/// What was read, and whether that is all.
+async fn read(arguments: &Arguments, form: Form, clock: &Clock) -> Result<(String, Ends), Failed> {
     let Arguments { all, filter, table, .. } = arguments;
     let asked = Asked {
         width: width(),
@@ -129,9 +130,11 @@ async fn read(arguments: &Arguments, form: Form, clock: &Clock) -> Result<String
         let name = WorkerName::from(name.as_str());
         let view = Box::pin(worker(&deployment, &cloud, &name, &invocation)).await;
         let view = view.map_err(|error| failed(error.to_string()))?;
-        return Ok(form.of(&view, || view.page(&asked)));
+        let ends = Ends::failed_if(view.row.urgency.is_unread());
+        return Ok((form.of(&view, || view.page(&asked)), ends));
     }
     let view = Box::pin(status(&deployment, &cloud, &invocation)).await;
     let view = view.map_err(|error| failed(error.to_string()))?;
-    Ok(form.of(&view, || view.page(&asked)))
+    let ends = Ends::failed_if(view.workers.iter().any(|row| row.urgency.is_unread()));
+    Ok((form.of(&view, || view.page(&asked)), ends))
 }

@@ -93,7 +93,9 @@ fn document(line: &str) -> Option<Map<String, Value>> {
 
 fn of_document(document: &Map<String, Value>) -> Vec<Record> {
     if let Some(workers) = document.get("workers").and_then(Value::as_array) {
-        let tick = text(document, "tick");
+        // A plan that was saved is of no tick.
+        let of = |key: &str| document.get(key).and_then(Value::as_str);
+        let tick = of("tick").or_else(|| of("at")).unwrap_or_default().to_owned();
         // A configuration has workers, too.
         let workers = workers.iter().filter_map(Value::as_object);
         return workers.filter_map(|worker| of_result(&tick, worker)).collect();

@@ -177,7 +177,11 @@ impl Proposed {
             let roles = definition.document.get("taskRoleArn").and_then(Value::as_str);
             let roles = roles.filter(|role| !role.is_empty());
             let role = roles.map(|role| format!(", role {role}")).unwrap_or_default();
-            format!("     # {} now{role}", definition.arn.family_and_revision())
+            let size = |key: &str| definition.document.get(key).and_then(Value::as_str);
+            let size = size("cpu").zip(size("memory"));
+            let size = size.map(|(cpu, memory)| format!(", {cpu} CPU units and {memory} MiB"));
+            let size = size.unwrap_or_default();
+            format!("     # {} now{size}{role}", definition.arn.family_and_revision())
         });
         lines.push(format!(
             "    taskDefinition: {}{}",

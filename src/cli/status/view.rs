@@ -90,6 +90,9 @@ pub struct Row {
     /// A few words more.
     #[serde(skip_serializing_if = "String::is_empty", default)]
     pub note: String,
+    /// Which call failed, on what, and why, where something of it could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// The tasks of one tick.
@@ -159,6 +162,11 @@ impl Urgency {
             Self::Ok => Meaning::Plain,
             Self::Idle => Meaning::Aside,
         }
+    }
+
+    /// Whether it is not known.
+    pub fn is_unread(self) -> bool {
+        matches!(self, Self::Denied | Self::Held)
     }
 
     /// Whether somebody has to look.
