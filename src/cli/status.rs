@@ -76,7 +76,7 @@ pub async fn worker(
 /// Reads one worker and its tasks; also gives its settings, unless the configuration refuses it.
 ///
 /// # Errors
-/// As [`worker`].
+/// As [`worker()`].
 pub(super) async fn tasks_of(
     deployment: &Deployment,
     cloud: &ReadCloud,
