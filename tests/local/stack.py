@@ -43,7 +43,7 @@ SERVICES = (
 )
 
 # What a process needs of the person's environment; everything else stays outside (`sealed_off`).
-INHERITED = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH")
+INHERITED = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "CARGO_TARGET_DIR")
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",
