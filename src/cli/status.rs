@@ -26,6 +26,7 @@ pub use self::columns::Column;
 pub use self::text::Asked;
 pub use self::view::{LastLaunch, Row, StatusView, Urgency};
 use self::worker::Closely;
+pub(super) use self::worker::state_of;
 pub use self::worker::{ContainerRow, EndedRow, TaskRow, WorkerView};
 use super::deployment::Deployment;
 use super::plan::{PlanError, look_at, result, strangers};
@@ -178,8 +179,9 @@ impl Look<'_> {
         let waiting = plan.depth.map(|depth| depth.visible.plus(self.delayed(depth)));
         // Of an empty queue the last point says nothing.
         let oldest = oldest.filter(|_| waiting != Some(Messages::ZERO));
-        let by_rule = self.owed_by_rule(alive).map(|(owed, room)| u64::from(owed.min(room).0));
-        let (urgency, note) = self.urgency(alive);
+        let by_rule = self.owed_by_rule(alive);
+        let launches = by_rule.map(|(owed, room)| u64::from(owed.min(room).0));
+        let (urgency, note) = self.urgency(alive, by_rule);
         Row {
             worker: plan.worker.to_string(),
             waiting: waiting.map(|messages| messages.0),
@@ -191,7 +193,7 @@ impl Look<'_> {
             starting: alive.map(|alive| u64::from(alive.starting().0)),
             target: self.target(alive).map(|target| u64::from(target.0)),
             cap: worker.map(|worker| u64::from(worker.scaling.max_containers.0)),
-            launches: by_rule.unwrap_or_else(|| result.containers()),
+            launches: launches.unwrap_or_else(|| result.containers()),
             last_launch: tasks.and_then(|tasks| self.last_launch(tasks)),
             hourly_micro_dollars: tasks.and_then(|tasks| self.hourly(tasks)).map(|price| price.0),
             urgency,
@@ -278,9 +280,12 @@ impl Look<'_> {
     }
 
     /// How it is, and a few words more.
-    fn urgency(&self, alive: Option<Alive>) -> (Urgency, String) {
+    fn urgency(
+        &self,
+        alive: Option<Alive>,
+        by_rule: Option<(Containers, Containers)>,
+    ) -> (Urgency, String) {
         let Self { plan, result, .. } = self;
-        let by_rule = self.owed_by_rule(alive);
         if let Some(error) = self.unread().filter(|_| by_rule.is_none()) {
             return match error {
                 ReadError::Call(call) if call.cause() == Cause::Permission => {

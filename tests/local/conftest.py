@@ -1,4 +1,4 @@
-"""What the tests on moto share."""
+"""What tests share that need a local AWS."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from moto_stack import MotoStack, moto_aws
+from scenario import CONFIG, prepare
+from stack import Stack, built_binary, local_aws
 
 
 @pytest.fixture(scope="module")
@@ -14,3 +16,12 @@ def running() -> Iterator[MotoStack]:
     """moto, for all tests of a file."""
     with moto_aws() as moto:
         yield moto
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """The emulator with the demo's queues and the function, for all tests of a file."""
+    with local_aws() as emulator:
+        prepare(emulator)
+        emulator.deploy(built_binary(), CONFIG)
+        yield emulator

@@ -9,16 +9,15 @@ import shlex
 import subprocess
 import time
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable
 
 import pytest
 
-from scenario import CONFIG, prepare
+from scenario import CONFIG
 from shells import environment, program, said, zsh_start
-from stack import REGION, ROOT, SCALER, Stack, built_binary, local_aws
+from stack import REGION, SCALER, Stack, built_binary
 
-BINARY = built_binary()
-QUEUE_SCALER = BINARY.with_name("queue-scaler")
+QUEUE_SCALER = built_binary().with_name("queue-scaler")
 
 
 @pytest.fixture()
@@ -95,14 +94,6 @@ def test_mandoc_finds_nothing_wrong_with_the_manual_pages(tmp_path: Path) -> Non
     text = said([program("mandoc"), "-T", "ascii", str(pages / "queue-scaler-status.1")], tmp_path)
     text = re.sub(".\b", "", text)  # what is bold is struck twice
     assert "--watch <SECONDS>" in text and "Possible values" in text, text
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with local_aws() as running:
-        prepare(running)
-        running.deploy(BINARY, CONFIG)
-        yield running
 
 
 class Screen:

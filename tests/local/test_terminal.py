@@ -12,26 +12,15 @@ import sqlite3
 import subprocess
 from contextlib import closing
 from pathlib import Path
-from typing import Iterator
 
 import pytest
 
-from scenario import CONFIG, observed, prepare
-from stack import REGION, ROOT, SCALER, Stack, built_binary, local_aws
+from scenario import CONFIG, observed
+from stack import REGION, SCALER, Stack, built_binary
 
-BINARY = built_binary()
-TARGET = os.environ.get("CARGO_TARGET_DIR") or "target"
-QUEUE_SCALER = ROOT / TARGET / "debug/queue-scaler"
+QUEUE_SCALER = built_binary().with_name("queue-scaler")
 
 DONE, FAILED, WRONG_USE, PENDING = 0, 1, 2, 3
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with local_aws() as running:
-        prepare(running)
-        running.deploy(BINARY, CONFIG)
-        yield running
 
 
 def run(stack: Stack | None, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:

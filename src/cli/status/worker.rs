@@ -132,11 +132,7 @@ impl TaskRow {
         let TaskContainers { all, running, stopped } = TaskContainers::of(task, container, now);
         Self {
             task: short_id(task.arn.as_str()).to_owned(),
-            state: match task.started {
-                Some(_) => "running",
-                None if task.provisioning => "provisioning",
-                None => "starting",
-            },
+            state: state_of(task),
             age_seconds: task.created.map(|created| elapsed(created, now).as_secs()),
             containers: u64::from(all.0),
             running: u64::from(running.0),
@@ -155,8 +151,17 @@ impl TaskRow {
     }
 }
 
+/// How far a task is that is not on its way out.
+pub(in crate::cli) fn state_of(task: &Task) -> &'static str {
+    match task.started {
+        Some(_) => "running",
+        None if task.provisioning => "provisioning",
+        None => "starting",
+    }
+}
+
 impl ContainerRow {
-    fn of(name: &str, status: ContainerStatus) -> Self {
+    pub(in crate::cli) fn of(name: &str, status: ContainerStatus) -> Self {
         let (state, exit_code) = match status {
             ContainerStatus::Starting => ("starting", None),
             ContainerStatus::Running => ("running", None),

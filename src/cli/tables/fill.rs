@@ -16,7 +16,7 @@ use crate::aws::ReadCloud;
 use crate::cli::deployment::Deployment;
 use crate::cli::plan::{PlanError, look_at, result, strangers};
 use crate::cli::result::WorkerResult;
-use crate::cli::status::read_tasks;
+use crate::cli::status::{ContainerRow, read_tasks, state_of};
 use crate::observe::read_definitions;
 use crate::run::{Foreseen, Invocation};
 
@@ -162,11 +162,7 @@ fn of_queue(worker: &Worker, depth: Depth) -> Vec<Value> {
 }
 
 fn of_task(task: &Task, cluster: &ClusterName, state: Option<&str>) -> Vec<Value> {
-    let state = state.unwrap_or(match task.started {
-        Some(_) => "running",
-        None if task.provisioning => "provisioning",
-        None => "starting",
-    });
+    let state = state.unwrap_or_else(|| state_of(task));
     vec![
         text(end_of(task.arn.as_str())),
         text(task.worker.as_str()),
@@ -182,13 +178,9 @@ fn of_task(task: &Task, cluster: &ClusterName, state: Option<&str>) -> Vec<Value
 }
 
 fn of_container(task: &Task, name: &str, status: ContainerStatus) -> Vec<Value> {
-    let (status, exit) = match status {
-        ContainerStatus::Starting => ("starting", None),
-        ContainerStatus::Running => ("running", None),
-        ContainerStatus::Stopped(exit) => ("stopped", exit),
-    };
-    let exit = exit.map_or(Value::Null, |exit| Value::Integer(i64::from(exit)));
-    vec![text(end_of(task.arn.as_str())), text(name), text(status), exit]
+    let ContainerRow { name, state, exit_code } = ContainerRow::of(name, status);
+    let exit = exit_code.map_or(Value::Null, |exit| Value::Integer(i64::from(exit)));
+    vec![text(end_of(task.arn.as_str())), text(&name), text(state), exit]
 }
 
 fn of_instance(cluster: &ClusterName, instance: &Instance) -> Vec<Value> {
