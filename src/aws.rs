@@ -69,8 +69,12 @@ pub use logs::{LogLine, LogLines, Logged};
 pub use look::{EcrImage, FoundImage};
 #[cfg(feature = "cli")]
 pub use network::{Network, WayOut};
+#[cfg(feature = "cli")]
+pub use roles::{Context, ECS_TASKS, Permission, Verdict};
 pub use sqs::QueueRead;
 pub use stores::{Object, Parameter};
+#[cfg(feature = "cli")]
+pub use strangers::Known;
 
 #[cfg(feature = "cli")]
 pub use pace::Halt;

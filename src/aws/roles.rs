@@ -1,5 +1,7 @@
 //! Roles, and what they may do, for a terminal.
 
+use std::collections::BTreeMap;
+
 use roxmltree::Document;
 
 use super::ReadCloud;
@@ -12,7 +14,7 @@ use decision::snapshot::{CallError, Read, ReadError};
 const VERSION: &str = "2010-05-08";
 
 /// Who takes a task's roles. Source: ECS developer guide, "Amazon ECS task IAM role".
-const TASKS: &str = "ecs-tasks.amazonaws.com";
+pub const ECS_TASKS: &str = "ecs-tasks.amazonaws.com";
 
 /// Fields of a form, in their order.
 pub(super) type Form<'a> = Vec<(String, &'a str)>;
@@ -44,59 +46,100 @@ impl ReadCloud {
         let fields = vec![("Version".to_owned(), VERSION), ("RoleName".to_owned(), name)];
         match self.query(about, Service::Iam, fields).await {
             // The document is escaped, and a host's name has nothing that would be.
-            Ok(xml) => Ok(Some(xml.contains(TASKS))),
+            Ok(xml) => Ok(Some(xml.contains(ECS_TASKS))),
             Err(error) if error.code.as_deref() == Some("NoSuchEntity") => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Whether a role may do something with a resource, as far as IAM can tell without doing it; none where that
-    /// hangs on conditions which are not known here.
+    /// What IAM says of a role and each of these resources, without doing anything. It is asked once for all of
+    /// them: it answers few such questions a second. Of what its answer leaves out nothing is known.
     ///
     /// # Errors
     /// When that may not be asked.
     pub async fn may(
         &self,
         role: &str,
-        action: &'static str,
-        resource: &str,
-    ) -> Read<Option<bool>> {
+        permission: &Permission<'_>,
+        resources: &[String],
+    ) -> Read<BTreeMap<String, Verdict>> {
         let about = About { operation: "SimulatePrincipalPolicy", subject: role, rate: Rate::Free };
         let mut fields: Form<'_> = vec![
             ("Version".to_owned(), VERSION),
             ("PolicySourceArn".to_owned(), role),
-            ("ActionNames.member.1".to_owned(), action),
-            ("ResourceArns.member.1".to_owned(), resource),
+            ("ActionNames.member.1".to_owned(), permission.action),
         ];
-        if action == "iam:PassRole" {
+        for (number, resource) in (1..).zip(resources) {
+            fields.push((format!("ResourceArns.member.{number}"), resource));
+        }
+        if let Some(Context { key, value }) = permission.context {
             let entry = "ContextEntries.member.1";
             fields.extend([
-                (format!("{entry}.ContextKeyName"), "iam:PassedToService"),
+                (format!("{entry}.ContextKeyName"), key),
                 (format!("{entry}.ContextKeyType"), "string"),
-                (format!("{entry}.ContextKeyValues.member.1"), TASKS),
+                (format!("{entry}.ContextKeyValues.member.1"), value),
             ]);
         }
         let xml = self.query(about, Service::Iam, fields).await?;
         let document = Document::parse(&xml).map_err(|error| garbled(about.operation, &error))?;
-        let decisions: Vec<_> = texts(&document, "EvalDecision").collect();
-        let may = !decisions.is_empty() && decisions.iter().all(|decision| *decision == "allowed");
-        let mut missing = document.descendants().filter(|node| {
-            let is_of = |name: &str| node.parent().is_some_and(|of| of.tag_name().name() == name);
-            node.tag_name().name() == "member" && is_of("MissingContextValues")
-        });
-        Ok((may || missing.next().is_none()).then_some(may))
+        Ok(verdicts(&document))
     }
+}
+
+/// What a role is asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct Permission<'a> {
+    /// Such as `ecs:RunTask`.
+    pub action: &'static str,
+    /// What the request would say beside its resource.
+    pub context: Option<Context<'a>>,
+}
+
+/// A condition key of IAM with its value.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// Such as `ecs:cluster`.
+    pub key: &'static str,
+    /// What it would be.
+    pub value: &'a str,
+}
+
+/// What IAM says of a call that nobody has made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It would be allowed.
+    Allowed,
+    /// No policy allows it.
+    NotAllowed,
+    /// A policy denies it, whatever allows it.
+    Denied,
+    /// That hangs on conditions which are not known here.
+    Open,
+}
+
+/// By resource. One action has one result, whose own decision is the worst of all its resources.
+/// Source: IAM API reference, `EvaluationResult`.
+fn verdicts(document: &Document<'_>) -> BTreeMap<String, Verdict> {
+    let members = document.descendants().filter(|node| node.tag_name().name() == "member");
+    let verdicts = members.filter_map(|member| {
+        let child = |name| member.children().find(|node| node.tag_name().name() == name);
+        let text = |name| child(name)?.text();
+        let is_open = child("MissingContextValues").is_some_and(|list| list.has_children());
+        let of_resource = text("EvalResourceDecision");
+        // Where each resource has its own, that of all says nothing more.
+        let has_own = child("ResourceSpecificResults").is_some_and(|list| list.has_children());
+        let decision = of_resource.or_else(|| text("EvalDecision").filter(|_| !has_own))?;
+        let verdict = match (decision, is_open) {
+            ("allowed", _) => Verdict::Allowed,
+            (_, true) => Verdict::Open,
+            ("explicitDeny", false) => Verdict::Denied,
+            (_, false) => Verdict::NotAllowed,
+        };
+        Some((text("EvalResourceName")?.to_owned(), verdict))
+    });
+    verdicts.collect()
 }
 
 pub(super) fn garbled(operation: &'static str, error: &roxmltree::Error) -> ReadError {
     ReadError::Answer { operation, what: format!("it is no XML: {error}") }
-}
-
-/// The texts of all elements of this name.
-pub(super) fn texts<'a>(
-    document: &'a Document<'_>,
-    name: &'a str,
-) -> impl Iterator<Item = &'a str> {
-    let all = document.descendants().filter(move |node| node.tag_name().name() == name);
-    all.filter_map(|node| node.text())
 }

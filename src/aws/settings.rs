@@ -24,6 +24,8 @@ pub struct QueueSettings {
     pub retention: Option<Duration>,
     /// Where messages go that nobody can process.
     pub redrive: Option<RedrivePolicy>,
+    /// Whether it has a policy of its own, which may let in whom no other policy does.
+    pub has_policy: bool,
 }
 
 /// Where messages go that nobody can process.
@@ -56,6 +58,7 @@ impl ReadCloud {
             receive_wait: seconds(QueueAttributeName::ReceiveMessageWaitTimeSeconds),
             retention: seconds(QueueAttributeName::MessageRetentionPeriod),
             redrive: text(QueueAttributeName::RedrivePolicy).and_then(RedrivePolicy::read),
+            has_policy: attributes.contains_key(&QueueAttributeName::Policy),
         })
     }
 

@@ -7,13 +7,24 @@ use super::ReadCloud;
 use super::tasks::{is_of, tag, worker_of};
 use decision::snapshot::Read;
 use decision::tags;
-use decision::units::{ClusterName, ScalerName, Tasks};
+use decision::units::{ClusterName, ScalerName, Tasks, WorkerName};
 
 /// A hundred tasks show whose they are.
 const PAGES: usize = 1;
 
+/// Who may be a stranger, and who is none.
+#[derive(Clone, Debug, Default)]
+pub struct Known<'a> {
+    /// Under whose names our own tasks are started.
+    pub scalers: Vec<ScalerName>,
+    /// Whose tasks somebody else may have started.
+    pub workers: BTreeSet<&'a WorkerName>,
+    /// The ARNs of tasks that are our own.
+    pub tasks: BTreeSet<&'a str>,
+}
+
 impl ReadCloud {
-    /// How many tasks of a cluster are of some worker and were started by none of these names, by who has
+    /// How many tasks of a cluster are of these workers and were started by none of these names, by who has
     /// started them. A sample: the first page of the list.
     ///
     /// # Errors
@@ -21,16 +32,17 @@ impl ReadCloud {
     pub async fn strangers(
         &self,
         cluster: &ClusterName,
-        scalers: &[ScalerName],
+        known: &Known<'_>,
     ) -> Read<BTreeMap<String, Tasks>> {
         let call = self.ecs.list_tasks().cluster(cluster.as_str());
-        let listed = self.pages(cluster.as_str(), call, PAGES).await?;
+        let listed = self.pages(cluster.as_str(), call, PAGES).await?.into_iter();
+        let unknown = listed.filter(|arn| !known.tasks.contains(arn.as_str()));
         // One may have ended since.
-        let described = self.describe_all(cluster, Vec::new(), listed.into_iter()).await?;
+        let described = self.describe_all(cluster, Vec::new(), unknown).await?;
         let mut strangers = BTreeMap::<_, Tasks>::new();
-        for task in described.values().filter(|task| worker_of(task).is_some()) {
-            let Some(name) = task.started_by() else { continue };
-            if scalers.iter().all(|scaler| scaler.as_str() != name) {
+        for task in described.values().filter(|task| !is_of(&known.scalers, task)) {
+            let of_worker = worker_of(task).is_some_and(|name| known.workers.contains(&name));
+            if let (true, Some(name)) = (of_worker, task.started_by()) {
                 let count = strangers.entry(name.to_owned()).or_default();
                 *count = count.plus(Tasks(1));
             }

@@ -3,12 +3,13 @@
 
 mod definition;
 mod network;
+mod permission;
 mod queue;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use decision::config::Config;
+use decision::config::{Config, QueueRef};
 use decision::event::{Event, Mode, Tick};
 use decision::plan::{Action, Blocked, WorkerPlan};
 use decision::refusal::Cause;
@@ -18,7 +19,7 @@ use futures_util::{StreamExt, stream};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::deployment::Deployment;
+use super::deployment::{Deployed, Deployment};
 use super::plan::PlanError;
 use crate::aws::{FoundImage, Network, QueueSettings, ReadCloud};
 use crate::observe::Once;
@@ -146,13 +147,22 @@ pub async fn check(
     let workers = stream::iter(&foreseen.plan.workers)
         .map(async |plan| CheckedWorker {
             worker: plan.worker.to_string(),
-            findings: sorted(looks.of_worker(plan).await),
+            findings: looks.of_worker(plan).await,
             is_held: matches!(plan.action, Action::Hold(_)),
         })
         .buffered(AT_ONCE)
-        .collect()
+        .collect::<Vec<_>>()
         .await;
-    let findings = sorted(looks.of_deployment().await);
+    let mut permissions = looks.of_permissions().await;
+    let workers = workers.into_iter().map(|mut checked| {
+        let of_role = permissions.of_workers.remove(&checked.worker.as_str().into());
+        checked.findings.extend(of_role.into_iter().flatten());
+        CheckedWorker { findings: sorted(checked.findings), ..checked }
+    });
+    let workers = workers.collect();
+    let mut findings = looks.of_deployment().await;
+    findings.extend(permissions.of_all);
+    let findings = sorted(findings);
     let tally = cloud.tally();
     Ok(ChecksView {
         schema: SCHEMA.to_owned(),
@@ -177,7 +187,6 @@ fn sorted(findings: Vec<Finding>) -> Vec<Finding> {
 #[derive(Default)]
 struct Shared {
     roles: Once<String, Option<bool>>,
-    passes: Once<String, Option<bool>>,
     caches: Once<crate::aws::EcrImage, bool>,
     images: Once<crate::aws::EcrImage, FoundImage>,
     log_groups: Once<String, bool>,
@@ -185,7 +194,7 @@ struct Shared {
     networks: Once<(Vec<String>, Vec<String>), Network>,
     providers: Once<ClusterName, Option<Vec<String>>>,
     quotas: Once<bool, f64>,
-    dead_letters: Once<String, QueueSettings>,
+    queues: Once<QueueRef, QueueSettings>,
 }
 
 /// Looks at what a configuration names.
@@ -204,7 +213,7 @@ impl Looks<'_> {
             return findings;
         };
         findings.extend(Box::pin(self.of_queue(worker)).await);
-        findings.extend(Box::pin(self.of_definition(worker)).await);
+        findings.extend(Box::pin(self.of_definition(worker, plan)).await);
         findings.extend(Box::pin(self.of_network(worker)).await);
         findings.extend(Box::pin(self.of_capacity(worker)).await);
         findings
@@ -240,7 +249,16 @@ impl Looks<'_> {
 
     /// Whether the function goes by the same, where a file was given beside it.
     async fn of_deployed(&self, config: &Config) -> Vec<Finding> {
-        let Some(deployed) = &self.deployment.deployed else { return Vec::new() };
+        let deployed = match &self.deployment.deployed {
+            None => return Vec::new(),
+            Some(Deployed::Source(deployed)) => deployed,
+            Some(Deployed::Packaged(path)) => {
+                let message = format!(
+                    "what the function goes by is not compared: it is in its package, at `{path}`"
+                );
+                return vec![Finding::new(Level::NotChecked, message)];
+            }
+        };
         let in_force = match deployed.current(self.cloud, self.foreseen.snapshot.now).await {
             Ok(in_force) => in_force,
             Err(error) => {

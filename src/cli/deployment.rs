@@ -45,7 +45,16 @@ pub struct Deployment {
     /// The ARN of the role that the function runs as.
     pub role: Option<String>,
     /// What the function goes by, where another configuration was given beside it.
-    pub deployed: Option<Current>,
+    pub deployed: Option<Deployed>,
+}
+
+/// Where a function's own configuration is.
+#[derive(Debug)]
+pub enum Deployed {
+    /// Where others can read it.
+    Source(Box<Current>),
+    /// In its package, at this path.
+    Packaged(String),
 }
 
 /// Why there is none.
@@ -114,9 +123,11 @@ impl Deployment {
         let source = if needs_config { source } else { "{}" };
         let found = Self::of(name, source, Some(function))?;
         let log_group = Some(log_group);
-        // What only the function can read is not compared.
-        let own = own("SCALER_CONFIG").filter(|own| config.is_some() && !own.starts_with("file:"));
-        let deployed = own.map(|own| Current::new(Source::parse(own)));
+        let own = own("SCALER_CONFIG").unwrap_or(DEFAULT_SOURCE);
+        let deployed = config.map(|_| match own.strip_prefix("file:") {
+            Some(path) => Deployed::Packaged(path.to_owned()),
+            None => Deployed::Source(Box::new(Current::new(Source::parse(own)))),
+        });
         Ok(Self { starts_nothing, may_overlap, log_group, timeout, role, deployed, ..found })
     }
 

@@ -3,9 +3,10 @@
 mod text;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 
-use decision::config::Worker;
+use decision::config::{Config, Worker};
 use decision::event::{Event, Mode, Tick};
 use decision::outcome::WorkerOutcome;
 use decision::plan::{Action, Group, LaunchPlan, Revision, Search, Way};
@@ -21,7 +22,7 @@ use super::deployment::Deployment;
 use super::difference::difference;
 use super::page::short_id;
 use super::result::{NoResult, TickResult};
-use crate::aws::ReadCloud;
+use crate::aws::{Known, ReadCloud};
 use crate::report::{Measured, Report, TickOutcome};
 use crate::run::{Foreseen, Invocation, RunError, Scaler, unknown_worker};
 
@@ -120,32 +121,46 @@ pub(super) fn look_at(only: &[WorkerName]) -> Event {
     }
 }
 
-/// Where none of our tasks run and those of another name do, this may be the wrong name: then all of them
-/// would be started again. A function's name is certain.
+/// Where another name's tasks of our workers run, this may be the wrong name, under which all of them would be
+/// started again; or two scalers answer the same messages.
 pub(super) async fn strangers(
     deployment: &Deployment,
     cloud: &ReadCloud,
     foreseen: &Foreseen,
 ) -> Read<Vec<String>> {
-    let scaler = &deployment.scaler;
-    if deployment.function.is_some() {
-        return Ok(Vec::new());
-    }
-    let names = foreseen.config.scalers(&scaler.name);
+    let Config { workers, refused, .. } = &foreseen.config;
+    let own = &deployment.scaler.name;
+    let workers = workers
+        .iter()
+        .flat_map(|worker| iter::once(&worker.name).chain(&worker.previous_names))
+        .chain(refused.iter().flat_map(|it| iter::once(&it.worker).chain(&it.previous_names)));
+    let mut known = Known {
+        scalers: foreseen.config.scalers(own),
+        workers: workers.collect(),
+        tasks: BTreeSet::new(),
+    };
     let mut lines = Vec::new();
     for (cluster, tasks) in &foreseen.snapshot.tasks {
         let Ok(tasks) = tasks else { continue };
-        if !(tasks.alive.is_empty() && tasks.leaving.is_empty()) {
-            continue;
-        }
-        for (name, tasks) in cloud.strangers(cluster, &names).await? {
+        let ours = tasks.alive.iter().chain(&tasks.leaving).map(|task| task.arn.as_str());
+        known.tasks = ours.collect();
+        let own_tasks = if known.tasks.is_empty() {
+            format!(", and none that `{own}` has")
+        } else {
+            format!(" beside those of `{own}`")
+        };
+        for (name, tasks) in cloud.strangers(cluster, &known).await? {
             let run =
                 if tasks.0 == 1 { "1 task runs".to_owned() } else { format!("{tasks} tasks run") };
-            lines.push(format!(
-                "{run} in {cluster} that `{name}` has started, and none that `{}` has: if that is your \
-                 deployment, give --name {name} or --function",
-                scaler.name
-            ));
+            let advice = match &deployment.function {
+                None => format!("if that is your deployment, give --name {name} or --function"),
+                Some(function) => format!(
+                    "where {function} was called so before, add {name} to the configuration's `previousNames`; \
+                     else two scalers serve workers of the same name"
+                ),
+            };
+            lines
+                .push(format!("{run} in {cluster} that `{name}` has started{own_tasks}: {advice}"));
         }
     }
     Ok(lines)

@@ -73,7 +73,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
     let is_refused = !found.mistakes.is_empty()
         || (*for_deployment && has_examples)
         || (*strict && !warnings.is_empty());
-    if *aws && !is_refused {
+    // The workers without a mistake are looked at, whatever the others have.
+    let is_usable = found.config.is_some() && !(*for_deployment && has_examples);
+    if *aws && is_usable {
         // What was read from standard input is not there a second time.
         let is_stdin = file == Path::new("-");
         let config = if is_stdin { found.text } else { file.display().to_string() };
@@ -100,7 +102,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
     Ok(Said { out: vec![valid], err: lines, ..Said::default() })
 }
 
-/// What the account says of it. The file alone was found good before.
+/// What the account says of it, with the mistakes of the file.
 fn in_account(arguments: &Arguments, config: Option<String>) -> Result<Said, Failed> {
     let account = arguments.account.with_config(config);
     let view = runtime()?.block_on(async {

@@ -1,22 +1,22 @@
 //! What a worker's task definition names: roles, images, log groups, secrets.
 
-use std::collections::BTreeSet;
-
 use decision::config::Worker;
 use decision::definition::TaskDefinition;
+use decision::plan::WorkerPlan;
 use serde_json::Value;
 
 use super::{Finding, Level, Looks};
 use crate::aws::{EcrImage, FoundImage};
 
 impl Looks<'_> {
-    pub(super) async fn of_definition(&self, worker: &Worker) -> Vec<Finding> {
+    pub(super) async fn of_definition(&self, worker: &Worker, plan: &WorkerPlan) -> Vec<Finding> {
         let read = self.foreseen.snapshot.definitions.get(&worker.task_definition);
         // What keeps it from being read is found by the dry run.
         let Some(Ok(definition)) = read else { return Vec::new() };
         let mut findings = Vec::new();
-        for role in roles(worker, definition) {
-            findings.extend(Box::pin(self.of_role(&role)).await);
+        let roles = plan.check.iter().flat_map(|check| &check.roles);
+        for role in roles.filter(|role| role.starts_with("arn:")) {
+            findings.extend(Box::pin(self.of_role(role)).await);
         }
         for container in definition.containers() {
             findings.extend(Box::pin(self.of_container(definition, container)).await);
@@ -36,25 +36,6 @@ impl Looks<'_> {
             Ok(None) => findings.push(Finding::wrong(format!("there is no role {role}"))),
             Err(error) => {
                 findings.push(Finding::not_checked(&format!("the role {role} is"), error));
-            }
-        }
-        let Some(function) = &self.deployment.role else { return findings };
-        let passes = self
-            .once
-            .passes
-            .read(key, async || self.cloud.may(function, "iam:PassRole", role).await);
-        match &*passes.await {
-            Ok(Some(true)) => {}
-            Ok(Some(false)) => findings.push(Finding::wrong(format!(
-                "the function may not pass the role {role}: add it to the stack's PassedRoleArns"
-            ))),
-            Ok(None) => findings.push(Finding::new(
-                Level::NotChecked,
-                format!("whether the function may pass {role} hangs on conditions that are not known here"),
-            )),
-            Err(error) => {
-                let what = format!("whether the function may pass {role} is");
-                findings.push(Finding::not_checked(&what, error));
             }
         }
         findings
@@ -94,9 +75,10 @@ impl Looks<'_> {
     }
 
     async fn of_image(&self, shown: &str, image: &EcrImage) -> Option<Finding> {
-        // Another Region's registry answers there.
         if image.region != self.cloud.region().as_str() {
-            return None;
+            let message =
+                format!("image {shown} is in the registry of {}, which is not asked", image.region);
+            return Some(Finding::new(Level::NotChecked, message));
         }
         let found = self.once.images.read(image, async || Box::pin(self.cloud.image(image)).await);
         let found = found.await;
@@ -134,11 +116,15 @@ impl Looks<'_> {
             container.pointer(&format!("/logConfiguration/options/{key}")).and_then(Value::as_str)
         };
         let driver = container.pointer("/logConfiguration/logDriver").and_then(Value::as_str);
-        let is_here = option("awslogs-region").is_none_or(|at| at == self.cloud.region().as_str());
-        if driver != Some("awslogs") || option("awslogs-create-group") == Some("true") || !is_here {
+        if driver != Some("awslogs") || option("awslogs-create-group") == Some("true") {
             return None;
         }
         let group = option("awslogs-group")?.to_owned();
+        let region = option("awslogs-region").filter(|at| *at != self.cloud.region().as_str());
+        if let Some(region) = region {
+            let message = format!("log group {group} is of {region}, which is not asked");
+            return Some(Finding::new(Level::NotChecked, message));
+        }
         let read =
             self.once.log_groups.read(&group, async || self.cloud.has_log_group(&group).await);
         match &*read.await {
@@ -167,16 +153,4 @@ fn without(error: &decision::snapshot::ReadError, from: &str) -> decision::snaps
         message: hidden(&call.message),
         ..call.clone()
     })
-}
-
-fn roles(worker: &Worker, definition: &TaskDefinition) -> BTreeSet<String> {
-    let of_definition = |member| definition.document.get(member).and_then(Value::as_str);
-    let overrides = worker.launch.overrides.as_ref();
-    let all = [
-        of_definition("taskRoleArn"),
-        of_definition("executionRoleArn"),
-        overrides.and_then(|own| own.task_role.as_deref()),
-        overrides.and_then(|own| own.execution_role.as_deref()),
-    ];
-    all.into_iter().flatten().filter(|role| role.starts_with("arn:")).map(str::to_owned).collect()
 }

@@ -1,9 +1,10 @@
 //! A worker's queue.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use decision::config::{QueueRef, Worker};
-use decision::snapshot::Ended;
+use decision::snapshot::{Ended, Read};
 use decision::units::{Arn, elapsed};
 
 use super::{Finding, Looks};
@@ -18,18 +19,19 @@ const LAST_TASKS: usize = 20;
 
 impl Looks<'_> {
     pub(super) async fn of_queue(&self, worker: &Worker) -> Vec<Finding> {
-        let settings = match Box::pin(self.cloud.queue_settings(&worker.queue)).await {
+        let read = self.queue(&worker.queue).await;
+        let settings = match &*read {
             Ok(settings) => settings,
-            Err(error) => return vec![Finding::of_read(&error)],
+            Err(error) => return vec![Finding::of_read(error)],
         };
-        let mut findings = of_receiving(&settings);
-        findings.extend(self.of_run_time(worker, &settings));
+        let mut findings = of_receiving(settings);
+        findings.extend(self.of_run_time(worker, settings));
         match &settings.redrive {
             None => findings.push(Finding::warning(
                 "the queue has no redrive policy: a message that nobody can process comes back until it \
                  expires, and starts workers each time; give the queue a dead-letter queue",
             )),
-            Some(redrive) => findings.extend(Box::pin(self.of_redrive(&settings, redrive)).await),
+            Some(redrive) => findings.extend(Box::pin(self.of_redrive(settings, redrive)).await),
         }
         if settings.arn.is_empty() {
             return findings;
@@ -48,6 +50,11 @@ impl Looks<'_> {
         findings
     }
 
+    pub(super) async fn queue(&self, queue: &QueueRef) -> Rc<Read<QueueSettings>> {
+        let read = async || Box::pin(self.cloud.queue_settings(queue)).await;
+        self.once.queues.read(queue, read).await
+    }
+
     async fn of_redrive(&self, settings: &QueueSettings, redrive: &RedrivePolicy) -> Vec<Finding> {
         let mut findings = Vec::new();
         if redrive.max_receive_count < 2 {
@@ -59,11 +66,7 @@ impl Looks<'_> {
         let target = Arn::parse(&redrive.target).and_then(|arn| QueueRef::of_arn(&arn));
         let Some(target) = target else { return findings };
         let name = target.name().to_owned();
-        let dead = self
-            .once
-            .dead_letters
-            .read(&redrive.target, async || Box::pin(self.cloud.queue_settings(&target)).await);
-        match &*dead.await {
+        match &*self.queue(&target).await {
             Err(error) => {
                 let Finding { level, .. } = Finding::of_read(error);
                 let message = format!("the dead-letter queue {name} cannot be read: {error}");

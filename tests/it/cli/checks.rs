@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ecs_queue_scaler::cli::checks::{ChecksView, Level, check};
+use ecs_queue_scaler::cli::checks::{ChecksView, Finding, Level, check};
 use ecs_queue_scaler::cli::deployment::{Deployment, Wanted};
 use serde_json::{Value, json};
 
@@ -54,7 +54,6 @@ pub(super) fn good_world() -> (World, Value) {
     world.queue("dead").attribute("MessageRetentionPeriod", "1209600");
     let trusts = "%7B%22Service%22%3A%22ecs-tasks.amazonaws.com%22%7D";
     world.answers("GetRole", "encoder", json!(format!("<GetRoleResponse xmlns=\"x\"><GetRoleResult><Role><AssumeRolePolicyDocument>{trusts}</AssumeRolePolicyDocument></Role></GetRoleResult></GetRoleResponse>")));
-    world.answers("SimulatePrincipalPolicy", "PassRole", simulated("allowed"));
     world.answers(
         "DescribeImages",
         "2026-11-21",
@@ -96,12 +95,6 @@ pub(super) fn good_world() -> (World, Value) {
         &json!({}),
     );
     (world, config)
-}
-
-fn simulated(decision: &str) -> Value {
-    json!(format!(
-        "<SimulatePrincipalPolicyResponse><SimulatePrincipalPolicyResult><EvaluationResults><member><EvalDecision>{decision}</EvalDecision></member></EvaluationResults></SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>"
-    ))
 }
 
 /// A main table with a route of all addresses.
@@ -274,6 +267,18 @@ async fn what_is_good_or_not_seen_is_not_called_wrong() {
     });
     let [(Level::NotChecked, said)] = &elsewhere.await[..] else { panic!() };
     assert!(said.contains("another Region or account") && !said.contains("hush"), "{said}");
+    let abroad = levels(&|world, _| {
+        let mut definition = rich("encode");
+        let container = &mut definition["containerDefinitions"][0];
+        container["image"] = json!("123456789012.dkr.ecr.us-east-1.amazonaws.com/encoder:1");
+        container["logConfiguration"]["options"]["awslogs-region"] = json!("us-east-1");
+        world.register(&definition);
+    });
+    let [(Level::NotChecked, image), (Level::NotChecked, log)] = &abroad.await[..] else {
+        panic!()
+    };
+    assert_eq!(log, "log group /jobs/encoder is of us-east-1, which is not asked");
+    assert!(image.ends_with("is in the registry of us-east-1, which is not asked"), "{image}");
     let shared = levels(&|world, _| {
         world.answers("DescribeSubnets", "subnet-", json!("<DescribeSubnetsResponse><subnetSet><item><vpcId>vpc-1</vpcId><ownerId>999999999999</ownerId></item></subnetSet></DescribeSubnetsResponse>"));
         world.answers("DescribeRouteTables", "", routes("<gatewayId>igw-1</gatewayId>"));
@@ -377,6 +382,7 @@ async fn the_deployment_is_held_to_the_file() {
     second["queue"] = json!("new");
     other["workers"].as_array_mut().unwrap().push(second);
     let _ = world.queue("new");
+    allow(&world, "encode--x1");
     let view = of_function(&world, Some(&other.to_string())).await;
     let messages: Vec<_> = view.findings.iter().map(|finding| finding.message.as_str()).collect();
     assert_eq!(messages.len(), 2, "{messages:?}");
@@ -386,9 +392,122 @@ async fn the_deployment_is_held_to_the_file() {
     );
     assert_eq!(messages[1], "it differs from what the function goes by: encode, new (new)");
 
-    world.answers("SimulatePrincipalPolicy", "PassRole", simulated("implicitDeny"));
-    let view = of_function(&world, None).await;
+    world.function_of("jobs", &json!({"SCALER_NAME": "scaler"}), &json!({}));
+    let view = of_function(&world, Some(&config.to_string())).await;
+    let [Finding { level: Level::NotChecked, message }] = &view.findings[..] else {
+        panic!("{view:?}")
+    };
     let expected =
-        format!("the function may not pass the role {ROLE}: add it to the stack's PassedRoleArns");
-    assert!(view.workers[0].findings.iter().any(|finding| finding.message == expected), "{view:?}");
+        "what the function goes by is not compared: it is in its package, at `workers.yaml`";
+    assert_eq!(message, expected);
+}
+
+/// What IAM answers: the same of all, but of those that are named otherwise.
+fn simulated(decision: &str, resources: &[(&str, &str)], missing: &str) -> Value {
+    let of_resources = resources.iter().map(|(name, decision)| {
+        format!(
+            "<member><EvalResourceName>{name}</EvalResourceName><EvalResourceDecision>{decision}\
+             </EvalResourceDecision>{missing}</member>"
+        )
+    });
+    let of_resources: String = of_resources.collect();
+    let first = resources.first().map_or("*", |(name, _)| name);
+    json!(format!(
+        "<SimulatePrincipalPolicyResponse xmlns=\"x\"><SimulatePrincipalPolicyResult><EvaluationResults><member>\
+         <EvalResourceName>{first}</EvalResourceName><EvalDecision>{decision}</EvalDecision>\
+         <ResourceSpecificResults>{of_resources}</ResourceSpecificResults></member></EvaluationResults>\
+         </SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>"
+    ))
+}
+
+const QUEUE: &str = "arn:aws:sqs:eu-central-1:123456789012:encode";
+const BASE: &str = "arn:aws:ecs:eu-central-1:123456789012:task-definition/encode:2";
+const DERIVED: &str = "arn:aws:ecs:eu-central-1:123456789012:task-definition/encode--x8:1";
+
+/// Where a worker's tasks run this definition, the function may do all of it.
+fn allow(world: &World, definition: &str) {
+    for (action, resource) in [
+        ("GetQueueAttributes", QUEUE),
+        ("RunTask", definition),
+        ("RegisterTaskDefinition", definition),
+        ("PassRole", ROLE),
+    ] {
+        let allowed = simulated("allowed", &[(resource, "allowed"), (BASE, "allowed")], "");
+        world.answers("SimulatePrincipalPolicy", action, allowed);
+    }
+}
+
+/// What was said of the function where IAM answers so to this action.
+async fn of_permissions(action: &str, answer: Result<Value, &'static str>) -> Vec<String> {
+    let (world, mut config) = good_world();
+    config["workers"][0]["packing"] = json!({"strategy": "dense", "maxContainersPerTask": 8});
+    config["workers"][0]["scaling"]["maxContainers"] = json!(8);
+    let environment = json!({"SCALER_NAME": "scaler", "SCALER_CONFIG": "ssm:/jobs"});
+    world.put_parameter("/jobs", &config.to_string());
+    world.function_of("jobs", &environment, &json!({"Role": "arn:aws:iam::1:role/scaler"}));
+    allow(&world, DERIVED);
+    match answer {
+        Ok(answer) => world.answers("SimulatePrincipalPolicy", action, answer),
+        Err(code) => world.refuses("SimulatePrincipalPolicy", action, code),
+    }
+    let view = of_function(&world, None).await;
+    assert_eq!(world.count("SimulatePrincipalPolicy"), 4, "one a permission, however many workers");
+    let findings = view.workers[0].findings.iter().chain(&view.findings);
+    findings.map(|finding| format!("{:?}: {}", finding.level, finding.message)).collect()
+}
+
+/// By the role of the deployed function, as IAM says without anybody doing it.
+#[tokio::test(start_paused = true)]
+async fn what_the_function_may_not_do_is_found_before_it_has_to() {
+    let denied = |resource: &str| {
+        let of_each = [(resource, "implicitDeny"), (BASE, "allowed")];
+        Ok(simulated("implicitDeny", &of_each, ""))
+    };
+    let mut all = Vec::new();
+    for (action, resource) in [
+        ("GetQueueAttributes", QUEUE),
+        ("RunTask", DERIVED),
+        ("RegisterTaskDefinition", DERIVED),
+        ("PassRole", ROLE),
+    ] {
+        let said = of_permissions(action, denied(resource)).await;
+        assert_eq!(said.len(), 1, "{said:?}");
+        all.extend(said);
+    }
+    let pass = "PassRole";
+    let explicit = simulated("explicitDeny", &[(ROLE, "explicitDeny")], "");
+    all.extend(of_permissions(pass, Ok(explicit)).await);
+    let missing = "<MissingContextValues><member>aws:SourceVpc</member></MissingContextValues>";
+    let open = simulated("implicitDeny", &[(ROLE, "implicitDeny")], missing);
+    all.extend(of_permissions(pass, Ok(open)).await);
+    // The worst of all says nothing of one, and what is not in the answer is not known.
+    let of_another = simulated("implicitDeny", &[(ROLE, "allowed"), ("arn:x", "implicitDeny")], "");
+    assert_eq!(of_permissions(pass, Ok(of_another)).await, Vec::<String>::new());
+    let without = simulated("allowed", &[("arn:x", "allowed")], "");
+    assert_eq!(of_permissions(pass, Ok(without)).await, all[5..]);
+    // As IAM answered before: a result for each resource, and none within.
+    let before = json!(format!(
+        "<SimulatePrincipalPolicyResponse><EvaluationResults><member><EvalResourceName>{ROLE}</EvalResourceName>\
+         <EvalDecision>allowed</EvalDecision></member></EvaluationResults>\
+         </SimulatePrincipalPolicyResponse>"
+    ));
+    assert_eq!(of_permissions(pass, Ok(before)).await, Vec::<String>::new());
+    all.extend(of_permissions(pass, Err("AccessDeniedException")).await);
+    insta::assert_snapshot!("permissions", all.join("\n"));
+}
+
+/// Of a queue in the same account its own policy is enough, which IAM does not look at.
+#[tokio::test(start_paused = true)]
+async fn a_queue_with_a_policy_may_let_in_whom_the_role_does_not() {
+    let (world, _) = good_world();
+    let environment = json!({"SCALER_NAME": "scaler", "SCALER_CONFIG": "ssm:/jobs"});
+    world.function_of("jobs", &environment, &json!({"Role": "arn:aws:iam::1:role/scaler"}));
+    let _ = world.queue("encode").attribute("Policy", "{}");
+    let denied = simulated("implicitDeny", &[(QUEUE, "implicitDeny")], "");
+    world.answers("SimulatePrincipalPolicy", "GetQueueAttributes", denied);
+    let view = of_function(&world, None).await;
+    let of_queue = |it: &&Finding| it.message.contains("read the queue");
+    let found: Vec<_> = view.workers[0].findings.iter().filter(of_queue).collect();
+    let [Finding { level: Level::NotChecked, message }] = found[..] else { panic!("{view:?}") };
+    assert!(message.contains("the queue's own policy"), "{message}");
 }

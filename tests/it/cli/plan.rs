@@ -9,6 +9,7 @@ use ecs_queue_scaler::cli::deployment::{Deployment, DeploymentError, Wanted};
 use ecs_queue_scaler::cli::plan::{PlanError, PlanView, Shown, plan, plan_of_function};
 use ecs_queue_scaler::cli::result::TickResult;
 use ecs_queue_scaler::cli::status::status;
+use ecs_queue_scaler::run::Scaler;
 use serde_json::{Value, json};
 
 use crate::tick::{
@@ -190,6 +191,31 @@ async fn a_name_that_may_be_the_wrong_one_is_told() {
           deployment, give --name scaler or --function"
         ]
     );
+
+    // Both names have some now; what another scaler runs for others is nobody's trouble here.
+    let _ = tick(&Scaler { name: "scaller".into(), ..scaler(&world, &config) }, &world, 1).await;
+    let right = planned(&world, &config).await;
+    let [note] = right.notes.as_slice() else { panic!("{right:?}") };
+    assert!(
+        note.starts_with(
+            "2 tasks run in jobs that `scaller` has started beside those of `scaler`: "
+        )
+    );
+    world.put_parameter("/jobs", &config.to_string());
+    world.function("f", &json!({"SCALER_NAME": "third", "SCALER_CONFIG": "ssm:/jobs"}), &json!({}));
+    let wanted = Wanted { function: Some("f"), needs_config: true, ..Wanted::default() };
+    let third = Deployment::find(wanted, &cloud(&world)).await.unwrap();
+    let view = Box::pin(plan(&third, &cloud(&world), &[], &invocation(&world))).await.unwrap();
+    let [_, note] = view.notes.as_slice() else { panic!("{view:?}") };
+    assert_eq!(
+        note,
+        "2 tasks run in jobs that `scaller` has started, and none that `third` has: where f was called so before, \
+         add scaller to the configuration's `previousNames`; else two scalers serve workers of the same name"
+    );
+    let mut others = config.clone();
+    others["workers"][0]["name"] = json!("b");
+    let notes = planned(&world, &others).await.notes;
+    assert!(notes.iter().all(|note| !note.contains("scaller")), "{notes:?}");
 }
 
 #[tokio::test(start_paused = true)]
