@@ -321,24 +321,36 @@ async fn the_second_policy_allows_what_is_changed_and_no_more() {
 }
 
 /// How a tick of the function and an apply meet.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Meeting {
     /// Both have the same minute.
     SameMinute,
-    /// The tick comes after it.
+    /// The tick is of the next minute, and comes after it.
     Later,
-    /// The tick comes after it, and the lists are late.
-    LaterByOldLists,
     /// The tick is of the next minute, and comes meanwhile.
     Meanwhile,
 }
 
-/// Tasks that were started, by tick, while each call takes its own while; and how many were owed.
-async fn started_by(seed: u64, meeting: Meeting) -> (Vec<usize>, usize) {
+/// How late lists may be, in milliseconds.
+const OLD_LISTS: u64 = 20_000;
+
+/// What came of two that decided.
+struct Met {
+    /// Tasks that were started, by tick.
+    started: Vec<usize>,
+    /// What waits, under the cap of the worker.
+    owed: usize,
+    /// The cap of a tick.
+    a_tick: usize,
+}
+
+/// Each call takes its own while, so that any await of one may fall between any two of the other.
+async fn met(seed: u64, meeting: Meeting, lag: u64) -> Met {
     let mut rng = Rng::with_seed(seed);
-    let owed = rng.u64(1..35);
-    let (world, config) = one_worker(owed);
-    let lag = if matches!(meeting, Meeting::LaterByOldLists) { 20_000 } else { 0 };
+    let (waiting, at_most, a_tick) = (rng.usize(1..35), rng.usize(1..35), rng.usize(10..35));
+    let (world, mut config) = one_worker(u64::try_from(waiting).unwrap());
+    config["workers"][0]["scaling"]["maxContainers"] = json!(at_most);
+    config["maxTasksPerTick"] = json!(a_tick);
     let mut weather = Weather::new(seed, 0);
     weather.lag = lag;
     world.state().weather = Some(weather);
@@ -347,7 +359,7 @@ async fn started_by(seed: u64, meeting: Meeting) -> (Vec<usize>, usize) {
     let mut wait = |from: u64| Duration::from_millis(from + rng.u64(0..3_000));
     let (minute, apply_after, tick_after) = match meeting {
         Meeting::SameMinute => (0, wait(50_000), wait(50_000)),
-        Meeting::Later | Meeting::LaterByOldLists => (1, wait(45_000), wait(60_000)),
+        Meeting::Later => (1, wait(45_000), wait(60_000)),
         Meeting::Meanwhile => (1, wait(57_000), wait(60_000)),
     };
     let apply = async {
@@ -370,12 +382,12 @@ async fn started_by(seed: u64, meeting: Meeting) -> (Vec<usize>, usize) {
         let tick = tags.iter().find(|tag| tag["key"] == "ecs-queue-scaler:tick").unwrap();
         *started.entry(tick["value"].to_string()).or_default() += 1;
     }
-    (started.into_values().collect(), usize::try_from(owed).unwrap())
+    Met { started: started.into_values().collect(), owed: waiting.min(at_most), a_tick }
 }
 
-/// Whoever is first has the minute, and who comes later starts no more where the lists show what runs. Where
-/// they do not, or where both decide at the same time, one tick's launches are made again, and no more: which is
-/// why nothing is applied beside a function.
+/// Whoever is first has the minute, and who comes later starts no more than is still owed where the lists show
+/// what runs. Where they do not, or where both decide at the same time, one tick's launches are made again, and
+/// no more: which is why nothing is applied beside a function.
 #[test]
 fn two_that_decide_at_once_answer_no_message_twice() {
     // Each thread has its own time.
@@ -398,15 +410,24 @@ fn decided_at_once(seeds: Range<u64>) -> usize {
 }
 
 async fn decided_by(seed: u64) -> usize {
-    for meeting in [Meeting::SameMinute, Meeting::Later] {
-        let (started, owed) = started_by(seed, meeting).await;
-        assert_eq!(started, [owed], "seed {seed}");
+    // One tick, whoever delivers it.
+    for lag in [0, OLD_LISTS] {
+        let Met { started, owed, a_tick } = met(seed, Meeting::SameMinute, lag).await;
+        assert_eq!(started, [owed.min(a_tick)], "seed {seed}, lag {lag}");
     }
+    // Two, of which the second starts what the first had to leave.
+    let Met { started, owed, a_tick } = met(seed, Meeting::Later, 0).await;
+    assert_eq!(started.iter().sum::<usize>(), owed.min(2 * a_tick), "seed {seed}");
     let mut again = 0;
-    for meeting in [Meeting::LaterByOldLists, Meeting::Meanwhile] {
-        let (started, owed) = started_by(seed, meeting).await;
-        assert!(started.len() <= 2 && started.iter().all(|tasks| *tasks <= owed), "seed {seed}");
-        again += started.len() - 1;
+    for (meeting, lag) in
+        [(Meeting::Later, OLD_LISTS), (Meeting::Meanwhile, 0), (Meeting::Meanwhile, OLD_LISTS)]
+    {
+        let Met { started, owed, a_tick } = met(seed, meeting, lag).await;
+        let all: usize = started.iter().sum();
+        let a_tick = owed.min(a_tick);
+        assert!(started.len() <= 2 && started.iter().all(|tasks| *tasks <= a_tick), "seed {seed}");
+        assert!(owed.min(2 * a_tick) <= all && all <= owed + a_tick, "seed {seed}: {started:?}");
+        again += usize::from(owed < all);
     }
     again
 }
