@@ -111,7 +111,7 @@ docs: $(VENV) ## make the tables of docs/parameters.md, docs/policy.json, the sc
 	cargo build --locked --quiet --features cli --bin queue-scaler
 	$(TARGET)/debug/queue-scaler schema > docs/workers.schema.json
 	$(TARGET)/debug/queue-scaler schema --tables | $(PYTHON) tools/tables.py docs/configuration.md
-	for shape in checks clean explain plan room status validate worker; do \
+	for shape in checks clean explain plan query room status validate worker; do \
 		$(TARGET)/debug/queue-scaler schema --of $$shape > docs/schema/$$shape.json; done
 	$(PYTHON) tools/help.py $(TARGET)/debug/queue-scaler docs/cli.md
 	cargo build --locked --quiet

@@ -15,7 +15,7 @@ use rusqlite::{Connection, Error, ErrorCode, Statement};
 use tokio::time::Instant;
 
 pub use self::fill::{Seen, read};
-pub use self::rows::Rows;
+pub use self::rows::{Rows, RowsView};
 use super::file::write_new;
 
 /// A statement that takes longer is ended.

@@ -168,7 +168,9 @@ def test_a_select_is_asked_of_what_is_there(stack: Stack, workers: str, tmp_path
     asked = ("query", select_of, "--name", SCALER, "--config", workers)
     rows = run(stack, *asked, "--json", "--save", str(saved))
     assert rows.returncode == DONE, rows.stderr
-    [row] = json.loads(rows.stdout)
+    answer = json.loads(rows.stdout)
+    assert (answer["schema"], answer["missing"]) == ("queue-scaler.query", [])
+    [row] = answer["rows"]
     assert row["worker"] == "thumbnail" and 0 < row["visible"]
     with closing(sqlite3.connect(saved)) as database:
         assert database.execute(select_of).fetchall() == [tuple(row[name] for name in ("worker", "name", "visible"))]

@@ -36,6 +36,7 @@ use ecs_queue_scaler::cli::page::{Clock, plain};
 use ecs_queue_scaler::cli::plan::PlanView;
 use ecs_queue_scaler::cli::room::RoomView;
 use ecs_queue_scaler::cli::status::{StatusView, WorkerView};
+use ecs_queue_scaler::cli::tables::RowsView;
 use ecs_queue_scaler::cli::validation::ValidationView;
 use jiff::tz::TimeZone;
 
@@ -136,6 +137,7 @@ enum Shape {
     Clean,
     Explain,
     Plan,
+    Query,
     Room,
     Status,
     Validate,
@@ -149,6 +151,7 @@ impl Shape {
             Self::Clean => schemars::schema_for!(CleanView),
             Self::Explain => schemars::schema_for!(ExplainView),
             Self::Plan => schemars::schema_for!(PlanView),
+            Self::Query => schemars::schema_for!(RowsView),
             Self::Room => schemars::schema_for!(RoomView),
             Self::Status => schemars::schema_for!(StatusView),
             Self::Validate => schemars::schema_for!(ValidationView),

@@ -36,16 +36,16 @@ struct Form {
     /// Print the rows as comma-separated values
     #[arg(long)]
     csv: bool,
-    /// Print the rows as JSON, an object each
+    /// Print the rows as JSON, an object each, beside their columns and what could not be read
     #[arg(long)]
     json: bool,
 }
 
 impl Form {
-    fn of(self, rows: &Rows) -> Result<String, QueryError> {
+    fn of(self, rows: &Rows, missing: &[String]) -> Result<String, QueryError> {
         match self {
             Self { csv: true, .. } => Ok(rows.csv()),
-            Self { json: true, .. } => rows.json(),
+            Self { json: true, .. } => rows.json(missing),
             Self { .. } => Ok(rows.page()),
         }
     }
@@ -74,7 +74,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
         seen.map_err(|error| Failed::Wrong(vec![error.to_string()]))
     })?;
     let mut is_whole = missing.is_empty();
-    let mut err: Vec<_> = notes.into_iter().chain(missing).collect();
+    let mut err: Vec<_> = notes.into_iter().chain(missing.iter().cloned()).collect();
     if let Some(file) = save {
         tables.save(file).map_err(failed)?;
         err.push(format!("wrote {}", file.display()));
@@ -82,7 +82,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
     let mut out = Vec::new();
     if let Some(statement) = statement {
         let rows = tables.ask(statement, Instant::now() + LONGEST).map_err(failed)?;
-        out.push(form.of(&rows).map_err(failed)?);
+        out.push(form.of(&rows, &missing).map_err(failed)?);
         if rows.is_cut {
             is_whole = false;
             let count = grouped(u64::try_from(rows.rows.len()).unwrap_or(u64::MAX));

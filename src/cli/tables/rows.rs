@@ -1,11 +1,37 @@
 //! What a statement gives, for people and for programs.
 
 use rusqlite::types::Value;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Map, json};
 
 use super::QueryError;
 use crate::cli::page::{is_obeyed, plain};
 use crate::cli::table::aligned;
+
+/// The name of this shape.
+const SCHEMA: &str = "queue-scaler.query";
+
+/// Grows when a field gets another meaning or goes away, never when one is added.
+const VERSION: u32 = 1;
+
+/// Rows for programs.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RowsView {
+    /// `queue-scaler.query`
+    pub schema: String,
+    /// Which version of this shape it is.
+    pub version: u32,
+    /// The columns, in the order of the statement.
+    pub columns: Vec<String>,
+    /// A row each, by column.
+    pub rows: Vec<Map<String, serde_json::Value>>,
+    /// Whether there are more rows than are given.
+    pub is_cut: bool,
+    /// What could not be read, so that rows of it may be missing.
+    pub missing: Vec<String>,
+}
 
 /// Rows below their columns' names.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,24 +71,30 @@ impl Rows {
         std::iter::once(head.join(",")).chain(rows).collect::<Vec<_>>().join("\n")
     }
 
-    /// A list of objects as JSON, with whatever a terminal would obey escaped.
+    /// The same as JSON beside what is missing, with whatever a terminal would obey escaped.
     ///
     /// # Errors
     /// When two columns have the same name.
-    pub fn json(&self) -> Result<String, QueryError> {
+    pub fn json(&self, missing: &[String]) -> Result<String, QueryError> {
         for (index, name) in self.columns.iter().enumerate() {
             if self.columns.iter().take(index).any(|before| before == name) {
                 return Err(QueryError::SameName(name.clone()));
             }
         }
         let object = |row: &Vec<Value>| {
-            let members = self.columns.iter().cloned().zip(row.iter().map(member));
-            serde_json::Value::Object(members.collect::<Map<_, _>>())
+            self.columns.iter().cloned().zip(row.iter().map(member)).collect::<Map<_, _>>()
         };
-        let list: serde_json::Value = self.rows.iter().map(object).collect();
+        let view = json!(RowsView {
+            schema: SCHEMA.to_owned(),
+            version: VERSION,
+            columns: self.columns.clone(),
+            rows: self.rows.iter().map(object).collect(),
+            is_cut: self.is_cut,
+            missing: missing.to_vec(),
+        });
         // Outside of texts JSON has no such character but the ends of the lines.
         let mut escaped = String::new();
-        for c in format!("{list:#}").chars() {
+        for c in format!("{view:#}").chars() {
             if is_obeyed(c) && c != '\n' {
                 escaped.extend(["\\u".to_owned(), format!("{:04x}", u32::from(c))]);
             } else {

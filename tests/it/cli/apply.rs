@@ -410,18 +410,15 @@ fn decided_at_once(seeds: Range<u64>) -> usize {
 }
 
 async fn decided_by(seed: u64) -> usize {
+    let lag = if seed.is_multiple_of(2) { 0 } else { OLD_LISTS };
     // One tick, whoever delivers it.
-    for lag in [0, OLD_LISTS] {
-        let Met { started, owed, a_tick } = met(seed, Meeting::SameMinute, lag).await;
-        assert_eq!(started, [owed.min(a_tick)], "seed {seed}, lag {lag}");
-    }
+    let Met { started, owed, a_tick } = met(seed, Meeting::SameMinute, lag).await;
+    assert_eq!(started, [owed.min(a_tick)], "seed {seed}");
     // Two, of which the second starts what the first had to leave.
     let Met { started, owed, a_tick } = met(seed, Meeting::Later, 0).await;
     assert_eq!(started.iter().sum::<usize>(), owed.min(2 * a_tick), "seed {seed}");
     let mut again = 0;
-    for (meeting, lag) in
-        [(Meeting::Later, OLD_LISTS), (Meeting::Meanwhile, 0), (Meeting::Meanwhile, OLD_LISTS)]
-    {
+    for (meeting, lag) in [(Meeting::Later, OLD_LISTS), (Meeting::Meanwhile, lag)] {
         let Met { started, owed, a_tick } = met(seed, meeting, lag).await;
         let all: usize = started.iter().sum();
         let a_tick = owed.min(a_tick);

@@ -282,18 +282,27 @@ async fn texts_are_exact_and_command_no_terminal() {
     assert_eq!(rows.csv(), csv);
     assert!(!rows.page().contains(['\u{1b}', '\u{9b}', '\u{202e}', '\t']), "{:?}", rows.page());
     assert_eq!(rows.page().lines().count(), 2, "a row is a line");
-    let text = rows.json().unwrap();
+    let text = rows.json(&["a queue".to_owned()]).unwrap();
     assert!(!text.contains(['\u{1b}', '\u{9b}', '\u{202e}', '\t']), "{text:?}");
+    let view: Value = serde_json::from_str(&text).unwrap();
     let expected = json!([{
         "a\u{1b}": "\u{1b}[2J", "b": "\u{9b}\u{202e}", "c": "x,\"y\"\n\tz", "d": "", "e": null, "f": 2.0, "g": "00ff",
         "h": -3,
     }]);
-    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
+    assert_eq!((&view["rows"], &view["missing"]), (&expected, &json!(["a queue"])));
+    let schema = include_str!("../../../docs/schema/query.json");
+    let validator = jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap();
+    assert!(validator.is_valid(&view) && !validator.is_valid(&expected), "{view}");
+    let (_, made, _) = super::seen(&["schema", "--of", "query"], "");
+    assert!(made == schema, "make docs");
 
     let none = ask(&mut tables, "SELECT id, state FROM tasks");
-    assert_eq!((none.csv().as_str(), none.json().unwrap().as_str()), ("id,state", "[]"));
+    assert_eq!(none.csv(), "id,state");
+    let text = none.json(&[]).unwrap();
+    let view: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&view["columns"], &view["rows"]), (&json!(["id", "state"]), &json!([])));
     assert_eq!(none.page().split_whitespace().collect::<Vec<_>>(), ["id", "state"]);
-    let twice = ask(&mut tables, "SELECT name, name FROM workers").json();
+    let twice = ask(&mut tables, "SELECT name, name FROM workers").json(&[]);
     assert_eq!(twice, Err(QueryError::SameName("name".to_owned())));
 }
 
@@ -333,7 +342,7 @@ async fn nothing_that_may_be_a_secret_is_in_a_table() {
     let Seen { mut tables, .. } = seen;
     for table in tables_of(&mut tables) {
         let rows = ask(&mut tables, &format!("SELECT * FROM {table}"));
-        texts.extend([rows.page(), rows.csv(), rows.json().unwrap(), format!("{rows:?}")]);
+        texts.extend([rows.page(), rows.csv(), rows.json(&[]).unwrap(), format!("{rows:?}")]);
     }
     let folder = tempdir().unwrap();
     let file = folder.path().join("tables.db");
