@@ -54,7 +54,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 #[cfg(feature = "cli")]
-pub use account::Account;
+pub use account::{Account, ConnectError};
 pub use draining::{Answered, Drained};
 #[cfg(feature = "cli")]
 pub use families::Activity;

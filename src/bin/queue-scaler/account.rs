@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use clap::Args;
-use ecs_queue_scaler::aws::{Account, Aws, ReadCloud};
+use ecs_queue_scaler::aws::{Account, Aws, ConnectError, ReadCloud};
 use ecs_queue_scaler::cli::deployment::{Deployment, DeploymentError, Wanted};
 use ecs_queue_scaler::run::Invocation;
 use indicatif::ProgressBar;
@@ -97,7 +97,10 @@ impl Connection {
             region: region.clone(),
             endpoint: endpoint_url.clone(),
         };
-        account.connect().await.map_err(|error| Failed::Use(error.to_string()))
+        account.connect(now()).await.map_err(|error| match error {
+            ConnectError::NoRegion(_) => Failed::Use(error.to_string()),
+            ConnectError::NoCredentials(text) => Failed::Wrong(vec![text]),
+        })
     }
 }
 
