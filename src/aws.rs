@@ -259,7 +259,7 @@ where
     let code = error.code().map(|code| words.redacted(code));
     let message = match (Unusable::in_error(error), error.message()) {
         (Some(unusable), _) => unusable.to_string(),
-        (None, Some(message)) => message.to_owned(),
+        (None, Some(message)) => with_clock(message),
         (None, None) if error.as_service_error().is_some() => "no message".to_owned(),
         (None, None) => explained(chain(error)),
     };
@@ -267,6 +267,18 @@ where
     let request_id = error.meta().request_id().map(|id| words.redacted(id));
     let (operation, subject) = (about.operation, about.subject.to_owned());
     CallError { operation, subject, code, message, request_id, kind: kind_of(error) }
+}
+
+/// A signature is refused for its time only where the SDK could not take the right one from the answers. AWS says
+/// which times differ, and not what a person can do.
+/// Source: IAM user guide, "Troubleshoot Signature Version 4"; S3 API reference, `RequestTimeTooSkewed`.
+fn with_clock(message: &str) -> String {
+    let of_time =
+        ["Signature expired", "Signature not yet current", "difference between the request time"];
+    if !of_time.iter().any(|words| message.contains(words)) {
+        return message.to_owned();
+    }
+    format!("{message}; the clock of this machine is wrong: set it, as by NTP, and try again")
 }
 
 /// The SDK says where it looked for credentials, and not what a person can do.
