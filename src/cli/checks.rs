@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::deployment::{Deployed, Deployment};
-use super::plan::PlanError;
+use super::plan::{PlanError, elsewhere};
 use crate::aws::{FoundImage, Network, QueueSettings, ReadCloud};
 use crate::observe::Once;
 use crate::run::{Foreseen, Invocation};
@@ -223,6 +223,7 @@ impl Looks<'_> {
     async fn of_deployment(&self) -> Vec<Finding> {
         let config = &self.foreseen.config;
         let mut findings = of_config(config);
+        findings.extend(elsewhere(self.foreseen, self.cloud).map(Finding::wrong));
         findings.extend(self.of_time(config));
         findings.extend(Box::pin(self.of_deployed(config)).await);
         findings

@@ -9,8 +9,9 @@ use std::iter;
 use decision::config::{Config, Worker};
 use decision::event::{Event, Mode, Tick};
 use decision::outcome::WorkerOutcome;
-use decision::plan::{Action, Group, LaunchPlan, Revision, Search, Way};
-use decision::snapshot::{Read, Snapshot};
+use decision::plan::{Action, Group, LaunchPlan, Revision, Search, Way, WorkerPlan};
+use decision::refusal::Cause;
+use decision::snapshot::{Read, ReadError, Snapshot};
 use decision::units::{RevisionArn, TaskDefinitionRef, WorkerName};
 use decision::variant::{Recipe, Variant};
 
@@ -88,7 +89,8 @@ pub(super) async fn shown(
         foreseen.plan.workers.iter_mut().for_each(|plan| plan.health.of_others.clear());
     }
     let result = result(&deployment.scaler, foreseen, invocation)?;
-    let notes = result.notes();
+    let mut notes = result.notes();
+    notes.extend(elsewhere(foreseen, cloud));
     let TickResult { config, workers, .. } = result;
     let mut planned = Vec::new();
     for (result, plan) in workers.into_iter().zip(&foreseen.plan.workers) {
@@ -164,6 +166,22 @@ pub(super) async fn strangers(
         }
     }
     Ok(lines)
+}
+
+/// Where no queue is there, this may be the wrong Region.
+pub(super) fn elsewhere(foreseen: &Foreseen, cloud: &ReadCloud) -> Option<String> {
+    let is_missing = |plan: &WorkerPlan| {
+        let Action::Hold(ReadError::Call(call)) = &plan.action else { return false };
+        call.cause() == Cause::Missing
+    };
+    let workers = &foreseen.plan.workers;
+    let all_are = !workers.is_empty() && workers.iter().all(is_missing);
+    let region = cloud.region();
+    all_are.then(|| {
+        format!(
+            "no queue of these workers is in {region}: if they are in another Region, give --region"
+        )
+    })
 }
 
 /// What the function itself would answer to a dry run. It knows what it remembers, and a terminal does not;

@@ -29,7 +29,7 @@ use self::worker::Closely;
 pub(super) use self::worker::state_of;
 pub use self::worker::{ContainerRow, EndedRow, TaskRow, WorkerView};
 use super::deployment::Deployment;
-use super::plan::{PlanError, look_at, result, strangers};
+use super::plan::{PlanError, elsewhere, look_at, result, strangers};
 use super::result::{TickResult, WorkerResult};
 use crate::aws::ReadCloud;
 use crate::run::{Foreseen, Invocation};
@@ -131,6 +131,7 @@ impl Seen {
         Box::pin(read_tasks(deployment, cloud, &remembered, &mut foreseen)).await;
         let results = result(&deployment.scaler, &foreseen, invocation)?;
         let mut notes = results.notes();
+        notes.extend(elsewhere(&foreseen, cloud));
         let workers = foreseen.config.workers.iter();
         let queues: Vec<_> = workers.map(|worker| worker.queue.name().to_owned()).collect();
         let ages = cloud.oldest_messages(&queues, invocation.now).await;
@@ -290,6 +291,10 @@ impl Look<'_> {
             return match error {
                 ReadError::Call(call) if call.cause() == Cause::Permission => {
                     (Urgency::Denied, call.operation.to_owned())
+                }
+                // The words of AWS are longer than a column.
+                ReadError::Call(call) if call.cause() == Cause::Missing => {
+                    (Urgency::Held, "no such queue".to_owned())
                 }
                 error => (Urgency::Held, error.to_string()),
             };
