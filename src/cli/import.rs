@@ -53,6 +53,9 @@ pub fn keda(manifests: &[(String, String)]) -> Result<Imported, NoManifest> {
                 cut(&error.to_string(), LONGEST).0.lines().next().unwrap_or_default().to_owned();
             NoManifest { source_name: source_name.clone(), why }
         })?;
+        if documents.iter().all(Value::is_null) {
+            notes.push(format!("{source_name}: there is no manifest in it"));
+        }
         for document in documents.iter().flat_map(listed) {
             convert(document, source_name, &mut workers, &mut notes);
         }

@@ -64,7 +64,10 @@ pub(crate) fn run(arguments: &Arguments, clock: &Clock) -> Result<Said, Failed> 
         None => runtime()?.block_on(logged(arguments, clock))?,
     };
     let found = records(&text, worker.as_deref());
-    let found = found.map_err(|error| Failed::Wrong(vec![error.to_string()]))?;
+    let found = found.map_err(|error| {
+        let of = from.as_ref().map(|file| format!("`{}`: ", file.display())).unwrap_or_default();
+        Failed::Wrong(vec![format!("{of}{error}")])
+    })?;
     let here = here(arguments, &mut err)?;
     let view = ExplainView::new(&found, here.as_ref(), &trial);
     let text = match since {

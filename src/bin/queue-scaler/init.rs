@@ -12,6 +12,7 @@ use ecs_queue_scaler::cli::init::{propose, survey};
 use tokio::time::Instant;
 
 use super::account::{self, now, runtime};
+use super::validate::text_of;
 use super::{Ends, Failed, Said};
 
 /// A call a queue, and several a cluster.
@@ -43,12 +44,7 @@ pub(crate) fn import(import: &Import) -> Result<Said, Failed> {
     let read = |file: &PathBuf| {
         let wrong =
             |error: io::Error| Failed::Use(format!("cannot read `{}`: {error}", file.display()));
-        let text = if file == Path::new("-") {
-            io::read_to_string(io::stdin()).map_err(wrong)?
-        } else {
-            fs::read_to_string(file).map_err(wrong)?
-        };
-        Ok((file.display().to_string(), text))
+        Ok((file.display().to_string(), text_of(file).map_err(wrong)?))
     };
     let manifests = files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let imported = keda(&manifests).map_err(|error| Failed::Wrong(vec![error.to_string()]))?;

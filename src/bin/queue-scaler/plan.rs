@@ -1,7 +1,6 @@
 //! `plan`.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -14,6 +13,7 @@ use ecs_queue_scaler::cli::result::TickResult;
 use serde_json::json;
 
 use super::account::{self, Access, runtime, width};
+use super::validate::text_of;
 use super::{Ends, Failed, Said};
 
 /// What the function remembers, and a terminal cannot.
@@ -114,6 +114,6 @@ async fn planned(arguments: &Arguments) -> Result<PlanView, Failed> {
 
 fn saved(file: &Path) -> Result<PlanView, Failed> {
     let wrong = |why: String| Failed::Use(format!("cannot show `{}`: {why}", file.display()));
-    let text = fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    let text = text_of(file).map_err(|error| wrong(error.to_string()))?;
     PlanView::parse(&text).map_err(wrong)
 }

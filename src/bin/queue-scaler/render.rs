@@ -1,6 +1,5 @@
 //! `render`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, value_parser};
@@ -11,7 +10,7 @@ use ecs_queue_scaler::cli::deployment::worker_in;
 use ecs_queue_scaler::cli::render::{base_in, render};
 
 use super::account::{self, Access, runtime, variable};
-use super::validate::usable;
+use super::validate::{text_of, usable};
 use super::{Failed, Said};
 
 /// What a person should know of a text with secrets.
@@ -75,7 +74,7 @@ fn found(config: &Config, name: &str) -> Result<Worker, Failed> {
 }
 
 fn base_of(file: &Path) -> Result<TaskDefinition, Failed> {
-    let text = fs::read_to_string(file);
+    let text = text_of(file);
     let text =
         text.map_err(|error| Failed::Use(format!("cannot read `{}`: {error}", file.display())))?;
     base_in(&text).map_err(|error| Failed::Wrong(vec![format!("`{}`: {error}", file.display())]))

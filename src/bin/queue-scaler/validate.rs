@@ -19,6 +19,9 @@ use super::{Ends, Failed, Said};
 /// Some twenty calls a worker, of which several workers' are out at once.
 const LONGEST: Duration = Duration::from_mins(5);
 
+/// What is wrong with a file of another encoding.
+const NO_TEXT: &str = "this is not UTF-8: save the file in that encoding";
+
 #[derive(Args, Debug)]
 #[group(id = "validate")]
 pub(crate) struct Arguments {
@@ -191,12 +194,18 @@ impl Found {
             position: Some(Position { line, column }),
             worker: None,
             path: String::new(),
-            message: "this is not UTF-8: save the file in that encoding".to_owned(),
+            message: NO_TEXT.to_owned(),
             is_of_example: false,
             count: 1,
         };
         Self { text, config: None, mistakes: vec![mistake] }
     }
+}
+
+/// A file that has to be text; `-` is standard input.
+pub(crate) fn text_of(file: &Path) -> io::Result<String> {
+    let no_text = || io::Error::other(NO_TEXT);
+    bytes_of(file).and_then(|bytes| String::from_utf8(bytes).map_err(|_| no_text()))
 }
 
 fn bytes_of(file: &Path) -> io::Result<Vec<u8>> {

@@ -67,6 +67,8 @@ pub enum NoRecord {
 /// # Errors
 /// When it has none.
 pub fn records(text: &str, worker: Option<&str>) -> Result<Vec<Record>, NoRecord> {
+    // As some editors write it.
+    let text = text.trim_start_matches('\u{feff}');
     let whole: Option<Map<String, Value>> = serde_json::from_str(text).ok();
     let documents: Vec<_> = match whole {
         Some(whole) => vec![whole],

@@ -195,6 +195,8 @@ impl PlanView {
     /// When it is something else, or of a younger version.
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = |error: serde_json::Error| format!("it is no plan: {error}");
+        // As some editors write it.
+        let text = text.trim_start_matches('\u{feff}');
         let Shape { schema, version } = serde_json::from_str(text).map_err(wrong)?;
         if schema != PLAN_SCHEMA || !(1..=VERSION).contains(&version) {
             return Err(format!(
