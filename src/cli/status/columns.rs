@@ -68,14 +68,14 @@ impl Column {
         match self {
             Self::Worker => ("worker", "WORKER", 0),
             Self::Waiting => ("waiting", "WAITING", 0),
-            Self::InFlight => ("in-flight", "IN FLIGHT", 3),
-            Self::Oldest => ("oldest", "OLDEST", 1),
-            Self::Running => ("running", "RUNNING", 0),
-            Self::Starting => ("starting", "STARTING", 2),
-            Self::Target => ("target", "TARGET", 5),
-            Self::Cap => ("cap", "CAP", 4),
-            Self::LastLaunch => ("last-launch", "LAST LAUNCH", 7),
-            Self::Price => ("price", "$/H", 6),
+            Self::InFlight => ("in-flight", "IN FLIGHT", 4),
+            Self::Oldest => ("oldest", "OLDEST", 2),
+            Self::Running => ("running", "RUNNING", 1),
+            Self::Starting => ("starting", "STARTING", 3),
+            Self::Target => ("target", "TARGET", 6),
+            Self::Cap => ("cap", "CAP", 5),
+            Self::LastLaunch => ("last-launch", "LAST LAUNCH", 8),
+            Self::Price => ("price", "$/H", 7),
             Self::State => ("state", "STATE", 0),
         }
     }

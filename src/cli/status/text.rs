@@ -23,8 +23,11 @@ pub struct Asked {
     pub clock: Clock,
 }
 
-/// The state has at least so much room, in columns.
+/// The state has at least so much room, in columns, as long as another column can go.
 const STATE: usize = 24;
+
+/// What is left of it on the narrowest terminals: a word.
+const WORD: usize = 8;
 
 impl StatusView {
     /// The whole page.
@@ -103,7 +106,9 @@ fn table(rows: &[&Row], asked: &Asked) -> String {
     let kept = fitting(&widths, most);
     let taken = kept.iter().filter_map(|index| widths.get(*index));
     let taken: usize = taken.map(|(width, _)| width.saturating_add(2)).sum();
-    let left = asked.width.saturating_sub(taken).saturating_add(STATE);
+    let state = all.iter().zip(&widths).find(|(column, _)| **column == Column::State);
+    let state = state.map_or(STATE, |(_, (width, _))| *width);
+    let left = asked.width.saturating_add(state).saturating_sub(taken).max(WORD);
     let left = if asked.wide { usize::MAX } else { left };
     let kept: Vec<_> = kept.iter().filter_map(|index| all.get(*index)).collect();
     let head: Vec<_> = kept.iter().map(|column| column.head()).collect();
