@@ -63,6 +63,9 @@ const OPEN_FIELDS: [&str; 30] = [
     "versionConsistency",
 ];
 
+/// The maps of a definition whose keys are the operator's: `name`, `image` or `memory` is no field there.
+const FREE_MAPS: [&str; 4] = ["dockerLabels", "labels", "options", "driverOpts"];
+
 /// The values of the task definitions that were seen.
 ///
 /// They are kept in pieces: what stands between two characters that some way of escaping changes is
@@ -129,11 +132,19 @@ impl Secrets {
 enum Field {
     Open,
     Value,
+    /// A map with keys of the operator's, or what is in one.
+    Free,
 }
 
 impl Field {
-    fn called(name: &str) -> Self {
-        if OPEN_FIELDS.contains(&name) { Self::Open } else { Self::Value }
+    /// The field of this name in what this one holds.
+    fn called(self, name: &str) -> Self {
+        match self {
+            Self::Free => Self::Free,
+            Self::Open | Self::Value if FREE_MAPS.contains(&name) => Self::Free,
+            Self::Open | Self::Value if OPEN_FIELDS.contains(&name) => Self::Open,
+            Self::Open | Self::Value => Self::Value,
+        }
     }
 }
 
@@ -148,10 +159,10 @@ impl<'a> Texts<'a> {
     fn collect(&mut self, value: &'a Value, field: Field) {
         match (value, field) {
             (Value::String(text), Field::Open) => self.open.push(text),
-            (Value::String(text), Field::Value) => self.secret.push(text),
+            (Value::String(text), Field::Value | Field::Free) => self.secret.push(text),
             (Value::Array(members), _) => members.iter().for_each(|m| self.collect(m, field)),
             (Value::Object(fields), _) => {
-                fields.iter().for_each(|(name, value)| self.collect(value, Field::called(name)));
+                fields.iter().for_each(|(name, value)| self.collect(value, field.called(name)));
             }
             _ => {}
         }

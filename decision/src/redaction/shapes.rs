@@ -69,11 +69,11 @@ fn parsed(text: &str) -> Option<(Value, &str)> {
 /// The document without its values.
 fn open(value: Value, field: Field) -> Value {
     match (value, field) {
-        (Value::String(_), Field::Value) => Value::from(REDACTED),
+        (Value::String(_), Field::Value | Field::Free) => Value::from(REDACTED),
         (Value::Array(members), _) => members.into_iter().map(|m| open(m, field)).collect(),
         (Value::Object(fields), _) => {
             let opened = fields.into_iter().map(|(name, value)| {
-                let field = Field::called(&name);
+                let field = field.called(&name);
                 (name, open(value, field))
             });
             Value::Object(opened.collect())

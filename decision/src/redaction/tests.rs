@@ -33,6 +33,23 @@ fn a_value_is_redacted_wherever_it_stands_and_names_stay() {
     assert_eq!(shown(text), expected);
 }
 
+/// In a map whose keys are the operator's.
+#[test]
+fn what_is_called_like_a_field_is_a_value_all_the_same() {
+    let document = json!({"containerDefinitions": [{
+        "name": "worker", "image": "worker:1",
+        "dockerLabels": {"name": "canary-5", "image": "canary-6"},
+        "logConfiguration": {"logDriver": "splunk", "options": {"key": "canary-7", "memory": "canary-8"}},
+    }]});
+    let mut secrets = Secrets::default();
+    secrets.learn("thumbnail:2", &document);
+    let text = format!("worker: canary-5, canary-6, canary-7 and canary-8 in {document}");
+    let shown = secrets.redacted(&text);
+    assert!(!shown.contains("canary") && shown.contains("splunk"), "{shown}");
+    let unseen = Secrets::default().redacted(&document.to_string());
+    assert!(!unseen.contains("canary") && unseen.contains("worker:1"), "{unseen}");
+}
+
 #[test]
 fn what_stands_in_a_name_or_is_short_is_no_secret() {
     let text = "1.dkr.ecr.eu-central-1.amazonaws.com/worker:1 is true";
