@@ -1,7 +1,9 @@
 //! What may be logged, and how: JSON lines, and nothing that an SDK prints of its own.
 
+use std::any::Any;
 use std::fmt::{Debug, Result};
-use std::io::Write;
+use std::io::{Write, stderr};
+use std::panic::{self, Location};
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
@@ -40,6 +42,23 @@ where
     tracing_subscriber::registry()
         .with(lines.with_filter(targets))
         .with(metrics.with_filter(verbatim))
+}
+
+/// From now on a panic is written to standard error without what may be a value.
+pub fn keep_values_out_of_panics() {
+    panic::set_hook(Box::new(|panic| {
+        let line = of_panic(panic.payload(), panic.location());
+        // Who closes standard error wants no error about it.
+        drop(writeln!(stderr(), "{line}"));
+    }));
+}
+
+/// What is written of a panic: where it was, and its message where that stands in the source so. One that was made
+/// while the program ran may quote whatever the program had at hand, such as a task definition.
+pub fn of_panic(message: &(dyn Any + Send), place: Option<&Location<'_>>) -> String {
+    let place = place.map(|place| format!(" at {place}")).unwrap_or_default();
+    let message = message.downcast_ref::<&'static str>().map(|message| format!(": {message}"));
+    format!("panicked{place}{}", message.unwrap_or_default())
 }
 
 /// Writes the field `line` and nothing else.

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
+    log::keep_values_out_of_panics();
     let level = variable("AWS_LAMBDA_LOG_LEVEL", "INFO");
     tracing::subscriber::set_global_default(log::subscriber(&level, io::stdout))?;
     let mode = match variable("SCALER_DRY_RUN", "false").as_str() {

@@ -38,6 +38,7 @@ use ecs_queue_scaler::cli::room::RoomView;
 use ecs_queue_scaler::cli::status::{StatusView, WorkerView};
 use ecs_queue_scaler::cli::tables::RowsView;
 use ecs_queue_scaler::cli::validation::ValidationView;
+use ecs_queue_scaler::log;
 use jiff::tz::TimeZone;
 
 /// Starts exactly the ECS tasks that your SQS queues need.
@@ -220,6 +221,7 @@ enum Failed {
 }
 
 fn main() -> ExitCode {
+    log::keep_values_out_of_panics();
     let Arguments { color, utc, command } = Arguments::parse();
     let clock = if utc { Clock::utc() } else { Clock::of(TimeZone::system()) };
     let color = match color {
