@@ -136,7 +136,9 @@ fn of_group(group: &GroupOutcome) -> BTreeSet<WaitsFor> {
     if group.missing == Tasks::ZERO {
         return BTreeSet::new();
     }
-    let refused = group.failures.iter().map(|failure| of_cause(failure.cause));
+    // Also of what smaller tasks have come for, as far as these were too few.
+    let refused = group.failures.iter().chain(&group.given_up);
+    let refused = refused.map(|failure| of_cause(failure.cause));
     let errors = group.errors.iter().map(of_error);
     let unanswered = (group.unanswered != Tasks::ZERO).then_some(WaitsFor::Answer);
     refused.chain(errors).chain(unanswered).collect()
