@@ -187,8 +187,9 @@ impl ToStop {
             let TaskRow { task, state, age_seconds, containers, running, revision, .. } = task;
             let since =
                 age_seconds.map(|seconds| format!(" {}", age(Duration::from_secs(seconds))));
+            let run = if *containers == 1 { "runs" } else { "run" };
             let text = format!(
-                "{state}{}, {revision}, {running} of {} run",
+                "{state}{}, {revision}, {running} of {} {run}",
                 since.unwrap_or_default(),
                 counted(*containers, "worker container")
             );

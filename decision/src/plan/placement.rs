@@ -157,7 +157,8 @@ impl PlacementPlan {
         let short = self.short();
         let short = short.iter().map(|(lack, instances)| format!("{instances} {lack}"));
         let short: Vec<_> = short.collect();
-        format!("of {} instances {}", self.instances, short.join(", "))
+        let noun = if self.instances == 1 { "instance" } else { "instances" };
+        format!("of {} {noun} {}", self.instances, short.join(", "))
     }
 
     /// What is short, and at how many instances; the most frequent first.
@@ -205,7 +206,8 @@ impl PlacementPlan {
 impl fmt::Display for PlacementPlan {
     /// What is reported where some tasks have no room.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} tasks have room; {}", self.fit, self.asked(), self.why())
+        let have = if self.fit == Tasks(1) { "has" } else { "have" };
+        write!(f, "{} of {} tasks {have} room; {}", self.fit, self.asked(), self.why())
     }
 }
 

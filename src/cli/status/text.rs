@@ -55,7 +55,10 @@ impl StatusView {
     fn sentence(&self, shown: usize, clock: &Clock) -> String {
         let count = |is: fn(&Row) -> bool| self.workers.iter().filter(|row| is(row)).count();
         let sum = |of: fn(&Row) -> Option<u64>| self.workers.iter().filter_map(of).sum::<u64>();
-        let look = count(|row| row.urgency.needs_a_look());
+        let look = match count(|row| row.urgency.needs_a_look()) {
+            1 => "1 needs a look".to_owned(),
+            look => format!("{look} need a look"),
+        };
         let idle = count(|row| row.urgency == Urgency::Idle);
         let containers = sum(|row| Some(row.running?.saturating_add(row.starting?)));
         let price = dollars(sum(|row| row.hourly_micro_dollars));
@@ -66,7 +69,7 @@ impl StatusView {
         let least_tasks = least(|row| row.tasks.is_some());
         let least_price = least(|row| row.hourly_micro_dollars.is_some());
         format!(
-            "{}: {shown} shown, {look} need a look, {idle} idle (--all). {least_tasks}{} in {}, {least_price}${price} an \
+            "{}: {shown} shown, {look}, {idle} idle (--all). {least_tasks}{} in {}, {least_price}${price} an \
              hour. {}, {}.",
             counted(u64::try_from(self.workers.len()).unwrap_or(u64::MAX), "worker"),
             counted(containers, "container"),

@@ -197,7 +197,7 @@ async fn where_no_instance_could_take_a_task_that_is_told() {
         "no instance could take a task now: the cluster has no ACTIVE container instance";
     assert_eq!(told().await, [expected]);
     world.instance("jobs", json!({"cpu": 128, "memory": 256}));
-    let expected = "no instance could take a task now: of 1 instances 1 too small for the task";
+    let expected = "no instance could take a task now: of 1 instance 1 too small for the task";
     assert_eq!(told().await, [expected]);
     world.instance("jobs", json!({"cpu": 8192, "memory": 16384}));
     assert_eq!(told().await, [""; 0]);
