@@ -16,6 +16,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 pub use self::record::{NoRecord, Record, records};
+pub(super) use self::text::came_to;
+use super::page::counted;
 
 /// The name of this shape.
 const SCHEMA: &str = "queue-scaler.explain";
@@ -326,7 +328,8 @@ impl Sum {
         });
         let allowance = facts.allowance.filter(|_| deferred != Containers::ZERO);
         let of_all = allowance.map(|allowance| {
-            format!("the bounds over all workers leave {} tasks to this one", allowance.tasks)
+            let tasks = counted(u64::from(allowance.tasks.0), "task");
+            format!("{} {tasks} to this worker", allowance.bound)
         });
         Self {
             launch: decision.launch.0,

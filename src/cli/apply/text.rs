@@ -29,7 +29,9 @@ pub fn applied(result: &Value, plan: &PlanView, width: usize) -> Result<Applied,
     result.workers.retain(|worker| is_planned(&worker.worker));
     let mut page = Page::new(width);
     for worker in &result.workers {
-        worker.write_applied(&mut page);
+        let planned = plan.workers.iter().find(|planned| planned.result.worker == worker.worker);
+        let known = planned.map_or(&[][..], |planned| &planned.result.warnings);
+        worker.write_applied(&mut page, known);
     }
     for note in result.notes() {
         page.entry_of(Meaning::Warning, "! ", &note);
@@ -50,7 +52,8 @@ pub fn applied(result: &Value, plan: &PlanView, width: usize) -> Result<Applied,
 }
 
 impl WorkerResult {
-    fn write_applied(&self, page: &mut Page) {
+    /// With what a person should know of it beside what stood in the plan.
+    fn write_applied(&self, page: &mut Page, known: &[String]) {
         let (sign, meaning) = match self.state() {
             state @ (State::Unknown | State::Attention) => (state.sign(), state.meaning()),
             _ if self.tasks() == 0 || !self.failures.is_empty() => ('=', Meaning::Warning),
@@ -70,6 +73,11 @@ impl WorkerResult {
             parts.join("; ")
         };
         page.entry_of(meaning, &format!("{sign} {}  ", self.worker), &text);
+        // Where something went wrong, that is why it is not served.
+        let is_new = |warning: &&String| self.errors.is_empty() && !known.contains(warning);
+        for warning in self.warnings.iter().filter(is_new) {
+            page.entry_of(Meaning::Warning, "    ! ", warning);
+        }
     }
 }
 

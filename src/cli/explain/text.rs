@@ -118,7 +118,7 @@ impl Explained {
     fn came_of_it(&self) -> String {
         let started = match self.started {
             0 => "nothing was started".to_owned(),
-            n => format!("{} started", counted(n, "task")),
+            n => came_to(&self.outcome, n),
         };
         let deferred = (self.deferred != 0)
             .then(|| format!("{} left to the next tick", counted(self.deferred, "container")));
@@ -128,4 +128,10 @@ impl Explained {
         let beside = self.trouble.iter().chain(&self.warnings).cloned();
         parts.chain(beside).collect::<Vec<_>>().join("; ")
     }
+}
+
+/// So many tasks of a decision, which a dry run has not started.
+pub(in crate::cli) fn came_to(outcome: &str, tasks: u64) -> String {
+    let how = if outcome == "planned" { "would be started" } else { "started" };
+    format!("{} {how}", counted(tasks, "task"))
 }

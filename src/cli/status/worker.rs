@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::beside::Beside;
 use super::{Asked, DeadLetters, DecisionRow, Row};
+use crate::cli::explain::came_to;
 use crate::cli::page::{Clock, Meaning, Page, age, counted, grouped, plain, short_id};
 use crate::cli::table::{Column, fitted};
 
@@ -300,7 +301,7 @@ impl WorkerView {
         for DecisionRow { tick, outcome, started, why } in &self.decisions {
             let started = match started {
                 0 => String::new(),
-                n => format!(", {} started", counted(*n, "task")),
+                n => format!(", {}", came_to(outcome, *n)),
             };
             let colon = if why.is_empty() { "" } else { ": " };
             let head = format!("{}  ", clock.shown(tick));
