@@ -18,7 +18,7 @@ use decision::memory::Remembered;
 use decision::plan::{Action, Alive, Decision, Health, Idle, WorkerPlan};
 use decision::refusal::Cause;
 use decision::snapshot::{ClusterTasks, Depth, ErrorKind, ReadError, Snapshot, Task, TaskShape};
-use decision::units::{Containers, Messages, Tasks, WorkerName, elapsed};
+use decision::units::{Containers, Messages, TaskDefinitionRef, Tasks, WorkerName, elapsed};
 
 use self::beside::Beside;
 pub use self::beside::{DeadLetters, DecisionRow};
@@ -129,6 +129,9 @@ impl Seen {
         let knows_ended = matches!(scope, Scope::All);
         let remembered = Remembered { knows_ended, ..Remembered::default() };
         Box::pin(read_tasks(deployment, cloud, &remembered, &mut foreseen)).await;
+        if let Scope::One(name) = scope {
+            Box::pin(hide_values(cloud, name, &mut foreseen.snapshot)).await;
+        }
         let results = result(&deployment.scaler, &foreseen, invocation)?;
         let mut notes = results.notes();
         notes.extend(elsewhere(&foreseen, cloud));
@@ -159,6 +162,20 @@ pub(super) async fn read_tasks(
             let tasks = cloud.tasks(unread.key(), &names, remembered).await;
             unread.insert(tasks);
         }
+    }
+}
+
+/// What AWS says of the end of a task may repeat values of its definition. A tick that starts nothing reads none, and
+/// none that is superseded: the end is redacted by what the task's own revision has to hide.
+async fn hide_values(cloud: &ReadCloud, name: &WorkerName, snapshot: &mut Snapshot) {
+    for tasks in snapshot.tasks.values_mut().flatten() {
+        let own = tasks.ended.iter().filter(|task| task.worker == *name);
+        let revisions: BTreeSet<_> = own.map(|task| task.revision.clone()).collect();
+        for revision in revisions {
+            // Of one that is deleted or may not be read, nothing is known.
+            drop(cloud.definition(&TaskDefinitionRef::from(revision.as_str())).await);
+        }
+        tasks.ended = cloud.in_words(std::mem::take(&mut tasks.ended));
     }
 }
 
