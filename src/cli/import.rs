@@ -6,6 +6,7 @@
 use decision::redaction::cut;
 use serde_json::Value;
 
+use super::page::plain;
 use super::yaml::quoted;
 
 /// KEDA's own, where a manifest says none.
@@ -119,19 +120,19 @@ fn convert(
         }
     }
     // Kubernetes allows a dot.
-    let name = &name.replace('.', "-");
+    let family = &name.replace('.', "-");
     for (index, trigger) in of_sqs.iter().enumerate() {
         let name = if index == 0 {
-            name.to_owned()
+            family.to_owned()
         } else {
-            format!("{name}-{}", index.saturating_add(1))
+            format!("{family}-{}", index.saturating_add(1))
         };
         if workers.iter().any(|worker| worker.name == name) {
             notes.push(format!("{source_name}: there is a second {name}, which was left out"));
             continue;
         }
         let manifest = Manifest { document, trigger, is_job: kind == "ScaledJob" };
-        workers.push(Converted { lines: manifest.lines(&name), name });
+        workers.push(Converted { lines: manifest.lines(&name, family), name });
     }
 }
 
@@ -143,7 +144,8 @@ struct Manifest<'a> {
 }
 
 impl Manifest<'_> {
-    fn lines(&self, name: &str) -> Vec<String> {
+    /// All triggers of a manifest start the same.
+    fn lines(&self, name: &str, family: &str) -> Vec<String> {
         let mut lines = vec![format!("  - name: {}", quoted(name))];
         match self.queue() {
             Some(queue) => lines.push(format!("    queue: {}", quoted(&queue))),
@@ -152,8 +154,9 @@ impl Manifest<'_> {
             }
         }
         let image = self.containers().find_map(|container| text(container, "/image"));
-        let image = image.map(|image| format!("     # with image {}", cut(image, LONGEST).0));
-        lines.push(format!("    taskDefinition: {}{}", quoted(name), image.unwrap_or_default()));
+        let image =
+            image.map(|image| format!("     # with image {}", plain(cut(image, LONGEST).0)));
+        lines.push(format!("    taskDefinition: {}{}", quoted(family), image.unwrap_or_default()));
         let mut containers = self.containers();
         if let (Some(first), Some(_)) = (containers.next(), containers.next()) {
             let first = text(first, "/name").unwrap_or("worker");
@@ -233,28 +236,46 @@ impl Manifest<'_> {
             let is_of_one = key.ends_with("parallelism") || key.ends_with("completions");
             let is_said = |value: &&Value| !(is_of_one && value.as_u64() == Some(1));
             if let Some(value) = spec(key).filter(is_said) {
-                let name = key.rsplit('/').next().unwrap_or_default();
-                comments.push(format!("{name}: {}: {instead}", shown(value)));
+                let path = key.replace('/', ".");
+                comments.push(format!("{path}: {}: {instead}", shown(value)));
             }
         }
-        if let Some(region) = text(self.trigger, "/metadata/awsRegion") {
-            comments.push(format!(
-                "awsRegion: {}: a scaler serves the queues of its own Region",
-                cut(region, LONGEST).0
-            ));
-        }
-        if let Some(value) = self.trigger.pointer("/metadata/activationQueueLength") {
-            comments.push(format!(
-                "activationQueueLength: {}: one message starts a container here",
-                shown(value)
-            ));
-        }
+        comments.extend(self.comments_of_trigger());
         comments
+    }
+
+    fn comments_of_trigger(&self) -> Vec<String> {
+        let said = |pointer: &str| {
+            let value = self.trigger.pointer(pointer).filter(|value| value.as_str() != Some(""))?;
+            // KEDA's texts are numbers, too, and are shown as they stand.
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            Some(plain(cut(&text, LONGEST).0).into_owned())
+        };
+        let of_trigger = OF_TRIGGER.iter().filter_map(|(pointer, instead)| {
+            let name = pointer.split('/').find(|part| !["", "metadata"].contains(part))?;
+            Some(format!("{name}: {}: {instead}", said(pointer)?))
+        });
+        of_trigger.collect()
     }
 }
 
+/// Members of a trigger that are no key here, and what there is instead.
+const OF_TRIGGER: [(&str, &str); 4] = [
+    ("/metadata/awsRegion", "a scaler serves the queues of its own Region"),
+    ("/metadata/awsEndpoint", "a scaler asks the endpoints of its own Region"),
+    (
+        "/authenticationRef/name",
+        "the scaler reads the queue by its own role, and a container by that of its task",
+    ),
+    ("/metadata/activationQueueLength", "one message starts a container here"),
+];
+
+const ROLLOUT: &str = "no deployment ends what runs: it goes on with what it was started with";
+
+const HISTORY: &str = "ECS remembers for an hour what has ended";
+
 /// Keys of a manifest that are no key here, and what there is instead.
-const OTHERS: [(&str, &str); 10] = [
+const OTHERS: [(&str, &str); 15] = [
     ("pollingInterval", "the schedule's period, a minute at least, or pollEvery within it"),
     ("cooldownPeriod", "a container ends by itself when the queue is empty"),
     ("idleReplicaCount", "minContainers, also for windows of time"),
@@ -262,6 +283,11 @@ const OTHERS: [(&str, &str); 10] = [
         "scalingStrategy/strategy",
         "one way of counting here, in which nothing is started twice for a message",
     ),
+    ("scalingStrategy/multipleScalersCalculation", "each queue is a worker with bounds of its own"),
+    ("rolloutStrategy", ROLLOUT),
+    ("rollout/strategy", ROLLOUT),
+    ("successfulJobsHistoryLimit", HISTORY),
+    ("failedJobsHistoryLimit", HISTORY),
     ("jobTargetRef/activeDeadlineSeconds", "ECS ends no task for its age: let the worker do it"),
     ("jobTargetRef/backoffLimit", "the queue's maxReceiveCount says how often a message is tried"),
     (
