@@ -3,6 +3,7 @@
 mod apply;
 mod changes;
 mod checks;
+mod every;
 mod explain;
 mod import;
 mod init;

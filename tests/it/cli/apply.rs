@@ -13,8 +13,9 @@ use ecs_queue_scaler::cli::apply::{
 };
 use ecs_queue_scaler::cli::clean;
 use ecs_queue_scaler::cli::deployment::TERMINAL;
+use ecs_queue_scaler::cli::explain::{ExplainView, Trial, records};
 use ecs_queue_scaler::cli::pause::Wish;
-use ecs_queue_scaler::cli::plan::{PlanView, plan_of_function};
+use ecs_queue_scaler::cli::plan::{PlanView, Shown as PlanPage, plan_of_function};
 use ecs_queue_scaler::cli::result::TickResult;
 use ecs_queue_scaler::cli::stop::Which;
 use ecs_queue_scaler::run::Scaler;
@@ -156,6 +157,48 @@ async fn what_it_came_to_is_said_beside_what_was_planned() {
     assert!(applied(&result, &planned, 80).unwrap().is_short);
     let text = format!("{result} {}", page(&result, &planned, 80));
     assert!(text.contains("encode--x4") && !text.contains("hush"), "{text}");
+}
+
+/// Whole, in part, by an earlier call of the minute, and not at all for four reasons.
+#[tokio::test(start_paused = true)]
+async fn every_outcome_of_a_launch_has_its_line() {
+    let names = ["whole", "partly", "nothing", "denied", "refused", "lost", "adopted", "later"];
+    let world = world_of(&names);
+    let one = json!({"messagesPerContainer": 1});
+    let single = json!({"maxContainersPerTask": 1, "maxTasks": 300});
+    let by_two = json!({"strategy": "dense", "maxContainersPerTask": 2});
+    let packing = |name| if name == "refused" { &by_two } else { &single };
+    let mut config = config(&names.map(|name| worker(name, &one, packing(name))));
+    config["maxTasksPerTick"] = json!(34);
+    for name in names {
+        world.queue(name).visible(if name == "later" { 90 } else { 4 });
+    }
+    world.reach(Duration::from_mins(1)).await;
+    let prepared = prepared(&world, &config).await.unwrap();
+    let only = Asked { only: vec!["adopted".into()], is_name_given: true, ..Asked::default() };
+    world.queue("adopted").visible(2);
+    let earlier = prepared_as(&world, &config, &only).await.unwrap();
+    let _ = carried_out(&world, &config, earlier).await;
+    let denied = || Fault::Error(400, "AccessDeniedException", "not authorized".to_owned());
+    let invalid = Fault::Error(400, "ClientException", "Too many revisions".to_owned());
+    world.fail_where("RunTask", "worker:partly", (1, Fault::Placed(2, "RESOURCE:MEMORY")));
+    world.fail_where("RunTask", "worker:nothing", (9, Fault::Placed(0, "RESOURCE:ENI")));
+    world.fail_where("RunTask", "worker:denied", (9, denied()));
+    world.fail("RegisterTaskDefinition", 9, invalid);
+    world.fail_where("RunTask", "worker:lost", (9, Fault::Closed));
+    let planned = prepared.view.clone();
+    let result = carried_out(&world, &config, prepared).await;
+    insta::assert_snapshot!("outcomes_120", page(&result, &planned, 120));
+    insta::assert_snapshot!("outcomes_80", page(&result, &planned, 80));
+    let shown = PlanPage { all: true, ..PlanPage::default() };
+    insta::assert_snapshot!(
+        "outcomes_planned",
+        anstream::adapter::strip_str(&planned.page(&PlanPage { width: 100, ..shown }))
+    );
+    assert!(applied(&result, &planned, 80).unwrap().is_short);
+    let view =
+        ExplainView::new(&records(&result.to_string(), None).unwrap(), None, &Trial::default());
+    assert!(view.decisions.iter().all(|decision| decision.is_same != Some(false)), "{view:?}");
 }
 
 /// Ctrl-C: what is out is waited for, and nothing follows it.

@@ -40,6 +40,21 @@ fn rich(family: &str) -> Value {
     definition
 }
 
+/// A network with a way out, a cluster with its capacity, and no other reader of a queue.
+pub(super) fn reachable(world: &World) {
+    world.answers("DescribeSubnets", "subnet-", json!("<DescribeSubnetsResponse xmlns=\"x\"><subnetSet><item><subnetId>subnet-0a1b2c3d</subnetId><vpcId>vpc-1</vpcId></item></subnetSet></DescribeSubnetsResponse>"));
+    world.answers("DescribeSecurityGroups", "sg-", json!("<DescribeSecurityGroupsResponse><securityGroupInfo><item><vpcId>vpc-1</vpcId></item></securityGroupInfo></DescribeSecurityGroupsResponse>"));
+    world.answers("DescribeRouteTables", "vpc-1", routes("<natGatewayId>nat-1</natGatewayId>"));
+    world.answers(
+        "DescribeVpcEndpoints",
+        "vpc-1",
+        json!("<DescribeVpcEndpointsResponse><vpcEndpointSet/></DescribeVpcEndpointsResponse>"),
+    );
+    world.answers("DescribeClusters", "jobs", json!({"clusters": [{"status": "ACTIVE", "capacityProviders": ["FARGATE", "FARGATE_SPOT"]}]}));
+    world.answers("GetServiceQuota", "fargate", json!({"Quota": {"Value": 4000.0}}));
+    world.answers("ListEventSourceMappings", "", json!({"EventSourceMappings": []}));
+}
+
 /// An account in which all of it is there.
 pub(super) fn good_world() -> (World, Value) {
     let world = world_of(&["encode"]);
@@ -72,17 +87,7 @@ pub(super) fn good_world() -> (World, Value) {
         "/jobs/hush",
         json!({"Parameters": [{"Name": "/jobs/hush"}]}),
     );
-    world.answers("DescribeSubnets", "subnet-", json!("<DescribeSubnetsResponse xmlns=\"x\"><subnetSet><item><subnetId>subnet-0a1b2c3d</subnetId><vpcId>vpc-1</vpcId></item></subnetSet></DescribeSubnetsResponse>"));
-    world.answers("DescribeSecurityGroups", "sg-", json!("<DescribeSecurityGroupsResponse><securityGroupInfo><item><vpcId>vpc-1</vpcId></item></securityGroupInfo></DescribeSecurityGroupsResponse>"));
-    world.answers("DescribeRouteTables", "vpc-1", routes("<natGatewayId>nat-1</natGatewayId>"));
-    world.answers(
-        "DescribeVpcEndpoints",
-        "vpc-1",
-        json!("<DescribeVpcEndpointsResponse><vpcEndpointSet/></DescribeVpcEndpointsResponse>"),
-    );
-    world.answers("DescribeClusters", "jobs", json!({"clusters": [{"status": "ACTIVE", "capacityProviders": ["FARGATE", "FARGATE_SPOT"]}]}));
-    world.answers("GetServiceQuota", "fargate", json!({"Quota": {"Value": 4000.0}}));
-    world.answers("ListEventSourceMappings", "encode", json!({"EventSourceMappings": []}));
+    reachable(&world);
     let one = json!({"messagesPerContainer": 1});
     let mut config = config(&[worker("encode", &one, &json!({}))]);
     config["launch"].as_object_mut().unwrap().remove("launchType");

@@ -1,13 +1,17 @@
 //! What commands say of the outcomes that the usual world has not, and of an AWS that answers half of what is
 //! asked.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ecs_queue_scaler::aws::Aws;
+use ecs_queue_scaler::cli::apply::{How, event_for_function};
+use ecs_queue_scaler::cli::deployment::{Deployment, Wanted};
 use ecs_queue_scaler::cli::explain::{ExplainView, Record, Trial, records};
 use ecs_queue_scaler::cli::page::Clock;
-use ecs_queue_scaler::cli::plan::{PlanView, Shown, plan};
-use ecs_queue_scaler::cli::status::{Asked, Urgency, status, worker as closely};
+use ecs_queue_scaler::cli::plan::{PlanView, Shown, plan, plan_of_function};
+use ecs_queue_scaler::cli::result::TickResult;
+use ecs_queue_scaler::cli::status::{Asked, Urgency, WorkerView, status, worker as closely};
 use ecs_queue_scaler::report::Outcome;
 use ecs_queue_scaler::run::Invocation;
 use serde_json::{Value, json};
@@ -16,11 +20,11 @@ use tokio::time::Instant;
 use super::changes::denied;
 use super::plan::{cloud, definition_for_instances, deployment};
 use crate::tick::trouble::captured;
-use crate::tick::{config, invocation, scaler, tick, worker, world_of, world_with};
+use crate::tick::{config, invocation, scaler, tick, ticked, worker, world_of, world_with};
 use crate::world::{Executed, Fault, World};
 
 /// Tasks that do not start, ones that go on without their workers, too many for a tick, and ones without room.
-async fn troubled() -> (World, Value) {
+pub(super) async fn troubled() -> (World, Value) {
     let names = ["stuck", "outlived", "short", "deferred"];
     let world = world_with(&names, crate::tick::definition_for_both);
     world.register(&definition_for_instances("short"));
@@ -84,13 +88,21 @@ async fn trouble_has_its_sentence_in_a_plan_and_its_word_in_a_status() {
     }
 }
 
-/// Of a process that has a memory: what is superseded, partly placed, put off, and held back.
-#[tokio::test(start_paused = true)]
-async fn what_only_a_tick_comes_to_is_explained() {
-    let world = world_of(&["twice", "partly", "slow", "later"]);
+/// A world, and what a process with a memory plans in it; it and others have logged what they did.
+struct Remembered {
+    world: World,
+    config: Value,
+    /// The function's own plan, after its last tick.
+    plan: Value,
+    log: String,
+}
+
+/// What is superseded, partly placed, put off, and held back.
+async fn remembered() -> Remembered {
+    let names = ["twice", "partly", "slow", "later"];
+    let world = world_of(&names);
     let one = json!({"messagesPerContainer": 1});
-    let workers = ["twice", "partly", "slow", "later"].map(|name| worker(name, &one, &json!({})));
-    let config = config(&workers);
+    let config = config(&names.map(|name| worker(name, &one, &json!({}))));
     let (lines, _guard) = captured();
     let function = scaler(&world, &config);
     world.queue("slow").visible(9);
@@ -107,6 +119,11 @@ async fn what_only_a_tick_comes_to_is_explained() {
     // Another process has the same tick.
     let other = scaler(&world, &config);
     tick(&other, &world, 8).await.log();
+    world.all_run();
+    world.reach(Duration::from_secs(8 * 60 + 30)).await;
+    world.all_end("EssentialContainerExited", "done", Some(0));
+    let event = event_for_function(&[], &BTreeMap::new(), How::PLAN);
+    let plan = json!(ticked(&function, &event, &invocation(&world)).await);
     world.queue("partly").visible(6);
     world.queue("later").visible(40);
     world.fail("RunTask", 1, Fault::Placed(2, "RESOURCE:MEMORY"));
@@ -116,7 +133,12 @@ async fn what_only_a_tick_comes_to_is_explained() {
     report.log();
     let outcomes: Vec<_> = report.workers.iter().map(|worker| worker.outcome).collect();
     assert!(outcomes.contains(&Outcome::Partial), "{outcomes:?}");
-    let all = records(&lines.text(), None).unwrap();
+    Remembered { world, config, plan, log: lines.text() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_only_a_tick_comes_to_is_explained() {
+    let all = records(&remembered().await.log, None).unwrap();
     let is_last =
         |it: &&Record| ["08", "09"].iter().any(|at| it.tick.contains(&format!("21:{at}:")));
     let last: Vec<_> = all.iter().filter(is_last).cloned().collect();
@@ -125,6 +147,44 @@ async fn what_only_a_tick_comes_to_is_explained() {
     insta::assert_snapshot!("explain_120", told(120));
     insta::assert_snapshot!("explain_80", told(80));
     assert!(view.decisions.iter().all(|decision| decision.is_same != Some(false)), "{view:?}");
+}
+
+/// A terminal has no memory: what holds launches back, the function's own plan says, and its log.
+#[tokio::test(start_paused = true)]
+async fn what_the_function_remembers_is_seen_by_its_plan_and_by_its_log() {
+    let Remembered { world, config, plan, log } = remembered().await;
+    world.take_calls();
+    world.put_parameter("/jobs", &config.to_string());
+    let environment = json!({"SCALER_NAME": "scaler", "SCALER_CONFIG": "ssm:/jobs"});
+    world.function("jobs", &environment, &plan);
+    for line in log.lines().filter(|line| line.contains("\"worker ")) {
+        let at = world.now().as_millisecond();
+        let document: Value = serde_json::from_str(line).unwrap();
+        world.log_line("/aws/lambda/jobs", (at, document["message"].as_str().unwrap()), line);
+    }
+    let wanted = Wanted { function: Some("jobs"), needs_config: true, ..Wanted::default() };
+    let (cloud, invocation) = (cloud(&world), invocation(&world));
+    let found = Deployment::find(wanted, &cloud).await.unwrap();
+    drop(world.queue("dead"));
+    let plan = plan_of_function(&found, TickResult::parse(&plan).unwrap(), &cloud, &invocation);
+    let mut pages = [String::new(), String::new()];
+    for (pages, width) in pages.iter_mut().zip([80, 120]) {
+        *pages = page(&plan, width);
+    }
+    for name in ["slow", "later"] {
+        let name = name.into();
+        let view = Box::pin(closely(&found, &cloud, &name, &invocation)).await.unwrap();
+        assert_eq!(view.decisions.len(), if name.as_str() == "slow" { 5 } else { 1 });
+        let view = WorkerView { alive: Vec::new(), ..view };
+        for (pages, width) in pages.iter_mut().zip([80, 120]) {
+            pages.push('\n');
+            pages.push_str(&stripped(&view.page(&Asked { width, ..Asked::default() })));
+        }
+    }
+    assert_eq!(world.changes(), 0);
+    let [narrow, wide] = pages;
+    insta::assert_snapshot!("remembered_80", narrow);
+    insta::assert_snapshot!("remembered_120", wide);
 }
 
 /// Denied, throttled, or never answered: the others stand, and nobody waits for long.

@@ -19,7 +19,7 @@ pub(super) async fn seen_of(world: &World, config: &Value) -> Seen {
 }
 
 /// Tasks of three workers on two instances, beside a third that has little left and a fourth that is empty.
-async fn busy() -> (World, Value) {
+pub(super) async fn busy() -> (World, Value) {
     let world = world_with(&["a", "b", "denied"], definition_for_instances);
     let mut rich = with_canaries("a");
     rich["networkMode"] = json!("bridge");
