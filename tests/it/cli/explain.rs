@@ -1,5 +1,7 @@
 //! `queue-scaler explain`: what was logged, derived again.
 
+use std::collections::BTreeSet;
+
 use decision::config::Config;
 use decision::plan::Facts;
 use ecs_queue_scaler::aws::{LogLines, Logged};
@@ -125,6 +127,8 @@ fn every_fact_changes_the_answer() {
         ("/sizes/atOnce", json!({"/sizes/prices": [40, 80, 120, 160]}), json!(20)),
         ("/sizes/fewAddresses", json!({"/sizes/prices": [40, 80, 120, 160]}), json!(true)),
         ("/allowance", json!({}), json!({"tasks": 2, "bound": "maxTasksPerTick"})),
+        ("/allowance/tasks", json!({"/allowance": {"tasks": 2, "bound": "maxTasksPerTick"}}), json!(3)),
+        ("/allowance/bound", json!({"/allowance": {"tasks": 2, "bound": "maxTasksPerTick"}}), json!("maxTasksPerHour")),
         ("/registry", json!({}), json!(60)),
         ("/canary", json!({}), json!(1)),
         ("/brake/credit", json!({}), json!(5)),
@@ -132,26 +136,50 @@ fn every_fact_changes_the_answer() {
         ("/brake/pause", json!({"/brake/credit": 0}), json!(50)),
         ("/ahead", json!({"/visible": 0, "/delayed": 9, "/settings/scaling/countDelayed": true}), json!(60)),
     ];
-    let mut covered = std::collections::BTreeSet::new();
+    let mut covered = BTreeSet::new();
     for (path, base, changed) in cases {
         let before = facts(&base);
         let mut change = base.clone();
         change[path] = changed;
-        assert_ne!(sum_of(before), sum_of(facts(&change)), "{path}");
-        covered.insert(path.split('/').nth(1).unwrap().to_owned());
+        let after = facts(&change);
+        let (of_before, of_after) = (leaves(&before), leaves(&after));
+        let changed = of_before.symmetric_difference(&of_after).cloned();
+        let changed: BTreeSet<_> = changed.map(|(path, _)| path).collect();
+        // What changes with another one may be decoration.
+        if changed.len() == 1 {
+            covered.extend(changed);
+        }
+        assert_ne!(sum_of(before), sum_of(after), "{path}");
     }
     let all: Value = serde_json::from_str(&whole().line()).unwrap();
-    let named: Vec<_> = all.as_object().unwrap().keys().cloned().collect();
-    let missing: Vec<_> = named.iter().filter(|name| !covered.contains(*name)).collect();
-    assert_eq!(missing, ["config", "settings"], "those are compared, and applied");
+    let all: BTreeSet<_> = leaves(&all).into_iter().map(|(path, _)| path).collect();
+    let missing: Vec<_> = all.difference(&covered).collect();
+    let expected = ["/alive/tasks", "/config", "/settings"];
+    assert_eq!(missing, expected, "those are shown, compared, and applied");
 }
 
-/// One of every kind.
+/// Every field, at its path, with what it says.
+fn leaves(facts: &Value) -> BTreeSet<(String, String)> {
+    let members = facts.as_object().unwrap().iter();
+    let below = members.flat_map(|(key, value)| match value {
+        Value::Object(_) if key != "settings" => {
+            let leaves = leaves(value).into_iter();
+            leaves.map(|(path, value)| (format!("/{key}{path}"), value)).collect()
+        }
+        value => vec![(format!("/{key}"), value.to_string())],
+    });
+    below.collect()
+}
+
+/// One with every field.
 fn whole() -> Facts {
     serde_json::from_value(json!({
-        "visible": 1, "inFlight": 1, "delayed": 1, "alive": {"tasks": 1}, "minimum": {"containers": 1},
-        "most": 1, "sizes": {"counts": [1]}, "allowance": {"tasks": 1, "bound": "maxTasksPerHour"},
-        "registry": 1, "canary": 1, "brake": {"credit": 1}, "ahead": 1, "config": "0", "settings": {},
+        "visible": 1, "inFlight": 1, "delayed": 1,
+        "alive": {"tasks": 1, "containers": 1, "running": 1, "stuck": 1, "stuckTasks": 1, "idle": 1, "outlived": 1},
+        "minimum": {"containers": 1, "window": "9 to 5"}, "most": 1,
+        "sizes": {"counts": [1], "wasteful": [1], "prices": [1], "atOnce": 1, "fewAddresses": true},
+        "allowance": {"tasks": 1, "bound": "maxTasksPerHour"}, "registry": 1, "canary": 1,
+        "brake": {"credit": 1, "unjudged": 1, "pause": 1}, "ahead": 1, "config": "0", "settings": {"a": 1},
     }))
     .unwrap()
 }
