@@ -12,6 +12,7 @@ mod plan;
 mod query;
 mod render;
 mod room;
+mod secrets;
 mod status;
 
 use std::io::Write;

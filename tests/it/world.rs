@@ -379,7 +379,7 @@ impl World {
             Some(Fault::Answer(document)) => Ok(answer(200, &document)),
             Some(Fault::Foreign(status, header, body)) => Ok(foreign(status, header, body)),
             Some(Fault::Endless) => Ok(self.endless()),
-            Some(Fault::Panic) => panic!("a fault of the function itself"),
+            Some(Fault::Panic) => panic!("a fault of the function itself at {}", call.input),
             Some(Fault::ClockIsSet(wrong_by)) => {
                 self.clock_is_wrong_by(wrong_by);
                 Ok(answered(run(None)))
