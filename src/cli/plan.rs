@@ -10,7 +10,6 @@ use decision::config::{Config, Worker};
 use decision::event::{Event, Mode, Tick};
 use decision::outcome::WorkerOutcome;
 use decision::plan::{Action, Group, LaunchPlan, Revision, Search, Way, WorkerPlan};
-use decision::refusal::Cause;
 use decision::snapshot::{Read, ReadError, Snapshot};
 use decision::units::{RevisionArn, TaskDefinitionRef, WorkerName};
 use decision::variant::{Recipe, Variant};
@@ -23,6 +22,7 @@ use super::deployment::Deployment;
 use super::difference::difference;
 use super::page::short_id;
 use super::result::{NoResult, TickResult};
+use super::status::is_of_no_queue;
 use crate::aws::{Known, ReadCloud};
 use crate::report::{Measured, Report, TickOutcome};
 use crate::run::{Foreseen, Invocation, RunError, Scaler, unknown_worker};
@@ -172,7 +172,7 @@ pub(super) async fn strangers(
 pub(super) fn elsewhere(foreseen: &Foreseen, cloud: &ReadCloud) -> Option<String> {
     let is_missing = |plan: &WorkerPlan| {
         let Action::Hold(ReadError::Call(call)) = &plan.action else { return false };
-        call.cause() == Cause::Missing
+        is_of_no_queue(call)
     };
     let workers = &foreseen.plan.workers;
     let all_are = !workers.is_empty() && workers.iter().all(is_missing);
