@@ -2,35 +2,40 @@
 
 mod beside;
 mod columns;
+mod oldest;
+mod seen;
 mod text;
 mod view;
 mod worker;
 
 use std::borrow::Cow;
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use decision::config::Worker;
-use decision::decide::{TaskContainers, alive, health_by_tasks, need_by_rule};
+use decision::decide::{TaskContainers, alive, failed_tasks, health_by_tasks, need_by_rule};
 use decision::fargate::{MicroDollars, PriceList};
-use decision::memory::Remembered;
 use decision::plan::{Action, Alive, Decision, Health, Idle, WorkerPlan};
 use decision::refusal::Cause;
-use decision::snapshot::{ClusterTasks, Depth, ErrorKind, ReadError, Snapshot, Task, TaskShape};
-use decision::units::{Containers, Messages, TaskDefinitionRef, Tasks, WorkerName, elapsed};
+use decision::snapshot::{
+    CallError, ClusterTasks, Depth, ErrorKind, ReadError, Snapshot, Task, TaskShape,
+};
+use decision::units::{Containers, Messages, Tasks, WorkerName, elapsed};
 
 use self::beside::Beside;
 pub use self::beside::{DeadLetters, DecisionRow};
 pub use self::columns::Column;
+use self::oldest::Ages;
+pub use self::oldest::KeptAges;
+pub(super) use self::seen::read_tasks;
+use self::seen::{Scope, Seen};
 pub use self::text::Asked;
 pub use self::view::{LastLaunch, Row, StatusView, Urgency};
 use self::worker::Closely;
 pub(super) use self::worker::state_of;
 pub use self::worker::{ContainerRow, EndedRow, TaskRow, WorkerView};
 use super::deployment::Deployment;
-use super::plan::{PlanError, elsewhere, look_at, result, strangers};
-use super::result::{TickResult, WorkerResult};
+use super::plan::{PlanError, strangers};
+use super::result::WorkerResult;
 use crate::aws::ReadCloud;
 use crate::run::{Foreseen, Invocation};
 
@@ -43,12 +48,35 @@ pub async fn status(
     cloud: &ReadCloud,
     invocation: &Invocation,
 ) -> Result<StatusView, PlanError> {
-    let seen = Box::pin(Seen::of(deployment, cloud, Scope::All, invocation)).await?;
+    Box::pin(glance(deployment, cloud, Scope::All, invocation)).await
+}
+
+/// The same again and again: also what became of the tasks of the last hour, and of CloudWatch no more than it has
+/// measured anew.
+///
+/// # Errors
+/// As [`status()`].
+pub async fn refresh(
+    deployment: &Deployment,
+    cloud: &ReadCloud,
+    kept: &KeptAges,
+    invocation: &Invocation,
+) -> Result<StatusView, PlanError> {
+    Box::pin(glance(deployment, cloud, Scope::Again(kept), invocation)).await
+}
+
+async fn glance(
+    deployment: &Deployment,
+    cloud: &ReadCloud,
+    scope: Scope<'_>,
+    invocation: &Invocation,
+) -> Result<StatusView, PlanError> {
+    let seen = Box::pin(Seen::of(deployment, cloud, scope, invocation)).await?;
     let Seen { foreseen, results, ages, mut notes } = seen;
     let looks = foreseen.plan.workers.iter().zip(&results.workers);
     let rows = looks.map(|(plan, result)| {
         let look = Look { foreseen: &foreseen, plan, result };
-        look.row(ages.as_ref())
+        Row { failed: look.failed().filter(|_| scope.reads_ended()), ..look.row(ages.as_ref()) }
     });
     let rows = rows.collect();
     notes.extend(Box::pin(strangers(deployment, cloud, &foreseen)).await.unwrap_or_default());
@@ -92,93 +120,6 @@ pub(super) async fn tasks_of(
     Ok((look.closely(ages.as_ref(), notes), look.worker().cloned()))
 }
 
-/// Which workers are read.
-#[derive(Clone, Copy)]
-enum Scope<'a> {
-    All,
-    /// With what became of its tasks.
-    One(&'a WorkerName),
-}
-
-/// What was read.
-struct Seen {
-    foreseen: Foreseen,
-    results: TickResult,
-    /// None where they could not be read.
-    ages: Option<Ages>,
-    notes: Vec<String>,
-}
-
-/// The ages of the oldest messages, by the queue's name.
-type Ages = BTreeMap<String, Duration>;
-
-impl Seen {
-    async fn of(
-        deployment: &Deployment,
-        cloud: &ReadCloud,
-        scope: Scope<'_>,
-        invocation: &Invocation,
-    ) -> Result<Self, PlanError> {
-        let only = match scope {
-            Scope::All => &[],
-            Scope::One(name) => std::slice::from_ref(name),
-        };
-        let event = look_at(only);
-        let mut foreseen = Box::pin(deployment.scaler.foresee(&event, invocation, cloud)).await?;
-        // What has ended is read for all where a tick needs it, and for the one always.
-        let knows_ended = matches!(scope, Scope::All);
-        let remembered = Remembered { knows_ended, ..Remembered::default() };
-        Box::pin(read_tasks(deployment, cloud, &remembered, &mut foreseen)).await;
-        if let Scope::One(name) = scope {
-            Box::pin(hide_values(cloud, name, &mut foreseen.snapshot)).await;
-        }
-        let results = result(&deployment.scaler, &foreseen, invocation)?;
-        let mut notes = results.notes();
-        notes.extend(elsewhere(&foreseen, cloud));
-        let workers = foreseen.config.workers.iter();
-        let queues: Vec<_> = workers.map(|worker| worker.queue.name().to_owned()).collect();
-        let ages = cloud.oldest_messages(&queues, invocation.now).await;
-        if let Err(error) = &ages {
-            notes.push(format!("the oldest messages are not known: {error}"));
-        }
-        let ages = ages.ok();
-        Ok(Self { foreseen, results, ages, notes })
-    }
-}
-
-/// What a tick had no need of: the tasks of workers that are owed nothing.
-pub(super) async fn read_tasks(
-    deployment: &Deployment,
-    cloud: &ReadCloud,
-    remembered: &Remembered,
-    foreseen: &mut Foreseen,
-) {
-    let Foreseen { config, snapshot, .. } = foreseen;
-    let clusters: BTreeSet<_> =
-        config.workers.iter().map(|worker| worker.cluster.clone()).collect();
-    let names = config.scalers(&deployment.scaler.name);
-    for cluster in clusters {
-        if let Entry::Vacant(unread) = snapshot.tasks.entry(cluster) {
-            let tasks = cloud.tasks(unread.key(), &names, remembered).await;
-            unread.insert(tasks);
-        }
-    }
-}
-
-/// What AWS says of the end of a task may repeat values of its definition. A tick that starts nothing reads none, and
-/// none that is superseded: the end is redacted by what the task's own revision has to hide.
-async fn hide_values(cloud: &ReadCloud, name: &WorkerName, snapshot: &mut Snapshot) {
-    for tasks in snapshot.tasks.values_mut().flatten() {
-        let own = tasks.ended.iter().filter(|task| task.worker == *name);
-        let revisions: BTreeSet<_> = own.map(|task| task.revision.clone()).collect();
-        for revision in revisions {
-            // Of one that is deleted or may not be read, nothing is known.
-            drop(cloud.definition(&TaskDefinitionRef::from(revision.as_str())).await);
-        }
-        tasks.ended = cloud.in_words(std::mem::take(&mut tasks.ended));
-    }
-}
-
 /// One worker, as it was read.
 struct Look<'a> {
     foreseen: &'a Foreseen,
@@ -217,6 +158,9 @@ impl Look<'_> {
             urgency,
             note,
             error: self.unread().map(ToString::to_string),
+            why: result.sentence(),
+            cluster: worker.map(|worker| worker.cluster.to_string()),
+            failed: None,
         }
     }
 
@@ -237,9 +181,13 @@ impl Look<'_> {
             let of_worker = read.ended.iter().filter(|task| task.worker == self.plan.worker);
             ended = EndedRow::counted(of_worker, now);
         }
-        let why = self.result.sentence();
-        let at = now.to_string();
-        WorkerView::new(self.row(ages), Closely { at, why, tasks, ended, notes })
+        let row = Row { failed: self.failed(), ..self.row(ages) };
+        WorkerView::new(row, Closely { at: now.to_string(), tasks, ended, notes })
+    }
+
+    fn failed(&self) -> Option<u64> {
+        let failed = failed_tasks(self.worker()?, self.tasks()?, self.snapshot().now);
+        Some(u64::from(failed.0))
     }
 
     fn snapshot(&self) -> &Snapshot {
@@ -310,7 +258,7 @@ impl Look<'_> {
                     (Urgency::Denied, call.operation.to_owned())
                 }
                 // The words of AWS are longer than a column.
-                ReadError::Call(call) if call.cause() == Cause::Missing => {
+                ReadError::Call(call) if is_of_no_queue(call) => {
                     (Urgency::Held, "no such queue".to_owned())
                 }
                 error => (Urgency::Held, error.to_string()),
@@ -425,6 +373,11 @@ fn urgency_by_rule(owed: Containers, room: Containers) -> (Urgency, String) {
         (owed, Containers::ZERO) => (Urgency::AtCap, format!("{owed} wait for room")),
         (owed, room) => (Urgency::Launching, format!("{} by its rule", owed.min(room))),
     }
+}
+
+/// Whether there is no queue of that name.
+pub(super) fn is_of_no_queue(call: &CallError) -> bool {
+    call.operation.starts_with("GetQueue") && call.cause() == Cause::Missing
 }
 
 /// What is to be said of one task, or of several.

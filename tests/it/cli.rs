@@ -14,6 +14,7 @@ mod render;
 mod room;
 mod secrets;
 mod status;
+mod top;
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};

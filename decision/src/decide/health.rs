@@ -57,6 +57,13 @@ pub fn health_by_tasks(worker: &Worker, tasks: &ClusterTasks, now: Timestamp) ->
     Health { stuck: own.stuck(), breaker: breaker(worker, &own, now), ..Health::default() }
 }
 
+/// Tasks of a worker that ended badly within the last hour, as far as they are known: what its breaker counts.
+pub fn failed_tasks(worker: &Worker, tasks: &ClusterTasks, now: Timestamp) -> Tasks {
+    let own = OwnTasks::by_name(worker, tasks, now);
+    let lately = own.ended.iter().filter(|own| now.duration_since(own.task.stopped) < TELLS);
+    Tasks::counted(lately.filter(|own| matches!(judge(own), Verdict::Badly(_))).count())
+}
+
 /// Why the breaker is open, where the worker has one.
 pub(super) fn breaker(worker: &Worker, own: &OwnTasks<'_>, now: Timestamp) -> Option<Tripped> {
     if worker.scaling.breaker == Breaker::On { tripped(own, now) } else { None }

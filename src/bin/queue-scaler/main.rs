@@ -19,6 +19,7 @@ mod render;
 mod room;
 mod status;
 mod stop;
+mod top;
 mod validate;
 
 use std::io::{self, ErrorKind, Write};
@@ -82,6 +83,8 @@ enum Command {
     Run(apply::RunArguments),
     /// Show all workers at a glance, the ones that need somebody first
     Status(status::Arguments),
+    /// Show all workers on one screen, again and again, with what to do about each
+    Top(top::Arguments),
     /// Derive a logged decision of a tick again, and try other settings on it
     Explain(explain::Arguments),
     /// Print a workers.yaml made of what another program scales by
@@ -245,6 +248,7 @@ fn main() -> ExitCode {
         Command::Resume(arguments) => pause::resume(&arguments),
         Command::Clean(arguments) => clean::run(&arguments),
         Command::Status(arguments) => status::run(&arguments, &Terminal { color, clock }),
+        Command::Top(arguments) => top::run(&arguments, &Terminal { color, clock }),
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Alarms { file } => alarms(&file),
         Command::Schema { of: Some(shape), .. } => Ok(said(&shape.schema())),

@@ -85,7 +85,7 @@ impl Column {
     }
 
     /// What it says of a worker. What is not known is `?`, and what there is none of is `-`.
-    pub(super) fn cell(self, row: &Row) -> String {
+    pub(in crate::cli) fn cell(self, row: &Row) -> String {
         let known =
             |number: Option<u64>, other: &str| number.map_or_else(|| other.to_owned(), grouped);
         match self {
@@ -123,7 +123,7 @@ impl Column {
 
     /// Sorts by it: names from the beginning, numbers from the largest, launches from the newest, the state as
     /// the rows come. What is not known comes last.
-    pub(super) fn sort(self, rows: &mut [&Row]) {
+    pub(in crate::cli) fn sort(self, rows: &mut [&Row]) {
         let largest = |rows: &mut [&Row], number: fn(&Row) -> Option<u64>| {
             rows.sort_by_key(|row| Reverse(number(row)));
         };

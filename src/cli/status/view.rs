@@ -93,6 +93,15 @@ pub struct Row {
     /// Which call failed, on what, and why, where something of it could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// The arithmetic of a tick of now, or what keeps it from one.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub why: String,
+    /// Where its tasks run; absent where the configuration refuses it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// Tasks that ended badly within the last hour; absent where those that ended were not read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<u64>,
 }
 
 /// The tasks of one tick.
@@ -192,7 +201,7 @@ impl StatusView {
     }
 
     /// The same of these workers.
-    pub(super) fn of(self, mut workers: Vec<Row>) -> Self {
+    pub(in crate::cli) fn of(self, mut workers: Vec<Row>) -> Self {
         workers.sort_by_key(|row| (row.urgency, std::cmp::Reverse(row.oldest_seconds)));
         Self { workers, ..self }
     }

@@ -38,8 +38,6 @@ pub struct WorkerView {
     /// As among all workers.
     #[serde(flatten)]
     pub row: Row,
-    /// The arithmetic of a tick of now.
-    pub why: String,
     /// Its tasks that have not come to their end, the oldest first.
     pub alive: Vec<TaskRow>,
     /// Those that ended within the last hour, by how.
@@ -122,7 +120,6 @@ pub struct EndedRow {
 /// What is added to a row.
 pub(super) struct Closely {
     pub(super) at: String,
-    pub(super) why: String,
     pub(super) tasks: Vec<TaskRow>,
     pub(super) ended: Vec<EndedRow>,
     pub(super) notes: Vec<String>,
@@ -208,13 +205,12 @@ impl EndedRow {
 
 impl WorkerView {
     pub(super) fn new(row: Row, closely: Closely) -> Self {
-        let Closely { at, why, tasks, ended, notes } = closely;
+        let Closely { at, tasks, ended, notes } = closely;
         Self {
             schema: SCHEMA.to_owned(),
             version: VERSION,
             at,
             row,
-            why,
             alive: tasks,
             ended,
             decisions: Vec::new(),
@@ -222,6 +218,12 @@ impl WorkerView {
             logs: Vec::new(),
             notes,
         }
+    }
+
+    /// One of these tasks, of which no more is known.
+    pub fn of_tasks(row: Row, now: Timestamp, tasks: Vec<TaskRow>) -> Self {
+        let closely = Closely { at: now.to_string(), tasks, ended: Vec::new(), notes: Vec::new() };
+        Self::new(row, closely)
     }
 
     pub(super) fn add(&mut self, beside: Beside) {
@@ -234,47 +236,55 @@ impl WorkerView {
 
     /// The whole page.
     pub fn page(&self, asked: &Asked) -> String {
-        let Self { row, why, notes, .. } = self;
         let mut page = Page::new(asked.width);
+        self.write_state(&mut page);
+        if !self.alive.is_empty() {
+            page.gap();
+            for line in self.tasks(asked.width) {
+                page.line(Meaning::Plain, &line);
+            }
+        }
+        self.write_rest(&mut page, &asked.clock);
+        page.text()
+    }
+
+    /// How it is, and why.
+    pub fn write_state(&self, page: &mut Page) {
+        let row = &self.row;
         let state = format!("{} {}", row.urgency.words(), row.note);
         page.entry_of(row.urgency.meaning(), &format!("{}  ", row.worker), state.trim_end());
-        page.entry("", why);
+        page.entry("", &row.why);
         if let Some(oldest) = row.oldest_seconds {
             let oldest = age(Duration::from_secs(oldest));
             page.entry("", &format!("the oldest message has waited for {oldest}"));
         }
-        self.write_dead_letters(&mut page);
-        self.write_tasks(&mut page, asked.width);
-        self.write_decisions(&mut page, &asked.clock);
+        self.write_dead_letters(page);
+    }
+
+    /// What stands below its tasks.
+    pub fn write_rest(&self, page: &mut Page, clock: &Clock) {
+        if let Some(more) = self.alive.len().checked_sub(MOST_SHOWN).filter(|more| *more != 0) {
+            page.entry("", &format!("and {more} more, in --json"));
+        }
+        if !self.ended.is_empty() {
+            page.gap();
+            page.entry("", "ended within the hour that ECS remembers:");
+            self.ended.iter().for_each(|ended| ended.write(page));
+        }
+        self.write_decisions(page, clock);
         if !self.logs.is_empty() {
             page.gap();
             self.logs.iter().for_each(|command| page.line(Meaning::Aside, &format!("$ {command}")));
         }
-        for note in notes {
+        for note in &self.notes {
             page.entry_of(Meaning::Warning, "! ", note);
         }
-        page.entry("", &format!("read {}", asked.clock.shown(&self.at)));
-        page.text()
+        page.entry("", &format!("read {}", clock.shown(&self.at)));
     }
 
-    fn write_tasks(&self, page: &mut Page, width: usize) {
-        let Self { alive, ended, .. } = self;
-        if !alive.is_empty() {
-            page.gap();
-            for line in table(alive, width).lines() {
-                page.line(Meaning::Plain, line.trim_end());
-            }
-            if let Some(more) = alive.len().checked_sub(MOST_SHOWN).filter(|more| *more != 0) {
-                page.entry("", &format!("and {more} more, in --json"));
-            }
-        }
-        if !ended.is_empty() {
-            page.gap();
-            page.entry("", "ended within the hour that ECS remembers:");
-            for ended in ended {
-                ended.write(page);
-            }
-        }
+    /// Its tasks as rows below a head, as many as a person reads.
+    pub fn tasks(&self, width: usize) -> Vec<String> {
+        table(&self.alive, width).lines().map(|line| line.trim_end().to_owned()).collect()
     }
 
     fn write_dead_letters(&self, page: &mut Page) {

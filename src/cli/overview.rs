@@ -1,0 +1,197 @@
+//! All workers, and how they came to be so: what a screen shows beside a status of one moment. Pure.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::status::{Row, StatusView, Urgency};
+
+/// Refreshes that are kept: an hour at five seconds.
+pub const KEPT: usize = 720;
+
+/// An age that grows by less between two refreshes is the same message's, seen at another second.
+const GROWS_BY: u64 = 2;
+
+/// A worker at one refresh. What was not read is absent, and never zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Point {
+    /// Messages that wait.
+    pub waiting: Option<u64>,
+    /// Worker containers that run.
+    pub running: Option<u64>,
+    /// How old the oldest message was, in seconds.
+    pub oldest: Option<u64>,
+}
+
+/// The last refreshes.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// When each was, the newest last.
+    times: VecDeque<Timestamp>,
+    /// A point a refresh and worker.
+    workers: BTreeMap<String, VecDeque<Point>>,
+}
+
+impl History {
+    /// Adds a refresh. A worker that is new has a gap before it, and one that is gone is forgotten with its last
+    /// point.
+    pub fn add(&mut self, at: Timestamp, rows: &[Row]) {
+        for row in rows {
+            let gap = || std::iter::repeat_n(Point::default(), self.times.len()).collect();
+            let points = self.workers.entry(row.worker.clone()).or_insert_with(gap);
+            points.push_back(Point {
+                waiting: row.waiting,
+                running: row.running,
+                oldest: row.oldest_seconds,
+            });
+        }
+        self.add_time(at);
+    }
+
+    /// Adds a refresh that failed: a gap, for all.
+    pub fn add_gap(&mut self, at: Timestamp) {
+        self.add_time(at);
+    }
+
+    fn add_time(&mut self, at: Timestamp) {
+        self.times.push_back(at);
+        let length = self.times.len();
+        for points in self.workers.values_mut() {
+            points.resize(length, Point::default());
+        }
+        if KEPT < length {
+            self.times.pop_front();
+            for points in self.workers.values_mut() {
+                points.pop_front();
+            }
+        }
+        let is_known = |points: &VecDeque<Point>| points.iter().any(|it| *it != Point::default());
+        self.workers.retain(|_, points| is_known(points));
+    }
+
+    /// The points of a worker, the newest last.
+    pub fn points(&self, worker: &str) -> impl DoubleEndedIterator<Item = Point> + '_ {
+        self.workers.get(worker).into_iter().flatten().copied()
+    }
+
+    /// How long the refreshes go back.
+    pub fn span(&self) -> Duration {
+        let ends = self.times.front().zip(self.times.back());
+        let span = ends.map(|(first, last)| last.duration_since(*first).unsigned_abs());
+        span.unwrap_or_default()
+    }
+
+    /// What waited at so many times, evenly over what is kept: the most within each, and none where nothing of it
+    /// was read.
+    pub fn waiting(&self, worker: &str, columns: usize) -> Vec<Option<u64>> {
+        let points: Vec<_> = self.points(worker).map(|point| point.waiting).collect();
+        let shown = columns.min(points.len());
+        let bounds = |column: usize| column.saturating_mul(points.len()).checked_div(shown);
+        let columns = (0..shown).map(|column| {
+            let (from, to) = (bounds(column)?, bounds(column.saturating_add(1))?);
+            points.get(from..to)?.iter().flatten().copied().max()
+        });
+        columns.collect()
+    }
+
+    /// Whether the oldest message grows older: nobody takes it.
+    fn grows_older(&self, worker: &str) -> bool {
+        let mut ages = self.points(worker).rev().filter_map(|point| point.oldest);
+        let newest = ages.next();
+        let before = ages.find(|age| Some(*age) != newest);
+        before.zip(newest).is_some_and(|(before, newest)| before.saturating_add(GROWS_BY) <= newest)
+    }
+}
+
+/// A worker among all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OverviewRow {
+    /// As a status has it.
+    pub row: Row,
+    /// Whether its oldest message grows older.
+    pub grows_older: bool,
+}
+
+/// All workers: the ones that need somebody first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overview {
+    /// Each worker once.
+    pub rows: Vec<OverviewRow>,
+    /// Sums over them.
+    pub totals: Totals,
+}
+
+/// Sums over all workers; what was not read of one is in no sum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Workers.
+    pub workers: u64,
+    /// Those that are not idle.
+    pub busy: u64,
+    /// Those that somebody has to look at.
+    pub in_trouble: u64,
+    /// Messages that wait.
+    pub waiting: u64,
+    /// Worker containers that run.
+    pub running: u64,
+    /// Worker containers that are on their way.
+    pub starting: u64,
+    /// What an hour of them costs, in millionths of a dollar.
+    pub hourly_micro_dollars: u64,
+    /// Workers of which something is not in these sums, as it was not read.
+    pub unread: u64,
+}
+
+impl Overview {
+    /// What a status and the refreshes before it come to. Where two are as urgent, the one whose oldest message is
+    /// older comes first, and else the name decides: a row moves only when it has changed.
+    pub fn of(view: &StatusView, history: &History) -> Self {
+        let rows = view.workers.iter().map(|row| OverviewRow {
+            row: row.clone(),
+            grows_older: history.grows_older(&row.worker),
+        });
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_by(|a, b| {
+            let keeps = |it: &OverviewRow| it.row.urgency != Urgency::AtCap || !it.grows_older;
+            let rank = |it: &OverviewRow| (it.row.urgency, keeps(it));
+            let age = |it: &OverviewRow| it.row.oldest_seconds.map(|seconds| seconds / 60);
+            let order = rank(a).cmp(&rank(b)).then_with(|| age(b).cmp(&age(a)));
+            order.then_with(|| a.row.worker.cmp(&b.row.worker))
+        });
+        let totals = Totals::of(rows.iter().map(|row| &row.row));
+        Self { rows, totals }
+    }
+}
+
+impl Totals {
+    fn of<'a>(rows: impl Iterator<Item = &'a Row>) -> Self {
+        rows.fold(Self::default(), |sum, row| {
+            let plus = |sum: u64, more: Option<u64>| sum.saturating_add(more.unwrap_or_default());
+            let is_unread = row.waiting.is_none() || row.running.is_none();
+            Self {
+                workers: plus(sum.workers, Some(1)),
+                busy: plus(sum.busy, Some(u64::from(row.urgency != Urgency::Idle))),
+                in_trouble: plus(sum.in_trouble, Some(u64::from(row.urgency.needs_a_look()))),
+                waiting: plus(sum.waiting, row.waiting),
+                running: plus(sum.running, row.running),
+                starting: plus(sum.starting, row.starting),
+                hourly_micro_dollars: plus(sum.hourly_micro_dollars, row.hourly_micro_dollars),
+                unread: plus(sum.unread, Some(u64::from(is_unread))),
+            }
+        })
+    }
+}
+
+impl Urgency {
+    /// What to read where somebody has to look: a page beside the documentation, by its path.
+    pub fn page(self) -> Option<&'static str> {
+        match self {
+            Self::Denied | Self::Held | Self::Refused => Some("docs/alarms/not-served.md"),
+            Self::Breaker | Self::Stuck => Some("docs/alarms/breaker-open.md"),
+            Self::AtCap => Some("docs/alarms/backlog-at-cap.md"),
+            Self::Waits => Some("docs/alarms/launches-failing.md"),
+            Self::Launching | Self::Paused | Self::Ok | Self::Idle => None,
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! `queue-scaler top` on terminals that are none: what is drawn, and what keys do.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ecs_queue_scaler::cli::overview::{History, KEPT, Overview, Totals};
+use ecs_queue_scaler::cli::status::{Row, StatusView, Urgency};
+use ecs_queue_scaler::cli::top::{Demo, Look, Reading, Screen, Wish};
+use jiff::Timestamp;
+use proptest::prelude::*;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::style::Color;
+
+fn pressed(screen: &mut Screen, code: KeyCode) -> Option<Wish> {
+    screen.key(KeyEvent::new(code, KeyModifiers::NONE))
+}
+
+fn typed(screen: &mut Screen, text: &str) {
+    for c in text.chars() {
+        assert_eq!(pressed(screen, KeyCode::Char(c)), None, "{text}");
+    }
+}
+
+/// Two hours of the day.
+fn after(refreshes: usize, look: Look, may_stop: bool) -> (Screen, Demo) {
+    let (mut screen, mut demo) = (Screen::new(look, may_stop), Demo::new(1));
+    for _ in 0..refreshes {
+        let (view, at) = demo.refresh();
+        screen.refreshed(view, at);
+    }
+    let pause = Duration::from_secs(5);
+    screen.reads(Reading { calls_of_ecs: 4, pause, age: Duration::from_secs(1) });
+    (screen, demo)
+}
+
+fn terminal(screen: &Screen, width: u16, height: u16) -> Terminal<TestBackend> {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| screen.draw(frame)).unwrap();
+    terminal
+}
+
+fn drawn(screen: &Screen, width: u16, height: u16) -> String {
+    let terminal = terminal(screen, width, height);
+    let lines = terminal.backend().buffer().content().chunks(usize::from(width));
+    let lines = lines.map(|cells| {
+        let line: String = cells.iter().map(ratatui::buffer::Cell::symbol).collect();
+        line.trim_end().to_owned()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn all_workers_are_on_a_screen_of_any_size() {
+    let (screen, _) = after(360, Look { colors: true, ..Look::default() }, false);
+    for (width, height) in [(20, 5), (60, 15), (80, 24), (100, 17), (120, 40), (200, 60)] {
+        insta::assert_snapshot!(format!("{width}x{height}"), drawn(&screen, width, height));
+    }
+    let page = drawn(&screen, 100, 17);
+    assert!(include_str!("../../../docs/cli.md").contains(&page), "{page}");
+    let (plain, _) = after(360, Look { ascii: true, ..Look::default() }, false);
+    let text = drawn(&plain, 120, 40);
+    assert!(text.is_ascii(), "{text}");
+    insta::assert_snapshot!("ascii", text);
+}
+
+#[test]
+fn colours_are_seen_where_they_are_wanted_and_say_nothing_that_words_do_not() {
+    let colors = |colors: bool| {
+        let (screen, _) = after(360, Look { colors, ..Look::default() }, false);
+        let terminal = terminal(&screen, 120, 40);
+        let cells = terminal.backend().buffer().content().iter();
+        cells.map(|cell| cell.fg).collect::<Vec<_>>()
+    };
+    assert!(colors(true).contains(&Color::Red));
+    assert!(colors(false).iter().all(|color| *color == Color::Reset));
+}
+
+#[test]
+fn before_anything_was_read_it_says_so() {
+    let mut screen = Screen::new(Look::default(), false);
+    assert!(drawn(&screen, 80, 24).starts_with("reading all workers"));
+    assert_eq!(pressed(&mut screen, KeyCode::Enter), None);
+    screen.failed("no AWS credentials: set AWS_PROFILE", Timestamp::UNIX_EPOCH);
+    assert!(drawn(&screen, 80, 24).ends_with("no AWS credentials: set AWS_PROFILE"));
+    assert_eq!(pressed(&mut screen, KeyCode::Char('q')), Some(Wish::Quit));
+}
+
+#[test]
+fn keys_choose_filter_and_sort() {
+    let (mut screen, _) = after(360, Look::default(), false);
+    let rows = |screen: &Screen| {
+        let text = drawn(screen, 120, 60);
+        let rows = text.lines().skip(2).take_while(|line| !line.is_empty());
+        let names = rows
+            .map(|row| row.trim_start_matches(['>', ' ']).split(' ').next().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    let busy = rows(&screen);
+    typed(&mut screen, "a");
+    let all = rows(&screen);
+    assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 52);
+    assert!(busy.len() < 52 && busy == all[..busy.len()], "idle ones come last: {all:?}");
+
+    typed(&mut screen, "/state:pau");
+    assert_eq!(rows(&screen).len(), 1);
+    assert_eq!(pressed(&mut screen, KeyCode::Esc), None);
+    typed(&mut screen, "/>50");
+    assert_eq!(pressed(&mut screen, KeyCode::Enter), None);
+    let many = rows(&screen);
+    assert!(!many.is_empty() && many.len() < busy.len());
+    typed(&mut screen, "ss");
+    let by_waiting = rows(&screen);
+    assert!(many != by_waiting && drawn(&screen, 120, 60).contains("WAITING*"));
+    typed(&mut screen, "S");
+    assert_eq!(rows(&screen), by_waiting.into_iter().rev().collect::<Vec<_>>());
+    assert_eq!(pressed(&mut screen, KeyCode::Esc), None, "takes the filter away");
+    typed(&mut screen, "/no such worker");
+    assert!(drawn(&screen, 120, 60).contains("no worker is meant by this filter"));
+    typed(&mut screen, "q");
+    assert_eq!(pressed(&mut screen, KeyCode::Backspace), None);
+}
+
+/// Whoever looks at a row goes on looking at it, wherever it goes.
+#[test]
+fn the_chosen_worker_stays_chosen() {
+    let (mut screen, mut demo) = after(360, Look::default(), false);
+    typed(&mut screen, "jjj");
+    let chosen = |screen: &Screen| {
+        let text = drawn(screen, 120, 60);
+        let row = text.lines().find(|line| line.starts_with('>')).unwrap().to_owned();
+        row.trim_start_matches('>').split(' ').next().unwrap().to_owned()
+    };
+    let worker = chosen(&screen);
+    for _ in 0..90 {
+        let (view, at) = demo.refresh();
+        let is_there =
+            view.workers.iter().any(|row| row.worker == worker && row.urgency != Urgency::Idle);
+        screen.refreshed(view, at);
+        if !is_there {
+            break;
+        }
+        assert_eq!(chosen(&screen), worker);
+    }
+    assert_eq!(pressed(&mut screen, KeyCode::Char('c')), Some(Wish::Copy(chosen(&screen))));
+}
+
+#[test]
+fn a_worker_is_seen_with_its_tasks_and_one_is_stopped_after_a_question() {
+    let (mut screen, demo) = after(366, Look::default(), true);
+    typed(&mut screen, "/state:at cap");
+    assert_eq!(pressed(&mut screen, KeyCode::Enter), None);
+    let Some(Wish::Look(worker)) = pressed(&mut screen, KeyCode::Enter) else { panic!() };
+    assert_eq!(screen.shown_closely(), Some(worker.as_str()));
+    assert!(drawn(&screen, 100, 30).contains(&format!("reading {worker}")));
+    screen.looked("another", Err("it is too late".to_owned()));
+    screen.looked(&worker, Ok(demo.worker(&worker).unwrap()));
+    typed(&mut screen, "j");
+    insta::assert_snapshot!("worker", drawn(&screen, 100, 30));
+    let Some(Wish::AskToStop { worker: of, task }) = pressed(&mut screen, KeyCode::Char('x'))
+    else {
+        panic!("the second task")
+    };
+    assert_eq!(
+        (of.as_str(), &task),
+        (worker.as_str(), &demo.worker(&worker).unwrap().alive[1].task)
+    );
+    screen.ask(vec![format!("{worker} {task}  running"), "It gets SIGTERM.".to_owned()]);
+    insta::assert_snapshot!("question", drawn(&screen, 100, 30));
+    assert_eq!(pressed(&mut screen, KeyCode::Char('q')), None, "which is no yes");
+    assert!(drawn(&screen, 100, 30).contains("nothing was stopped"));
+    screen.ask(vec![task.clone()]);
+    assert_eq!(pressed(&mut screen, KeyCode::Char('y')), Some(Wish::Stop));
+    assert_eq!(pressed(&mut screen, KeyCode::Esc), None);
+    assert_eq!(screen.shown_closely(), None);
+
+    let (mut reads_only, _) = after(366, Look::default(), false);
+    let Some(Wish::Look(worker)) = pressed(&mut reads_only, KeyCode::Enter) else { panic!() };
+    reads_only.looked(&worker, Ok(demo.worker(&worker).unwrap()));
+    assert_eq!(pressed(&mut reads_only, KeyCode::Char('x')), None);
+    assert!(drawn(&reads_only, 100, 30).contains("without --allow-stop"));
+}
+
+/// What was shown stays, and says how old it is.
+#[test]
+fn what_could_not_be_read_again_is_shown_with_its_age() {
+    let (mut screen, _) = after(30, Look::default(), false);
+    let before = drawn(&screen, 120, 40);
+    screen.failed("ListTasks of jobs failed: ThrottlingException", Timestamp::UNIX_EPOCH);
+    let pause = Duration::from_secs(10);
+    screen.reads(Reading { calls_of_ecs: 4, pause, age: Duration::from_secs(65) });
+    let text = drawn(&screen, 120, 40);
+    assert!(text.contains("ThrottlingException") && text.ends_with("1m 05s old"), "{text}");
+    assert_eq!(text.lines().next(), before.lines().next());
+    typed(&mut screen, "p");
+    assert!(screen.is_paused() && drawn(&screen, 120, 40).ends_with("paused, 1m 05s old"));
+}
+
+#[test]
+fn what_others_wrote_commands_no_screen() {
+    let (mut screen, mut demo) = after(30, Look::default(), false);
+    let (mut view, at) = demo.refresh();
+    let row = view.workers.iter_mut().find(|row| row.urgency == Urgency::Breaker).unwrap();
+    row.worker = "名前\u{1b}[2J".to_owned();
+    row.note = "\u{202e}evil\u{9b}31m\nnext".to_owned();
+    row.why = "e\u{301}\u{7}".to_owned();
+    screen.refreshed(view, at);
+    let text = drawn(&screen, 120, 40);
+    assert!(
+        text.contains("名") && !text.contains(['\u{1b}', '\u{9b}', '\u{7}', '\u{202e}']),
+        "{text:?}"
+    );
+}
+
+fn view_of(rows: Vec<Row>) -> StatusView {
+    let (mut view, _) = Demo::new(1).refresh();
+    view.workers = rows;
+    view
+}
+
+proptest! {
+    /// Each worker once, sums that are sums, and what was not read in none.
+    #[test]
+    fn an_overview_has_each_worker_once(seed: u64, unread in prop::collection::vec(any::<bool>(), 52)) {
+        let mut demo = Demo::new(seed);
+        let (mut view, at) = (0..40).map(|_| demo.refresh()).last().unwrap();
+        for (row, unread) in view.workers.iter_mut().zip(unread) {
+            if unread {
+                (row.waiting, row.running, row.starting) = (None, None, None);
+            }
+        }
+        let mut history = History::default();
+        history.add(at, &view.workers);
+        let overview = Overview::of(&view, &history);
+        let names: BTreeSet<_> = overview.rows.iter().map(|it| &it.row.worker).collect();
+        prop_assert_eq!((overview.rows.len(), names.len()), (52, 52));
+        let sum = |of: fn(&Row) -> Option<u64>| view.workers.iter().filter_map(of).sum::<u64>();
+        let Totals { waiting, running, starting, unread, .. } = overview.totals;
+        prop_assert_eq!((waiting, running), (sum(|row| row.waiting), sum(|row| row.running)));
+        prop_assert_eq!(starting, sum(|row| row.starting));
+        let of_none = view.workers.iter().filter(|row| row.waiting.is_none()).count();
+        prop_assert_eq!(unread, u64::try_from(of_none).unwrap());
+        // Only its own change moves a row.
+        let mut turned = view.workers.clone();
+        turned.reverse();
+        prop_assert_eq!(Overview::of(&view_of(turned), &history).rows, overview.rows);
+    }
+}
+
+#[test]
+fn history_is_bounded_and_its_gaps_stay_gaps() {
+    let mut history = History::default();
+    let mut demo = Demo::new(3);
+    for n in 0..KEPT + 100 {
+        let (view, at) = demo.refresh();
+        if n % 3 == 0 { history.add_gap(at) } else { history.add(at, &view.workers) }
+    }
+    let (view, _) = demo.refresh();
+    for row in &view.workers {
+        let points = history.points(&row.worker).count();
+        assert_eq!(points, if row.waiting.is_none() { 0 } else { KEPT }, "{}", row.worker);
+    }
+    let read = view.workers.iter().find(|row| row.waiting.is_some()).unwrap();
+    let gaps = history.points(&read.worker).filter(|point| point.waiting.is_none()).count();
+    assert_eq!(gaps, KEPT / 3);
+    assert_eq!(history.waiting(&read.worker, 18).len(), 18);
+    assert!(history.waiting("no-such", 18).is_empty());
+    let steps = u64::try_from(KEPT - 1).unwrap();
+    assert_eq!(history.span(), Duration::from_secs(20 * steps));
+}
+
+/// At the cap, the one whose message nobody takes comes first.
+#[test]
+fn an_age_that_grows_goes_before_one_that_does_not() {
+    let mut history = History::default();
+    let (view, _) = Demo::new(1).refresh();
+    let at_cap = |worker: &str, oldest: u64| Row {
+        worker: worker.to_owned(),
+        urgency: Urgency::AtCap,
+        oldest_seconds: Some(oldest),
+        ..view.workers[0].clone()
+    };
+    for n in 0..3_u64 {
+        let rows = [at_cap("grows", 100 + 60 * n), at_cap("stays", 5000)];
+        history.add(Timestamp::from_second(i64::try_from(n).unwrap()).unwrap(), &rows);
+    }
+    let overview =
+        Overview::of(&view_of(vec![at_cap("stays", 5000), at_cap("grows", 220)]), &history);
+    let order: Vec<_> =
+        overview.rows.iter().map(|it| (it.row.worker.as_str(), it.grows_older)).collect();
+    assert_eq!(order, [("grows", true), ("stays", false)]);
+}
