@@ -14,7 +14,7 @@ use decision::event::{Event, Mode, Tick};
 use decision::plan::{Action, Blocked, WorkerPlan};
 use decision::refusal::Cause;
 use decision::snapshot::{CallError, ErrorKind, ReadError};
-use decision::units::{ClusterName, Tasks};
+use decision::units::{ClusterName, Tasks, WorkerName};
 use futures_util::{StreamExt, stream};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -212,7 +212,7 @@ impl Looks<'_> {
         let Some(worker) = workers.iter().find(|worker| worker.name == plan.worker) else {
             return findings;
         };
-        findings.extend(Box::pin(self.of_queue(worker)).await);
+        findings.extend(Box::pin(self.of_queue(worker, plan)).await);
         findings.extend(Box::pin(self.of_definition(worker, plan)).await);
         findings.extend(Box::pin(self.of_network(worker)).await);
         findings.extend(Box::pin(self.of_capacity(worker)).await);
@@ -222,7 +222,7 @@ impl Looks<'_> {
     /// What is of no worker alone.
     async fn of_deployment(&self) -> Vec<Finding> {
         let config = &self.foreseen.config;
-        let mut findings = of_config(config);
+        let mut findings = of_config(self.foreseen);
         findings.extend(elsewhere(self.foreseen, self.cloud).map(Finding::wrong));
         findings.extend(self.of_time(config));
         findings.extend(Box::pin(self.of_deployed(config)).await);
@@ -290,8 +290,12 @@ impl Looks<'_> {
 }
 
 /// What the configuration alone says, which the function may have from elsewhere.
-fn of_config(config: &Config) -> Vec<Finding> {
-    let mistakes = config.refused.iter().flat_map(|refused| &refused.problems);
+fn of_config(foreseen: &Foreseen) -> Vec<Finding> {
+    let Foreseen { config, plan, .. } = foreseen;
+    // What is refused of a worker stands beside its name.
+    let is_planned = |name: &WorkerName| plan.workers.iter().any(|plan| plan.worker == *name);
+    let refused = config.refused.iter().filter(|refused| !is_planned(&refused.worker));
+    let mistakes = refused.flat_map(|refused| &refused.problems);
     let mistakes = mistakes.map(|problem| Finding::wrong(problem.to_string()));
     let warnings = config.warnings.iter().map(|problem| Finding::warning(problem.as_warning()));
     mistakes.chain(warnings).collect()

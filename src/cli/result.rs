@@ -327,7 +327,11 @@ impl WorkerResult {
             format!("paused until {until}{why}")
         });
         let parts: Vec<_> = [errors, breaker, paused, why].into_iter().flatten().collect();
-        if parts.is_empty() { "nothing waits".to_owned() } else { parts.join("; ") }
+        match (parts.is_empty(), self.waits_for.join(", ")) {
+            (false, _) => parts.join("; "),
+            (true, words) if words.is_empty() => "nothing waits".to_owned(),
+            (true, words) => format!("messages wait: {words}"),
+        }
     }
 }
 

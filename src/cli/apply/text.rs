@@ -65,8 +65,15 @@ impl WorkerResult {
         let failed = failed.map(FailureResult::sentence);
         let words = self.waits_for.join(", ");
         let waits = (!words.is_empty()).then(|| format!("messages wait: {words}"));
-        let parts: Vec<_> =
-            started.chain(failed).chain(self.errors.iter().cloned()).chain(waits).collect();
+        let is_open = self.waits_for.iter().any(|word| word == "answer");
+        let open = is_open.then(|| {
+            format!(
+                "a call had no answer, and may have started its tasks: `status {}` shows them",
+                self.worker
+            )
+        });
+        let errors = self.errors.iter().cloned();
+        let parts: Vec<_> = started.chain(failed).chain(errors).chain(open).chain(waits).collect();
         let text = if parts.is_empty() {
             "nothing was owed any more".to_owned()
         } else {

@@ -4,7 +4,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use decision::config::{QueueRef, Worker};
-use decision::snapshot::{Ended, Read};
+use decision::plan::{Action, WorkerPlan};
+use decision::snapshot::{Ended, Read, ReadError};
 use decision::units::{Arn, elapsed};
 
 use super::{Finding, Looks};
@@ -18,10 +19,12 @@ const ENOUGH_TASKS: usize = 3;
 const LAST_TASKS: usize = 20;
 
 impl Looks<'_> {
-    pub(super) async fn of_queue(&self, worker: &Worker) -> Vec<Finding> {
+    pub(super) async fn of_queue(&self, worker: &Worker, plan: &WorkerPlan) -> Vec<Finding> {
         let read = self.queue(&worker.queue).await;
         let settings = match &*read {
             Ok(settings) => settings,
+            // The dry run has met that, too.
+            Err(_) if is_of_queue(&plan.action) => return Vec::new(),
             Err(error) => return vec![Finding::of_read(error)],
         };
         let mut findings = of_receiving(settings);
@@ -113,6 +116,12 @@ impl Looks<'_> {
             age(longest)
         )))
     }
+}
+
+/// Whether it is the queue that keeps a worker from being served.
+fn is_of_queue(action: &Action) -> bool {
+    let Action::Hold(ReadError::Call(call)) = action else { return false };
+    call.operation.starts_with("GetQueue")
 }
 
 fn ran_for(task: &Ended) -> Option<Duration> {

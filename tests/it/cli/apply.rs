@@ -153,6 +153,7 @@ async fn what_it_came_to_is_said_beside_what_was_planned() {
     world.fail_where("RunTask", "thumbnail", (9, Fault::Answer(answer)));
     let result = carried_out(&world, &config, prepared).await;
     insta::assert_snapshot!("page_120", page(&result, &planned, 120));
+    assert!(include_str!("../../../docs/cli.md").contains(&page(&result, &planned, 120)));
     insta::assert_snapshot!("page_80", page(&result, &planned, 80));
     assert!(applied(&result, &planned, 80).unwrap().is_short);
     let text = format!("{result} {}", page(&result, &planned, 80));

@@ -70,6 +70,7 @@ async fn tasks_are_stopped_with_what_becomes_of_their_messages() {
     let of_a = ids(&world, "a");
     let shown = of_a.iter().fold(shown, |shown, id| shown.replace(&id[..8], "0123abcd"));
     insta::assert_snapshot!("stop", shown);
+    assert!(include_str!("../../../docs/cli.md").contains(&shown), "{shown}");
     assert!(!shown.contains("hush"));
 
     let id = &of_a[0];
@@ -287,7 +288,9 @@ async fn only_what_nobody_needs_is_cleared_up() {
     world.take_calls();
     let view = found(&world, &now, Asked::default()).await;
     assert_eq!(world.changes(), 0);
-    insta::assert_snapshot!("clean", plain(&view.page(100, Asked::default())));
+    let shown = plain(&view.page(100, Asked::default()));
+    insta::assert_snapshot!("clean", shown);
+    assert!(include_str!("../../../docs/cli.md").contains(&shown), "{shown}");
     // Whoever runs one, and wherever: here another scaler, with tasks of a group of its own.
     world.change_tasks(|task| {
         task["startedBy"] = json!("another");

@@ -369,6 +369,18 @@ async fn the_visibility_timeout_is_held_to_what_tasks_took() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_documentation_shows_what_is_found() {
+    let (world, config) = good_world();
+    let tagged = json!({"imageDetails": [{"imageTags": ["2026-11-20"], "imagePushedAt": 20}]});
+    world.answers("DescribeImages", "TAGGED", tagged);
+    world.refuses("DescribeImages", "2026-11-21", "ImageNotFoundException");
+    let _ = world.queue("encode").attribute("ReceiveMessageWaitTimeSeconds", "0");
+    world.refuses("GetServiceQuota", "", "AccessDeniedException");
+    let shown = page(&checked(&world, &config).await, 100);
+    assert!(include_str!("../../../docs/cli.md").contains(&shown), "{shown}");
+}
+
 /// By the role of the function, and what it goes by.
 #[tokio::test(start_paused = true)]
 async fn the_deployment_is_held_to_the_file() {

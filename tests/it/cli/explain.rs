@@ -46,6 +46,9 @@ async fn every_line_of_a_tick_is_derived_to_what_it_says() {
     let view = explained(&of_log, &["scaling.messagesPerContainer=100"]);
     assert!(view.is_derived());
     insta::assert_snapshot!("page_100", page(&view, 100));
+    let shown = page(&view, 100);
+    let (first, _) = shown.split_once("\n\n").unwrap();
+    assert!(include_str!("../../../docs/cli.md").contains(first), "{first}");
     insta::assert_snapshot!("page_80", page(&view, 80));
     let listed = anstream::adapter::strip_str(&view.list(100)).to_string();
     insta::assert_snapshot!("list", listed);
