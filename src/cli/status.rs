@@ -2,16 +2,17 @@
 
 mod beside;
 mod columns;
-mod oldest;
+mod measured;
 mod seen;
 mod text;
 mod view;
 mod worker;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use decision::config::Worker;
+use decision::config::{Policy, Worker};
 use decision::decide::{TaskContainers, alive, failed_tasks, health_by_tasks, need_by_rule};
 use decision::fargate::{MicroDollars, PriceList};
 use decision::plan::{Action, Alive, Decision, Health, Idle, WorkerPlan};
@@ -24,8 +25,8 @@ use decision::units::{Containers, Messages, Tasks, WorkerName, elapsed};
 use self::beside::Beside;
 pub use self::beside::{DeadLetters, DecisionRow};
 pub use self::columns::Column;
-use self::oldest::Ages;
-pub use self::oldest::KeptAges;
+use self::measured::Ages;
+pub use self::measured::KeptMetrics;
 pub(super) use self::seen::read_tasks;
 use self::seen::{Scope, Seen};
 pub use self::text::Asked;
@@ -59,7 +60,7 @@ pub async fn status(
 pub async fn refresh(
     deployment: &Deployment,
     cloud: &ReadCloud,
-    kept: &KeptAges,
+    kept: &KeptMetrics,
     invocation: &Invocation,
 ) -> Result<StatusView, PlanError> {
     Box::pin(glance(deployment, cloud, Scope::Again(kept), invocation)).await
@@ -72,11 +73,16 @@ async fn glance(
     invocation: &Invocation,
 ) -> Result<StatusView, PlanError> {
     let seen = Box::pin(Seen::of(deployment, cloud, scope, invocation)).await?;
-    let Seen { foreseen, results, ages, mut notes } = seen;
+    let Seen { foreseen, results, ages, deleted, mut notes } = seen;
     let looks = foreseen.plan.workers.iter().zip(&results.workers);
     let rows = looks.map(|(plan, result)| {
         let look = Look { foreseen: &foreseen, plan, result };
-        Row { failed: look.failed().filter(|_| scope.reads_ended()), ..look.row(ages.as_ref()) }
+        let empty_in = look.empty_in(&deleted);
+        Row {
+            failed: look.failed().filter(|_| scope.reads_ended()),
+            empty_in_seconds: empty_in.map(|time| time.as_secs()),
+            ..look.row(ages.as_ref())
+        }
     });
     let rows = rows.collect();
     notes.extend(Box::pin(strangers(deployment, cloud, &foreseen)).await.unwrap_or_default());
@@ -113,7 +119,7 @@ pub(super) async fn tasks_of(
     invocation: &Invocation,
 ) -> Result<(WorkerView, Option<Worker>), PlanError> {
     let seen = Box::pin(Seen::of(deployment, cloud, Scope::One(name), invocation)).await?;
-    let Seen { foreseen, results, ages, notes } = seen;
+    let Seen { foreseen, results, ages, notes, .. } = seen;
     let look = foreseen.plan.workers.iter().zip(&results.workers).next();
     let look = look.map(|(plan, result)| Look { foreseen: &foreseen, plan, result });
     let look = look.ok_or_else(|| PlanError::UnknownWorker(format!("`{name}`")))?;
@@ -161,6 +167,7 @@ impl Look<'_> {
             why: result.sentence(),
             cluster: worker.map(|worker| worker.cluster.to_string()),
             failed: None,
+            empty_in_seconds: None,
         }
     }
 
@@ -183,6 +190,26 @@ impl Look<'_> {
         }
         let row = Row { failed: self.failed(), ..self.row(ages) };
         WorkerView::new(row, Closely { at: now.to_string(), tasks, ended, notes })
+    }
+
+    /// When all that is there will be deleted, by how fast messages went lately, else by what the operator says of
+    /// one. Without either, nobody can say.
+    fn empty_in(&self, deleted: &BTreeMap<String, f64>) -> Option<Duration> {
+        let worker = self.worker()?;
+        let backlog = self.plan.depth?.total();
+        let number = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        let measured = deleted.get(worker.queue.name()).copied().filter(|rate| 0.0 < *rate);
+        let by_rule = || {
+            let Policy::EmptyWithin { per_message, .. } = worker.scaling.policy else {
+                return None;
+            };
+            let running =
+                self.plan.alive.filter(|alive| alive.running != Containers::ZERO)?.running;
+            Some(number(u64::from(running.0)) * 60.0 / per_message.as_secs_f64())
+        };
+        let a_minute = measured.or_else(by_rule)?;
+        let time = Duration::try_from_secs_f64(number(backlog.0) / a_minute * 60.0).ok()?;
+        Some(time).filter(|_| backlog != Messages::ZERO)
     }
 
     fn failed(&self) -> Option<u64> {

@@ -47,7 +47,7 @@ use tokio::time::Instant;
 
 use self::buckets::Buckets;
 use self::definitions::Definitions;
-use self::deployed::{Ages, Functions, LOOKS, Logs, Looks};
+use self::deployed::{Ages, Deleted, Functions, LOOKS, Logs, Looks};
 use self::foreign::foreign;
 use self::instances::Instances;
 use self::life::Life;
@@ -94,6 +94,7 @@ pub(crate) struct State {
     stores: Stores,
     functions: Functions,
     ages: Ages,
+    deleted: Deleted,
     logs: Logs,
     looks: Looks,
     hooks: Vec<LifecycleAction>,
@@ -134,6 +135,7 @@ impl Default for State {
             stores: Stores::default(),
             functions: Functions::default(),
             ages: Ages::default(),
+            deleted: Deleted::default(),
             logs: Logs::default(),
             looks: Looks::default(),
             hooks: Vec::new(),

@@ -9,7 +9,7 @@ use clap::{Args, value_parser};
 use decision::units::WorkerName;
 use ecs_queue_scaler::aws::{Aws, Tally, WriteCloud};
 use ecs_queue_scaler::cli::deployment::Deployment;
-use ecs_queue_scaler::cli::status::{KeptAges, StatusView, WorkerView, refresh, worker};
+use ecs_queue_scaler::cli::status::{KeptMetrics, StatusView, WorkerView, refresh, worker};
 use ecs_queue_scaler::cli::stop::{Asked, ToStop, Which, prepare, reason};
 use ecs_queue_scaler::cli::top::{Demo, Look, Reading, Screen, Wish};
 use futures_util::future::LocalBoxFuture;
@@ -107,7 +107,7 @@ enum Source {
 struct Account {
     aws: Aws,
     deployment: Deployment,
-    ages: KeptAges,
+    metrics: KeptMetrics,
     /// Whether tasks may be stopped.
     stops: bool,
 }
@@ -124,12 +124,12 @@ impl Account {
     async fn find(arguments: &Arguments) -> Result<Self, Failed> {
         let aws = arguments.account.connect().await?;
         let Access { deployment, .. } = arguments.account.access_by(aws.read.clone(), true).await?;
-        Ok(Self { aws, deployment, ages: KeptAges::default(), stops: arguments.allow_stop })
+        Ok(Self { aws, deployment, metrics: KeptMetrics::default(), stops: arguments.allow_stop })
     }
 
     async fn refresh(&self) -> Done {
         let (cloud, invocation) = reading(&self.aws.read);
-        let view = Box::pin(refresh(&self.deployment, &cloud, &self.ages, &invocation)).await;
+        let view = Box::pin(refresh(&self.deployment, &cloud, &self.metrics, &invocation)).await;
         Done::Refreshed(view.map(Box::new).map_err(|error| error.to_string()), cloud.tally())
     }
 

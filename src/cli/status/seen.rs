@@ -1,13 +1,13 @@
 //! What is read for a look at the workers.
 
-use std::collections::BTreeSet;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use decision::memory::Remembered;
 use decision::snapshot::Snapshot;
 use decision::units::{TaskDefinitionRef, WorkerName};
 
-use super::oldest::{Ages, KeptAges};
+use super::measured::{Ages, KeptMetrics, Metrics};
 use crate::aws::ReadCloud;
 use crate::cli::deployment::Deployment;
 use crate::cli::plan::{PlanError, elsewhere, look_at, result};
@@ -21,7 +21,7 @@ pub(super) enum Scope<'a> {
     /// With what became of its tasks.
     One(&'a WorkerName),
     /// All, with what became of their tasks.
-    Again(&'a KeptAges),
+    Again(&'a KeptMetrics),
 }
 
 impl Scope<'_> {
@@ -36,6 +36,8 @@ pub(super) struct Seen {
     pub(super) results: TickResult,
     /// None where they could not be read.
     pub(super) ages: Option<Ages>,
+    /// Messages that go in a minute, by the queue's name, as far as that was read.
+    pub(super) deleted: BTreeMap<String, f64>,
     pub(super) notes: Vec<String>,
 }
 
@@ -64,15 +66,18 @@ impl Seen {
         notes.extend(elsewhere(&foreseen, cloud));
         let workers = foreseen.config.workers.iter();
         let queues: Vec<_> = workers.map(|worker| worker.queue.name().to_owned()).collect();
-        let ages = match scope {
+        let Metrics { ages, deleted } = match scope {
             Scope::Again(kept) => kept.read(cloud, &queues, invocation.now).await,
-            Scope::All | Scope::One(_) => cloud.oldest_messages(&queues, invocation.now).await,
+            Scope::All | Scope::One(_) => Metrics {
+                ages: cloud.oldest_messages(&queues, invocation.now).await,
+                deleted: BTreeMap::new(),
+            },
         };
         if let Err(error) = &ages {
             notes.push(format!("the oldest messages are not known: {error}"));
         }
         let ages = ages.ok();
-        Ok(Self { foreseen, results, ages, notes })
+        Ok(Self { foreseen, results, ages, deleted, notes })
     }
 }
 

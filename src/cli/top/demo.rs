@@ -231,8 +231,17 @@ impl Worker {
             error: (!is_read).then(|| self.denied()),
             why: if is_read { self.why() } else { format!("held: {}", self.denied()) },
             cluster: Some("jobs".to_owned()),
+            empty_in_seconds: self.empty_in(),
             failed: known(if self.matter == Matter::Fails { 7 } else { 0 }),
         }
+    }
+
+    fn empty_in(&self) -> Option<u64> {
+        let hundredths = self
+            .waiting
+            .saturating_mul(100)
+            .checked_div(self.running.saturating_mul(self.speed))?;
+        Some(hundredths.saturating_mul(STEP.as_secs().unsigned_abs())).filter(|_| self.waiting != 0)
     }
 
     fn denied(&self) -> String {

@@ -1,5 +1,7 @@
 //! How the screen looks, from 20 columns and five lines up.
 
+use std::time::Duration;
+
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
@@ -24,12 +26,13 @@ enum Column {
     Gauge,
     Starting,
     Failed,
+    EmptyIn,
     Price,
     State,
 }
 
 /// From the left to the right.
-const COLUMNS: [Column; 10] = [
+const COLUMNS: [Column; 11] = [
     Column::Worker,
     Column::Waiting,
     Column::Trend,
@@ -38,6 +41,7 @@ const COLUMNS: [Column; 10] = [
     Column::Gauge,
     Column::Starting,
     Column::Failed,
+    Column::EmptyIn,
     Column::Price,
     Column::State,
 ];
@@ -74,7 +78,8 @@ x                stop the chosen task, after a question (with --allow-stop)
 q, Ctrl-C        quit                                     Ctrl-Z  back to the shell until `fg`
 
 WAITING ? was not read, which is not 0. OLDEST with ! grows: nobody takes that message. FAIL are tasks of the
-last hour that ended badly. The gauge is running and starting containers of maxContainers.
+last hour that ended badly. The gauge is running and starting containers of maxContainers. EMPTY IN goes by how
+fast messages went in the last five minutes, else by drainWithin.
 
 any key goes on";
 
@@ -190,8 +195,9 @@ impl Screen {
             Column::Starting => (widest(), 3),
             Column::Failed => (widest(), 4),
             Column::Trend => (TREND, 5),
-            Column::Gauge => (GAUGE, 6),
-            Column::Price => (widest(), 7),
+            Column::EmptyIn => (widest(), 6),
+            Column::Gauge => (GAUGE, 7),
+            Column::Price => (widest(), 8),
             Column::State => (STATE, 0),
         }
     }
@@ -206,6 +212,7 @@ impl Screen {
             Column::Gauge => String::new(),
             Column::Starting => "START".to_owned(),
             Column::Failed => "FAIL".to_owned(),
+            Column::EmptyIn => "EMPTY IN".to_owned(),
             Column::Price => "$/H".to_owned(),
             Column::State => "STATE".to_owned(),
         };
@@ -232,6 +239,10 @@ impl Screen {
             Column::Gauge => self.gauge(it),
             Column::Starting => status(StatusColumn::Starting),
             Column::Failed => row.failed.map_or_else(|| "?".to_owned(), grouped),
+            Column::EmptyIn => {
+                let time = row.empty_in_seconds.map(|seconds| age(Duration::from_secs(seconds)));
+                time.unwrap_or_else(|| "-".to_owned())
+            }
             Column::Price => status(StatusColumn::Price),
             Column::State => status(StatusColumn::State),
         };
@@ -375,6 +386,7 @@ impl Column {
             | Self::Running
             | Self::Starting
             | Self::Failed
+            | Self::EmptyIn
             | Self::Price => ratatui::layout::Alignment::Right,
             Self::Worker | Self::Trend | Self::Gauge | Self::State => {
                 ratatui::layout::Alignment::Left

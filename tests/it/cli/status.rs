@@ -6,7 +6,7 @@ use decision::units::WorkerName;
 use ecs_queue_scaler::cli::deployment::{Deployment, Wanted};
 use ecs_queue_scaler::cli::plan::PlanError;
 use ecs_queue_scaler::cli::status::{
-    Asked, Column, StatusView, Urgency, WorkerView, status, worker as closely,
+    Asked, Column, KeptMetrics, StatusView, Urgency, WorkerView, refresh, status, worker as closely,
 };
 use serde_json::{Value, json};
 
@@ -297,4 +297,51 @@ async fn the_tasks_of_a_worker_come_to_what_its_row_says() {
         world.set_of_containers(name, ("name", "other"));
     }
     assert_eq!(running().await, (Some(4), 4), "as far as their task is");
+}
+
+/// What a screen reads again and again: how many failed, when a queue is empty, and of CloudWatch once a minute.
+#[tokio::test(start_paused = true)]
+async fn a_screen_reads_what_became_of_tasks_and_metrics_once_a_minute() {
+    let names = ["measured", "ruled", "fails", "unknown"];
+    let world = world_of(&names);
+    let one = json!({"messagesPerContainer": 1});
+    let ruled = json!({"drainWithin": {"target": "10m", "secondsPerMessage": 30}});
+    let workers =
+        names.map(|name| worker(name, if name == "ruled" { &ruled } else { &one }, &json!({})));
+    let config = config(&workers);
+    let function = scaler(&world, &config);
+    world.queue("fails").visible(2);
+    let _ = tick(&function, &world, 0).await;
+    world.all_run();
+    world.all_end("EssentialContainerExited", "it fails", Some(1));
+    world.reach(Duration::from_secs(50)).await;
+    for name in names {
+        world.queue(name).visible(6);
+    }
+    let _ = tick(&function, &world, 1).await;
+    world.all_run();
+    world.deleted_messages("measured", &[3.0, 1.0, 2.0, 3.0, 1.0, 900.0]);
+    let deployment = deployment(&world, &config).await;
+    let kept = KeptMetrics::default();
+    let read = async || {
+        let (cloud, invocation) = (cloud(&world), invocation(&world));
+        Box::pin(refresh(&deployment, &cloud, &kept, &invocation)).await.unwrap()
+    };
+    world.take_calls();
+    let view = read().await;
+    let row = |name: &str| view.workers.iter().find(|row| row.worker == name).unwrap().clone();
+    // Two a minute; and two a minute of each container, where somebody has said how long one takes.
+    assert_eq!(row("measured").empty_in_seconds, Some(180));
+    let running = row("ruled").running.unwrap();
+    assert_eq!(row("ruled").empty_in_seconds, Some(180 / running));
+    assert_eq!(row("unknown").empty_in_seconds, None, "nobody guesses");
+    assert_eq!((row("unknown").failed, row("fails").failed), (Some(0), Some(2)));
+    assert_eq!((world.changes(), world.count("GetMetricData")), (0, 2));
+    let _ = read().await;
+    assert_eq!(world.count("GetMetricData"), 2, "nothing was measured meanwhile");
+    world.reach(Duration::from_mins(3)).await;
+    let _ = read().await;
+    assert_eq!(world.count("GetMetricData"), 4);
+    let glance = Box::pin(status(&deployment, &cloud(&world), &invocation(&world))).await.unwrap();
+    assert!(glance.workers.iter().all(|row| row.failed.is_none()), "which a glance does not read");
 }

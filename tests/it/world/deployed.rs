@@ -15,6 +15,10 @@ pub(super) struct Functions(BTreeMap<String, (Value, Value, Value)>);
 #[derive(Debug, Default)]
 pub(super) struct Ages(BTreeMap<String, f64>);
 
+/// Messages that were deleted in each minute, the newest first, by the queue's name.
+#[derive(Debug, Default)]
+pub(super) struct Deleted(BTreeMap<String, Vec<f64>>);
+
 impl World {
     /// A function with these environment variables, which gives this answer.
     pub(crate) fn function(&self, name: &str, variables: &Value, answer: &Value) {
@@ -76,6 +80,11 @@ impl World {
     pub(crate) fn log_line(&self, group: &str, (at, message): (i64, &str), line: &str) {
         let line = (group.to_owned(), at, message.to_owned(), line.to_owned());
         self.state().logs.0.push(line);
+    }
+
+    /// CloudWatch has seen so many messages go, the newest minute first.
+    pub(crate) fn deleted_messages(&self, queue: &str, minutes: &[f64]) {
+        self.state().deleted.0.insert(queue.to_owned(), minutes.to_vec());
     }
 
     /// CloudWatch has seen this of a queue.
@@ -162,9 +171,14 @@ impl State {
         assert!(input["StartTime"].as_i64() < input["EndTime"].as_i64(), "{input}");
         let result = |query: &Value| {
             let metric = &query["MetricStat"]["Metric"];
-            assert_eq!(metric["MetricName"], "ApproximateAgeOfOldestMessage");
             let queue = text(&metric["Dimensions"][0], "Value");
-            let values: Vec<_> = self.ages.0.get(queue).into_iter().collect();
+            let values: Vec<_> = match text(metric, "MetricName") {
+                "ApproximateAgeOfOldestMessage" => self.ages.0.get(queue).into_iter().collect(),
+                "NumberOfMessagesDeleted" => {
+                    self.deleted.0.get(queue).into_iter().flatten().collect()
+                }
+                other => panic!("{other}"),
+            };
             json!({"Id": query["Id"], "StatusCode": "Complete", "Values": values})
         };
         Ok(json!({"MetricDataResults": queries.iter().map(result).collect::<Vec<_>>()}))
