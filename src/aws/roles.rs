@@ -16,6 +16,9 @@ const VERSION: &str = "2010-05-08";
 /// Who takes a task's roles. Source: ECS developer guide, "Amazon ECS task IAM role".
 pub const ECS_TASKS: &str = "ecs-tasks.amazonaws.com";
 
+/// Pages of one simulation: more than a configuration can have.
+const MOST_PAGES: usize = 20;
+
 /// Fields of a form, in their order.
 pub(super) type Form<'a> = Vec<(String, &'a str)>;
 
@@ -53,7 +56,7 @@ impl ReadCloud {
     }
 
     /// What IAM says of a role and each of these resources, without doing anything. It is asked once for all of
-    /// them: it answers few such questions a second. Of what its answer leaves out nothing is known.
+    /// them: it answers few such questions a second. What its answer leaves out is not in it here either.
     ///
     /// # Errors
     /// When that may not be asked.
@@ -80,9 +83,21 @@ impl ReadCloud {
                 (format!("{entry}.ContextKeyValues.member.1"), value),
             ]);
         }
-        let xml = self.query(about, Service::Iam, fields).await?;
-        let document = Document::parse(&xml).map_err(|error| garbled(about.operation, &error))?;
-        Ok(verdicts(&document))
+        let (mut all, mut marker) = (BTreeMap::new(), None::<String>);
+        for _ in 0..MOST_PAGES {
+            let mut fields = fields.clone();
+            fields.extend(marker.as_deref().map(|marker| ("Marker".to_owned(), marker)));
+            let xml = self.query(about, Service::Iam, fields).await?;
+            let document =
+                Document::parse(&xml).map_err(|error| garbled(about.operation, &error))?;
+            all.extend(verdicts(&document));
+            let next = document.descendants().find(|node| node.tag_name().name() == "Marker");
+            marker = next.and_then(|next| next.text()).map(str::to_owned);
+            if marker.is_none() {
+                break;
+            }
+        }
+        Ok(all)
     }
 }
 

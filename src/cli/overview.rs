@@ -1,6 +1,7 @@
 //! All workers, and how they came to be so: what a screen shows beside a status of one moment. Pure.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,8 +11,8 @@ use super::status::{Row, StatusView, Urgency};
 /// Refreshes that are kept: an hour at five seconds.
 pub const KEPT: usize = 720;
 
-/// An age that grows by less between two refreshes is the same message's, seen at another second.
-const GROWS_BY: u64 = 2;
+/// By how long ages are compared: CloudWatch has a new one each minute, and some of them come late.
+const COMPARED: RangeInclusive<u64> = 60..=300;
 
 /// A worker at one refresh. What was not read is absent, and never zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,12 +96,18 @@ impl History {
         columns.collect()
     }
 
-    /// Whether the oldest message grows older: nobody takes it.
+    /// Whether the oldest message grows older as time goes by: nobody takes it, or it would be another one.
     fn grows_older(&self, worker: &str) -> bool {
-        let mut ages = self.points(worker).rev().filter_map(|point| point.oldest);
-        let newest = ages.next();
-        let before = ages.find(|age| Some(*age) != newest);
-        before.zip(newest).is_some_and(|(before, newest)| before.saturating_add(GROWS_BY) <= newest)
+        let ages = self.times.iter().rev().zip(self.points(worker).rev());
+        let ages = ages.map_while(|(at, point)| Some((*at, point.oldest?)));
+        let mut ages = ages.peekable();
+        let Some((now, newest)) = ages.peek().copied() else { return false };
+        let since = |at: Timestamp| now.duration_since(at).unsigned_abs().as_secs();
+        let before = ages.take_while(|(at, _)| since(*at) <= *COMPARED.end()).last();
+        before.is_some_and(|(at, before)| {
+            let time = since(at);
+            COMPARED.contains(&time) && time.saturating_mul(9) / 10 <= newest.saturating_sub(before)
+        })
     }
 }
 
@@ -127,7 +134,7 @@ pub struct Overview {
 pub struct Totals {
     /// Workers.
     pub workers: u64,
-    /// Those that are not idle.
+    /// Those for which something waits or runs.
     pub busy: u64,
     /// Those that somebody has to look at.
     pub in_trouble: u64,
@@ -168,10 +175,11 @@ impl Totals {
     fn of<'a>(rows: impl Iterator<Item = &'a Row>) -> Self {
         rows.fold(Self::default(), |sum, row| {
             let plus = |sum: u64, more: Option<u64>| sum.saturating_add(more.unwrap_or_default());
+            let is_busy = [row.waiting, row.in_flight, row.tasks].iter().flatten().any(|n| *n != 0);
             let is_unread = row.waiting.is_none() || row.running.is_none();
             Self {
                 workers: plus(sum.workers, Some(1)),
-                busy: plus(sum.busy, Some(u64::from(row.urgency != Urgency::Idle))),
+                busy: plus(sum.busy, Some(u64::from(is_busy))),
                 in_trouble: plus(sum.in_trouble, Some(u64::from(row.urgency.needs_a_look()))),
                 waiting: plus(sum.waiting, row.waiting),
                 running: plus(sum.running, row.running),

@@ -141,7 +141,7 @@ pub(super) async fn strangers(
         workers: workers.collect(),
         tasks: BTreeSet::new(),
     };
-    let mut lines = Vec::new();
+    let (mut lines, mut unread) = (Vec::new(), None);
     for (cluster, tasks) in &foreseen.snapshot.tasks {
         let Ok(tasks) = tasks else { continue };
         let ours = tasks.alive.iter().chain(&tasks.leaving).map(|task| task.arn.as_str());
@@ -151,7 +151,14 @@ pub(super) async fn strangers(
         } else {
             format!(" beside those of `{own}`")
         };
-        for (name, tasks) in cloud.strangers(cluster, &known).await? {
+        let found = match cloud.strangers(cluster, &known).await {
+            Ok(found) => found,
+            Err(error) => {
+                unread = Some(error);
+                continue;
+            }
+        };
+        for (name, tasks) in found {
             let run =
                 if tasks.0 == 1 { "1 task runs".to_owned() } else { format!("{tasks} tasks run") };
             let advice = match &deployment.function {
@@ -165,7 +172,8 @@ pub(super) async fn strangers(
                 .push(format!("{run} in {cluster} that `{name}` has started{own_tasks}: {advice}"));
         }
     }
-    Ok(lines)
+    // What is known of one cluster stands, whatever is of another.
+    unread.filter(|_| lines.is_empty()).map_or(Ok(lines), Err)
 }
 
 /// Where no queue is there, this may be the wrong Region.

@@ -77,15 +77,22 @@ async fn glance(
     let looks = foreseen.plan.workers.iter().zip(&results.workers);
     let rows = looks.map(|(plan, result)| {
         let look = Look { foreseen: &foreseen, plan, result };
-        let empty_in = look.empty_in(&deleted);
+        let row = look.row(ages.as_ref());
+        if !scope.is_again() {
+            return row;
+        }
         Row {
-            failed: look.failed().filter(|_| scope.reads_ended()),
-            empty_in_seconds: empty_in.map(|time| time.as_secs()),
-            ..look.row(ages.as_ref())
+            failed: look.failed(),
+            empty_in_seconds: look.empty_in(deleted.as_ref()).map(|time| time.as_secs()),
+            is_rate_unread: deleted.is_none() && row.waiting != Some(0),
+            ..row
         }
     });
     let rows = rows.collect();
-    notes.extend(Box::pin(strangers(deployment, cloud, &foreseen)).await.unwrap_or_default());
+    // Who looks again and again has seen that.
+    if !scope.is_again() {
+        notes.extend(Box::pin(strangers(deployment, cloud, &foreseen)).await.unwrap_or_default());
+    }
     let view = StatusView::new(deployment, cloud, invocation.now);
     Ok(StatusView { config: results.config, notes, ..view.of(rows) })
 }
@@ -168,6 +175,7 @@ impl Look<'_> {
             cluster: worker.map(|worker| worker.cluster.to_string()),
             failed: None,
             empty_in_seconds: None,
+            is_rate_unread: false,
         }
     }
 
@@ -194,11 +202,12 @@ impl Look<'_> {
 
     /// When all that is there will be deleted, by how fast messages went lately, else by what the operator says of
     /// one. Without either, nobody can say.
-    fn empty_in(&self, deleted: &BTreeMap<String, f64>) -> Option<Duration> {
+    fn empty_in(&self, deleted: Option<&BTreeMap<String, f64>>) -> Option<Duration> {
         let worker = self.worker()?;
         let backlog = self.plan.depth?.total();
         let number = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-        let measured = deleted.get(worker.queue.name()).copied().filter(|rate| 0.0 < *rate);
+        let measured = deleted.and_then(|deleted| deleted.get(worker.queue.name())).copied();
+        let measured = measured.filter(|rate| 0.0 < *rate);
         let by_rule = || {
             let Policy::EmptyWithin { per_message, .. } = worker.scaling.policy else {
                 return None;

@@ -1,17 +1,21 @@
 //! `top`: all workers on one screen, again and again. What a key does and what is drawn; it reads nothing itself.
 
+mod columns;
 mod demo;
 mod draw;
+mod pace;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
+use self::columns::Column;
 pub use self::demo::Demo;
+pub use self::pace::{Ended, Pace, Read, Target};
 use super::overview::{History, Overview, OverviewRow};
 use super::page::Clock;
-use super::status::{Column, Row, StatusView, Urgency, WorkerView};
+use super::status::{Row, StatusView, TaskRow, Urgency, WorkerView};
 
 /// Rows that a page key goes.
 const PAGE: usize = 10;
@@ -32,21 +36,14 @@ pub struct Look {
 pub enum Wish {
     /// To end.
     Quit,
+    /// To end as by Ctrl-C.
+    Interrupt,
     /// To stand back for the shell until somebody calls it again.
     Suspend,
-    /// To read all again now.
-    Refresh,
-    /// To read a worker closely.
-    Look(String),
-    /// To know what stopping a task would mean.
-    AskToStop {
-        /// The worker.
-        worker: String,
-        /// Its task's id.
-        task: String,
-    },
+    /// To read this as soon as it may be.
+    Read(Read),
     /// To stop what was asked about.
-    Stop,
+    Stop(Target),
     /// To leave a text to whoever pastes.
     Copy(String),
 }
@@ -68,8 +65,8 @@ struct Closely {
     worker: String,
     /// None until it was read.
     view: Option<WorkerView>,
-    /// Which of its tasks is chosen.
-    task: usize,
+    /// The id of the task that is chosen, which is kept wherever its row goes; none where it has ended.
+    task: Option<String>,
     /// Lines that are above the screen.
     above: usize,
     /// Why it could not be read.
@@ -107,11 +104,29 @@ pub struct Screen {
     filter: Filter,
     shows_idle: bool,
     is_paused: bool,
-    /// What has to be answered with `y` before anything else.
-    question: Option<Vec<String>>,
+    /// Whether a task is to be stopped.
+    stopping: Stopping,
     /// What was done or went wrong last.
-    message: Option<String>,
+    message: Option<Message>,
     reading: Reading,
+}
+
+/// How far somebody is who wants a task stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stopping {
+    Nothing,
+    /// What that would mean is being read.
+    Asked(Target),
+    /// It has to be answered with `y` before anything else.
+    Question(Target, Vec<String>),
+}
+
+/// A line about what has happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Message {
+    text: String,
+    /// Whether it is that nothing could be read, which the next read ends.
+    is_of_reading: bool,
 }
 
 /// What was read last.
@@ -147,7 +162,7 @@ impl Screen {
             filter: Filter::default(),
             shows_idle: false,
             is_paused: false,
-            question: None,
+            stopping: Stopping::Nothing,
             message: None,
             reading: Reading::default(),
         }
@@ -157,7 +172,7 @@ impl Screen {
     pub fn refreshed(&mut self, view: StatusView, at: Timestamp) {
         self.history.add(at, &view.workers);
         let overview = Overview::of(&view, &self.history);
-        self.message = None;
+        self.message.take_if(|message| message.is_of_reading);
         self.seen = Some(Seen { view, overview, at });
         self.keep_choice();
     }
@@ -165,7 +180,7 @@ impl Screen {
     /// Reading failed: what is shown stays, with its age.
     pub fn failed(&mut self, why: &str, at: Timestamp) {
         self.history.add_gap(at);
-        self.message = Some(why.to_owned());
+        self.message = Some(Message { text: why.to_owned(), is_of_reading: true });
     }
 
     /// How old what is shown is, and how much is read for it.
@@ -181,22 +196,36 @@ impl Screen {
         }
         match read {
             Ok(view) => {
-                let last = view.alive.len().saturating_sub(1);
-                let task = closely.task.min(last);
-                **closely = Closely { view: Some(view), task, error: None, ..(**closely).clone() };
+                let is_there = |id: &String| view.shown_tasks().iter().any(|it| it.task == *id);
+                let is_first = closely.view.is_none();
+                let first = view.shown_tasks().first().filter(|_| is_first);
+                let kept = closely.task.take().filter(is_there);
+                closely.task = kept.or_else(|| first.map(|task| task.task.clone()));
+                closely.view = Some(view);
+                closely.error = None;
             }
             Err(why) => closely.error = Some(why),
         }
     }
 
-    /// What would become of a task that is to be stopped.
-    pub fn ask(&mut self, question: Vec<String>) {
-        self.question = Some(question);
+    /// What would become of a task that is to be stopped. Whoever has done anything else meanwhile is not asked.
+    pub fn ask(&mut self, target: &Target, question: Result<Vec<String>, String>) {
+        if self.stopping != Stopping::Asked(target.clone()) {
+            return;
+        }
+        self.message = None;
+        self.stopping = match question {
+            Ok(lines) => Stopping::Question(target.clone(), lines),
+            Err(why) => {
+                self.say(&why);
+                Stopping::Nothing
+            }
+        };
     }
 
     /// A line about what was done.
-    pub fn say(&mut self, message: &str) {
-        self.message = Some(message.to_owned());
+    pub fn say(&mut self, text: &str) {
+        self.message = Some(Message { text: text.to_owned(), is_of_reading: false });
     }
 
     /// Whether nothing is to be read.
@@ -219,16 +248,19 @@ impl Screen {
         }
         if key.modifiers.contains(KeyModifiers::CONTROL) {
             return match key.code {
-                KeyCode::Char('c') => Some(Wish::Quit),
+                KeyCode::Char('c') => Some(Wish::Interrupt),
                 KeyCode::Char('z') => Some(Wish::Suspend),
-                KeyCode::Char('l') => Some(Wish::Refresh),
+                KeyCode::Char('l') => Some(Wish::Read(Read::All)),
                 _ => None,
             };
         }
-        if self.question.take().is_some() {
+        self.message = None;
+        // Whatever is pressed but `y` says no, also to a question that is still to come.
+        let stopping = std::mem::replace(&mut self.stopping, Stopping::Nothing);
+        if let Stopping::Question(target, _) = stopping {
             let is_yes = key.code == KeyCode::Char('y');
-            self.message = Some(if is_yes { "stopping it" } else { "nothing was stopped" }.into());
-            return is_yes.then_some(Wish::Stop);
+            self.say(if is_yes { "stopping it" } else { "nothing was stopped" });
+            return is_yes.then_some(Wish::Stop(target));
         }
         if self.filter.is_typing {
             self.type_into_filter(key.code);
@@ -267,7 +299,7 @@ impl Screen {
             KeyCode::Char('/') => self.filter.is_typing = true,
             KeyCode::Char('a') => self.shows_idle = !self.shows_idle,
             KeyCode::Char('p') => self.is_paused = !self.is_paused,
-            KeyCode::Char('r') => return Some(Wish::Refresh),
+            KeyCode::Char('r') => return Some(Wish::Read(Read::All)),
             KeyCode::Char('s') => self.sort_by_next(),
             KeyCode::Char('S') => self.reverse(),
             KeyCode::Char('c') => return self.chosen.clone().map(Wish::Copy),
@@ -275,7 +307,7 @@ impl Screen {
                 let worker = self.chosen.clone()?;
                 let closely = Closely { worker: worker.clone(), ..Closely::default() };
                 self.face = Face::Worker(Box::new(closely));
-                return Some(Wish::Look(worker));
+                return Some(Wish::Read(Read::Worker(worker)));
             }
             code => self.choose(code),
         }
@@ -285,42 +317,46 @@ impl Screen {
 
     fn key_of_worker(&mut self, code: KeyCode) -> Option<Wish> {
         let Face::Worker(closely) = &mut self.face else { return None };
-        let tasks = closely.view.as_ref().map_or(0, |view| view.alive.len());
-        let chosen = closely.view.as_ref().and_then(|view| view.alive.get(closely.task));
-        let chosen = chosen.map(|task| task.task.clone());
         match code {
             KeyCode::Char('q') | KeyCode::Esc | KeyCode::Left => self.face = Face::Workers,
-            KeyCode::Char('r') => return Some(Wish::Look(closely.worker.clone())),
-            KeyCode::Down | KeyCode::Char('j') => {
-                closely.task = closely.task.saturating_add(1).min(tasks.saturating_sub(1));
+            KeyCode::Char('p') => self.is_paused = !self.is_paused,
+            KeyCode::Char('r') => {
+                return Some(Wish::Read(Read::Worker(closely.worker.clone())));
             }
-            KeyCode::Up | KeyCode::Char('k') => closely.task = closely.task.saturating_sub(1),
+            KeyCode::Down | KeyCode::Char('j') => closely.choose(|at, last| last.min(at + 1)),
+            KeyCode::Up | KeyCode::Char('k') => closely.choose(|at, _| at.saturating_sub(1)),
             KeyCode::PageDown | KeyCode::Char(' ') => {
                 closely.above = closely.above.saturating_add(PAGE);
             }
             KeyCode::PageUp => closely.above = closely.above.saturating_sub(PAGE),
             KeyCode::Home => closely.above = 0,
-            KeyCode::Char('c') => return chosen.map(Wish::Copy),
-            KeyCode::Char('x') if self.may_stop => {
-                let worker = closely.worker.clone();
-                return chosen.map(|task| Wish::AskToStop { worker, task });
-            }
-            KeyCode::Char('x') => self.say("it was started without --allow-stop: it stops nothing"),
+            KeyCode::Char('c') => return closely.task.clone().map(Wish::Copy),
+            KeyCode::Char('x') => return self.ask_to_stop(),
             _ => {}
+        }
+        None
+    }
+
+    fn ask_to_stop(&mut self) -> Option<Wish> {
+        let Face::Worker(closely) = &self.face else { return None };
+        match (&closely.task, self.may_stop) {
+            (_, false) => self.say("it was started without --allow-stop: it stops nothing"),
+            (None, true) => self.say("choose one of its tasks first"),
+            (Some(task), true) => {
+                let target = Target { worker: closely.worker.clone(), task: task.clone() };
+                self.say("reading what stopping it would mean; any key takes that back");
+                self.stopping = Stopping::Asked(target.clone());
+                return Some(Wish::Read(Read::Stop(target)));
+            }
         }
         None
     }
 
     fn sort_by_next(&mut self) {
         let now = self.sort.map(|sort| sort.column);
-        let next = match now {
-            None => Column::ALL.first().copied(),
-            Some(now) => {
-                let after = Column::ALL.iter().skip_while(|column| **column != now).nth(1);
-                after.copied().filter(|column| *column != Column::State)
-            }
-        };
-        self.sort = next.map(|column| Sort { column, is_reversed: false });
+        let mut after = Column::SORTED.iter().skip_while(|it| now.is_some_and(|now| **it != now));
+        let next = if now.is_some() { after.nth(1) } else { after.next() };
+        self.sort = next.map(|column| Sort { column: *column, is_reversed: false });
     }
 
     fn reverse(&mut self) {
@@ -364,13 +400,26 @@ impl Screen {
         };
         let rows: Vec<_> = seen.overview.rows.iter().filter(|it| is_shown(&it.row)).collect();
         let Some(Sort { column, is_reversed }) = self.sort else { return rows };
-        let mut sorted: Vec<_> = rows.iter().map(|it| &it.row).collect();
-        column.sort(&mut sorted);
-        if is_reversed {
-            sorted.reverse();
-        }
-        let of = |row: &Row| rows.iter().copied().find(|it| it.row.worker == row.worker);
-        sorted.into_iter().filter_map(of).collect()
+        let mut rows = rows;
+        // What is not known comes last, either way.
+        rows.sort_by(|a, b| match (column.key(&a.row), column.key(&b.row)) {
+            (Some(a), Some(b)) if is_reversed => b.cmp(&a),
+            (Some(a), Some(b)) => a.cmp(&b),
+            (a, b) => a.is_none().cmp(&b.is_none()),
+        });
+        rows
+    }
+}
+
+impl Closely {
+    /// Chooses another task, from where the chosen one stands and where the last one does.
+    fn choose(&mut self, next: impl Fn(usize, usize) -> usize) {
+        let tasks: &[TaskRow] = self.view.as_ref().map_or(&[], WorkerView::shown_tasks);
+        let Some(last) = tasks.len().checked_sub(1) else { return };
+        let at = tasks.iter().position(|task| Some(&task.task) == self.task.as_ref());
+        let at = at.map_or(0, |at| next(at, last));
+        self.task = tasks.get(at).map(|task| task.task.clone());
+        self.above = 0;
     }
 }
 
@@ -379,14 +428,14 @@ impl Screen {
 fn is_meant(filter: &str, row: &Row) -> bool {
     let state = row.urgency.words();
     if let Some(word) = filter.strip_prefix("state:") {
-        return state.starts_with(word);
+        return state.starts_with(&word.to_lowercase());
     }
     if let Some(name) = filter.strip_prefix("cluster:") {
         return row.cluster.as_ref().is_some_and(|cluster| cluster.contains(name));
     }
     if let Some(number) = filter.strip_prefix('>') {
-        let more = number.trim().parse::<u64>().unwrap_or_default();
-        return row.waiting.is_some_and(|waiting| more < waiting);
+        let more = number.trim().replace(',', "").parse::<u64>();
+        return more.is_ok_and(|more| row.waiting.is_some_and(|waiting| more < waiting));
     }
     row.worker.contains(filter) || state.contains(filter)
 }

@@ -7,6 +7,7 @@
 mod account;
 mod alarms;
 mod apply;
+mod canvas;
 mod clean;
 mod explain;
 mod init;

@@ -1,5 +1,6 @@
 //! `top`.
 
+use std::future::pending;
 use std::io::{self, IsTerminal};
 use std::thread;
 use std::time::Duration;
@@ -11,27 +12,18 @@ use ecs_queue_scaler::aws::{Aws, Tally, WriteCloud};
 use ecs_queue_scaler::cli::deployment::Deployment;
 use ecs_queue_scaler::cli::status::{KeptMetrics, StatusView, WorkerView, refresh, worker};
 use ecs_queue_scaler::cli::stop::{Asked, ToStop, Which, prepare, reason};
-use ecs_queue_scaler::cli::top::{Demo, Look, Reading, Screen, Wish};
+use ecs_queue_scaler::cli::top::{Demo, Ended, Look, Pace, Read, Reading, Screen, Target, Wish};
 use futures_util::future::LocalBoxFuture;
-use futures_util::stream::{FuturesUnordered, StreamExt};
-use ratatui::DefaultTerminal;
 use ratatui::crossterm::clipboard::CopyToClipboard;
 use ratatui::crossterm::event::{Event, read};
 use ratatui::crossterm::execute;
-use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep_until};
 
 use super::account::{self, Access, now, reading, runtime, variable};
+use super::canvas::Canvas;
 use super::{Ends, Failed, Said, Terminal};
-
-/// ECS lets the account read 20 times a second, and the function needs that: a screen takes a quarter.
-/// Source: ECS API reference, "Request throttling for the Amazon ECS API".
-const CALLS_A_SECOND: u64 = 5;
-
-/// What fails is tried again after twice the time, and then after so much.
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// Columns of the question that stands on the screen.
 const QUESTION: usize = 76;
@@ -40,7 +32,7 @@ const QUESTION: usize = 76;
 #[group(id = "top")]
 pub(crate) struct Arguments {
     /// Read it again after so many seconds, 5 at least; later where that would take more than a quarter of ECS's rate
-    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = value_parser!(u64).range(5..))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = value_parser!(u64).range(5..=86_400))]
     every: u64,
     /// Let `x` stop a task, after a question
     #[arg(long, conflicts_with = "demo")]
@@ -79,10 +71,8 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Said, Fa
     };
     let screen = Screen::new(look, arguments.allow_stop);
     let every = Duration::from_secs(arguments.every);
-    let shown = ratatui::try_init().map_err(|error| cannot_draw(&error))?;
-    let ended = runtime.block_on_in_silence(watched(shown, screen, source, every));
-    ratatui::restore();
-    ended
+    let canvas = Canvas::take().map_err(|error| cannot_draw(&error))?;
+    runtime.block_on_in_silence(watched(canvas, screen, source, every))
 }
 
 fn cannot_draw(error: &io::Error) -> Failed {
@@ -114,59 +104,69 @@ struct Account {
 
 /// What has been read or done meanwhile.
 enum Done {
-    Refreshed(Result<Box<StatusView>, String>, Tally),
+    Refreshed(Result<Box<StatusView>, String>),
     Looked(String, Result<Box<WorkerView>, String>),
-    Asked(Result<ToStop, String>),
-    Stopped(String),
+    Asked(Target, Result<ToStop, String>),
+}
+
+/// What a read came to, and the calls that it made.
+struct WasRead {
+    done: Done,
+    tally: Tally,
 }
 
 impl Account {
     async fn find(arguments: &Arguments) -> Result<Self, Failed> {
         let aws = arguments.account.connect().await?;
         let Access { deployment, .. } = arguments.account.access_by(aws.read.clone(), true).await?;
-        Ok(Self { aws, deployment, metrics: KeptMetrics::default(), stops: arguments.allow_stop })
+        let stops = arguments.allow_stop;
+        Ok(Self { aws, deployment, metrics: KeptMetrics::default(), stops })
     }
 
-    async fn refresh(&self) -> Done {
+    async fn read(&self, read: Read) -> WasRead {
         let (cloud, invocation) = reading(&self.aws.read);
-        let view = Box::pin(refresh(&self.deployment, &cloud, &self.metrics, &invocation)).await;
-        Done::Refreshed(view.map(Box::new).map_err(|error| error.to_string()), cloud.tally())
+        let deployment = &self.deployment;
+        let done = match read {
+            Read::All => {
+                let view = Box::pin(refresh(deployment, &cloud, &self.metrics, &invocation)).await;
+                Done::Refreshed(view.map(Box::new).map_err(|error| error.to_string()))
+            }
+            Read::Worker(name) => {
+                let id = WorkerName::from(name.as_str());
+                let view = Box::pin(worker(deployment, &cloud, &id, &invocation)).await;
+                Done::Looked(name, view.map(Box::new).map_err(|error| error.to_string()))
+            }
+            Read::Stop(target) => {
+                let which = Which::These(vec![target.task.clone()]);
+                let asked = Asked { worker: WorkerName::from(target.worker.as_str()), which };
+                let found = Box::pin(prepare(deployment, &cloud, &asked, &invocation)).await;
+                Done::Asked(target, found.map_err(|error| error.to_string()))
+            }
+        };
+        WasRead { done, tally: cloud.tally() }
     }
 
-    async fn look(&self, name: String) -> Done {
-        let (cloud, invocation) = reading(&self.aws.read);
-        let worker_name = WorkerName::from(name.as_str());
-        let view = Box::pin(worker(&self.deployment, &cloud, &worker_name, &invocation)).await;
-        Done::Looked(name, view.map(Box::new).map_err(|error| error.to_string()))
-    }
-
-    async fn ask(&self, worker: &str, task: String) -> Done {
-        let (cloud, invocation) = reading(&self.aws.read);
-        let asked = Asked { worker: WorkerName::from(worker), which: Which::These(vec![task]) };
-        let found = Box::pin(prepare(&self.deployment, &cloud, &asked, &invocation)).await;
-        Done::Asked(found.map_err(|error| error.to_string()))
-    }
-
-    async fn stop(&self, found: ToStop) -> Done {
+    async fn stop(&self, found: ToStop) -> String {
         let caller = self.aws.read.caller().await.ok();
         let why = reason(caller.as_deref(), Some("top"));
         let write: Option<&WriteCloud> = self.stops.then_some(&self.aws.write);
-        let Some(write) = write else { return Done::Stopped("nothing may be stopped".to_owned()) };
+        let Some(write) = write else { return "nothing may be stopped".to_owned() };
         let stopped = found.stop(write, &why).await;
-        let failures = stopped.failures.join("; ");
-        Done::Stopped(match stopped.stopped {
-            0 => failures,
+        match stopped.stopped {
+            0 => stopped.failures.join("; "),
             _ => format!("stopped it; its reason is `{why}`"),
-        })
+        }
     }
 }
 
 /// What somebody types, from a thread of its own: it waits for the terminal.
-fn typed() -> UnboundedReceiver<Event> {
+fn typed() -> UnboundedReceiver<io::Result<Event>> {
     let (sender, receiver) = unbounded_channel();
     thread::spawn(move || {
-        while let Ok(event) = read() {
-            if sender.send(event).is_err() {
+        loop {
+            let event = read();
+            let is_last = event.is_err();
+            if sender.send(event).is_err() || is_last {
                 break;
             }
         }
@@ -176,22 +176,23 @@ fn typed() -> UnboundedReceiver<Event> {
 
 /// Everything that goes on at once.
 struct Loop<'a> {
-    terminal: DefaultTerminal,
+    canvas: Canvas,
     screen: Screen,
     source: Result<&'a Account, Demo>,
-    work: FuturesUnordered<LocalBoxFuture<'a, Done>>,
-    every: Duration,
-    /// When all is read again; none while it is read.
-    next: Option<Instant>,
-    /// When it was read last.
+    pace: Pace,
+    /// What is being read: one thing at a time.
+    work: Option<LocalBoxFuture<'a, WasRead>>,
+    /// A task that is being stopped.
+    stop: Option<LocalBoxFuture<'a, String>>,
+    /// When all was read last.
     read: Option<Instant>,
-    reading: Reading,
+    calls_of_ecs: u64,
     /// What the question is about.
-    to_stop: Option<ToStop>,
+    asked: Option<(Target, ToStop)>,
 }
 
 async fn watched(
-    terminal: DefaultTerminal,
+    canvas: Canvas,
     screen: Screen,
     source: Source,
     every: Duration,
@@ -205,138 +206,166 @@ async fn watched(
         }
     };
     let mut all = Loop {
-        terminal,
+        canvas,
         screen,
         source,
-        work: FuturesUnordered::new(),
-        every,
-        next: Some(Instant::now()),
+        pace: Pace::new(every, Instant::now()),
+        work: None,
+        stop: None,
         read: None,
-        reading: Reading { pause: every, ..Reading::default() },
-        to_stop: None,
+        calls_of_ecs: 0,
+        asked: None,
     };
     all.run().await
+}
+
+/// The end of something that may not be there.
+async fn end_of<T>(work: &mut Option<LocalBoxFuture<'_, T>>) -> T {
+    match work {
+        Some(work) => work.await,
+        None => pending().await,
+    }
 }
 
 impl Loop<'_> {
     async fn run(&mut self) -> Result<Said, Failed> {
         let mut typed = typed();
-        let mut ended = signal(SignalKind::terminate()).map_err(|error| cannot_draw(&error))?;
-        let mut hung_up = signal(SignalKind::hangup()).map_err(|error| cannot_draw(&error))?;
+        let on = |kind: SignalKind| signal(kind).map_err(|error| cannot_draw(&error));
+        let (mut terminated, mut hung_up) =
+            (on(SignalKind::terminate())?, on(SignalKind::hangup())?);
+        let (mut interrupted, mut quit) = (on(SignalKind::interrupt())?, on(SignalKind::quit())?);
+        let ended = |ends: Ends| Ok(Said { ends, ..Said::default() });
         loop {
             self.draw()?;
-            let next = self.next.filter(|_| !self.screen.is_paused());
+            if let Some(read) = self.pace.begin(Instant::now(), self.screen.is_paused()) {
+                self.begin(read);
+                continue;
+            }
             // Ages on the screen grow.
             let soon = Instant::now() + Duration::from_secs(1);
+            let next = self.pace.when(self.screen.is_paused()).unwrap_or(soon).min(soon);
             tokio::select! {
                 biased;
-                _ = ended.recv() => return Ok(Said { ends: Ends::Failed, ..Said::default() }),
-                _ = hung_up.recv() => return Ok(Said { ends: Ends::Failed, ..Said::default() }),
+                _ = terminated.recv() => return ended(Ends::Failed),
+                _ = hung_up.recv() => return ended(Ends::Failed),
+                _ = interrupted.recv() => return ended(Ends::Interrupted),
+                _ = quit.recv() => return ended(Ends::Failed),
                 event = typed.recv() => match event {
+                    Some(Ok(Event::Key(key))) => match self.screen.key(key) {
+                        Some(Wish::Quit) => return Ok(Said::default()),
+                        Some(Wish::Interrupt) => return ended(Ends::Interrupted),
+                        Some(wish) => self.fulfil(wish)?,
+                        None => {}
+                    },
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => return Err(cannot_draw(&error)),
                     None => return Ok(Said::default()),
-                    Some(Event::Key(key)) => {
-                        if let Some(wish) = self.screen.key(key) && self.fulfil(wish)? {
-                            return Ok(Said::default());
-                        }
-                    }
-                    Some(_) => {}
                 },
-                Some(done) = self.work.next(), if !self.work.is_empty() => self.done(done),
-                () = sleep_until(next.unwrap_or(soon).min(soon)) => {
-                    if next.is_some_and(|next| next <= Instant::now()) {
-                        self.refresh();
-                    }
+                read = end_of(&mut self.work) => {
+                    self.work = None;
+                    self.was_read(read);
                 }
+                line = end_of(&mut self.stop) => {
+                    self.stop = None;
+                    self.screen.say(&line);
+                    self.pace.want(Read::All);
+                }
+                () = sleep_until(next) => {}
             }
         }
     }
 
     fn draw(&mut self) -> Result<(), Failed> {
-        let age = self.read.map(|read| read.elapsed()).unwrap_or_default();
-        self.screen.reads(Reading { age, ..self.reading });
-        let drawn = self.terminal.draw(|frame| self.screen.draw(frame));
-        drawn.map(drop).map_err(|error| cannot_draw(&error))
+        self.screen.reads(Reading {
+            calls_of_ecs: self.calls_of_ecs,
+            pause: self.pace.pause(),
+            age: self.read.map(|read| read.elapsed()).unwrap_or_default(),
+        });
+        let drawn = self.canvas.draw(|frame| self.screen.draw(frame));
+        drawn.map_err(|error| cannot_draw(&error))
     }
 
-    fn refresh(&mut self) {
-        self.next = None;
-        match &mut self.source {
-            Ok(account) => self.work.push(Box::pin(account.refresh())),
-            Err(demo) => {
+    fn begin(&mut self, read: Read) {
+        let done = match (&mut self.source, read) {
+            (Ok(account), read) => {
+                let account: &Account = account;
+                self.work = Some(Box::pin(account.read(read)));
+                return;
+            }
+            (Err(demo), Read::All) => {
                 let (view, at) = demo.refresh();
                 self.screen.refreshed(view, at);
-                self.was_read(self.every);
+                self.read = Some(Instant::now());
+                self.look_again();
+                None
             }
-        }
-    }
-
-    fn was_read(&mut self, pause: Duration) {
-        self.read = Some(Instant::now());
-        self.reading.pause = pause;
-        self.next = Some(Instant::now() + pause);
-        let shown = self.screen.shown_closely().map(str::to_owned);
-        if let Some(worker) = shown {
-            self.look(worker);
-        }
-    }
-
-    fn look(&mut self, worker: String) {
-        match &self.source {
-            Ok(account) => self.work.push(Box::pin(account.look(worker))),
-            Err(demo) => {
-                let view = demo.worker(&worker).ok_or_else(|| format!("there is no `{worker}`"));
-                self.screen.looked(&worker, view);
+            (Err(demo), Read::Worker(name)) => {
+                let view = demo.worker(&name).ok_or_else(|| format!("there is no `{name}`"));
+                Some((name, view))
             }
+            (Err(_), Read::Stop(_)) => None,
+        };
+        if let Some((worker, view)) = done {
+            self.screen.looked(&worker, view);
+        }
+        self.pace.ended(Instant::now(), 0, Ended::Well);
+    }
+
+    /// What is shown closely is as new as all the others.
+    fn look_again(&mut self) {
+        if let Some(worker) = self.screen.shown_closely().filter(|_| !self.screen.is_paused()) {
+            self.pace.want(Read::Worker(worker.to_owned()));
         }
     }
 
-    fn done(&mut self, done: Done) {
+    fn was_read(&mut self, read: WasRead) {
+        let WasRead { done, tally } = read;
+        let calls = calls_of_ecs(&tally);
+        let mut ended = if tally.throttles == 0 { Ended::Well } else { Ended::Badly };
         match done {
-            Done::Refreshed(Ok(view), tally) => {
+            Done::Refreshed(Ok(view)) => {
+                let nothing = view.workers.iter().all(|row| row.urgency.is_unread());
+                ended = if nothing { Ended::Badly } else { ended };
                 self.screen.refreshed(*view, now());
-                let calls = calls_of_ecs(&tally);
-                self.reading.calls_of_ecs = calls;
-                let pause = Duration::from_secs(calls.div_ceil(CALLS_A_SECOND)).max(self.every);
-                self.was_read(pause);
+                self.calls_of_ecs = calls;
+                self.read = Some(Instant::now());
+                self.look_again();
             }
-            Done::Refreshed(Err(why), _) => {
+            Done::Refreshed(Err(why)) => {
+                ended = Ended::Badly;
                 self.screen.failed(&why, now());
-                self.reading.pause = self.reading.pause.saturating_mul(2).min(LONGEST_PAUSE);
-                self.next = Some(Instant::now() + self.reading.pause);
             }
             Done::Looked(worker, view) => {
                 self.screen.looked(&worker, view.map(|view| *view));
             }
-            Done::Asked(Ok(found)) => {
-                let lines = anstream::adapter::strip_str(&found.page(QUESTION)).to_string();
-                self.screen.ask(lines.lines().map(str::to_owned).collect());
-                self.to_stop = Some(found);
+            Done::Asked(target, found) => {
+                let page = |found: &ToStop| {
+                    let text = found.page(QUESTION);
+                    let text = anstream::adapter::strip_str(&text).to_string();
+                    text.lines().map(str::to_owned).collect()
+                };
+                let question = found.as_ref().map(page).map_err(Clone::clone);
+                self.screen.ask(&target, question);
+                self.asked = found.ok().map(|found| (target, found));
             }
-            Done::Asked(Err(why)) => self.screen.say(&why),
-            Done::Stopped(line) => self.screen.say(&line),
         }
+        self.pace.ended(Instant::now(), calls, ended);
     }
 
-    /// Whether that was the end.
-    fn fulfil(&mut self, wish: Wish) -> Result<bool, Failed> {
+    fn fulfil(&mut self, wish: Wish) -> Result<(), Failed> {
         match wish {
-            Wish::Quit => return Ok(true),
-            Wish::Suspend => self.suspend()?,
-            Wish::Refresh => {
-                // What is being read is new enough; and nobody reads faster than the rate allows.
-                let earliest = self.read.map(|read| read + self.every);
-                self.next = self.next.map(|next| earliest.unwrap_or(next).min(next));
-                drop(self.terminal.clear());
-            }
-            Wish::Look(worker) => self.look(worker),
-            Wish::AskToStop { worker, task } => {
-                if let Ok(account) = self.source {
-                    self.work.push(Box::pin(async move { account.ask(&worker, task).await }));
+            Wish::Quit | Wish::Interrupt => {}
+            Wish::Suspend => self.canvas.suspend().map_err(|error| cannot_draw(&error))?,
+            Wish::Read(read) => {
+                if read == Read::All {
+                    self.canvas.clear().map_err(|error| cannot_draw(&error))?;
                 }
+                self.pace.want(read);
             }
-            Wish::Stop => {
-                if let (Ok(account), Some(found)) = (&self.source, self.to_stop.take()) {
-                    self.work.push(Box::pin(account.stop(found)));
+            Wish::Stop(target) => {
+                let found = self.asked.take().filter(|(asked, _)| *asked == target);
+                if let (Ok(account), Some((_, found))) = (&self.source, found) {
+                    self.stop = Some(Box::pin(account.stop(found)));
                 }
             }
             Wish::Copy(text) => {
@@ -344,17 +373,6 @@ impl Loop<'_> {
                 let line = format!("copied {text}, where the terminal lets a program do that");
                 self.screen.say(if copied.is_ok() { &line } else { "nothing was copied" });
             }
-        }
-        Ok(false)
-    }
-
-    /// The shell has the terminal until somebody says `fg`.
-    fn suspend(&mut self) -> Result<(), Failed> {
-        ratatui::restore();
-        let stopped = kill_process(getpid(), Signal::TSTP);
-        self.terminal = ratatui::try_init().map_err(|error| cannot_draw(&error))?;
-        if let Err(error) = stopped {
-            self.screen.say(&format!("the shell does not take over: {error}"));
         }
         Ok(())
     }

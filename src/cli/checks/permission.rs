@@ -49,7 +49,7 @@ impl Looks<'_> {
                 }
             };
             for (resource, workers) in workers {
-                let verdict = verdicts.get(&resource).copied().unwrap_or(Verdict::Open);
+                let verdict = verdicts.get(&resource).copied();
                 let Some(finding) = need.finding(verdict, &resource) else { continue };
                 for worker in workers {
                     found.of_workers.entry(worker).or_default().push(finding.clone());
@@ -179,17 +179,19 @@ impl Need {
         }
     }
 
-    fn finding(&self, verdict: Verdict, resource: &str) -> Option<Finding> {
+    /// None where it may; no verdict is none of IAM's.
+    fn finding(&self, verdict: Option<Verdict>, resource: &str) -> Option<Finding> {
         let (what, action) = (self.what(resource), self.action());
         let open = |why: &str| {
             let message = format!("whether the function may {what} ({action}) {why}");
             Some(Finding::new(Level::NotChecked, message))
         };
+        let Some(verdict) = verdict else { return open("is not in IAM's answer") };
         match (verdict, self) {
             (Verdict::Allowed, _) => None,
             (Verdict::Open, _) => open("hangs on conditions that are not known here"),
             (Verdict::NotAllowed, Self::ReadQueue { has_policy: true }) => open(
-                "hangs on the queue's own policy, which IAM does not simulate: its role may not",
+                "hangs on the queue's own policy, which is not looked at: its role does not allow it",
             ),
             (Verdict::NotAllowed, _) => {
                 let way_out = self.way_out();

@@ -20,6 +20,7 @@ pub struct KeptMetrics(Mutex<Option<ReadMetrics>>);
 #[derive(Clone, Debug)]
 struct ReadMetrics {
     at: Timestamp,
+    queues: Vec<String>,
     metrics: Metrics,
 }
 
@@ -28,8 +29,8 @@ struct ReadMetrics {
 pub(super) struct Metrics {
     /// How long the oldest messages have waited.
     pub(super) ages: Result<Ages, CallError>,
-    /// Messages that are deleted in a minute, by the queue's name; empty where that was not read.
-    pub(super) deleted: BTreeMap<String, f64>,
+    /// Messages that are deleted in a minute, by the queue's name; none where that was not read.
+    pub(super) deleted: Option<BTreeMap<String, f64>>,
 }
 
 /// Source: SQS developer guide, "Monitoring Amazon SQS queues using CloudWatch".
@@ -43,15 +44,18 @@ impl KeptMetrics {
         now: Timestamp,
     ) -> Metrics {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let is_new = |read: &ReadMetrics| elapsed(read.at, now) < BETWEEN_POINTS;
+        // A clock may be set back, and a configuration may change.
+        let is_new = |read: &ReadMetrics| {
+            read.at <= now && elapsed(read.at, now) < BETWEEN_POINTS && read.queues == queues
+        };
         if let Some(read) = kept.filter(is_new) {
             return read.metrics;
         }
         let metrics = Metrics {
             ages: cloud.oldest_messages(queues, now).await,
-            deleted: cloud.deleted_a_minute(queues, now).await.unwrap_or_default(),
+            deleted: cloud.deleted_a_minute(queues, now).await.ok(),
         };
-        let read = ReadMetrics { at: now, metrics: metrics.clone() };
+        let read = ReadMetrics { at: now, queues: queues.to_vec(), metrics: metrics.clone() };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(read);
         metrics
     }

@@ -28,6 +28,11 @@ impl Scope<'_> {
     pub(super) fn reads_ended(self) -> bool {
         !matches!(self, Self::All)
     }
+
+    /// Whether it is one look of many.
+    pub(super) fn is_again(self) -> bool {
+        matches!(self, Self::Again(_))
+    }
 }
 
 /// What was read.
@@ -36,8 +41,8 @@ pub(super) struct Seen {
     pub(super) results: TickResult,
     /// None where they could not be read.
     pub(super) ages: Option<Ages>,
-    /// Messages that go in a minute, by the queue's name, as far as that was read.
-    pub(super) deleted: BTreeMap<String, f64>,
+    /// Messages that go in a minute, by the queue's name; none where that could not be read.
+    pub(super) deleted: Option<BTreeMap<String, f64>>,
     pub(super) notes: Vec<String>,
 }
 
@@ -70,7 +75,7 @@ impl Seen {
             Scope::Again(kept) => kept.read(cloud, &queues, invocation.now).await,
             Scope::All | Scope::One(_) => Metrics {
                 ages: cloud.oldest_messages(&queues, invocation.now).await,
-                deleted: BTreeMap::new(),
+                deleted: None,
             },
         };
         if let Err(error) = &ages {

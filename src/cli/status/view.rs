@@ -99,9 +99,13 @@ pub struct Row {
     /// Where its tasks run; absent where the configuration refuses it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
-    /// When its queue will be empty, by how fast messages went lately; absent where nobody can say.
+    /// When its queue will be empty, by how fast messages went lately; absent where nobody can say, and where only
+    /// one look is taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub empty_in_seconds: Option<u64>,
+    /// Whether how fast they went could not be read.
+    #[serde(skip)]
+    pub is_rate_unread: bool,
     /// Tasks that ended badly within the last hour; absent where those that ended were not read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed: Option<u64>,

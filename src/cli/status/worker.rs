@@ -282,7 +282,12 @@ impl WorkerView {
         page.entry("", &format!("read {}", clock.shown(&self.at)));
     }
 
-    /// Its tasks as rows below a head, as many as a person reads.
+    /// As many of its tasks as a person reads.
+    pub fn shown_tasks(&self) -> &[TaskRow] {
+        self.alive.get(..MOST_SHOWN).unwrap_or(&self.alive)
+    }
+
+    /// These as rows below a head.
     pub fn tasks(&self, width: usize) -> Vec<String> {
         table(&self.alive, width).lines().map(|line| line.trim_end().to_owned()).collect()
     }

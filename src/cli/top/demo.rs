@@ -203,7 +203,7 @@ impl Worker {
         let (urgency, note) = self.state();
         let is_read = self.matter != Matter::Denied;
         let known = |number: u64| Some(number).filter(|_| is_read);
-        let stuck = if self.matter == Matter::Stuck { 2 } else { 0 };
+        let stuck = self.stuck();
         let containers = self.running.saturating_add(self.starting).saturating_add(stuck);
         let price = PriceList::of(&Region::from(REGION), PLATFORM).hourly(SIZE);
         let seconds = STEP.as_secs().unsigned_abs();
@@ -232,6 +232,7 @@ impl Worker {
             why: if is_read { self.why() } else { format!("held: {}", self.denied()) },
             cluster: Some("jobs".to_owned()),
             empty_in_seconds: self.empty_in(),
+            is_rate_unread: !is_read,
             failed: known(if self.matter == Matter::Fails { 7 } else { 0 }),
         }
     }
@@ -244,25 +245,31 @@ impl Worker {
         Some(hundredths.saturating_mul(STEP.as_secs().unsigned_abs())).filter(|_| self.waiting != 0)
     }
 
+    fn stuck(&self) -> u64 {
+        if self.matter == Matter::Stuck { 2 } else { 0 }
+    }
+
     fn denied(&self) -> String {
         format!("GetQueueAttributes of {} failed: AccessDenied", self.name)
     }
 
     fn why(&self) -> String {
         let Self { waiting, running, starting, cap, .. } = self;
+        let held = *running.min(waiting);
         format!(
-            "{waiting} visible + 0 in flight = {waiting}; / 1 per container = {waiting} containers; - {running} alive \
-             = launch {starting} (at most {cap} containers)"
+            "{} visible + {held} in flight = {waiting}; / 1 per container = {waiting} containers; - {running} alive \
+             = launch {starting} (at most {cap} containers)",
+            waiting.saturating_sub(held)
         )
     }
 
     fn tasks(&self) -> Vec<TaskRow> {
-        let states = [("running", self.running), ("starting", self.starting)];
+        let states = [("running", self.running), ("starting", self.starting.max(self.stuck()))];
         let all = states.into_iter().flat_map(|(state, count)| (0..count).map(move |_| state));
         let tasks = (0_u64..).zip(all).map(|(number, state)| TaskRow {
             task: format!("{:08x}", number.wrapping_add(1).wrapping_mul(2_654_435_761) % (1 << 32)),
             state,
-            age_seconds: Some(self.waits.saturating_mul(20)),
+            age_seconds: Some(self.waits.saturating_mul(STEP.as_secs().unsigned_abs())),
             containers: 1,
             running: u64::from(state == "running"),
             stopped: 0,

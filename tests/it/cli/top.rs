@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ecs_queue_scaler::cli::overview::{History, KEPT, Overview, Totals};
-use ecs_queue_scaler::cli::status::{Row, StatusView, Urgency};
-use ecs_queue_scaler::cli::top::{Demo, Look, Reading, Screen, Wish};
+use ecs_queue_scaler::cli::status::{Row, StatusView, TaskRow, Urgency};
+use ecs_queue_scaler::cli::top::{Demo, Look, Read, Reading, Screen, Target, Wish};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use ratatui::Terminal;
@@ -37,7 +37,7 @@ fn after(refreshes: usize, look: Look, may_stop: bool) -> (Screen, Demo) {
 
 fn terminal(screen: &Screen, width: u16, height: u16) -> Terminal<TestBackend> {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    terminal.draw(|frame| screen.draw(frame)).unwrap();
+    terminal.draw(|frame| screen.clone().draw(frame)).unwrap();
     terminal
 }
 
@@ -62,6 +62,11 @@ fn all_workers_are_on_a_screen_of_any_size() {
     let (plain, _) = after(360, Look { ascii: true, ..Look::default() }, false);
     let text = drawn(&plain, 120, 40);
     assert!(text.is_ascii(), "{text}");
+    let (mut named, mut demo) = after(3, Look { ascii: true, ..Look::default() }, false);
+    let (mut view, at) = demo.refresh();
+    "名前 e\u{301}".clone_into(&mut view.workers[0].worker);
+    named.refreshed(view, at);
+    assert!(drawn(&named, 120, 60).is_ascii(), "names are other people's");
     insta::assert_snapshot!("ascii", text);
 }
 
@@ -115,6 +120,21 @@ fn keys_choose_filter_and_sort() {
     assert!(many != by_waiting && drawn(&screen, 120, 60).contains("WAITING*"));
     typed(&mut screen, "S");
     assert_eq!(rows(&screen), by_waiting.into_iter().rev().collect::<Vec<_>>());
+    assert!(drawn(&screen, 120, 60).contains("WAITING^"));
+    typed(&mut screen, "a");
+    assert_eq!(pressed(&mut screen, KeyCode::Esc), None);
+    assert_eq!(rows(&screen).last().unwrap(), "ocr-documents", "what is not known comes last");
+    typed(&mut screen, "/>1,0");
+    assert_eq!(pressed(&mut screen, KeyCode::Enter), None);
+    let some = rows(&screen).len();
+    typed(&mut screen, "/x");
+    assert!(drawn(&screen, 120, 60).contains("no worker is meant"), "{some}");
+    for _ in 0..5 {
+        assert_eq!(pressed(&mut screen, KeyCode::Backspace), None);
+    }
+    assert_eq!(pressed(&mut screen, KeyCode::Enter), None);
+    typed(&mut screen, "/>50");
+    assert_eq!(pressed(&mut screen, KeyCode::Enter), None);
     assert_eq!(pressed(&mut screen, KeyCode::Esc), None, "takes the filter away");
     typed(&mut screen, "/no such worker");
     assert!(drawn(&screen, 120, 60).contains("no worker is meant by this filter"));
@@ -127,59 +147,135 @@ fn keys_choose_filter_and_sort() {
 fn the_chosen_worker_stays_chosen() {
     let (mut screen, mut demo) = after(360, Look::default(), false);
     typed(&mut screen, "jjj");
-    let chosen = |screen: &Screen| {
+    let row = |screen: &Screen| {
         let text = drawn(screen, 120, 60);
-        let row = text.lines().find(|line| line.starts_with('>')).unwrap().to_owned();
-        row.trim_start_matches('>').split(' ').next().unwrap().to_owned()
+        let (at, row) = text.lines().enumerate().find(|(_, line)| line.starts_with('>')).unwrap();
+        (at, row.trim_start_matches('>').split(' ').next().unwrap().to_owned())
     };
-    let worker = chosen(&screen);
-    for _ in 0..90 {
-        let (view, at) = demo.refresh();
-        let is_there =
-            view.workers.iter().any(|row| row.worker == worker && row.urgency != Urgency::Idle);
-        screen.refreshed(view, at);
-        if !is_there {
-            break;
-        }
-        assert_eq!(chosen(&screen), worker);
-    }
-    assert_eq!(pressed(&mut screen, KeyCode::Char('c')), Some(Wish::Copy(chosen(&screen))));
+    let (before, worker) = row(&screen);
+    let (mut view, at) = demo.refresh();
+    let first = view.workers.iter_mut().find(|row| row.worker == worker).unwrap();
+    (first.urgency, first.oldest_seconds) = (Urgency::Denied, Some(1_000_000));
+    screen.refreshed(view.clone(), at);
+    let (after, still) = row(&screen);
+    assert!(still == worker && after < before, "{before} {after}");
+    assert_eq!(pressed(&mut screen, KeyCode::Char('c')), Some(Wish::Copy(worker.clone())));
+    view.workers.retain(|row| row.worker != worker);
+    screen.refreshed(view, at);
+    assert_ne!(row(&screen).1, worker, "of one that is gone the first has the mark");
 }
 
-#[test]
-fn a_worker_is_seen_with_its_tasks_and_one_is_stopped_after_a_question() {
-    let (mut screen, demo) = after(366, Look::default(), true);
-    typed(&mut screen, "/state:at cap");
+/// The screen of a worker with several tasks.
+fn closely(may_stop: bool) -> (Screen, Demo, String) {
+    let (mut screen, demo) = after(366, Look::default(), may_stop);
+    typed(&mut screen, "/state:AT CAP");
     assert_eq!(pressed(&mut screen, KeyCode::Enter), None);
-    let Some(Wish::Look(worker)) = pressed(&mut screen, KeyCode::Enter) else { panic!() };
+    let wish = pressed(&mut screen, KeyCode::Enter);
+    let Some(Wish::Read(Read::Worker(worker))) = wish else { panic!("{wish:?}") };
     assert_eq!(screen.shown_closely(), Some(worker.as_str()));
     assert!(drawn(&screen, 100, 30).contains(&format!("reading {worker}")));
     screen.looked("another", Err("it is too late".to_owned()));
     screen.looked(&worker, Ok(demo.worker(&worker).unwrap()));
+    (screen, demo, worker)
+}
+
+/// The task that `x` asks about.
+fn asked(screen: &mut Screen) -> Target {
+    match pressed(screen, KeyCode::Char('x')) {
+        Some(Wish::Read(Read::Stop(target))) => target,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_worker_is_seen_with_its_tasks_and_one_is_stopped_after_a_question() {
+    let (mut screen, demo, worker) = closely(true);
+    let tasks = demo.worker(&worker).unwrap().alive;
     typed(&mut screen, "j");
     insta::assert_snapshot!("worker", drawn(&screen, 100, 30));
-    let Some(Wish::AskToStop { worker: of, task }) = pressed(&mut screen, KeyCode::Char('x'))
-    else {
-        panic!("the second task")
-    };
-    assert_eq!(
-        (of.as_str(), &task),
-        (worker.as_str(), &demo.worker(&worker).unwrap().alive[1].task)
-    );
-    screen.ask(vec![format!("{worker} {task}  running"), "It gets SIGTERM.".to_owned()]);
+    let target = asked(&mut screen);
+    assert_eq!((&target.worker, &target.task), (&worker, &tasks[1].task));
+    let question =
+        vec![format!("{worker} {}  running", target.task), "It gets SIGTERM.".to_owned()];
+    screen.ask(&target, Ok(question.clone()));
     insta::assert_snapshot!("question", drawn(&screen, 100, 30));
+    for (width, height) in [(20, 5), (40, 10), (60, 15)] {
+        let page = drawn(&screen, width, height);
+        assert!(page.contains("Stop it?"), "what `y` does is seen: {page}");
+    }
     assert_eq!(pressed(&mut screen, KeyCode::Char('q')), None, "which is no yes");
     assert!(drawn(&screen, 100, 30).contains("nothing was stopped"));
-    screen.ask(vec![task.clone()]);
-    assert_eq!(pressed(&mut screen, KeyCode::Char('y')), Some(Wish::Stop));
+    let target = asked(&mut screen);
+    screen.ask(&target, Ok(question));
+    assert_eq!(pressed(&mut screen, KeyCode::Char('y')), Some(Wish::Stop(target)));
     assert_eq!(pressed(&mut screen, KeyCode::Esc), None);
     assert_eq!(screen.shown_closely(), None);
 
-    let (mut reads_only, _) = after(366, Look::default(), false);
-    let Some(Wish::Look(worker)) = pressed(&mut reads_only, KeyCode::Enter) else { panic!() };
-    reads_only.looked(&worker, Ok(demo.worker(&worker).unwrap()));
+    let (mut reads_only, ..) = closely(false);
     assert_eq!(pressed(&mut reads_only, KeyCode::Char('x')), None);
     assert!(drawn(&reads_only, 100, 30).contains("without --allow-stop"));
+}
+
+/// Whoever has gone on meanwhile answers nothing that comes late.
+#[test]
+fn a_question_that_comes_late_takes_no_key() {
+    let question = || Ok(vec!["It gets SIGTERM.".to_owned()]);
+    let (mut screen, ..) = closely(true);
+    let first = asked(&mut screen);
+    assert_eq!(pressed(&mut screen, KeyCode::Esc), None);
+    typed(&mut screen, "/pa");
+    screen.ask(&first, question());
+    assert_eq!(pressed(&mut screen, KeyCode::Char('y')), None, "it goes into the filter");
+
+    let (mut screen, ..) = closely(true);
+    let first = asked(&mut screen);
+    typed(&mut screen, "j");
+    let second = asked(&mut screen);
+    screen.ask(&first, question());
+    assert!(!drawn(&screen, 100, 30).contains("Stop it?"), "nobody asks about that one any more");
+    screen.ask(&second, question());
+    screen.ask(&first, question());
+    assert_eq!(pressed(&mut screen, KeyCode::Char('y')), Some(Wish::Stop(second)));
+
+    let (mut screen, ..) = closely(true);
+    let first = asked(&mut screen);
+    screen.ask(&first, Err("ListTasks failed: AccessDenied".to_owned()));
+    assert!(drawn(&screen, 100, 30).contains("ListTasks failed: AccessDenied"));
+    assert_eq!(pressed(&mut screen, KeyCode::Char('y')), None);
+}
+
+/// The mark stays at the task, and where that has ended it is at none.
+#[test]
+fn the_chosen_task_stays_chosen() {
+    let (mut screen, demo, worker) = closely(true);
+    typed(&mut screen, "jj");
+    let view = demo.worker(&worker).unwrap();
+    let mut fewer = view.clone();
+    fewer.alive.remove(0);
+    screen.looked(&worker, Ok(fewer.clone()));
+    assert_eq!(asked(&mut screen).task, view.alive[2].task);
+    fewer.alive.remove(1);
+    screen.looked(&worker, Ok(fewer.clone()));
+    assert_eq!(pressed(&mut screen, KeyCode::Char('x')), None);
+    assert!(drawn(&screen, 100, 30).contains("choose one of its tasks first"));
+    typed(&mut screen, "j");
+    assert_eq!(asked(&mut screen).task, fewer.alive[0].task);
+
+    // Of more than a person reads, none is chosen that is not shown; and the chosen one is seen.
+    let mut many = view.clone();
+    many.alive = (0..80)
+        .map(|n| {
+            let task = format!("{n:08x}");
+            TaskRow { task, ..view.alive[0].clone() }
+        })
+        .collect();
+    screen.looked(&worker, Ok(many));
+    for _ in 0..90 {
+        typed(&mut screen, "j");
+    }
+    let task = asked(&mut screen).task;
+    assert_eq!(task, format!("{:08x}", 49));
+    assert!(drawn(&screen, 100, 20).contains(&format!(">{task}")));
 }
 
 /// What was shown stays, and says how old it is.
@@ -283,7 +379,7 @@ fn an_age_that_grows_goes_before_one_that_does_not() {
     };
     for n in 0..3_u64 {
         let rows = [at_cap("grows", 100 + 60 * n), at_cap("stays", 5000)];
-        history.add(Timestamp::from_second(i64::try_from(n).unwrap()).unwrap(), &rows);
+        history.add(Timestamp::from_second(i64::try_from(60 * n).unwrap()).unwrap(), &rows);
     }
     let overview =
         Overview::of(&view_of(vec![at_cap("stays", 5000), at_cap("grows", 220)]), &history);

@@ -1,0 +1,89 @@
+//! The terminal as something to draw on, which is given back however that ends.
+
+use std::io::{self, stdout};
+use std::panic::{self, PanicHookInfo};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ecs_queue_scaler::log::of_panic;
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::cursor::Show;
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+use ratatui::{Frame, Terminal};
+use rustix::process::{Signal, kill_current_process_group};
+
+/// What writes of a panic.
+type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Sync + Send>;
+
+/// A terminal that belongs to the program until this is dropped.
+pub(crate) struct Canvas {
+    terminal: Terminal<CrosstermBackend<io::Stdout>>,
+    /// What has panicked meanwhile, and would have been written over the drawing.
+    panicked: Arc<Mutex<Option<String>>>,
+    hook: Option<Hook>,
+}
+
+impl Canvas {
+    /// Takes the terminal.
+    pub(crate) fn take() -> io::Result<Self> {
+        let panicked = Arc::new(Mutex::new(None));
+        let kept = panicked.clone();
+        let hook = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            let line = of_panic(panic.payload(), panic.location());
+            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(line);
+        }));
+        let terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
+        // From here on whatever fails gives it back.
+        let canvas = Self { terminal, panicked, hook: Some(hook) };
+        enter()?;
+        Ok(canvas)
+    }
+
+    /// Draws it anew.
+    pub(crate) fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        self.terminal.draw(draw).map(drop)
+    }
+
+    /// Nothing of what was drawn is trusted any more.
+    pub(crate) fn clear(&mut self) -> io::Result<()> {
+        self.terminal.clear()
+    }
+
+    /// The shell has the terminal until somebody says `fg`: with it all that it waits for, such as a script.
+    pub(crate) fn suspend(&mut self) -> io::Result<()> {
+        leave();
+        kill_current_process_group(Signal::TSTP)?;
+        enter()?;
+        self.clear()
+    }
+}
+
+fn enter() -> io::Result<()> {
+    enable_raw_mode()?;
+    execute!(stdout(), EnterAlternateScreen)
+}
+
+/// What cannot be given back is gone, as after a hang-up: that is nobody's error.
+fn leave() {
+    drop(disable_raw_mode());
+    drop(execute!(stdout(), LeaveAlternateScreen, Show));
+}
+
+impl Drop for Canvas {
+    fn drop(&mut self) {
+        leave();
+        // The terminal's own end would write to a standard error that may be gone.
+        drop(self.terminal.show_cursor());
+        if std::thread::panicking() {
+            let line = self.panicked.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(line) = line {
+                super::question::note(&line);
+            }
+        } else if let Some(hook) = self.hook.take() {
+            panic::set_hook(hook);
+        }
+    }
+}

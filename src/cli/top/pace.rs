@@ -1,0 +1,196 @@
+//! When what is read next: one read at a time, and at most a quarter of ECS's rate.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// ECS lets the account read 20 times a second, and the function needs that: a screen takes a quarter.
+/// Source: ECS API reference, "Request throttling for the Amazon ECS API".
+const CALLS_A_SECOND: u64 = 5;
+
+/// What fails is tried again after twice the time, and then after so much.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
+/// What is to be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// All workers.
+    All,
+    /// One worker closely.
+    Worker(String),
+    /// What stopping a task would mean.
+    Stop(Target),
+}
+
+/// A task of a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The worker.
+    pub worker: String,
+    /// The task's id.
+    pub task: String,
+}
+
+/// How a read ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// With what was asked for.
+    Well,
+    /// With nothing, or with calls that ECS refused because there were too many.
+    Badly,
+}
+
+/// What is wanted, and when it may be read.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    every: Duration,
+    /// How long after the last read of all the next one begins.
+    pause: Duration,
+    /// When all is read again.
+    next: Instant,
+    /// Nothing is read before: the calls of the last read are paid until then.
+    earliest: Instant,
+    /// What is being read.
+    out: Option<Read>,
+    /// What somebody waits for, the newest of each kind.
+    all: bool,
+    worker: Option<String>,
+    stop: Option<Target>,
+}
+
+impl Pace {
+    /// All is read now, and then at this interval.
+    pub fn new(every: Duration, now: Instant) -> Self {
+        Self {
+            every,
+            pause: every,
+            next: now,
+            earliest: now,
+            out: None,
+            all: false,
+            worker: None,
+            stop: None,
+        }
+    }
+
+    /// Somebody wants this as soon as it may be read.
+    pub fn want(&mut self, read: Read) {
+        match read {
+            Read::All => self.all = true,
+            Read::Worker(name) => self.worker = Some(name),
+            Read::Stop(target) => self.stop = Some(target),
+        }
+    }
+
+    /// What is to be read now. While the screen is paused, only what somebody wants.
+    pub fn begin(&mut self, now: Instant, is_paused: bool) -> Option<Read> {
+        if self.out.is_some() || now < self.earliest {
+            return None;
+        }
+        let is_due = self.all || (!is_paused && self.next <= now);
+        let stop = self.stop.take().map(Read::Stop);
+        let read = stop.or_else(|| self.worker.take().map(Read::Worker));
+        let read = read.or_else(|| is_due.then_some(Read::All))?;
+        if read == Read::All {
+            self.all = false;
+        }
+        self.out = Some(read.clone());
+        Some(read)
+    }
+
+    /// When something may be read, if nothing else happens; none while something is being read.
+    pub fn when(&self, is_paused: bool) -> Option<Instant> {
+        let is_wanted = self.all || self.worker.is_some() || self.stop.is_some();
+        let next = match (is_wanted, is_paused) {
+            (true, _) => Some(self.earliest),
+            (false, true) => None,
+            (false, false) => Some(self.next.max(self.earliest)),
+        };
+        next.filter(|_| self.out.is_none())
+    }
+
+    /// A read has ended, after so many calls of ECS.
+    pub fn ended(&mut self, now: Instant, calls_of_ecs: u64, ended: Ended) {
+        let paid =
+            Duration::from_millis(calls_of_ecs.saturating_mul(1000).div_ceil(CALLS_A_SECOND));
+        self.earliest = now + paid;
+        if self.out.take() == Some(Read::All) {
+            let most = LONGEST_PAUSE.max(self.pause);
+            self.pause = match ended {
+                Ended::Well => self.every.max(paid),
+                Ended::Badly => self.pause.saturating_mul(2).min(most).max(paid),
+            };
+            self.next = now + self.pause;
+        }
+    }
+
+    /// How long after the last read of all the next one begins.
+    pub fn pause(&self) -> Duration {
+        self.pause
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVERY: Duration = Duration::from_secs(5);
+
+    /// Calls a second that a person makes who leans on all keys.
+    #[test]
+    fn nobody_reads_more_than_a_quarter_of_the_rate() {
+        let begin = Instant::now();
+        for (of_all, of_worker) in [(4, 9), (100, 100), (1, 1)] {
+            let mut pace = Pace::new(EVERY, begin);
+            let (mut now, mut calls) = (begin, 0);
+            while now < begin + Duration::from_mins(10) {
+                for read in [Read::All, Read::Worker("a".to_owned())] {
+                    pace.want(read);
+                }
+                if let Some(read) = pace.begin(now, false) {
+                    assert_eq!(pace.begin(now, false), None, "one at a time");
+                    assert_eq!(pace.when(false), None);
+                    let made = if read == Read::All { of_all } else { of_worker };
+                    calls += made;
+                    pace.ended(now, made, Ended::Well);
+                }
+                now += Duration::from_millis(50);
+            }
+            let most = 600 * CALLS_A_SECOND + of_all.max(of_worker);
+            assert!(calls <= most && most * 8 / 10 <= calls, "{calls} of {most}");
+        }
+    }
+
+    #[test]
+    fn what_fails_is_tried_again_later_and_never_sooner_than_it_is_asked_for() {
+        let begin = Instant::now();
+        let seconds = |every: u64, calls: u64| {
+            let mut pace = Pace::new(Duration::from_secs(every), begin);
+            let mut pauses = Vec::new();
+            let mut now = begin;
+            for _ in 0..6 {
+                assert_eq!(pace.begin(now, false), Some(Read::All));
+                pace.ended(now, calls, Ended::Badly);
+                pauses.push(pace.pause().as_secs());
+                now = pace.when(false).unwrap();
+            }
+            pauses
+        };
+        assert_eq!(seconds(5, 1), [10, 20, 40, 60, 60, 60]);
+        assert_eq!(seconds(3600, 1), [3600; 6]);
+        assert_eq!(seconds(5, 600), [120; 6]);
+    }
+
+    #[test]
+    fn what_is_paused_reads_only_what_somebody_wants() {
+        let begin = Instant::now();
+        let mut pace = Pace::new(EVERY, begin);
+        assert_eq!((pace.begin(begin, true), pace.when(true)), (None, None));
+        pace.want(Read::Worker("a".to_owned()));
+        pace.want(Read::Worker("b".to_owned()));
+        assert_eq!(pace.begin(begin, true), Some(Read::Worker("b".to_owned())), "the newest");
+        pace.ended(begin, 0, Ended::Well);
+        assert_eq!(pace.begin(begin, true), None);
+        assert_eq!(pace.begin(begin, false), Some(Read::All));
+    }
+}
