@@ -177,22 +177,23 @@ def test_all_workers_are_on_a_screen_that_gives_the_terminal_back(
         stack.send("export", 7)
         screen.until(lambda shown: re.search(r"export +\d+", shown) is not None)
 
+        screen.run("send-keys", "r")
         screen.run("send-keys", "?")
         screen.until(lambda shown: "any key goes on" in shown)
         screen.run("send-keys", "x")
         screen.run("send-keys", "/expo", "Enter")
         screen.until(lambda shown: "WORKER" in shown and "thumbnail" not in shown)
         screen.run("send-keys", "Enter")
-        screen.until(lambda shown: "visible" in shown and "esc back to all workers" in shown)
+        screen.until(lambda shown: "visible" in shown and "esc back" in shown)
         screen.run("send-keys", "Escape")
         screen.run("resize-window", "-x", "20", "-y", "5")
-        page = screen.until(lambda shown: len(shown.splitlines()) <= 5 and "export" not in shown)
-        assert all(len(line) <= 20 for line in page.splitlines()), page
+        page = screen.until(lambda shown: all(len(line) <= 20 for line in shown.splitlines()) and "WAITING" in shown)
         screen.run("resize-window", "-x", "110", "-y", "30")
         screen.until(lambda shown: "RUNNING/CAP" in shown)
 
         screen.run("send-keys", "C-z")
         screen.until(lambda shown: "Stopped" in shown)
+        assert screen.run("display-message", "-p", "#{cursor_flag}").strip() == "1", "the shell has its cursor"
         screen.type("clear; fg")
         screen.until(lambda shown: "RUNNING/CAP" in shown)
         screen.run("send-keys", "q")
