@@ -53,6 +53,8 @@ DEFENCES = [
      "elapsed(at, now) < time",
      "elapsed(at, now) < time || true",
      "tasks_that_ecs_has_forgotten"),
+    ("a task of another tick is of no call without an answer", "decision/src/memory.rs",
+     "&& !of_another;", "&& (!of_another || true);", "seeds_that_once_failed"),
     ("and what a clock that was set back has noted", "decision/src/memory.rs",
      "*time = now.min(*time);", "let _ = time;", "a_call_of_a_clock_that_was_set_back"),
     ("rates refill while the process is frozen", "src/aws/pace.rs",

@@ -85,6 +85,8 @@ struct Seen<'a> {
     worker: &'a WorkerName,
     created: Option<Timestamp>,
     instance: Option<&'a InstanceArn>,
+    /// The scheduled tick that started it.
+    tick: Option<Timestamp>,
 }
 
 /// Whose launch it was, in which tick, and when that was over.
@@ -262,8 +264,11 @@ impl Unanswered {
     /// Which of the open tasks of the call a task that is seen can be, by index.
     fn index_for(&self, task: &Seen<'_>, open: &[Option<InstanceArn>]) -> Option<usize> {
         let since = self.began.checked_sub(limits::CLOCKS_DIFFER).unwrap_or(self.began);
-        let can_be =
-            *task.worker == self.worker && task.created.is_some_and(|created| since <= created);
+        // By their clocks alone, a task of the tick before may look as if this call had started it.
+        let of_another = task.tick.zip(self.tick).is_some_and(|(its, ours)| its != ours);
+        let can_be = *task.worker == self.worker
+            && task.created.is_some_and(|created| since <= created)
+            && !of_another;
         let fits = |on: &Option<InstanceArn>| match (on, task.instance) {
             (Some(on), Some(instance)) => on == instance,
             (None, _) | (_, None) => true,
@@ -293,13 +298,13 @@ impl Cluster {
     /// can be of it. A task is of one call only; the oldest call has the first choice.
     fn open(&self, seen: &ClusterTasks) -> Vec<Vec<Option<InstanceArn>>> {
         let there = seen.alive.iter().chain(&seen.leaving).map(|task| {
-            let Task { arn, worker, created, instance, .. } = task;
-            Seen { arn, worker, created: *created, instance: instance.as_ref() }
+            let Task { arn, worker, created, instance, tick, .. } = task;
+            Seen { arn, worker, created: *created, instance: instance.as_ref(), tick: *tick }
         });
         // Where one stood that has ended, nobody says.
         let ended = seen.ended.iter().map(|task| {
-            let Ended { arn, worker, created, .. } = task;
-            Seen { arn, worker, created: *created, instance: None }
+            let Ended { arn, worker, created, tick, .. } = task;
+            Seen { arn, worker, created: *created, instance: None, tick: *tick }
         });
         let is_new = |task: &Seen<'_>| {
             !self.unended.contains_key(task.arn) && !self.ended.contains_key(task.arn)
