@@ -49,7 +49,9 @@ impl ReadCloud {
         queues: &[String],
         now: Timestamp,
     ) -> Result<BTreeMap<String, f64>, CallError> {
-        let points = self.points(&DELETED, queues, now).await?;
+        // Of the minute that is not over, not all is counted yet.
+        let whole = Timestamp::from_second(now.as_second() / 60 * 60).unwrap_or(now);
+        let points = self.points(&DELETED, queues, whole).await?;
         let means = points.into_iter().filter_map(|(queue, points)| {
             let newest = points.get(..MINUTES).unwrap_or(&points);
             let count = u32::try_from(newest.len()).ok().filter(|count| *count != 0)?;
