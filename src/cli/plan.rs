@@ -123,6 +123,9 @@ pub(super) fn look_at(only: &[WorkerName]) -> Event {
     }
 }
 
+/// Source: ECS API reference, `ListTasks`: "up to 100 results".
+const A_PAGE: usize = 100;
+
 /// Where another name's tasks of our workers run, this may be the wrong name, under which all of them would be
 /// started again; or two scalers answer the same messages.
 pub(super) async fn strangers(
@@ -146,6 +149,10 @@ pub(super) async fn strangers(
         let Ok(tasks) = tasks else { continue };
         let ours = tasks.alive.iter().chain(&tasks.leaving).map(|task| task.arn.as_str());
         known.tasks = ours.collect();
+        // A page shows who else is there: where our own would fill it, it says nothing.
+        if A_PAGE <= known.tasks.len() {
+            continue;
+        }
         let own_tasks = if known.tasks.is_empty() {
             format!(", and none that `{own}` has")
         } else {
