@@ -35,21 +35,20 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
+
+from loopback import Exchange, Loopback, serving
 
 Parameters = dict[str, Any]
 
 ECS = "AmazonEC2ContainerServiceV20141113"
 MOST_AT_ONCE = 10
-POLL_SECONDS = 0.05
 STARTED_BY = re.compile(r"[A-Za-z0-9\-/_]{1,36}")
 TOKEN = re.compile(r"[!-~]{1,64}")
 PINNED = re.compile(r"""ec2InstanceId\s*==\s*['"]?(i-[0-9a-f]+)['"]?""")
@@ -311,34 +310,21 @@ def forwarded(moto: str, path: str, headers: dict[str, str], body: bytes) -> tup
         connection.close()
 
 
-class Proxy(ThreadingHTTPServer):
+class Proxy(Loopback):
     """The AWS that the function calls."""
 
-    daemon_threads = True
-
     def __init__(self, moto: str) -> None:
-        super().__init__(("127.0.0.1", 0), Conversation)
+        super().__init__(Conversation)
         self.rules = Rules(moto)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A function that is killed leaves its connections as they are."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, client_address)
 
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+class Conversation(Exchange):
+    """What is not ECS goes to moto as it is."""
 
-
-class Conversation(BaseHTTPRequestHandler):
-    """One connection of the function; what is not ECS goes to moto as it is."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
     server: Proxy
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.body()
         service, _, action = self.headers.get("X-Amz-Target", "").partition(".")
         if service == ECS:
             status, answer = self.server.rules.handle(action, json.loads(body))
@@ -349,23 +335,11 @@ class Conversation(BaseHTTPRequestHandler):
         else:
             headers = dict(self.headers.items())
             status, kind, body = forwarded(self.server.rules.moto, self.path, headers, body)
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: calls are recorded."""
+        self.answer(status, kind, body)
 
 
 @contextmanager
 def ecs_rules(moto: str) -> Iterator[Proxy]:
     """The proxy, on a free loopback port, for as long as the block runs."""
-    proxy = Proxy(moto)
-    threading.Thread(target=proxy.serve_forever, args=(POLL_SECONDS,), daemon=True).start()
-    try:
+    with serving(Proxy(moto)) as proxy:
         yield proxy
-    finally:
-        proxy.shutdown()
-        proxy.server_close()

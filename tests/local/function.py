@@ -9,22 +9,21 @@ import json
 import os
 import queue
 import subprocess
-import sys
 import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from loopback import Exchange, Loopback, serving
 from stack import REGION, SCALER, Invocation, StackError
 
 TIMEOUT_SECONDS = 60
 LAST_LINES = 20
-POLL_SECONDS = 0.05
+JSON = "application/json"
 
 
 @dataclass(frozen=True)
@@ -93,27 +92,16 @@ def environment(endpoint: str, config: dict[str, Any], runtime: str) -> dict[str
     }
 
 
-class RuntimeApi(ThreadingHTTPServer):
+class RuntimeApi(Loopback):
     """The Runtime API of one function; its connections wait until the process is known."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Conversation)
+        super().__init__(Conversation)
         self.ready = threading.Event()
         self.function: Function
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A function that is killed leaves its connections as they are."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, client_address)
 
-
-class Conversation(BaseHTTPRequestHandler):
-    """One connection of the function."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class Conversation(Exchange):
     server: RuntimeApi
 
     def do_GET(self) -> None:
@@ -123,8 +111,9 @@ class Conversation(BaseHTTPRequestHandler):
         deadline = int((time.time() + TIMEOUT_SECONDS) * 1000)
         self.answer(
             200,
+            JSON,
             event.encode(),
-            {
+            **{
                 "Lambda-Runtime-Aws-Request-Id": str(uuid.uuid4()),
                 "Lambda-Runtime-Deadline-Ms": str(deadline),
                 "Lambda-Runtime-Invoked-Function-Arn": (
@@ -135,31 +124,14 @@ class Conversation(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """The result of an event, or its error."""
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = json.loads(self.body())
         failed = not self.path.endswith("/response")
         self.server.ready.wait()
-        self.answer(202, b'{"status": "OK"}', {})
+        self.answer(202, JSON, b'{"status": "OK"}')
         self.server.function.answers.put(Invocation(body, failed))
-
-    def answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: the function has a log of its own."""
 
 
 @contextmanager
 def runtime_api() -> Iterator[RuntimeApi]:
-    api = RuntimeApi()
-    threading.Thread(target=api.serve_forever, args=(POLL_SECONDS,), daemon=True).start()
-    try:
+    with serving(RuntimeApi()) as api:
         yield api
-    finally:
-        api.shutdown()
-        api.server_close()

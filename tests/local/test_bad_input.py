@@ -162,7 +162,7 @@ def test_a_profile_that_is_named_is_meant(stack: Stack, home: Home, workers: str
         (keys | {"AWS_REGION": REGION}, f"AKIAOFPROFILE {REGION}"),
     ):
         with between(stack.endpoint) as there:
-            asked = ("plan", "--config", workers, "--endpoint-url", there.here, "--profile", "keys")
+            asked = ("plan", "--config", workers, "--endpoint-url", there.endpoint, "--profile", "keys")
             ended(*asked, environment=home.environment(**more))
             assert there.signed == {signed}
     typo = ("plan", "--config", workers, "--endpoint-url", NOWHERE, "--profile", "kyes")
@@ -176,7 +176,7 @@ def test_a_profile_that_is_named_is_meant(stack: Stack, home: Home, workers: str
 def test_a_process_gives_credentials_once(stack: Stack, home: Home, workers: str) -> None:
     home.process(printed())
     with between(stack.endpoint) as there:
-        asked = ("status", "--config", workers, "--endpoint-url", there.here, "--profile", "process")
+        asked = ("status", "--config", workers, "--endpoint-url", there.endpoint, "--profile", "process")
         seen = ended(*asked, environment=home.environment())
         assert seen.returncode == DONE, seen.stderr
         assert there.signed == {f"AKIAOFPROCESS {REGION}"}
@@ -233,7 +233,7 @@ def test_a_clock_that_is_off_is_corrected_by_the_answers(stack: Stack, workers: 
             return refused("InvalidSignatureException", f"Signature expired: {signed} is now earlier than it may be")
 
         there.replies = within_five_minutes
-        planned = run("plan", "--config", workers, *at(there.here), "--detailed-exitcode")
+        planned = run("plan", "--config", workers, *at(there.endpoint), "--detailed-exitcode")
     assert refusals, "the clock was checked"
     assert planned.returncode == DONE, planned.stdout + planned.stderr
 
@@ -269,7 +269,7 @@ def test_a_clock_that_stays_wrong_is_named_with_what_to_do(
 ) -> None:
     with between(NOWHERE) as there:
         there.replies = lambda _: refused(kind, words)
-        held = run("plan", "--config", workers, *at(there.here), **CREDENTIALS)
+        held = run("plan", "--config", workers, *at(there.endpoint), **CREDENTIALS)
     assert held.returncode == FAILED
     said = one_line(held.stdout)
     assert one_line(words) in said, said
@@ -408,22 +408,21 @@ def test_a_file_that_is_none_is_named_with_what_is_wrong(
         assert "there is no line of a worker in it" in came.stderr, came.stderr
     elif kind in ("latin1", "utf16", "binary"):
         assert "this is not UTF-8: save the file in that encoding" in came.stderr, came.stderr
-    elif kind == "empty":
-        nothing = {
+    else:
+        of_empty = {
             "plan --from": "it is no plan: EOF",
             "import keda": "there is no manifest in it",
             "render --base": "it is no task definition: EOF",
             "explain --with": "it is empty; it needs at least `workers`",
         }
-        assert nothing[command] in came.stderr, came.stderr
-    else:
-        nothing = {
+        of_others = {
             "plan --from": "it is no plan",
             "import keda": "it is no YAML",
             "render --base": "it is no task definition",
             "explain --with": "at most 1048576 are read",
         }
-        assert nothing[command] in came.stderr, came.stderr
+        said = of_empty if kind == "empty" else of_others
+        assert said[command] in came.stderr, came.stderr
 
 
 # Questions and Ctrl-C.
@@ -460,7 +459,7 @@ def test_an_old_plan_is_made_again_and_asked_again(
     stack.send("thumbnail", 1)
     asked = ("apply", "--name", f"old-{which[6]}", "--config", workers)
     with between(stack.endpoint) as there:
-        with screen(*asked, *at(there.here), LD_PRELOAD=library) as shown:
+        with screen(*asked, *at(there.endpoint), LD_PRELOAD=library) as shown:
             shown.until("Type `yes`")
             looked = there.heard.count("GetQueueAttributes")
             once.touch()
@@ -478,7 +477,7 @@ def test_an_old_plan_is_made_again_and_asked_again(
 def test_ctrl_c_at_the_question_starts_nothing(stack: Stack, workers: str) -> None:
     stack.send("thumbnail", 1)
     with between(stack.endpoint) as there:
-        with screen("apply", "--name", "at-question", "--config", workers, *at(there.here)) as shown:
+        with screen("apply", "--name", "at-question", "--config", workers, *at(there.endpoint)) as shown:
             shown.until("Type `yes`")
             shown.type(CTRL_C)
             assert shown.end() == INTERRUPTED
@@ -491,7 +490,7 @@ def test_ctrl_c_lets_no_further_call_out_and_says_what_was_started(stack: Stack,
     stack.send("export", 5)
     with between(stack.endpoint) as there:
         there.replies = held = Held("RegisterTaskDefinition")
-        with screen("apply", "--name", "interrupted", "--config", workers, *at(there.here)) as shown:
+        with screen("apply", "--name", "interrupted", "--config", workers, *at(there.endpoint)) as shown:
             shown.until("Type `yes`")
             shown.type(b"yes\n")
             shown.until(", RunTask 1")
@@ -511,7 +510,7 @@ def test_a_second_ctrl_c_ends_at_once_and_names_what_may_run(stack: Stack, worke
     with between(stack.endpoint) as there:
         there.replies = held = Held("RunTask")
         asked = ("apply", "--name", "twice", "--config", workers, "--worker", "export")
-        with screen(*asked, *at(there.here)) as shown:
+        with screen(*asked, *at(there.endpoint)) as shown:
             shown.until("Type `yes`")
             shown.type(b"yes\n")
             shown.until("calls: RunTask 1")
@@ -534,7 +533,7 @@ def test_ctrl_c_ends_a_start_as_well(running: MotoStack, times: int) -> None:
     asked = ("start", "--cluster", CLUSTER, "--task-definition", "report", "--count", "3")
     with between(running.proxy.endpoint) as there:
         there.replies = held = Held("StartTask")
-        with screen(*asked, *at(there.here)) as shown:
+        with screen(*asked, *at(there.endpoint)) as shown:
             shown.until("Start them? [y/N]")
             shown.type(b"y\n")
             shown.until("calls: StartTask 1")
