@@ -8,7 +8,7 @@ use std::time::Duration;
 use anstream::{AutoStream, ColorChoice};
 use clap::{Args, value_parser};
 use decision::units::WorkerName;
-use ecs_queue_scaler::aws::{Aws, Tally, WriteCloud};
+use ecs_queue_scaler::aws::{Aws, ReadCloud, Tally, WriteCloud};
 use ecs_queue_scaler::cli::deployment::Deployment;
 use ecs_queue_scaler::cli::status::{KeptMetrics, StatusView, WorkerView, refresh, worker};
 use ecs_queue_scaler::cli::stop::{Asked, ToStop, Which, prepare, reason};
@@ -63,11 +63,12 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Said, Fa
         clock: terminal.clock.clone(),
     };
     let runtime = runtime()?;
-    let source = match arguments.demo {
-        Some(seed) => Source::Demo(Demo::new(seed)),
-        None => runtime
-            .block_on(Account::find(arguments))
-            .map(|found| Source::Account(Box::new(found)))?,
+    let account;
+    let source = if let Some(seed) = arguments.demo {
+        Source::Demo(Demo::new(seed))
+    } else {
+        account = runtime.block_on(Account::find(arguments))?;
+        Source::Account(&account)
     };
     let screen = Screen::new(look, arguments.allow_stop);
     let every = Duration::from_secs(arguments.every);
@@ -89,17 +90,17 @@ fn is_unicode() -> bool {
 }
 
 /// Where it is read.
-enum Source {
+enum Source<'a> {
     Demo(Demo),
-    Account(Box<Account>),
+    Account(&'a Account),
 }
 
 struct Account {
-    aws: Aws,
+    read: ReadCloud,
+    /// Only where tasks may be stopped.
+    write: Option<WriteCloud>,
     deployment: Deployment,
     metrics: KeptMetrics,
-    /// Whether tasks may be stopped.
-    stops: bool,
 }
 
 /// What has been read or done meanwhile.
@@ -117,14 +118,14 @@ struct WasRead {
 
 impl Account {
     async fn find(arguments: &Arguments) -> Result<Self, Failed> {
-        let aws = arguments.account.connect().await?;
-        let Access { deployment, .. } = arguments.account.access_by(aws.read.clone(), true).await?;
-        let stops = arguments.allow_stop;
-        Ok(Self { aws, deployment, metrics: KeptMetrics::default(), stops })
+        let Aws { read, write } = arguments.account.connect().await?;
+        let Access { deployment, .. } = arguments.account.access_by(read.clone(), true).await?;
+        let write = arguments.allow_stop.then_some(write);
+        Ok(Self { read, write, deployment, metrics: KeptMetrics::default() })
     }
 
     async fn read(&self, read: Read) -> WasRead {
-        let (cloud, invocation) = reading(&self.aws.read);
+        let (cloud, invocation) = reading(&self.read);
         let deployment = &self.deployment;
         let done = match read {
             Read::All => {
@@ -147,10 +148,9 @@ impl Account {
     }
 
     async fn stop(&self, found: ToStop) -> String {
-        let caller = self.aws.read.caller().await.ok();
+        let Some(write) = &self.write else { return "nothing may be stopped".to_owned() };
+        let caller = self.read.caller().await.ok();
         let why = reason(caller.as_deref(), Some("top"));
-        let write: Option<&WriteCloud> = self.stops.then_some(&self.aws.write);
-        let Some(write) = write else { return "nothing may be stopped".to_owned() };
         let stopped = found.stop(write, &why).await;
         match stopped.stopped {
             0 => stopped.failures.join("; "),
@@ -178,7 +178,7 @@ fn typed() -> UnboundedReceiver<io::Result<Event>> {
 struct Loop<'a> {
     canvas: Canvas,
     screen: Screen,
-    source: Result<&'a Account, Demo>,
+    source: Source<'a>,
     pace: Pace,
     /// What is being read: one thing at a time.
     work: Option<LocalBoxFuture<'a, WasRead>>,
@@ -194,17 +194,9 @@ struct Loop<'a> {
 async fn watched(
     canvas: Canvas,
     screen: Screen,
-    source: Source,
+    source: Source<'_>,
     every: Duration,
 ) -> Result<Said, Failed> {
-    let account;
-    let source = match source {
-        Source::Demo(demo) => Err(demo),
-        Source::Account(found) => {
-            account = found;
-            Ok(&*account)
-        }
-    };
     let mut all = Loop {
         canvas,
         screen,
@@ -287,23 +279,23 @@ impl Loop<'_> {
 
     fn begin(&mut self, read: Read) {
         let done = match (&mut self.source, read) {
-            (Ok(account), read) => {
+            (Source::Account(account), read) => {
                 let account: &Account = account;
                 self.work = Some(Box::pin(account.read(read)));
                 return;
             }
-            (Err(demo), Read::All) => {
+            (Source::Demo(demo), Read::All) => {
                 let (view, at) = demo.refresh();
                 self.screen.refreshed(view, at);
                 self.read = Some(Instant::now());
                 self.look_again();
                 None
             }
-            (Err(demo), Read::Worker(name)) => {
+            (Source::Demo(demo), Read::Worker(name)) => {
                 let view = demo.worker(&name).ok_or_else(|| format!("there is no `{name}`"));
                 Some((name, view))
             }
-            (Err(_), Read::Stop(_)) => None,
+            (Source::Demo(_), Read::Stop(_)) => None,
         };
         if let Some((worker, view)) = done {
             self.screen.looked(&worker, view);
@@ -364,7 +356,7 @@ impl Loop<'_> {
             }
             Wish::Stop(target) => {
                 let found = self.asked.take().filter(|(asked, _)| *asked == target);
-                if let (Ok(account), Some((_, found))) = (&self.source, found) {
+                if let (Source::Account(account), Some((_, found))) = (&self.source, found) {
                     self.stop = Some(Box::pin(account.stop(found)));
                 }
             }

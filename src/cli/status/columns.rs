@@ -123,7 +123,7 @@ impl Column {
 
     /// Sorts by it: names from the beginning, numbers from the largest, launches from the newest, the state as
     /// the rows come. What is not known comes last.
-    pub(in crate::cli) fn sort(self, rows: &mut [&Row]) {
+    pub(super) fn sort(self, rows: &mut [&Row]) {
         let largest = |rows: &mut [&Row], number: fn(&Row) -> Option<u64>| {
             rows.sort_by_key(|row| Reverse(number(row)));
         };
