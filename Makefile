@@ -24,6 +24,8 @@ SAM := $(TOOLS)/sam
 CHECKOV := $(TOOLS)/checkov
 AWSCLI := $(TOOLS)/awscli
 CDK := $(TOOLS)/cdk/node_modules/.package-lock.json
+PAGE := $(TOOLS)/page/node_modules/.package-lock.json
+CHROMIUM := $(TOOLS)/chromium
 CARGO_HOME ?= $(HOME)/.cargo
 ARCH ?= arm64
 # One selection for all tests: with another, shared crates have other features, and the SDK is compiled
@@ -62,7 +64,7 @@ local-stack: $(VENV) ## the whole of template.yaml on a local AWS, with its sche
 	$(debug_build)
 	$(VENV)/bin/python tests/local/local_stack.py $(DEBUG_BINARY)
 
-test: $(VENV) $(SAM) $(AWSCLI) $(BUSYBOX) $(SHELLS) $(CDK) ## run all tests
+test: $(VENV) $(SAM) $(AWSCLI) $(BUSYBOX) $(SHELLS) $(CDK) $(PAGE) $(CHROMIUM) ## run all tests
 	$(CARGO_TEST)
 	cargo test --locked --package tick-bench
 	$(VENV)/bin/python -m pytest -q tests/local examples
@@ -167,7 +169,11 @@ deployable:
 config-push: deployable ## put CONFIG to where the stack's ScalerConfig says (STACK, or TO=ssm:/name, TO=s3://bucket/key)
 	./tools/config-push.sh '$(CONFIG)' '$(STACK)' '$(TO)'
 
-tools: $(VENV) $(BUSYBOX) $(SHELLS) $(CARGO_DENY) $(SAM) $(CHECKOV) $(AWSCLI) $(CDK) ## install what the other targets need, into .tools
+uplot: $(PAGE) ## put the charts of the console into its page, as npm has them
+	cp $(TOOLS)/page/node_modules/uplot/dist/uPlot.iife.min.js src/cli/console/page/uplot.js
+	cp $(TOOLS)/page/node_modules/uplot/dist/uPlot.min.css src/cli/console/page/uplot.css
+
+tools: $(VENV) $(BUSYBOX) $(SHELLS) $(CARGO_DENY) $(SAM) $(CHECKOV) $(AWSCLI) $(CDK) $(PAGE) $(CHROMIUM) ## install what the other targets need, into .tools
 
 clean: ## remove what was built and installed
 	cargo clean --quiet
@@ -190,6 +196,17 @@ $(CDK): examples/cdk/package-lock.json
 	npm ci --prefix $(TOOLS)/cdk --no-audit --no-fund --no-update-notifier --loglevel=error
 	touch $@
 
+$(PAGE): tools/page/package-lock.json
+	mkdir -p $(TOOLS)/page
+	cp tools/page/package.json tools/page/package-lock.json $(TOOLS)/page
+	npm ci --prefix $(TOOLS)/page --no-audit --no-fund --no-update-notifier --loglevel=error
+	touch $@
+
+# A browser is as new as the machine offers it: one that is pinned would be one with known holes.
+$(CHROMIUM): tools/chromium.sh
+	./tools/chromium.sh
+	touch $@
+
 $(BUSYBOX): tools/busybox.sh tools/debian.sh
 	./tools/busybox.sh
 	touch -h $@
@@ -208,4 +225,4 @@ $(CARGO_AUDITABLE):
 		--root $(TOOLS)/cargo-auditable-$(CARGO_AUDITABLE_VERSION)
 
 .PHONY: help demo emulator deploy-worker local-stack test soak soak-long days situations bench bench-cold \
-	ablation docs check build package cli-package build-ScalerFunction build-DrainFunction deployable config-push tools clean
+	ablation docs uplot check build package cli-package build-ScalerFunction build-DrainFunction deployable config-push tools clean

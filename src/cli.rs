@@ -20,6 +20,7 @@ pub mod explain; // a decision that was logged
 pub mod status; // all workers at a glance
 pub mod overview; // all workers, and how they came to be so
 pub mod top; // them on a screen
+pub mod console; // them in a browser
 pub mod room; // container instances, and what they would take
 pub mod start; // tasks of any definition on them
 pub mod tables; // what a tick would see, as tables

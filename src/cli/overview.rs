@@ -1,10 +1,11 @@
 //! All workers, and how they came to be so: what a screen shows beside a status of one moment. Pure.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::status::{Row, StatusView, Urgency};
 
@@ -14,15 +15,62 @@ pub const KEPT: usize = 720;
 /// By how long ages are compared: CloudWatch has a new one each minute, and some of them come late.
 const COMPARED: RangeInclusive<u64> = 60..=300;
 
-/// A worker at one refresh. What was not read is absent, and never zero.
+/// A worker at one refresh. What was not read is absent, and never zero. There are hundreds of thousands of them: what
+/// no such number can hold is the largest that it can.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Point {
     /// Messages that wait.
-    pub waiting: Option<u64>,
+    pub waiting: Option<u32>,
+    /// Messages that were received and not deleted yet.
+    pub in_flight: Option<u32>,
     /// Worker containers that run.
-    pub running: Option<u64>,
+    pub running: Option<u32>,
+    /// Worker containers that are on their way.
+    pub starting: Option<u32>,
+    /// Worker containers that there may be.
+    pub cap: Option<u32>,
+    /// Worker containers that were launched since the refresh before.
+    pub launched: Option<u32>,
+    /// Tasks that ended badly within the last hour.
+    pub failed: Option<u32>,
     /// How old the oldest message was, in seconds.
-    pub oldest: Option<u64>,
+    pub oldest: Option<u32>,
+}
+
+impl Point {
+    fn of(row: &Row, since: Option<Duration>) -> Self {
+        let small = |number: Option<u64>| number.map(|it| u32::try_from(it).unwrap_or(u32::MAX));
+        let launch = row.last_launch.as_ref();
+        let launched = launch.zip(since).map_or(0, |(launch, since)| {
+            if launch.seconds_ago < since.as_secs() { launch.containers } else { 0 }
+        });
+        Self {
+            waiting: small(row.waiting),
+            in_flight: small(row.in_flight),
+            running: small(row.running),
+            starting: small(row.starting),
+            cap: small(row.cap),
+            launched: small(row.tasks.and(since).map(|_| launched)),
+            failed: small(row.failed),
+            oldest: small(row.oldest_seconds),
+        }
+    }
+}
+
+/// One worker over time: a value of each a refresh, none where it was not read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Series {
+    /// Seconds since 1970.
+    pub times: Vec<i64>,
+    waiting: Vec<Option<u32>>,
+    in_flight: Vec<Option<u32>>,
+    running: Vec<Option<u32>>,
+    starting: Vec<Option<u32>>,
+    cap: Vec<Option<u32>>,
+    launched: Vec<Option<u32>>,
+    failed: Vec<Option<u32>>,
+    oldest: Vec<Option<u32>>,
 }
 
 /// The last refreshes.
@@ -38,14 +86,11 @@ impl History {
     /// Adds a refresh. A worker that is new has a gap before it, and one that is gone is forgotten with its last
     /// point.
     pub fn add(&mut self, at: Timestamp, rows: &[Row]) {
+        let since = self.times.back().map(|last| at.duration_since(*last).unsigned_abs());
         for row in rows {
             let gap = || std::iter::repeat_n(Point::default(), self.times.len()).collect();
             let points = self.workers.entry(row.worker.clone()).or_insert_with(gap);
-            points.push_back(Point {
-                waiting: row.waiting,
-                running: row.running,
-                oldest: row.oldest_seconds,
-            });
+            points.push_back(Point::of(row, since));
         }
         self.add_time(at);
     }
@@ -85,15 +130,34 @@ impl History {
 
     /// What waited at so many times, evenly over what is kept: the most within each, and none where nothing of it
     /// was read.
-    pub fn waiting(&self, worker: &str, columns: usize) -> Vec<Option<u64>> {
+    pub fn waiting(&self, worker: &str, columns: usize) -> Vec<Option<u32>> {
         let points: Vec<_> = self.points(worker).map(|point| point.waiting).collect();
-        let shown = columns.min(points.len());
-        let bounds = |column: usize| column.saturating_mul(points.len()).checked_div(shown);
-        let columns = (0..shown).map(|column| {
-            let (from, to) = (bounds(column)?, bounds(column.saturating_add(1))?);
-            points.get(from..to)?.iter().flatten().copied().max()
-        });
-        columns.collect()
+        let ranges = ranges(points.len(), columns);
+        ranges.map(|range| points.get(range)?.iter().flatten().copied().max()).collect()
+    }
+
+    /// The times of these columns, each by its last refresh, in seconds since 1970.
+    pub fn times(&self, columns: usize) -> Vec<i64> {
+        let last = |range: Range<usize>| self.times.get(range.end.checked_sub(1)?);
+        let times = ranges(self.times.len(), columns).filter_map(last);
+        times.map(|time| time.as_second()).collect()
+    }
+
+    /// A worker at all refreshes.
+    pub fn series(&self, worker: &str) -> Series {
+        let mut series = Series::default();
+        for (time, point) in self.times.iter().zip(self.points(worker)) {
+            series.times.push(time.as_second());
+            series.waiting.push(point.waiting);
+            series.in_flight.push(point.in_flight);
+            series.running.push(point.running);
+            series.starting.push(point.starting);
+            series.cap.push(point.cap);
+            series.launched.push(point.launched);
+            series.failed.push(point.failed);
+            series.oldest.push(point.oldest);
+        }
+        series
     }
 
     /// Whether the oldest message grows older as time goes by: nobody takes it, or it would be another one.
@@ -106,9 +170,17 @@ impl History {
         let before = ages.take_while(|(at, _)| since(*at) <= *COMPARED.end()).last();
         before.is_some_and(|(at, before)| {
             let time = since(at);
-            COMPARED.contains(&time) && time.saturating_mul(9) / 10 <= newest.saturating_sub(before)
+            let grown = u64::from(newest.saturating_sub(before));
+            COMPARED.contains(&time) && time.saturating_mul(9) / 10 <= grown
         })
     }
+}
+
+/// So many of them in so many columns, evenly: less where there are less.
+fn ranges(count: usize, columns: usize) -> impl Iterator<Item = Range<usize>> {
+    let shown = columns.min(count);
+    let bound = move |column: usize| column.saturating_mul(count).checked_div(shown).unwrap_or(0);
+    (0..shown).map(move |column| bound(column)..bound(column.saturating_add(1)))
 }
 
 /// A worker among all.
@@ -130,7 +202,8 @@ pub struct Overview {
 }
 
 /// Sums over all workers; what was not read of one is in no sum.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Totals {
     /// Workers.
     pub workers: u64,

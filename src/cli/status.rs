@@ -110,7 +110,7 @@ pub async fn worker(
     let (mut view, found) = Box::pin(tasks_of(deployment, cloud, name, invocation)).await?;
     if let Some(worker) = found {
         let beside = Box::pin(Beside::of(&worker, deployment, cloud, invocation.now)).await;
-        view.add(beside);
+        view.add(&worker, beside);
     }
     Ok(view)
 }

@@ -14,6 +14,7 @@ mod render;
 mod room;
 mod secrets;
 mod status;
+mod console;
 mod top;
 
 use std::io::Write;

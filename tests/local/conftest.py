@@ -11,6 +11,10 @@ from scenario import CONFIG, prepare
 from stack import Stack, built_binary, local_aws
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "ends_servers: the browser may say that it has lost a connection")
+
+
 @pytest.fixture(scope="module")
 def running() -> Iterator[MotoStack]:
     """moto, for all tests of a file."""

@@ -9,6 +9,7 @@ mod alarms;
 mod apply;
 mod canvas;
 mod clean;
+mod console;
 mod explain;
 mod init;
 mod manual;
@@ -16,6 +17,7 @@ mod pause;
 mod plan;
 mod query;
 mod question;
+mod reader;
 mod render;
 mod room;
 mod status;
@@ -86,6 +88,8 @@ enum Command {
     Status(status::Arguments),
     /// Show all workers on one screen, again and again, with what to do about each
     Top(top::Arguments),
+    /// Show all workers in a browser of this machine, live, with charts and tasks of each
+    Console(console::Arguments),
     /// Derive a logged decision of a tick again, and try other settings on it
     Explain(explain::Arguments),
     /// Print a workers.yaml made of what another program scales by
@@ -250,6 +254,7 @@ fn main() -> ExitCode {
         Command::Clean(arguments) => clean::run(&arguments),
         Command::Status(arguments) => status::run(&arguments, &Terminal { color, clock }),
         Command::Top(arguments) => top::run(&arguments, &Terminal { color, clock }),
+        Command::Console(arguments) => console::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Alarms { file } => alarms(&file),
         Command::Schema { of: Some(shape), .. } => Ok(said(&shape.schema())),

@@ -1,14 +1,17 @@
 //! `status`.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
 use clap::{Args, value_parser};
 use decision::units::WorkerName;
+use ecs_queue_scaler::cli::console::{About, Board, Reading, saved};
+use ecs_queue_scaler::cli::file::write_over;
 use ecs_queue_scaler::cli::page::Clock;
-use ecs_queue_scaler::cli::status::{Asked, Column, status, worker};
+use ecs_queue_scaler::cli::status::{Asked, Column, KeptMetrics, refresh, status, worker};
 use serde::Serialize;
 use serde_json::json;
 
@@ -31,6 +34,9 @@ pub(crate) struct Arguments {
     /// Print what was read as JSON
     #[arg(long)]
     json: bool,
+    /// Write it as a web page that needs no server, such as for the record of an incident
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["worker", "json", "watch", "filter", "all", "table"])]
+    html: Option<PathBuf>,
     /// Read it again every so many seconds until Ctrl-C, 5 at least: a terminal is redrawn, anything else
     /// gets a line of JSON each time
     #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u64).range(5..))]
@@ -59,6 +65,9 @@ const REDRAWN: &str = "\u{1b}[H\u{1b}[2J";
 
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Said, Failed> {
     let runtime = runtime()?;
+    if let Some(file) = &arguments.html {
+        return runtime.block_on(save(arguments, file));
+    }
     let Some(seconds) = arguments.watch else {
         let form = if arguments.json { Form::Json } else { Form::Page };
         let (text, ends) = runtime.block_on(read(arguments, form, &terminal.clock))?;
@@ -91,6 +100,21 @@ fn written(text: &str, is_terminal: bool, color: ColorChoice) -> io::Result<()> 
     let mut out = AutoStream::new(io::stdout(), color);
     writeln!(out, "{text}")?;
     out.flush()
+}
+
+/// What a console would show now, as a file.
+async fn save(arguments: &Arguments, file: &Path) -> Result<Said, Failed> {
+    let Access { cloud, deployment, invocation } = arguments.account.access(true).await?;
+    let read = refresh(&deployment, &cloud, &KeptMetrics::default(), &invocation).await;
+    let view = read.map_err(|error| Failed::Wrong(vec![error.to_string()]))?;
+    let ends = Ends::failed_if(view.workers.iter().any(|row| row.urgency.is_unread()));
+    let mut board = Board::new(About { is_saved: true, ..About::default() });
+    board.refreshed(view, invocation.now, Reading::default());
+    let page = saved(&board.whole());
+    let written = write_over(file, page.as_bytes());
+    written.map_err(|error| Failed::Wrong(vec![format!("{}: {error}", file.display())]))?;
+    let err = vec![format!("written to {}", file.display())];
+    Ok(Said { err, ends, ..Said::default() })
 }
 
 /// How it is said.

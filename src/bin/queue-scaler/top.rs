@@ -7,11 +7,7 @@ use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
 use clap::{Args, value_parser};
-use decision::units::WorkerName;
-use ecs_queue_scaler::aws::{Aws, ReadCloud, Tally, WriteCloud};
-use ecs_queue_scaler::cli::deployment::Deployment;
-use ecs_queue_scaler::cli::status::{KeptMetrics, StatusView, WorkerView, refresh, worker};
-use ecs_queue_scaler::cli::stop::{Asked, ToStop, Which, prepare, reason};
+use ecs_queue_scaler::cli::stop::ToStop;
 use ecs_queue_scaler::cli::top::{Demo, Ended, Look, Pace, Read, Reading, Screen, Target, Wish};
 use futures_util::future::LocalBoxFuture;
 use ratatui::crossterm::clipboard::CopyToClipboard;
@@ -21,8 +17,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep_until};
 
-use super::account::{self, Access, now, reading, runtime, variable};
+use super::account::{self, now, runtime, variable};
 use super::canvas::Canvas;
+use super::reader::{Account, Done, Source, WasRead, calls_of_ecs, question};
 use super::{Ends, Failed, Said, Terminal};
 
 /// Columns of the question that stands on the screen.
@@ -67,7 +64,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Said, Fa
     let source = if let Some(seed) = arguments.demo {
         Source::Demo(Demo::new(seed))
     } else {
-        account = runtime.block_on(Account::find(arguments))?;
+        account = runtime.block_on(Account::find(&arguments.account, arguments.allow_stop))?;
         Source::Account(&account)
     };
     let screen = Screen::new(look, arguments.allow_stop);
@@ -87,76 +84,6 @@ fn is_unicode() -> bool {
         let name = name.to_lowercase();
         name.ends_with("utf-8") || name.ends_with("utf8")
     })
-}
-
-/// Where it is read.
-enum Source<'a> {
-    Demo(Demo),
-    Account(&'a Account),
-}
-
-struct Account {
-    read: ReadCloud,
-    /// Only where tasks may be stopped.
-    write: Option<WriteCloud>,
-    deployment: Deployment,
-    metrics: KeptMetrics,
-}
-
-/// What has been read or done meanwhile.
-enum Done {
-    Refreshed(Result<Box<StatusView>, String>),
-    Looked(String, Result<Box<WorkerView>, String>),
-    Asked(Target, Result<ToStop, String>),
-}
-
-/// What a read came to, and the calls that it made.
-struct WasRead {
-    done: Done,
-    tally: Tally,
-}
-
-impl Account {
-    async fn find(arguments: &Arguments) -> Result<Self, Failed> {
-        let Aws { read, write } = arguments.account.connect().await?;
-        let Access { deployment, .. } = arguments.account.access_by(read.clone(), true).await?;
-        let write = arguments.allow_stop.then_some(write);
-        Ok(Self { read, write, deployment, metrics: KeptMetrics::default() })
-    }
-
-    async fn read(&self, read: Read) -> WasRead {
-        let (cloud, invocation) = reading(&self.read);
-        let deployment = &self.deployment;
-        let done = match read {
-            Read::All => {
-                let view = Box::pin(refresh(deployment, &cloud, &self.metrics, &invocation)).await;
-                Done::Refreshed(view.map(Box::new).map_err(|error| error.to_string()))
-            }
-            Read::Worker(name) => {
-                let id = WorkerName::from(name.as_str());
-                let view = Box::pin(worker(deployment, &cloud, &id, &invocation)).await;
-                Done::Looked(name, view.map(Box::new).map_err(|error| error.to_string()))
-            }
-            Read::Stop(target) => {
-                let which = Which::These(vec![target.task.clone()]);
-                let asked = Asked { worker: WorkerName::from(target.worker.as_str()), which };
-                let found = Box::pin(prepare(deployment, &cloud, &asked, &invocation)).await;
-                Done::Asked(target, found.map_err(|error| error.to_string()))
-            }
-        };
-        WasRead { done, tally: cloud.tally() }
-    }
-
-    async fn stop(&self, found: ToStop) -> String {
-        let Some(write) = &self.write else { return "nothing may be stopped".to_owned() };
-        let caller = self.read.caller().await.ok();
-        let why = reason(caller.as_deref(), Some("top"));
-        let stopped = found.stop(write, &why).await;
-        match stopped.stopped {
-            0 => stopped.failures.join("; "),
-            _ => format!("stopped it; its reason is `{why}`"),
-        }
-    }
 }
 
 /// What somebody types, from a thread of its own: it waits for the terminal.
@@ -312,31 +239,23 @@ impl Loop<'_> {
 
     fn was_read(&mut self, read: WasRead) {
         let WasRead { done, tally } = read;
-        let calls = calls_of_ecs(&tally);
-        let mut ended = if tally.throttles == 0 { Ended::Well } else { Ended::Badly };
+        let (calls, ended) = (calls_of_ecs(&tally), done.ended(&tally));
         match done {
             Done::Refreshed(Ok(view)) => {
-                let nothing = view.workers.iter().all(|row| row.urgency.is_unread());
-                ended = if nothing { Ended::Badly } else { ended };
                 self.screen.refreshed(*view, now());
                 self.calls_of_ecs = calls;
                 self.read = Some(Instant::now());
                 self.look_again();
             }
             Done::Refreshed(Err(why)) => {
-                ended = Ended::Badly;
                 self.screen.failed(&why, now());
             }
             Done::Looked(worker, view) => {
                 self.screen.looked(&worker, view.map(|view| *view));
             }
             Done::Asked(target, found) => {
-                let page = |found: &ToStop| {
-                    let text = found.page(QUESTION);
-                    let text = anstream::adapter::strip_str(&text).to_string();
-                    text.lines().map(str::to_owned).collect()
-                };
-                let question = found.as_ref().map(page).map_err(Clone::clone);
+                let question = found.as_ref().map(|found| question(found, QUESTION));
+                let question = question.map_err(Clone::clone);
                 self.screen.ask(&target, question);
                 self.asked = found.ok().map(|found| (target, found));
             }
@@ -357,7 +276,7 @@ impl Loop<'_> {
             Wish::Stop(target) => {
                 let found = self.asked.take().filter(|(asked, _)| *asked == target);
                 if let (Source::Account(account), Some((_, found))) = (&self.source, found) {
-                    self.stop = Some(Box::pin(account.stop(found)));
+                    self.stop = Some(Box::pin(account.stop(found, "top")));
                 }
             }
             Wish::Copy(text) => {
@@ -368,11 +287,4 @@ impl Loop<'_> {
         }
         Ok(())
     }
-}
-
-/// Queues and metrics have rates of their own.
-fn calls_of_ecs(tally: &Tally) -> u64 {
-    let of_ecs = |name: &str| ["List", "Describe"].iter().any(|verb| name.starts_with(verb));
-    let calls = tally.calls.iter().filter(|(name, _)| of_ecs(name));
-    calls.map(|(_, calls)| *calls).sum()
 }

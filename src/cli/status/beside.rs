@@ -52,6 +52,7 @@ pub(super) struct Beside {
     pub(super) decisions: Vec<DecisionRow>,
     pub(super) dead_letters: Option<DeadLetters>,
     pub(super) logs: Vec<String>,
+    pub(super) log_group: Option<String>,
     pub(super) notes: Vec<String>,
 }
 
@@ -82,7 +83,12 @@ impl Beside {
         let mut beside = Self::default();
         Box::pin(beside.read_dead_letters(worker, cloud)).await;
         match cloud.definition(&worker.task_definition).await {
-            Ok(definition) => beside.logs.extend(log_of(worker, &definition)),
+            Ok(definition) => {
+                if let Some(Log { group, command }) = Log::of(worker, &definition) {
+                    beside.logs.push(command);
+                    beside.log_group = Some(group);
+                }
+            }
             Err(error) => beside.notes.push(format!("where its log is, is not known: {error}")),
         }
         let function = deployment.function.as_ref();
@@ -134,26 +140,37 @@ impl Beside {
     }
 }
 
-/// The command that shows the log of its worker container, where CloudWatch has it.
-/// Source: ECS developer guide, "Send Amazon ECS logs to CloudWatch": streams are PREFIX/CONTAINER/TASK.
-fn log_of(worker: &Worker, definition: &TaskDefinition) -> Option<String> {
-    let name = |container: &Value| container.get("name").and_then(Value::as_str).map(str::to_owned);
-    let is_it = |container: &&Value| match &worker.container {
-        Some(wanted) => name(container).as_ref() == Some(wanted),
-        None => true,
-    };
-    let container = definition.containers().find(is_it)?;
-    let log = container.get("logConfiguration")?;
-    if log.get("logDriver").and_then(Value::as_str) != Some("awslogs") {
-        return None;
+/// Where the log of a worker container is, where CloudWatch has it.
+struct Log {
+    group: String,
+    /// What shows it.
+    command: String,
+}
+
+impl Log {
+    /// Source: ECS developer guide, "Send Amazon ECS logs to CloudWatch": streams are PREFIX/CONTAINER/TASK.
+    fn of(worker: &Worker, definition: &TaskDefinition) -> Option<Self> {
+        let name =
+            |container: &Value| container.get("name").and_then(Value::as_str).map(str::to_owned);
+        let is_it = |container: &&Value| match &worker.container {
+            Some(wanted) => name(container).as_ref() == Some(wanted),
+            None => true,
+        };
+        let container = definition.containers().find(is_it)?;
+        let log = container.get("logConfiguration")?;
+        if log.get("logDriver").and_then(Value::as_str) != Some("awslogs") {
+            return None;
+        }
+        let option = |key: &str| log.pointer(&format!("/options/{key}")).and_then(Value::as_str);
+        let group = option("awslogs-group")?;
+        let streams = option("awslogs-stream-prefix").zip(name(container));
+        let streams = streams.map(|(prefix, name)| {
+            format!(" --log-stream-name-prefix {}", quoted(&format!("{prefix}/{name}")))
+        });
+        let region = option("awslogs-region").map(|region| format!(" --region {}", quoted(region)));
+        let (streams, region) = (streams.unwrap_or_default(), region.unwrap_or_default());
+        let command =
+            format!("aws logs tail {}{streams}{region} --since 1h --follow", quoted(group));
+        Some(Self { group: group.to_owned(), command })
     }
-    let option = |key: &str| log.pointer(&format!("/options/{key}")).and_then(Value::as_str);
-    let group = option("awslogs-group")?;
-    let streams = option("awslogs-stream-prefix").zip(name(container));
-    let streams = streams.map(|(prefix, name)| {
-        format!(" --log-stream-name-prefix {}", quoted(&format!("{prefix}/{name}")))
-    });
-    let region = option("awslogs-region").map(|region| format!(" --region {}", quoted(region)));
-    let (streams, region) = (streams.unwrap_or_default(), region.unwrap_or_default());
-    Some(format!("aws logs tail {}{streams}{region} --since 1h --follow", quoted(group)))
 }

@@ -151,6 +151,20 @@ pub enum Urgency {
     Idle,
 }
 
+const ALL: [Urgency; 11] = [
+    Urgency::Denied,
+    Urgency::Held,
+    Urgency::Refused,
+    Urgency::Breaker,
+    Urgency::Stuck,
+    Urgency::AtCap,
+    Urgency::Waits,
+    Urgency::Launching,
+    Urgency::Paused,
+    Urgency::Ok,
+    Urgency::Idle,
+];
+
 impl Urgency {
     /// As a person reads it.
     pub fn words(self) -> &'static str {
@@ -178,6 +192,11 @@ impl Urgency {
             Self::Ok => Meaning::Plain,
             Self::Idle => Meaning::Aside,
         }
+    }
+
+    /// Its place among all, from zero: the most urgent first.
+    pub fn rank(self) -> usize {
+        ALL.iter().take_while(|it| **it < self).count()
     }
 
     /// Whether it is not known.

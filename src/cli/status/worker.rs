@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use decision::config::Worker;
 use decision::decide::TaskContainers;
 use decision::snapshot::{ContainerStatus, Ended, Task};
 use decision::units::elapsed;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::beside::Beside;
 use super::{Asked, DeadLetters, DecisionRow, Row};
@@ -49,6 +51,15 @@ pub struct WorkerView {
     pub dead_letters: Option<DeadLetters>,
     /// Commands that show its logs.
     pub logs: Vec<String>,
+    /// The log group of its worker container, where CloudWatch has its log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_group: Option<String>,
+    /// Its queue, as the configuration names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
+    /// The settings that its arithmetic goes by, as the configuration has them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Value>,
     /// What else somebody should know.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub notes: Vec<String>,
@@ -216,6 +227,9 @@ impl WorkerView {
             decisions: Vec::new(),
             dead_letters: None,
             logs: Vec::new(),
+            log_group: None,
+            queue: None,
+            settings: None,
             notes,
         }
     }
@@ -226,8 +240,11 @@ impl WorkerView {
         Self::new(row, closely)
     }
 
-    pub(super) fn add(&mut self, beside: Beside) {
-        let Beside { decisions, dead_letters, logs, notes } = beside;
+    pub(super) fn add(&mut self, worker: &Worker, beside: Beside) {
+        let Beside { decisions, dead_letters, logs, log_group, notes } = beside;
+        self.queue = Some(worker.queue.to_string());
+        self.settings = worker.settings();
+        self.log_group = log_group;
         self.decisions = decisions;
         self.dead_letters = dead_letters;
         self.logs = logs;

@@ -110,8 +110,8 @@ impl Screen {
         let bars = if self.look.ascii { BARS_OF_ASCII } else { BARS };
         let series = self.history.waiting(worker, TREND.min(KEPT));
         let most = series.iter().flatten().copied().max().unwrap_or_default().max(1);
-        let bar = |waiting: u64| {
-            let top = u64::try_from(bars.len().saturating_sub(1)).unwrap_or_default();
+        let bar = |waiting: u32| {
+            let top = u32::try_from(bars.len().saturating_sub(1)).unwrap_or_default();
             let level = waiting.saturating_mul(top).div_ceil(most);
             usize::try_from(level).ok().and_then(|level| bars.get(level)).copied().unwrap_or(' ')
         };

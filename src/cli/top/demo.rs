@@ -7,7 +7,7 @@ use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cli::result::ConfigResult;
-use crate::cli::status::{LastLaunch, Row, StatusView, TaskRow, Urgency, WorkerView};
+use crate::cli::status::{EndedRow, LastLaunch, Row, StatusView, TaskRow, Urgency, WorkerView};
 
 /// What the workers do, and with what: each does each.
 const JOBS: [&str; 13] = [
@@ -37,6 +37,9 @@ const BEGINS: &str = "2026-11-20T08:30:00Z";
 const SIZE: TaskSize = TaskSize { cpu: CpuUnits(512), memory: MebiBytes(1024) };
 
 const REGION: &str = "eu-central-1";
+
+/// Tasks that have failed within the hour, of the worker whose tasks fail.
+const FAILED: u64 = 7;
 
 const PLATFORM: Platform =
     Platform { system: OperatingSystem::Linux, architecture: Architecture::X86 };
@@ -127,7 +130,9 @@ impl Demo {
     /// One worker closely.
     pub fn worker(&self, name: &str) -> Option<WorkerView> {
         let worker = self.workers.iter().find(|worker| worker.name == name)?;
-        Some(WorkerView::of_tasks(worker.row(), self.at, worker.tasks()))
+        let view = WorkerView::of_tasks(worker.row(), self.at, worker.tasks());
+        let ended = worker.ended().into_iter().collect();
+        Some(WorkerView { ended, logs: worker.logs(), ..view })
     }
 }
 
@@ -233,7 +238,7 @@ impl Worker {
             cluster: Some("jobs".to_owned()),
             empty_in_seconds: self.empty_in(),
             is_rate_unread: !is_read,
-            failed: known(if self.matter == Matter::Fails { 7 } else { 0 }),
+            failed: known(if self.matter == Matter::Fails { FAILED } else { 0 }),
         }
     }
 
@@ -261,6 +266,22 @@ impl Worker {
              = launch {starting} (at most {cap} containers)",
             waiting.saturating_sub(held)
         )
+    }
+
+    fn ended(&self) -> Option<EndedRow> {
+        (self.matter == Matter::Fails).then(|| EndedRow {
+            tasks: FAILED,
+            code: "EssentialContainerExited".to_owned(),
+            reason: "Essential container in task exited".to_owned(),
+            exits: vec![
+                "exit 137 OutOfMemoryError: Container killed due to memory usage".to_owned(),
+            ],
+            seconds_ago: 240,
+        })
+    }
+
+    fn logs(&self) -> Vec<String> {
+        vec![format!("aws logs tail /ecs/{} --since 1h --follow", self.name)]
     }
 
     fn tasks(&self) -> Vec<TaskRow> {

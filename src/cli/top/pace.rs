@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
 use tokio::time::Instant;
 
 /// ECS lets the account read 20 times a second, and the function needs that: a screen takes a quarter.
@@ -23,7 +24,7 @@ pub enum Read {
 }
 
 /// A task of a worker.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Target {
     /// The worker.
     pub worker: String,

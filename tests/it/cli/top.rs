@@ -1,6 +1,6 @@
 //! `queue-scaler top` on terminals that are none: what is drawn, and what keys do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ecs_queue_scaler::cli::overview::{History, KEPT, Overview, Totals};
@@ -355,7 +355,7 @@ fn history_is_bounded_and_its_gaps_stay_gaps() {
     let (view, _) = demo.refresh();
     for row in &view.workers {
         let points = history.points(&row.worker).count();
-        assert_eq!(points, if row.waiting.is_none() { 0 } else { KEPT }, "{}", row.worker);
+        assert_eq!(points, KEPT, "{}", row.worker);
     }
     let read = view.workers.iter().find(|row| row.waiting.is_some()).unwrap();
     let gaps = history.points(&read.worker).filter(|point| point.waiting.is_none()).count();
@@ -364,6 +364,36 @@ fn history_is_bounded_and_its_gaps_stay_gaps() {
     assert!(history.waiting("no-such", 18).is_empty());
     let steps = u64::try_from(KEPT - 1).unwrap();
     assert_eq!(history.span(), Duration::from_secs(20 * steps));
+    let (series, times) = (history.series(&read.worker), history.times(18));
+    assert_eq!((series.times.len(), times.len()), (KEPT, 18));
+    assert_eq!(series.times.last(), times.last());
+
+    let (gone, left) = view.workers.split_first().unwrap();
+    for _ in 0..KEPT {
+        let (_, at) = demo.refresh();
+        history.add(at, left);
+    }
+    assert_eq!(history.points(&gone.worker).count(), 0);
+    assert_eq!(history.points(&left[0].worker).count(), KEPT);
+}
+
+#[test]
+fn a_launch_is_counted_at_the_refresh_after_it() {
+    let (mut history, mut demo) = (History::default(), Demo::new(1));
+    let mut launched = BTreeMap::<_, u32>::new();
+    for _ in 0..KEPT {
+        let (view, at) = demo.refresh();
+        for row in view.workers.iter().filter(|row| row.urgency == Urgency::Launching) {
+            let containers = u32::try_from(row.starting.unwrap()).unwrap();
+            *launched.entry(row.worker.clone()).or_default() += containers;
+        }
+        history.add(at, &view.workers);
+    }
+    assert!(launched.len() > 5);
+    for (worker, containers) in launched {
+        let counted: u32 = history.points(&worker).filter_map(|point| point.launched).sum();
+        assert!(counted >= containers, "{worker}: {counted} of {containers}");
+    }
 }
 
 /// At the cap, the one whose message nobody takes comes first.

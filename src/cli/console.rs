@@ -1,0 +1,16 @@
+//! `console`: all workers in a browser. Who may ask what, and what is answered; it reads nothing itself.
+
+mod answers;
+mod board;
+mod connections;
+mod files;
+mod guard;
+mod links;
+mod prometheus;
+mod update;
+
+pub use self::answers::{Routes, router};
+pub use self::board::{About, Answer, Board, Desk, Reading, Wish};
+pub use self::connections::serve;
+pub use self::files::saved;
+pub use self::guard::{Guard, Refusal};

@@ -1,0 +1,189 @@
+// One worker closely: the sum, charts, its tasks, and what became of those that ended.
+
+import { Charts } from "./charts.js";
+import { age, byId, clock, counted, element, grouped, isolated } from "./words.js";
+
+const MOST_TASKS = 100; // of a page
+
+const heading = (text) => element("h3", {}, text);
+
+const list = (items) => element("ul", {}, ...items.map((item) => element("li", {}, item)));
+
+// A link leads out of here, and says nothing of where it was followed.
+const link = (words, address) =>
+  element("a", { href: address, target: "_blank", rel: "noopener noreferrer" }, words);
+
+const table = (name, heads, rows) =>
+  element(
+    "div",
+    { class: "wide", role: "region", "aria-label": name, tabindex: "0" },
+    element(
+      "table",
+      {},
+      element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))),
+      element("tbody", {}, ...rows),
+    ),
+  );
+
+export class Worker {
+  #parts = {};
+  #charts = null;
+  #name = "";
+  #shownTasks = MOST_TASKS;
+  #view = null;
+  #taskAddress = undefined;
+  #mayStop = false;
+  #isSaved = false;
+  #close;
+  #stop;
+
+  // `stop` asks and then stops a task.
+  constructor(close, stop) {
+    this.#close = close;
+    this.#stop = stop;
+  }
+
+  get name() {
+    return this.#name;
+  }
+
+  open(name, isSaved) {
+    this.#name = name;
+    this.#isSaved = isSaved;
+    this.#view = null;
+    this.#shownTasks = MOST_TASKS;
+    const part = () => element("div");
+    this.#parts = { state: part(), error: part(), tasks: part(), ended: part(), rest: part() };
+    this.#charts = new Charts();
+    const title = element("h2", { id: "worker-name", tabindex: "-1" }, isolated(name));
+    const close = element("button", { type: "button", onclick: this.#close }, "Close");
+    const { state, error, tasks, ended, rest } = this.#parts;
+    const section = byId("worker");
+    const first = element("div", { class: "head" }, title, close);
+    section.replaceChildren(first, state, error, this.#charts.element, tasks, ended, rest);
+    const words = this.#isSaved ? "Its tasks were not saved." : "Its tasks are being read.";
+    tasks.replaceChildren(element("p", { class: "aside" }, words));
+    section.hidden = false;
+    return title;
+  }
+
+  shut() {
+    this.#name = "";
+    this.#charts = null;
+    byId("worker").replaceChildren();
+    byId("worker").hidden = true;
+  }
+
+  // Its row, which comes before everything else.
+  row(row) {
+    const parts = [element("p", {}, element("span", { class: `state ${row.tone}` }, row.words), " ", isolated(row.note ?? ""))];
+    if (row.why) parts.push(element("p", {}, isolated(row.why)));
+    if (row.help) {
+      const help = this.#isSaved ? row.help.title : link(row.help.title, row.help.address);
+      parts.push(element("p", {}, "What to do: ", help));
+    }
+    if (row.error) parts.push(element("p", { class: "bad" }, isolated(row.error)));
+    this.#parts.state.replaceChildren(...parts);
+  }
+
+  take({ view, error, history, links, settings, taskAddress }, mayStop) {
+    this.#mayStop = mayStop;
+    if (history && history.times.length) this.#charts.take(history);
+    const failed = error ? [element("p", { class: "bad", role: "alert" }, isolated(error))] : [];
+    this.#parts.error.replaceChildren(...failed);
+    if (!view) return;
+    this.#view = view;
+    this.#taskAddress = taskAddress;
+    this.#drawTasks();
+    this.#drawEnded();
+    this.#drawRest(links, settings);
+  }
+
+  #drawTasks() {
+    const { alive } = this.#view;
+    const heads = ["Task", "State", "Age", "Containers", "Size", "On", "Revision"];
+    const rows = alive.slice(0, this.#shownTasks).map((task) => this.#task(task));
+    const more = alive.length - rows.length;
+    const next = () => {
+      this.#shownTasks += MOST_TASKS;
+      this.#drawTasks();
+    };
+    const parts = [heading(`Tasks: ${grouped(alive.length)}`)];
+    if (rows.length) parts.push(table("Tasks", this.#mayStop ? [...heads, "Stop"] : heads, rows));
+    if (more > 0) {
+      const button = element("button", { type: "button", onclick: next }, `Show ${Math.min(more, MOST_TASKS)} more`);
+      parts.push(element("p", {}, `${counted(more, "task")} more. `, button));
+    }
+    const focused = document.activeElement?.dataset?.task;
+    this.#parts.tasks.replaceChildren(...parts);
+    if (focused) this.#parts.tasks.querySelector(`[data-task="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  #task(task) {
+    const states = task.states.map(({ name, state, exitCode }) => {
+      const exit = exitCode === undefined ? "" : `, exit ${exitCode}`;
+      return element("div", {}, isolated(name), ` ${state}${exit}`);
+    });
+    const workers = `${task.running} of ${task.containers} run`;
+    const size = task.cpu === undefined ? "?" : `${grouped(task.cpu)} CPU units, ${grouped(task.memory)} MiB`;
+    const short = task.task.slice(0, 8);
+    const address = this.#taskAddress?.replace("{task}", encodeURIComponent(task.task));
+    const id = address ? link(short, address) : short;
+    const cells = [
+      [id],
+      [task.state],
+      [task.ageSeconds === undefined ? "?" : age(task.ageSeconds)],
+      states.length ? states : [workers],
+      [size],
+      [task.instance ? `${task.capacity} ${task.instance}` : task.capacity],
+      [isolated(task.revision)],
+    ];
+    if (this.#mayStop) {
+      const name = `Stop task ${short}`;
+      const attributes = { type: "button", "aria-label": name, "data-task": task.task };
+      const stop = () => this.#stop(this.#name, task.task);
+      cells.push(task.state === "stopping" ? [] : [element("button", { ...attributes, onclick: stop }, "Stop")]);
+    }
+    return element("tr", {}, ...cells.map((cell) => element("td", {}, ...cell)));
+  }
+
+  #drawEnded() {
+    const { ended } = this.#view;
+    if (!ended.length) return this.#parts.ended.replaceChildren();
+    const rows = ended.map((row) => {
+      const cells = [grouped(row.tasks), row.exits.join(", "), row.code, row.reason, `${age(row.secondsAgo)} ago`];
+      return element("tr", {}, ...cells.map((cell) => element("td", {}, isolated(cell))));
+    });
+    const heads = ["Tasks", "Exit", "Stop code", "Reason", "Last"];
+    const title = "Ended within the hour that ECS remembers";
+    this.#parts.ended.replaceChildren(heading(title), table(title, heads, rows));
+  }
+
+  #drawRest(links, settings) {
+    const { decisions, logs, notes, deadLetters, at } = this.#view;
+    const parts = [];
+    if (decisions.length) {
+      const said = decisions.map(({ tick, outcome, started, why }) => {
+        const tasks = started ? `, ${counted(started, "task")} started` : "";
+        return isolated(`${clock(tick)}: ${outcome}${tasks}${why ? `: ${why}` : ""}`);
+      });
+      parts.push(heading("Decided within the last hour"), list(said.reverse()));
+    }
+    if (deadLetters) {
+      const count = deadLetters.messages === undefined ? "an unknown number of" : grouped(deadLetters.messages);
+      const after = `after ${deadLetters.maxReceiveCount} receives`;
+      parts.push(heading("Dead letters"), element("p", {}, `${count} in `, isolated(deadLetters.queue), `, ${after}`));
+    }
+    if (logs.length) parts.push(heading("Logs"), ...logs.map((log) => element("pre", { tabindex: "0" }, log)));
+    if (settings) {
+      parts.push(heading("Configuration"), element("pre", { tabindex: "0" }, settings));
+    }
+    if (links.length) {
+      parts.push(heading("In the AWS console"), list(links.map(({ title, address }) => link(title, address))));
+    }
+    const said = (notes ?? []).map((note) => element("li", {}, isolated(note)));
+    if (said.length) parts.push(element("ul", { class: "notes" }, ...said));
+    parts.push(element("p", { class: "aside" }, `read ${clock(at)}`));
+    this.#parts.rest.replaceChildren(...parts);
+  }
+}
