@@ -21,10 +21,14 @@ mod look;
 #[cfg(feature = "cli")]
 mod logs;
 #[cfg(feature = "cli")]
+mod measured;
+#[cfg(feature = "cli")]
 mod oldest;
 #[cfg(feature = "cli")]
 mod network;
 mod pace;
+#[cfg(feature = "cli")]
+mod past;
 #[cfg(feature = "cli")]
 mod roles;
 #[cfg(feature = "cli")]
@@ -68,7 +72,11 @@ pub use logs::{LogLine, LogLines, Logged};
 #[cfg(feature = "cli")]
 pub use look::{EcrImage, FoundImage};
 #[cfg(feature = "cli")]
+pub use measured::Measured;
+#[cfg(feature = "cli")]
 pub use network::{Network, WayOut};
+#[cfg(feature = "cli")]
+pub use past::{OfWorker, PastSeries, PastWorker};
 #[cfg(feature = "cli")]
 pub use roles::{Context, ECS_TASKS, Permission, Verdict};
 pub use sqs::QueueRead;

@@ -5,15 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
 
 use super::ReadCloud;
-use super::pace::{About, Rate};
-use super::signed::{Ask, Request, Service};
+use super::measured::Metric;
 use decision::snapshot::CallError;
-
-/// Source: CloudWatch API reference, `GetMetricData`: "You can specify up to 500 metrics".
-const QUEUES_PER_CALL: usize = 500;
 
 /// SQS publishes each minute, and an active queue's points come a few minutes late.
 /// Source: SQS developer guide, "Monitoring Amazon SQS queues using CloudWatch".
@@ -63,55 +58,32 @@ impl ReadCloud {
     /// The points of the last minutes, the newest first, by the queue's name.
     async fn points(
         &self,
-        metric: &Metric,
+        metric: &OfQueue,
         queues: &[String],
         now: Timestamp,
     ) -> Result<BTreeMap<String, Vec<f64>>, CallError> {
-        let mut all = BTreeMap::new();
-        for queues in queues.chunks(QUEUES_PER_CALL) {
-            let about = About { operation: "GetMetricData", subject: "AWS/SQS", rate: Rate::Free };
-            let ask = Ask::Document(query(metric, queues, now).to_string());
-            let answer = self.ask(about, Request::new(Service::CloudWatch, about.operation, ask));
-            let answer = answer.await?.json();
-            let results = answer.get("MetricDataResults").and_then(Value::as_array);
-            all.extend(results.into_iter().flatten().filter_map(|result| {
-                let index = result.get("Id")?.as_str()?.strip_prefix('q')?.parse::<usize>().ok()?;
-                let values = result.get("Values")?.as_array()?.iter();
-                Some((queues.get(index)?.clone(), values.filter_map(Value::as_f64).collect()))
-            }));
-        }
-        Ok(all)
+        let metrics: Vec<_> = queues.iter().map(|queue| metric.of(queue)).collect();
+        let begin = now.checked_sub(WINDOW).unwrap_or(now);
+        let points = self.measured(&metrics, &(begin..now)).await?;
+        let values =
+            points.into_iter().map(|points| points.into_iter().map(|it| it.value).collect());
+        Ok(queues.iter().cloned().zip(values).collect())
     }
 }
 
 /// A metric of a queue.
-struct Metric {
+pub(super) struct OfQueue {
     name: &'static str,
     stat: &'static str,
 }
 
-const AGE: Metric = Metric { name: "ApproximateAgeOfOldestMessage", stat: "Maximum" };
+pub(super) const AGE: OfQueue = OfQueue { name: "ApproximateAgeOfOldestMessage", stat: "Maximum" };
 
-const DELETED: Metric = Metric { name: "NumberOfMessagesDeleted", stat: "Sum" };
+const DELETED: OfQueue = OfQueue { name: "NumberOfMessagesDeleted", stat: "Sum" };
 
-fn query(of: &Metric, queues: &[String], now: Timestamp) -> Value {
-    let queries = queues.iter().enumerate().map(|(index, queue)| {
-        let dimensions = json!([{"Name": "QueueName", "Value": queue}]);
-        let metric = json!({
-            "Namespace": "AWS/SQS",
-            "MetricName": of.name,
-            "Dimensions": dimensions,
-        });
-        json!({
-            "Id": format!("q{index}"),
-            "MetricStat": {"Metric": metric, "Period": 60, "Stat": of.stat},
-        })
-    });
-    let begin = now.checked_sub(WINDOW).unwrap_or(now);
-    json!({
-        "MetricDataQueries": queries.collect::<Vec<_>>(),
-        "StartTime": begin.as_second(),
-        "EndTime": now.as_second(),
-        "ScanBy": "TimestampDescending",
-    })
+impl OfQueue {
+    pub(super) fn of<'a>(&self, queue: &'a str) -> Metric<'a> {
+        let dimensions = vec![("QueueName", queue)];
+        Metric { namespace: "AWS/SQS", name: self.name, stat: self.stat, dimensions }
+    }
 }

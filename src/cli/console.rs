@@ -10,7 +10,7 @@ mod prometheus;
 mod update;
 
 pub use self::answers::{Routes, router};
-pub use self::board::{About, Answer, Board, Desk, Reading, Wish};
+pub use self::board::{About, Answer, Board, Desk, Wish};
 pub use self::connections::serve;
 pub use self::files::saved;
 pub use self::guard::{Guard, Refusal};

@@ -8,11 +8,13 @@ mod pace;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::crossterm::event::{
+    KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+};
 
 use self::columns::Column;
 pub use self::demo::Demo;
-pub use self::pace::{Ended, Pace, Read, Target};
+pub use self::pace::{Ended, Pace, Read, Reading, Target};
 use super::overview::{History, Overview, OverviewRow};
 use super::page::Clock;
 use super::status::{Row, StatusView, TaskRow, Urgency, WorkerView};
@@ -109,6 +111,21 @@ pub struct Screen {
     /// What was done or went wrong last.
     message: Option<Message>,
     reading: Reading,
+    /// How old what is shown is.
+    age: Duration,
+    /// Where the rows are, for the mouse.
+    rows: Rows,
+}
+
+/// Rows of the table as they were drawn last.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rows {
+    /// The line of the first one.
+    top: u16,
+    /// Lines that there are for them.
+    height: u16,
+    /// Rows that are above.
+    above: usize,
 }
 
 /// How far somebody is who wants a task stopped.
@@ -137,24 +154,13 @@ struct Seen {
     at: Timestamp,
 }
 
-/// How much is read.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Reading {
-    /// Calls of ECS that the last refresh made.
-    pub calls_of_ecs: u64,
-    /// How long after it the next one begins.
-    pub pause: Duration,
-    /// How long ago that was.
-    pub age: Duration,
-}
-
 impl Screen {
-    /// A screen on which nothing has been seen.
-    pub fn new(look: Look, may_stop: bool) -> Self {
+    /// A screen on which nothing has been seen but what was before.
+    pub fn new(look: Look, may_stop: bool, history: History) -> Self {
         Self {
             look,
             may_stop,
-            history: History::default(),
+            history,
             seen: None,
             face: Face::Workers,
             chosen: None,
@@ -165,6 +171,8 @@ impl Screen {
             stopping: Stopping::Nothing,
             message: None,
             reading: Reading::default(),
+            age: Duration::ZERO,
+            rows: Rows::default(),
         }
     }
 
@@ -184,8 +192,9 @@ impl Screen {
     }
 
     /// How old what is shown is, and how much is read for it.
-    pub fn reads(&mut self, reading: Reading) {
+    pub fn reads(&mut self, reading: Reading, age: Duration) {
         self.reading = reading;
+        self.age = age;
     }
 
     /// A worker that was read closely; whoever has left it meanwhile does not come back to it.
@@ -274,6 +283,38 @@ impl Screen {
                 None
             }
         }
+    }
+
+    /// What somebody has done with the mouse: the wheel chooses, a click chooses what it hits, and a second one opens it.
+    pub fn mouse(&mut self, event: MouseEvent) -> Option<Wish> {
+        let code = match event.kind {
+            MouseEventKind::ScrollDown => KeyCode::Down,
+            MouseEventKind::ScrollUp => KeyCode::Up,
+            MouseEventKind::Down(MouseButton::Left) => {
+                let hit = self.hit(event.row)?;
+                let is_chosen = self.chosen.as_ref() == Some(&hit);
+                self.chosen = Some(hit);
+                return if is_chosen { self.pressed(KeyCode::Enter) } else { None };
+            }
+            _ => return None,
+        };
+        self.pressed(code)
+    }
+
+    fn pressed(&mut self, code: KeyCode) -> Option<Wish> {
+        // A question is answered by a key, and by no slip of a hand.
+        let is_asked = matches!(self.stopping, Stopping::Question(..)) || self.filter.is_typing;
+        if is_asked { None } else { self.key(KeyEvent::new(code, KeyModifiers::NONE)) }
+    }
+
+    /// The worker on this line.
+    fn hit(&self, line: u16) -> Option<String> {
+        if self.face != Face::Workers {
+            return None;
+        }
+        let row = line.checked_sub(self.rows.top).filter(|row| *row < self.rows.height)?;
+        let row = self.rows.above.checked_add(usize::from(row))?;
+        self.shown().get(row).map(|it| it.row.worker.clone())
     }
 
     fn type_into_filter(&mut self, code: KeyCode) {

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Callable, Iterator
 from urllib.request import Request, urlopen
 
+import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
@@ -28,8 +29,12 @@ CHROMES = ("chromium", "google-chrome", "google-chrome-stable")
 
 
 def program(names: tuple[str, ...]) -> str:
+    """The path of the first of them that is there. In CI there has to be one; elsewhere its tests are passed over."""
     found = next(filter(None, map(shutil.which, names)), None)
-    assert found, f"there is no {' or '.join(names)}: run `make tools` as root, or install it"
+    why = f"there is no {' or '.join(names)}: run `make tools` as root, or install it"
+    if found is None and not os.environ.get("CI"):
+        pytest.skip(why)
+    assert found, why
     return found
 
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ecs_queue_scaler::log::of_panic;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::Show;
+use ratatui::crossterm::event::{DisableMouseCapture, EnableMouseCapture};
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{
     Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
@@ -23,11 +24,21 @@ pub(crate) struct Canvas {
     /// What has panicked meanwhile, and would have been written over the drawing.
     panicked: Arc<Mutex<Option<String>>>,
     hook: Option<Hook>,
+    mouse: Mouse,
+}
+
+/// Whose the mouse is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Mouse {
+    /// The terminal's, which marks text by it.
+    Terminal,
+    /// Ours.
+    Program,
 }
 
 impl Canvas {
     /// Takes the terminal.
-    pub(crate) fn take() -> io::Result<Self> {
+    pub(crate) fn take(mouse: Mouse) -> io::Result<Self> {
         let panicked = Arc::new(Mutex::new(None));
         let kept = panicked.clone();
         let hook = panic::take_hook();
@@ -37,8 +48,8 @@ impl Canvas {
         }));
         let terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
         // From here on whatever fails gives it back.
-        let canvas = Self { terminal, panicked, hook: Some(hook) };
-        enter()?;
+        let canvas = Self { terminal, panicked, hook: Some(hook), mouse };
+        enter(mouse)?;
         Ok(canvas)
     }
 
@@ -57,27 +68,31 @@ impl Canvas {
 
     /// The shell has the terminal until somebody says `fg`: with it all that it waits for, such as a script.
     pub(crate) fn suspend(&mut self) -> io::Result<()> {
-        leave();
+        leave(self.mouse);
         kill_current_process_group(Signal::TSTP)?;
-        enter()?;
+        enter(self.mouse)?;
         self.clear()
     }
 }
 
-fn enter() -> io::Result<()> {
+fn enter(mouse: Mouse) -> io::Result<()> {
     enable_raw_mode()?;
-    execute!(stdout(), EnterAlternateScreen)
+    execute!(stdout(), EnterAlternateScreen)?;
+    if mouse == Mouse::Program { execute!(stdout(), EnableMouseCapture) } else { Ok(()) }
 }
 
 /// What cannot be given back is gone, as after a hang-up: that is nobody's error.
-fn leave() {
+fn leave(mouse: Mouse) {
+    if mouse == Mouse::Program {
+        drop(execute!(stdout(), DisableMouseCapture));
+    }
     drop(disable_raw_mode());
     drop(execute!(stdout(), LeaveAlternateScreen, Show));
 }
 
 impl Drop for Canvas {
     fn drop(&mut self) {
-        leave();
+        leave(self.mouse);
         // The terminal's own end would write to a standard error that may be gone.
         drop(self.terminal.show_cursor());
         if std::thread::panicking() {

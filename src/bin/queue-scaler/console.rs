@@ -7,11 +7,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use clap::{Args, value_parser};
-use ecs_queue_scaler::cli::console::{
-    About, Answer, Board, Guard, Reading, Routes, Wish, router, serve,
-};
+use ecs_queue_scaler::cli::console::{About, Answer, Board, Guard, Routes, Wish, router, serve};
+use ecs_queue_scaler::cli::overview::History;
 use ecs_queue_scaler::cli::stop::ToStop;
-use ecs_queue_scaler::cli::top::{Demo, Ended, Pace, Read, Target};
+use ecs_queue_scaler::cli::top::{Demo, Ended, Pace, Read, Reading, Target};
 use futures_util::future::LocalBoxFuture;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,7 +19,7 @@ use tokio::sync::oneshot::Sender;
 use tokio::time::{Instant, sleep_until};
 
 use super::account::{self, now, runtime, variable};
-use super::reader::{Account, Done, Source, WasRead, calls_of_ecs, question};
+use super::reader::{Account, Done, HistoryArguments, Source, WasRead, question, reading_of};
 use super::{Ends, Failed, Said};
 
 /// Columns of a question: a page fills its lines itself.
@@ -63,22 +62,30 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SEED", num_args = 0..=1, default_missing_value = "1")]
     demo: Option<u64>,
     #[command(flatten)]
+    past: HistoryArguments,
+    #[command(flatten)]
     account: account::Arguments,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
     let runtime = runtime()?;
     let account;
+    let mut history = History::default();
     let source = if let Some(seed) = arguments.demo {
         Source::Demo(Demo::new(seed))
     } else {
         account = runtime.block_on(Account::find(&arguments.account, arguments.allow_stop))?;
+        history = runtime.block_on(account.history(&arguments.past));
         Source::Account(&account)
     };
-    runtime.block_on_in_silence(opened(arguments, source))
+    runtime.block_on_in_silence(opened(arguments, source, history))
 }
 
-async fn opened(arguments: &Arguments, source: Source<'_>) -> Result<Said, Failed> {
+async fn opened(
+    arguments: &Arguments,
+    source: Source<'_>,
+    history: History,
+) -> Result<Said, Failed> {
     let listeners = bound(arguments.port).await?;
     let address = listeners.first().and_then(|listener| listener.local_addr().ok());
     let port = address.map_or(arguments.port, |address| address.port());
@@ -97,7 +104,7 @@ async fn opened(arguments: &Arguments, source: Source<'_>) -> Result<Said, Faile
         .map_err(|error| Failed::Wrong(vec![format!("cannot say where the page is: {error}")]))?;
     let about = About { run: now().as_millisecond().to_string(), may_stop, is_saved: false };
     let (sender, wishes) = unbounded_channel();
-    let board = Board::new(about);
+    let board = Board::new(about, history);
     let beside = Routes { stop: may_stop, prometheus: arguments.prometheus };
     let router = router(board.desk(sender), guard, beside);
     let pace = Pace::new(Duration::from_secs(arguments.every), Instant::now());
@@ -233,7 +240,8 @@ impl Loop<'_> {
         let Source::Demo(demo) = &mut self.source else { return };
         for _ in 0..BEFORE {
             let (view, at) = demo.refresh();
-            self.board.refreshed(view, at, Reading { calls_of_ecs: 0, pause: self.pace.pause() });
+            let pause = self.pace.pause();
+            self.board.refreshed(view, at, Reading { pause, ..Reading::default() });
         }
     }
 
@@ -275,7 +283,7 @@ impl Loop<'_> {
             Read::All => {
                 let (view, at) = demo.refresh();
                 let pause = self.pace.pause();
-                self.board.refreshed(view, at, Reading { calls_of_ecs: 0, pause });
+                self.board.refreshed(view, at, Reading { pause, ..Reading::default() });
                 self.look_again();
             }
             Read::Worker(name) => {
@@ -289,11 +297,12 @@ impl Loop<'_> {
 
     fn was_read(&mut self, read: WasRead) {
         let WasRead { done, tally } = read;
-        let (calls, ended) = (calls_of_ecs(&tally), done.ended(&tally));
-        self.pace.ended(Instant::now(), calls, ended);
+        let (reading, ended) = (reading_of(&tally), done.ended(&tally));
+        self.pace.ended(Instant::now(), reading.calls_of_ecs, ended);
         match done {
             Done::Refreshed(Ok(view)) => {
-                let reading = Reading { calls_of_ecs: calls, pause: self.pace.pause() };
+                let queues = u64::try_from(view.workers.len()).unwrap_or_default();
+                let reading = Reading { queues, pause: self.pace.pause(), ..reading };
                 self.board.refreshed(*view, now(), reading);
                 self.look_again();
             }

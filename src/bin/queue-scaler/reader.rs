@@ -1,14 +1,34 @@
 //! What is read for those who look again and again, one thing at a time.
 
+use std::time::Duration;
+
+use clap::Args;
 use decision::units::WorkerName;
 use ecs_queue_scaler::aws::{Aws, ReadCloud, Tally, WriteCloud};
 use ecs_queue_scaler::cli::deployment::Deployment;
+use ecs_queue_scaler::cli::overview::{History, ToRead};
+use ecs_queue_scaler::cli::page::{counted, dollars};
 use ecs_queue_scaler::cli::status::{KeptMetrics, StatusView, WorkerView, refresh, worker};
 use ecs_queue_scaler::cli::stop::{Asked, ToStop, Which, prepare, reason};
-use ecs_queue_scaler::cli::top::{Demo, Ended, Read, Target};
+use ecs_queue_scaler::cli::top::{Demo, Ended, Read, Reading, Target};
+
+use jiff::SignedDuration;
 
 use super::Failed;
 use super::account::{self, Access, reading};
+use super::question::note;
+
+/// More minutes are not kept.
+const LONGEST_HISTORY: Duration = Duration::from_hours(12);
+
+#[derive(Args, Debug)]
+#[group(id = "past")]
+pub(super) struct HistoryArguments {
+    /// Begin with what the function has measured in the time before, such as 3h, 12h at most: six metrics a worker,
+    /// for $0.01 a thousand
+    #[arg(long, value_name = "TIME", conflicts_with = "demo")]
+    history: Option<SignedDuration>,
+}
 
 /// Where it is read.
 pub(super) enum Source<'a> {
@@ -84,6 +104,27 @@ impl Account {
         WasRead { done, tally: cloud.tally() }
     }
 
+    /// What was before, where it was asked for; says before what that costs. What cannot be read is a gap.
+    pub(super) async fn history(&self, asked: &HistoryArguments) -> History {
+        let Some(span) = asked.history else { return History::default() };
+        let (cloud, invocation) = reading(&self.read);
+        let span = span.unsigned_abs().min(LONGEST_HISTORY);
+        let past = async {
+            let asked = ToRead::find(&self.deployment, &cloud, span, &invocation).await;
+            let asked = asked.map_err(|error| error.to_string())?;
+            let (metrics, price) = (asked.metrics(), dollars(asked.micro_dollars()));
+            note(&format!("reading {} of CloudWatch: about ${price}", counted(metrics, "metric")));
+            asked.read(&cloud).await.map_err(|error| error.to_string())
+        };
+        match past.await {
+            Ok(past) => History::after(past),
+            Err(error) => {
+                note(&format!("what was before is not known: {error}"));
+                History::default()
+            }
+        }
+    }
+
     /// Stops it, and says by which command.
     pub(super) async fn stop(&self, found: ToStop, by: &str) -> String {
         let Some(write) = &self.write else { return "nothing may be stopped".to_owned() };
@@ -103,9 +144,12 @@ pub(super) fn question(found: &ToStop, width: usize) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// Queues and metrics have rates of their own.
-pub(super) fn calls_of_ecs(tally: &Tally) -> u64 {
-    let of_ecs = |name: &str| ["List", "Describe"].iter().any(|verb| name.starts_with(verb));
-    let calls = tally.calls.iter().filter(|(name, _)| of_ecs(name));
-    calls.map(|(_, calls)| *calls).sum()
+/// The calls that were counted. Queues and metrics have rates of their own.
+pub(super) fn reading_of(tally: &Tally) -> Reading {
+    let of = |verbs: &[&str]| {
+        let is_one = |name: &str| verbs.iter().any(|verb| name.starts_with(verb));
+        tally.calls.iter().filter(|(name, _)| is_one(name)).map(|(_, calls)| *calls).sum()
+    };
+    let calls_of_ecs = of(&["List", "Describe"]);
+    Reading { calls_of_ecs, calls_of_sqs: of(&["GetQueue"]), ..Reading::default() }
 }

@@ -8,10 +8,12 @@ use std::time::Duration;
 use anstream::{AutoStream, ColorChoice};
 use clap::{Args, value_parser};
 use decision::units::WorkerName;
-use ecs_queue_scaler::cli::console::{About, Board, Reading, saved};
+use ecs_queue_scaler::cli::console::{About, Board, saved};
 use ecs_queue_scaler::cli::file::write_over;
+use ecs_queue_scaler::cli::overview::History;
 use ecs_queue_scaler::cli::page::Clock;
 use ecs_queue_scaler::cli::status::{Asked, Column, KeptMetrics, refresh, status, worker};
+use ecs_queue_scaler::cli::top::Reading;
 use serde::Serialize;
 use serde_json::json;
 
@@ -108,7 +110,7 @@ async fn save(arguments: &Arguments, file: &Path) -> Result<Said, Failed> {
     let read = refresh(&deployment, &cloud, &KeptMetrics::default(), &invocation).await;
     let view = read.map_err(|error| Failed::Wrong(vec![error.to_string()]))?;
     let ends = Ends::failed_if(view.workers.iter().any(|row| row.urgency.is_unread()));
-    let mut board = Board::new(About { is_saved: true, ..About::default() });
+    let mut board = Board::new(About { is_saved: true, ..About::default() }, History::default());
     board.refreshed(view, invocation.now, Reading::default());
     let page = saved(&board.whole());
     let written = write_over(file, page.as_bytes());

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
 use clap::{Args, value_parser};
+use ecs_queue_scaler::cli::overview::History;
 use ecs_queue_scaler::cli::stop::ToStop;
 use ecs_queue_scaler::cli::top::{Demo, Ended, Look, Pace, Read, Reading, Screen, Target, Wish};
 use futures_util::future::LocalBoxFuture;
@@ -18,8 +19,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep_until};
 
 use super::account::{self, now, runtime, variable};
-use super::canvas::Canvas;
-use super::reader::{Account, Done, Source, WasRead, calls_of_ecs, question};
+use super::canvas::{Canvas, Mouse};
+use super::reader::{Account, Done, HistoryArguments, Source, WasRead, question, reading_of};
 use super::{Ends, Failed, Said, Terminal};
 
 /// Columns of the question that stands on the screen.
@@ -37,9 +38,14 @@ pub(crate) struct Arguments {
     /// Draw with characters of ASCII only
     #[arg(long)]
     ascii: bool,
+    /// Choose by the mouse, too; then the terminal marks text with Shift only
+    #[arg(long)]
+    mouse: bool,
     /// Show a day of 52 workers that nobody has, without AWS
     #[arg(long, value_name = "SEED", num_args = 0..=1, default_missing_value = "1")]
     demo: Option<u64>,
+    #[command(flatten)]
+    past: HistoryArguments,
     #[command(flatten)]
     account: account::Arguments,
 }
@@ -61,15 +67,18 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Said, Fa
     };
     let runtime = runtime()?;
     let account;
+    let mut history = History::default();
     let source = if let Some(seed) = arguments.demo {
         Source::Demo(Demo::new(seed))
     } else {
         account = runtime.block_on(Account::find(&arguments.account, arguments.allow_stop))?;
+        history = runtime.block_on(account.history(&arguments.past));
         Source::Account(&account)
     };
-    let screen = Screen::new(look, arguments.allow_stop);
+    let screen = Screen::new(look, arguments.allow_stop, history);
     let every = Duration::from_secs(arguments.every);
-    let canvas = Canvas::take().map_err(|error| cannot_draw(&error))?;
+    let mouse = if arguments.mouse { Mouse::Program } else { Mouse::Terminal };
+    let canvas = Canvas::take(mouse).map_err(|error| cannot_draw(&error))?;
     runtime.block_on_in_silence(watched(canvas, screen, source, every))
 }
 
@@ -113,7 +122,7 @@ struct Loop<'a> {
     stop: Option<LocalBoxFuture<'a, String>>,
     /// When all was read last.
     read: Option<Instant>,
-    calls_of_ecs: u64,
+    reading: Reading,
     /// What the question is about.
     asked: Option<(Target, ToStop)>,
 }
@@ -132,7 +141,7 @@ async fn watched(
         work: None,
         stop: None,
         read: None,
-        calls_of_ecs: 0,
+        reading: Reading::default(),
         asked: None,
     };
     all.run().await
@@ -170,13 +179,12 @@ impl Loop<'_> {
                 _ = interrupted.recv() => return ended(Ends::Interrupted),
                 _ = quit.recv() => return ended(Ends::Failed),
                 event = typed.recv() => match event {
-                    Some(Ok(Event::Key(key))) => match self.screen.key(key) {
+                    Some(Ok(event)) => match self.wish(&event) {
                         Some(Wish::Quit) => return Ok(Said::default()),
                         Some(Wish::Interrupt) => return ended(Ends::Interrupted),
                         Some(wish) => self.fulfil(wish)?,
                         None => {}
                     },
-                    Some(Ok(_)) => {}
                     Some(Err(error)) => return Err(cannot_draw(&error)),
                     None => return Ok(Said::default()),
                 },
@@ -194,12 +202,17 @@ impl Loop<'_> {
         }
     }
 
+    fn wish(&mut self, event: &Event) -> Option<Wish> {
+        match event {
+            Event::Key(key) => self.screen.key(*key),
+            Event::Mouse(mouse) => self.screen.mouse(*mouse),
+            _ => None,
+        }
+    }
+
     fn draw(&mut self) -> Result<(), Failed> {
-        self.screen.reads(Reading {
-            calls_of_ecs: self.calls_of_ecs,
-            pause: self.pace.pause(),
-            age: self.read.map(|read| read.elapsed()).unwrap_or_default(),
-        });
+        let age = self.read.map(|read| read.elapsed()).unwrap_or_default();
+        self.screen.reads(Reading { pause: self.pace.pause(), ..self.reading }, age);
         let drawn = self.canvas.draw(|frame| self.screen.draw(frame));
         drawn.map_err(|error| cannot_draw(&error))
     }
@@ -239,11 +252,13 @@ impl Loop<'_> {
 
     fn was_read(&mut self, read: WasRead) {
         let WasRead { done, tally } = read;
-        let (calls, ended) = (calls_of_ecs(&tally), done.ended(&tally));
+        let ended = done.ended(&tally);
+        let reading = reading_of(&tally);
         match done {
             Done::Refreshed(Ok(view)) => {
+                let queues = u64::try_from(view.workers.len()).unwrap_or_default();
+                self.reading = Reading { queues, ..reading };
                 self.screen.refreshed(*view, now());
-                self.calls_of_ecs = calls;
                 self.read = Some(Instant::now());
                 self.look_again();
             }
@@ -260,7 +275,7 @@ impl Loop<'_> {
                 self.asked = found.ok().map(|found| (target, found));
             }
         }
-        self.pace.ended(Instant::now(), calls, ended);
+        self.pace.ended(Instant::now(), reading.calls_of_ecs, ended);
     }
 
     fn fulfil(&mut self, wish: Wish) -> Result<(), Failed> {

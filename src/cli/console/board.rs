@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -13,7 +12,7 @@ use tokio::time::Instant;
 use super::update::{Head, Look, PageRow, ReadHead, SeenLook, Sparks, Update};
 use crate::cli::overview::{History, Overview, Totals};
 use crate::cli::status::{StatusView, WorkerView};
-use crate::cli::top::Target;
+use crate::cli::top::{Reading, Target};
 
 /// Points of a trend that a page gets when it begins: half an hour on so many pixels.
 const TREND: usize = 60;
@@ -30,15 +29,6 @@ pub struct About {
     pub may_stop: bool,
     /// Whether it was saved, and nothing follows.
     pub is_saved: bool,
-}
-
-/// How much is read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reading {
-    /// Calls of ECS that the last read of all workers made.
-    pub calls_of_ecs: u64,
-    /// How long after it the next one begins.
-    pub pause: Duration,
 }
 
 /// What a page, or whoever asks, wants of whoever reads.
@@ -113,8 +103,8 @@ pub struct Desk {
 }
 
 impl Board {
-    /// A board on which nothing has been seen.
-    pub fn new(about: About) -> Self {
+    /// A board on which nothing has been seen but what was before.
+    pub fn new(about: About, history: History) -> Self {
         let shown = Shown {
             about,
             version: 0,
@@ -129,7 +119,7 @@ impl Board {
             looks: BTreeMap::new(),
         };
         let (newest, _) = watch::channel(Arc::new(shown));
-        Self { newest, history: Arc::default() }
+        Self { newest, history: Arc::new(Mutex::new(history)) }
     }
 
     /// A desk beside it, which sends wishes there.
@@ -275,6 +265,7 @@ impl Shown {
             is_saved: self.about.is_saved,
             calls_of_ecs: self.reading.calls_of_ecs,
             pause_seconds: self.reading.pause.as_secs(),
+            hourly_micro_dollars: self.reading.hourly_micro_dollars(),
             failed: self.failed.as_deref(),
             read: view.map(|view| ReadHead::new(view, self.totals, age)),
         }

@@ -40,6 +40,8 @@ pub(super) struct Head<'a> {
     pub(super) is_saved: bool,
     pub(super) calls_of_ecs: u64,
     pub(super) pause_seconds: u64,
+    /// What an hour of reading costs.
+    pub(super) hourly_micro_dollars: u64,
     /// Why the last read came to nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) failed: Option<&'a str>,

@@ -8,7 +8,7 @@ use ratatui::widgets::{Block, Clear, Paragraph, Row as TableRow, Table, TableSta
 use textwrap::core::display_width;
 
 use super::columns::{COLUMNS, Column};
-use super::{Closely, Face, Reading, Screen, Stopping};
+use super::{Closely, Face, Reading, Rows, Screen, Stopping};
 use crate::cli::overview::Totals;
 use crate::cli::page::{Meaning, Page, age, dollars, grouped, plain};
 use crate::cli::table::fitting;
@@ -24,7 +24,7 @@ const LONGEST_NAME: usize = 32;
 const DETAIL: u16 = 3;
 
 const KEYS: &str =
-    "arrows choose  enter tasks  / filter  s sort  a idle too  p pause  c copy  ? help  q quit";
+    "? help  q quit  arrows choose  enter tasks  / filter  s sort  a idle too  p pause  c copy";
 
 const KEYS_OF_WORKER: &str =
     "arrows choose  space on  c copy  r read again  p pause  esc back to all workers";
@@ -120,7 +120,8 @@ impl Screen {
         Line::styled(line, Style::new().add_modifier(Modifier::BOLD))
     }
 
-    fn draw_table(&self, frame: &mut Frame<'_>, area: Rect) {
+    fn draw_table(&mut self, frame: &mut Frame<'_>, area: Rect) {
+        self.rows = Rows::default();
         let shown = self.shown();
         if shown.is_empty() {
             let nothing = match &self.seen {
@@ -166,7 +167,13 @@ impl Screen {
             .column_spacing(2)
             .highlight_symbol(">")
             .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
-        frame.render_stateful_widget(table, area, &mut TableState::new().with_selected(chosen));
+        let mut state = TableState::new().with_selected(chosen);
+        frame.render_stateful_widget(table, area, &mut state);
+        self.rows = Rows {
+            top: area.y.saturating_add(1),
+            height: area.height.saturating_sub(1),
+            above: state.offset(),
+        };
     }
 
     /// What is the matter with the chosen worker, and what to read.
@@ -200,14 +207,17 @@ impl Screen {
     }
 
     fn foot(&self, width: usize) -> Line<'static> {
-        let Reading { calls_of_ecs, pause, age: old } = self.reading;
+        let (Reading { calls_of_ecs, pause, .. }, old) = (self.reading, self.age);
         let seconds = pause.as_secs().max(1);
         let tenths = calls_of_ecs.saturating_mul(10).div_ceil(seconds);
         let reads = match (self.is_paused, &self.seen) {
             (true, _) => format!("paused, {} old", age(old)),
             (false, None) => String::new(),
             (false, Some(_)) if pause.saturating_mul(2) < old => format!("{} old", age(old)),
-            (false, Some(_)) => format!("{}.{} calls/s of ECS", tenths / 10, tenths % 10),
+            (false, Some(_)) => {
+                let price = dollars(self.reading.hourly_micro_dollars());
+                format!("{}.{} calls/s, ${price}/h", tenths / 10, tenths % 10)
+            }
         };
         let mut keys = match (&self.face, &self.message) {
             _ if self.filter.is_typing => {

@@ -41,6 +41,39 @@ pub enum Ended {
     Badly,
 }
 
+/// How much is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Calls of ECS that the last read of all workers made.
+    pub calls_of_ecs: u64,
+    /// Calls of SQS that it made.
+    pub calls_of_sqs: u64,
+    /// Queues of which CloudWatch was asked.
+    pub queues: u64,
+    /// How long after it the next one begins.
+    pub pause: Duration,
+}
+
+/// Source: Amazon SQS pricing, standard requests: $0.40 for a million.
+const TENTHS_OF_MICRO_DOLLARS_A_CALL_OF_SQS: u64 = 4;
+
+/// Source: Amazon CloudWatch pricing, `GetMetricData`: $0.01 for 1,000 metrics.
+const MICRO_DOLLARS_A_METRIC: u64 = 10;
+
+/// Two of each queue, each minute.
+const METRICS_AN_HOUR: u64 = 2 * 60;
+
+impl Reading {
+    /// About what an hour of it costs, in millionths of a dollar.
+    pub fn hourly_micro_dollars(&self) -> u64 {
+        let seconds = self.pause.as_secs().max(1);
+        let calls = self.calls_of_sqs.saturating_mul(3600) / seconds;
+        let metrics = self.queues.saturating_mul(METRICS_AN_HOUR);
+        let calls = calls.saturating_mul(TENTHS_OF_MICRO_DOLLARS_A_CALL_OF_SQS) / 10;
+        calls.saturating_add(metrics.saturating_mul(MICRO_DOLLARS_A_METRIC))
+    }
+}
+
 /// What is wanted, and when it may be read.
 #[derive(Clone, Debug)]
 pub struct Pace {
@@ -136,6 +169,14 @@ mod tests {
     use super::*;
 
     const EVERY: Duration = Duration::from_secs(5);
+
+    #[test]
+    fn what_an_hour_of_it_costs_is_what_the_price_lists_say() {
+        let reading = Reading { calls_of_ecs: 9, calls_of_sqs: 50, queues: 50, pause: EVERY };
+        // 36,000 calls of SQS and 6,000 metrics.
+        assert_eq!(reading.hourly_micro_dollars(), 14_400 + 60_000);
+        assert_eq!(Reading::default().hourly_micro_dollars(), 0);
+    }
 
     /// Calls a second that a person makes who leans on all keys.
     #[test]

@@ -7,11 +7,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Request, StatusCode};
-use ecs_queue_scaler::cli::console::{
-    About, Answer, Board, Guard, Reading, Routes, Wish, router, saved,
-};
+use ecs_queue_scaler::cli::console::{About, Answer, Board, Guard, Routes, Wish, router, saved};
+use ecs_queue_scaler::cli::overview::History;
 use ecs_queue_scaler::cli::status::{StatusView, Urgency};
-use ecs_queue_scaler::cli::top::Demo;
+use ecs_queue_scaler::cli::top::{Demo, Reading};
 use futures_util::{FutureExt, StreamExt};
 use http_body_util::{BodyExt, BodyStream};
 use jiff::Timestamp;
@@ -21,7 +20,8 @@ use tower::ServiceExt;
 
 const KEY: &str = "00112233445566778899aabbccddeeff";
 
-const READING: Reading = Reading { calls_of_ecs: 4, pause: Duration::from_secs(5) };
+const READING: Reading =
+    Reading { calls_of_ecs: 4, calls_of_sqs: 52, queues: 52, pause: Duration::from_secs(5) };
 
 /// A console, and whoever would read for it.
 struct Console {
@@ -34,7 +34,7 @@ struct Console {
 impl Console {
     fn new(beside: Routes) -> Self {
         let about = About { run: "7".to_owned(), may_stop: beside.stop, is_saved: false };
-        let board = Board::new(about);
+        let board = Board::new(about, History::default());
         let (sender, wishes) = unbounded_channel();
         let guard = Guard::with_key(KEY, vec![7788]).unwrap();
         let router = router(board.desk(sender), guard, beside);
@@ -342,7 +342,7 @@ async fn a_way_to_stop_is_there_only_where_it_was_allowed() {
 
 #[test]
 fn a_saved_page_holds_what_was_seen_and_nothing_of_it_is_markup() {
-    let mut board = Board::new(About { is_saved: true, ..About::default() });
+    let mut board = Board::new(About { is_saved: true, ..About::default() }, History::default());
     let (mut view, at) = Demo::new(1).refresh();
     let name = "</script><img src=x onerror=alert(1)>";
     name.clone_into(&mut view.workers[0].worker);

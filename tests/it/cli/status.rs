@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use decision::units::WorkerName;
 use ecs_queue_scaler::cli::deployment::{Deployment, Wanted};
+use ecs_queue_scaler::cli::overview::{Point, ToRead};
 use ecs_queue_scaler::cli::plan::PlanError;
 use ecs_queue_scaler::cli::status::{
     Asked, Column, KeptMetrics, StatusView, Urgency, WorkerView, refresh, status, worker as closely,
@@ -344,4 +345,27 @@ async fn a_screen_reads_what_became_of_tasks_and_metrics_once_a_minute() {
     assert_eq!(world.count("GetMetricData"), 4);
     let glance = Box::pin(status(&deployment, &cloud(&world), &invocation(&world))).await.unwrap();
     assert!(glance.workers.iter().all(|row| row.failed.is_none()), "which a glance does not read");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_function_has_measured_before_is_read_page_by_page() {
+    let world = world_of(&["a", "b"]);
+    let one = json!({"messagesPerContainer": 1});
+    let config = config(&[worker("a", &one, &json!({})), worker("b", &one, &json!({}))]);
+    world.oldest_message("a", 842.0);
+    let deployment = deployment(&world, &config).await;
+    let (cloud, invocation) = (cloud(&world), invocation(&world));
+    let span = Duration::from_hours(3);
+    let asked = ToRead::find(&deployment, &cloud, span, &invocation).await.unwrap();
+    assert_eq!((asked.metrics(), asked.micro_dollars()), (12, 120));
+    world.take_calls();
+    let past = asked.read(&cloud).await.unwrap();
+    assert_eq!((world.count("GetMetricData"), world.changes()), (2, 0));
+    assert_eq!(past.times.len(), 180);
+    for (name, oldest) in [("a", Some(842)), ("b", None)] {
+        let [before, last] = &past.workers[name][178..] else { panic!("{past:?}") };
+        assert_eq!((before.waiting, last.waiting), (Some(2), Some(3)), "of both pages");
+        assert_eq!((last.running, last.launched, last.oldest), (Some(3), Some(3), oldest));
+        assert_eq!(past.workers[name][177], Point::default(), "a gap");
+    }
 }

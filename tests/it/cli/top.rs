@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ecs_queue_scaler::cli::overview::{History, KEPT, Overview, Totals};
+use ecs_queue_scaler::cli::overview::{History, KEPT, Overview, Past, Point, Totals};
 use ecs_queue_scaler::cli::status::{Row, StatusView, TaskRow, Urgency};
 use ecs_queue_scaler::cli::top::{Demo, Look, Read, Reading, Screen, Target, Wish};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::crossterm::event::{
+    KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+};
 use ratatui::style::Color;
 
 fn pressed(screen: &mut Screen, code: KeyCode) -> Option<Wish> {
@@ -25,13 +27,14 @@ fn typed(screen: &mut Screen, text: &str) {
 
 /// Two hours of the day.
 fn after(refreshes: usize, look: Look, may_stop: bool) -> (Screen, Demo) {
-    let (mut screen, mut demo) = (Screen::new(look, may_stop), Demo::new(1));
+    let (mut screen, mut demo) = (Screen::new(look, may_stop, History::default()), Demo::new(1));
     for _ in 0..refreshes {
         let (view, at) = demo.refresh();
         screen.refreshed(view, at);
     }
     let pause = Duration::from_secs(5);
-    screen.reads(Reading { calls_of_ecs: 4, pause, age: Duration::from_secs(1) });
+    let reading = Reading { calls_of_ecs: 4, calls_of_sqs: 52, queues: 52, pause };
+    screen.reads(reading, Duration::from_secs(1));
     (screen, demo)
 }
 
@@ -84,12 +87,50 @@ fn colours_are_seen_where_they_are_wanted_and_say_nothing_that_words_do_not() {
 
 #[test]
 fn before_anything_was_read_it_says_so() {
-    let mut screen = Screen::new(Look::default(), false);
+    let mut screen = Screen::new(Look::default(), false, History::default());
     assert!(drawn(&screen, 80, 24).starts_with("reading all workers"));
     assert_eq!(pressed(&mut screen, KeyCode::Enter), None);
     screen.failed("no AWS credentials: set AWS_PROFILE", Timestamp::UNIX_EPOCH);
     assert!(drawn(&screen, 80, 24).ends_with("no AWS credentials: set AWS_PROFILE"));
     assert_eq!(pressed(&mut screen, KeyCode::Char('q')), Some(Wish::Quit));
+}
+
+#[test]
+fn a_mouse_chooses_and_opens_and_answers_no_question() {
+    let (mut screen, _) = after(360, Look::default(), false);
+    let mut shown = Terminal::new(TestBackend::new(120, 14)).unwrap();
+    let mut mouse = |screen: &mut Screen, kind, row| {
+        shown.draw(|frame| screen.draw(frame)).unwrap();
+        screen.mouse(MouseEvent { kind, column: 9, row, modifiers: KeyModifiers::NONE })
+    };
+    let chosen = |screen: &Screen| {
+        let text = drawn(screen, 120, 14);
+        let line = text.lines().find(|line| line.starts_with('>')).unwrap();
+        line.trim_start_matches('>').split(' ').next().unwrap().to_owned()
+    };
+    let click = MouseEventKind::Down(MouseButton::Left);
+    let line = |screen: &Screen, row: usize| {
+        let text = drawn(screen, 120, 14);
+        text.lines().nth(row).unwrap().trim_start_matches(['>', ' ']).to_owned()
+    };
+    let third = line(&screen, 4);
+    assert_eq!(mouse(&mut screen, click, 4), None);
+    assert!(third.starts_with(&chosen(&screen)), "{third}");
+    for _ in 0..30 {
+        assert_eq!(mouse(&mut screen, MouseEventKind::ScrollDown, 4), None);
+    }
+    // The last one is chosen, others have gone above: a click still hits what is seen.
+    let seen = line(&screen, 3);
+    assert_eq!(mouse(&mut screen, click, 3), None);
+    let name = chosen(&screen);
+    assert!(seen.starts_with(&name), "{seen} {name}");
+    for row in [0, 1, 12, 13, 99] {
+        assert_eq!(mouse(&mut screen, click, row), None, "{row}: head, detail, foot");
+        assert_eq!(chosen(&screen), name);
+    }
+    let again = (2..9).find(|row| line(&screen, *row).starts_with(&name)).unwrap();
+    let opened = mouse(&mut screen, click, u16::try_from(again).unwrap());
+    assert_eq!(opened, Some(Wish::Read(Read::Worker(name))));
 }
 
 #[test]
@@ -285,7 +326,7 @@ fn what_could_not_be_read_again_is_shown_with_its_age() {
     let before = drawn(&screen, 120, 40);
     screen.failed("ListTasks of jobs failed: ThrottlingException", Timestamp::UNIX_EPOCH);
     let pause = Duration::from_secs(10);
-    screen.reads(Reading { calls_of_ecs: 4, pause, age: Duration::from_secs(65) });
+    screen.reads(Reading { pause, ..Reading::default() }, Duration::from_secs(65));
     let text = drawn(&screen, 120, 40);
     assert!(text.contains("ThrottlingException") && text.ends_with("1m 05s old"), "{text}");
     assert_eq!(text.lines().next(), before.lines().next());
@@ -375,6 +416,43 @@ fn history_is_bounded_and_its_gaps_stay_gaps() {
     }
     assert_eq!(history.points(&gone.worker).count(), 0);
     assert_eq!(history.points(&left[0].worker).count(), KEPT);
+}
+
+/// A day goes by: the last hour is fine, and what was before it, measured and seen, is there by the minute.
+#[test]
+fn what_was_before_goes_over_into_what_was_seen() {
+    let mut demo = Demo::new(1);
+    let (view, begin) = demo.refresh();
+    let name = view.workers.iter().find(|row| row.waiting.is_some()).unwrap().worker.clone();
+    let minute = |n: i64| begin.checked_sub(SignedDuration::from_mins(180 - n)).unwrap();
+    let point = |n: u32| Point { waiting: Some(n), ..Point::default() };
+    let past = Past {
+        times: (0..180).map(minute).collect(),
+        workers: BTreeMap::from([(name.clone(), (0..180).map(point).collect())]),
+    };
+    let mut history = History::after(past);
+    assert_eq!(history.waiting(&name, 18).last(), Some(&Some(179)), "before anything was seen");
+    let mut at = begin;
+    for _ in 0..6 * 720 {
+        at = at.checked_add(SignedDuration::from_secs(5)).unwrap();
+        history.add(at, &view.workers);
+    }
+    let series = history.series(&name);
+    let steps: Vec<_> = series.times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(steps.iter().all(|step| (1..=65).contains(step)), "no gap and no way back: {steps:?}");
+    assert!(steps[..478].iter().all(|step| *step >= 30));
+    assert!(steps[482..].iter().all(|step| *step == 5));
+    assert_eq!(history.span().as_secs(), 9 * 3600, "all of it: three hours before, and six since");
+    let waiting = history.waiting(&name, 18);
+    let begins = (0..6).map(|column| Some(column * 30 + 29));
+    assert_eq!(waiting[..5], begins.collect::<Vec<_>>()[..5], "columns are of equal time");
+    assert_eq!(history.times(18).len(), 18);
+    for _ in 0..40 * 720 {
+        at = at.checked_add(SignedDuration::from_secs(5)).unwrap();
+        history.add(at, &view.workers);
+    }
+    let times = history.series(&name).times.len();
+    assert!((2 * KEPT - 1..=2 * KEPT).contains(&times), "it is bounded: {times}");
 }
 
 #[test]

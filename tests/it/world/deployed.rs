@@ -163,25 +163,38 @@ impl State {
         Ok(answer)
     }
 
-    /// Source: CloudWatch API reference, `GetMetricData`: one that has no data has no values.
+    /// Source: CloudWatch API reference, `GetMetricData`: one that has no data has no values; each value has its time,
+    /// here the newest first; what has more than a page has a token. The function's own metrics take two pages here.
     #[expect(clippy::unnecessary_wraps, reason = "as the other calls")]
     pub(super) fn get_metric_data(&self, input: &Value) -> Answer {
         let queries = super::list(input, "MetricDataQueries");
         assert!((1..=500).contains(&queries.len()), "{}", queries.len());
         assert!(input["StartTime"].as_i64() < input["EndTime"].as_i64(), "{input}");
-        let result = |query: &Value| {
+        let end = input["EndTime"].as_i64().unwrap().div_euclid(60) * 60;
+        let is_second = input["NextToken"] == "more";
+        let mut has_more = false;
+        let mut result = |query: &Value| {
             let metric = &query["MetricStat"]["Metric"];
             let queue = text(&metric["Dimensions"][0], "Value");
-            let values: Vec<_> = match text(metric, "MetricName") {
-                "ApproximateAgeOfOldestMessage" => self.ages.0.get(queue).into_iter().collect(),
-                "NumberOfMessagesDeleted" => {
-                    self.deleted.0.get(queue).into_iter().flatten().collect()
+            let ages = || self.ages.0.get(queue).into_iter().map(|age| json!(age)).collect();
+            let deleted = || self.deleted.0.get(queue).into_iter().flatten().map(|it| json!(it));
+            let values: Vec<Value> = match text(metric, "Namespace") {
+                "EcsQueueScaler" => {
+                    has_more |= !is_second;
+                    vec![json!(if is_second { 2 } else { 3 })]
                 }
-                other => panic!("{other}"),
+                _ if is_second => Vec::new(),
+                _ if text(metric, "MetricName") == "NumberOfMessagesDeleted" => deleted().collect(),
+                _ => ages(),
             };
-            json!({"Id": query["Id"], "StatusCode": "Complete", "Values": values})
+            let first = if is_second { 2 } else { 1 };
+            let times = (first..).map(|minute| end - 60 * minute).take(values.len());
+            let times: Vec<_> = times.collect();
+            json!({"Id": query["Id"], "StatusCode": "Complete", "Timestamps": times, "Values": values})
         };
-        Ok(json!({"MetricDataResults": queries.iter().map(result).collect::<Vec<_>>()}))
+        let results: Vec<_> = queries.iter().map(&mut result).collect();
+        let token = has_more.then_some("more");
+        Ok(json!({"MetricDataResults": results, "NextToken": token}))
     }
 
     /// A line a page, and a page without any. Source: CloudWatch Logs API reference, `FilterLogEvents`:

@@ -81,12 +81,12 @@ function drawHead() {
   }
   const said = head.failed ? [`the last read failed: ${head.failed}`, ...notes] : notes;
   byId("notes").replaceChildren(...said.map((note) => element("li", {}, isolated(note))));
-  const { callsOfEcs, pauseSeconds } = head;
+  const { callsOfEcs, pauseSeconds, hourlyMicroDollars } = head;
   const rate = (callsOfEcs / Math.max(1, pauseSeconds)).toFixed(1);
   const stops = head.mayStop ? "may stop tasks" : "reads only";
   byId("foot").textContent = head.isSaved
     ? `Saved by queue-scaler ${head.version}.`
-    : `queue-scaler ${head.version}; ${stops}; ${rate} calls of ECS a second`;
+    : `queue-scaler ${head.version}; ${stops}; ${rate} calls of ECS a second, about ${dollars(hourlyMicroDollars)} an hour`;
   drawAge();
 }
 
