@@ -169,6 +169,10 @@ deployable:
 config-push: deployable ## put CONFIG to where the stack's ScalerConfig says (STACK, or TO=ssm:/name, TO=s3://bucket/key)
 	./tools/config-push.sh '$(CONFIG)' '$(STACK)' '$(TO)'
 
+pictures: $(VENV) $(SHELLS) $(CHROMIUM) ## the pictures of README and docs/cli.md, of the demo's day
+	cargo build --locked --quiet --features cli --bin queue-scaler
+	$(VENV)/bin/python tests/local/pictures.py docs/pictures
+
 uplot: $(PAGE) ## put the charts of the console into its page, as npm has them
 	cp $(TOOLS)/page/node_modules/uplot/dist/uPlot.iife.min.js src/cli/console/page/uplot.js
 	cp $(TOOLS)/page/node_modules/uplot/dist/uPlot.min.css src/cli/console/page/uplot.css
@@ -225,4 +229,4 @@ $(CARGO_AUDITABLE):
 		--root $(TOOLS)/cargo-auditable-$(CARGO_AUDITABLE_VERSION)
 
 .PHONY: help demo emulator deploy-worker local-stack test soak soak-long days situations bench bench-cold \
-	ablation docs uplot check build package cli-package build-ScalerFunction build-DrainFunction deployable config-push tools clean
+	ablation docs pictures uplot check build package cli-package build-ScalerFunction build-DrainFunction deployable config-push tools clean

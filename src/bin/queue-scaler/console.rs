@@ -19,14 +19,13 @@ use tokio::sync::oneshot::Sender;
 use tokio::time::{Instant, sleep_until};
 
 use super::account::{self, now, runtime, variable};
-use super::reader::{Account, Done, HistoryArguments, Source, WasRead, question, reading_of};
+use super::reader::{
+    Account, BEFORE, Done, HistoryArguments, Source, WasRead, question, reading_of,
+};
 use super::{Ends, Failed, Said};
 
 /// Columns of a question: a page fills its lines itself.
 const QUESTION: usize = 10_000;
-
-/// Refreshes of the demo that have been when the page opens: an hour.
-const BEFORE: usize = 180;
 
 /// Questions that wait, or wait for their yes.
 const MOST_ASKED: usize = 16;

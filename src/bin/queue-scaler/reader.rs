@@ -18,6 +18,9 @@ use super::Failed;
 use super::account::{self, Access, reading};
 use super::question::note;
 
+/// Refreshes of the demo that have been when somebody begins to look: an hour. It begins in the night.
+pub(super) const BEFORE: usize = 180;
+
 /// More minutes are not kept.
 const LONGEST_HISTORY: Duration = Duration::from_hours(12);
 

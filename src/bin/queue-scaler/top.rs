@@ -20,7 +20,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::account::{self, now, runtime, variable};
 use super::canvas::{Canvas, Mouse};
-use super::reader::{Account, Done, HistoryArguments, Source, WasRead, question, reading_of};
+use super::reader::{
+    Account, BEFORE, Done, HistoryArguments, Source, WasRead, question, reading_of,
+};
 use super::{Ends, Failed, Said, Terminal};
 
 /// Columns of the question that stands on the screen.
@@ -68,14 +70,20 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Said, Fa
     let runtime = runtime()?;
     let account;
     let mut history = History::default();
-    let source = if let Some(seed) = arguments.demo {
+    let mut source = if let Some(seed) = arguments.demo {
         Source::Demo(Demo::new(seed))
     } else {
         account = runtime.block_on(Account::find(&arguments.account, arguments.allow_stop))?;
         history = runtime.block_on(account.history(&arguments.past));
         Source::Account(&account)
     };
-    let screen = Screen::new(look, arguments.allow_stop, history);
+    let mut screen = Screen::new(look, arguments.allow_stop, history);
+    if let Source::Demo(demo) = &mut source {
+        for _ in 0..BEFORE {
+            let (view, at) = demo.refresh();
+            screen.refreshed(view, at);
+        }
+    }
     let every = Duration::from_secs(arguments.every);
     let mouse = if arguments.mouse { Mouse::Program } else { Mouse::Terminal };
     let canvas = Canvas::take(mouse).map_err(|error| cannot_draw(&error))?;
