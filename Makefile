@@ -79,6 +79,10 @@ soak-long: ## the same of workers that work for a day each: a night's work (SEED
 	LONG=1 $(if $(SEED),SEED=$(SEED),SEEDS=$(or $(SEEDS),200)) \
 		$(CARGO_TEST) --test it soak::no_message -- --nocapture
 
+soak-looking: ## a console that is looked at for a day, in virtual time (LOOKING_HOURS=24, LOOKING_WORKERS=500)
+	LOOKING_HOURS=$(or $(LOOKING_HOURS),24) LOOKING_WORKERS=$(or $(LOOKING_WORKERS),500) \
+		CARGO_PROFILE_DEV_OPT_LEVEL=1 $(CARGO_TEST) --test it cli::looking -- --nocapture
+
 situations: ## hours of some fifty kinds of workers, with the brake and without: the table of docs/workers.md
 	SITUATIONS=1 $(CARGO_TEST) --test it model::situations::healthy -- --nocapture
 
@@ -99,6 +103,15 @@ bench: $(VENV) ## the speed of a tick beside boto3's; rewrites docs/benchmarks.m
 		$(if $(QUICK),--quick,--page $(CURDIR)/docs/benchmarks.md) \
 		--binary $(TARGET)/release/ecs-queue-scaler --terminal $(TARGET)/release/queue-scaler --python $(VENV)/bin/python \
 		--decision $(BENCH)/decision.txt --launch $(BENCH)/launch.txt
+
+bench-looking: $(VENV) $(CHROMIUM) ## what top, console and its page take; rewrites docs/benchmarks.md (seven minutes)
+	cargo build --locked --release --features cli --bin queue-scaler
+	cargo bench --locked --package tick-bench --bench tick --no-run
+	$(VENV)/bin/python benches/tick/looking.py $(TARGET)/release/queue-scaler docs/benchmarks.md \
+		cargo bench --locked --quiet --package tick-bench --bench tick -- --serve 500
+
+bench-build: ## how long a first build takes, without the command line and with it; rewrites docs/benchmarks.md
+	$(PYTHON) benches/build.py docs/benchmarks.md
 
 bench-cold: ## only how a binary begins (BINARY=path, else the release build)
 	$(if $(BINARY),,cargo build --locked --release)
@@ -228,5 +241,5 @@ $(CARGO_AUDITABLE):
 	cargo install cargo-auditable --version $(CARGO_AUDITABLE_VERSION) --locked --debug --quiet \
 		--root $(TOOLS)/cargo-auditable-$(CARGO_AUDITABLE_VERSION)
 
-.PHONY: help demo emulator deploy-worker local-stack test soak soak-long days situations bench bench-cold \
+.PHONY: help demo emulator deploy-worker local-stack test soak soak-long soak-looking days situations bench bench-cold bench-looking bench-build \
 	ablation docs pictures uplot check build package cli-package build-ScalerFunction build-DrainFunction deployable config-push tools clean

@@ -18,12 +18,13 @@ pub mod init; // a configuration for what an account has
 pub mod checks; // what a configuration names, in the account
 pub mod explain; // a decision that was logged
 pub mod status; // all workers at a glance
+pub mod stop; // tasks that are stopped
 pub mod overview; // all workers, and how they came to be so
 pub mod top; // them on a screen
+pub mod reads; // what is read for who looks again and again
 pub mod console; // them in a browser
 pub mod room; // container instances, and what they would take
 pub mod start; // tasks of any definition on them
 pub mod tables; // what a tick would see, as tables
-pub mod stop; // tasks that are stopped
 pub mod pause; // a worker that starts nothing
 pub mod clean; // derived revisions that nobody needs

@@ -21,6 +21,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 COPY = ROOT / "target" / "ablation"
 PAGE = ROOT / "docs" / "reliability.md"
+BUSYBOX = ROOT / ".tools" / "busybox" / "bin" / "busybox"
 SEEDS = int(os.environ.get("SEEDS", "400"))
 # Most defences are missed by the first of them: then the others are not run.
 FEW_SEEDS = 40
@@ -215,7 +216,7 @@ DEFENCES = [
      "a_cap_that_is_far"),
     ("a canary is one until it is known what became of it", "decision/src/decide.rs",
      "Containers(1).minus(look.own.unjudged(look.now))",
-     "Containers(1).minus(facts.alive.capacity().minus(facts.alive.running))", SOAK),
+     "Containers(1).minus(alive.capacity().minus(alive.running))", SOAK),
     ("what AWS ended is no failure of a worker", "decision/src/decide/health.rs",
      "if own.cause() != Cause::OfWorker {", "if own.cause().is_shortage() {",
      "what_aws_ended_opens_no_breaker"),
@@ -244,7 +245,7 @@ DEFENCES = [
      "Credit::of(*by_others),", "Credit::ZERO,", "what_others_ended_is_given_back"),
     ("one is tried when a pause is over", "decision/src/plan/facts.rs",
      "None => (Containers(1), HeldBack::ToOne),", "None => (Containers::ZERO, HeldBack::ToOne),",
-     "no_state_is_final"),
+     "what_moves_nothing_uses_up"),
     ("a look at the queue alone is made up for", "decision/src/decide/progress.rs",
      "for (now, depth) in std::mem::take(&mut last.glances) {",
      "for (now, depth) in std::mem::take(&mut last.glances).into_iter().take(0) {",
@@ -564,7 +565,7 @@ def test(name, seeds=SEEDS):
     seeds = seeds // 4 if name == WAITS else seeds
     environment = dict(os.environ, CARGO_TARGET_DIR=str(ROOT / "target"), SEEDS=str(seeds),
                        RUST_BACKTRACE="0", RUSTFLAGS="", INSTA_UPDATE="no",
-                       BUSYBOX=str(ROOT / ".tools/busybox/bin/busybox"))
+                       BUSYBOX=str(BUSYBOX))
     # The packages of all tests, as with others the shared crates are compiled once more.
     cargo = ["cargo", "test", "--quiet", "--all-features",
              "--package", "decision", "--package", "ecs-queue-scaler"]
@@ -618,6 +619,8 @@ def main():
     check()
     if only == ["--check"]:
         return
+    if not BUSYBOX.exists():
+        sys.exit(f"there is no {BUSYBOX}, which tests need: run `make tools`")
     chosen = [defence for defence in DEFENCES
               if not only or any(word in defence[0] for word in only)]
     copy()

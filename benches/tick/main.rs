@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! tick --binary PATH --terminal PATH --python PATH [--quick] [--decision FILE] [--launch FILE] [--page FILE]
+//! tick --serve WORKERS
 //! tick --cold PATH      only how this binary begins
 //! ```
 #![expect(
@@ -13,12 +14,14 @@
     reason = "it tells a person what it measured"
 )]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
 use tick_bench::Error;
+use tick_bench::aws::{Load, USUAL};
 use tick_bench::cases::{self, Case, Row};
 use tick_bench::ceiling;
 use tick_bench::cold::{self, Cold};
@@ -32,9 +35,10 @@ const MARKS: (&str, &str) = ("<!-- bench -->\n", "<!-- end of bench -->");
 
 fn main() -> Result<(), Error> {
     let arguments = Arguments::read()?;
-    match &arguments.cold {
-        Some(binary) => only_cold(binary, &arguments),
-        None => everything(&arguments),
+    match (&arguments.cold, arguments.serve) {
+        (Some(binary), _) => only_cold(binary, &arguments),
+        (None, Some(workers)) => serve(workers, &arguments),
+        (None, None) => everything(&arguments),
     }
 }
 
@@ -45,6 +49,7 @@ struct Arguments {
     terminal: PathBuf,
     python: PathBuf,
     cold: Option<PathBuf>,
+    serve: Option<usize>,
     quick: bool,
     decision: Option<PathBuf>,
     launch: Option<PathBuf>,
@@ -56,6 +61,10 @@ impl Arguments {
         let mut read = Self::default();
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
+            if word == "--serve" {
+                read.serve = Some(words.next().ok_or("--serve needs a number")?.parse()?);
+                continue;
+            }
             let mut path = || words.next().map(PathBuf::from).ok_or(format!("{word} needs a path"));
             match word.as_str() {
                 "--binary" => read.binary = path()?,
@@ -85,6 +94,24 @@ fn only_cold(binary: &Path, arguments: &Arguments) -> Result<(), Error> {
     });
     let colds = colds.collect::<Result<Vec<_>, _>>()?;
     println!("{}: {:.2} MB\n{}", binary.display(), megabytes(binary)?, page::cold(&colds));
+    Ok(())
+}
+
+/// The fake alone, for who looks at it: prints what a command needs to reach it, and then, for each line that comes,
+/// the calls since the line before.
+fn serve(workers: usize, arguments: &Arguments) -> Result<(), Error> {
+    let place = Place::new(arguments.binary.clone(), arguments.python.clone())?;
+    let function = Function::Scaler(arguments.binary.clone());
+    let start = place.start(&function, workers, (On::Ec2, Wire::Https))?;
+    place.fake.aws().load(Load { busy: workers, tasks: 1, waits: false });
+    place.fake.aws().look(USUAL);
+    let environment: BTreeMap<_, _> = start.environment.into_iter().collect();
+    println!("{}", serde_json::to_string(&environment)?);
+    for line in std::io::stdin().lines() {
+        line?;
+        println!("{}", serde_json::to_string(&place.fake.aws().tally().calls)?);
+        place.fake.aws().look(USUAL);
+    }
     Ok(())
 }
 

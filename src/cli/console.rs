@@ -1,4 +1,4 @@
-//! `console`: all workers in a browser. Who may ask what, and what is answered; it reads nothing itself.
+//! `console`: all workers in a browser. Who may ask what, what is answered, and when something is read for it.
 
 mod answers;
 mod board;
@@ -7,6 +7,7 @@ mod files;
 mod guard;
 mod links;
 mod prometheus;
+mod reader;
 mod update;
 
 pub use self::answers::{Routes, router};
@@ -14,3 +15,4 @@ pub use self::board::{About, Answer, Board, Desk, Wish};
 pub use self::connections::serve;
 pub use self::files::saved;
 pub use self::guard::{Guard, Refusal};
+pub use self::reader::Reader;

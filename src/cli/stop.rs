@@ -216,6 +216,12 @@ impl ToStop {
         page.text()
     }
 
+    /// The same in lines without colours.
+    pub fn lines(&self, width: usize) -> Vec<String> {
+        let text = anstream::adapter::strip_str(&self.page(width)).to_string();
+        text.lines().map(str::to_owned).collect()
+    }
+
     /// Stops them, one after the other. One that has ended meanwhile keeps no other one from it.
     pub async fn stop(&self, cloud: &WriteCloud, reason: &str) -> Stopped {
         let mut came = Stopped::default();

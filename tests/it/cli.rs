@@ -7,6 +7,7 @@ mod every;
 mod explain;
 mod import;
 mod init;
+mod looking;
 mod outcomes;
 mod plan;
 mod query;

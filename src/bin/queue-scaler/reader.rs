@@ -1,21 +1,24 @@
-//! What is read for those who look again and again, one thing at a time.
+//! An account that is read again and again, for `top` and `console`.
 
 use std::time::Duration;
 
 use clap::Args;
 use decision::units::WorkerName;
-use ecs_queue_scaler::aws::{Aws, ReadCloud, Tally, WriteCloud};
+use ecs_queue_scaler::aws::{Aws, ReadCloud, WriteCloud};
 use ecs_queue_scaler::cli::deployment::Deployment;
 use ecs_queue_scaler::cli::overview::{History, ToRead};
 use ecs_queue_scaler::cli::page::{counted, dollars};
-use ecs_queue_scaler::cli::status::{KeptMetrics, StatusView, WorkerView, refresh, worker};
+use ecs_queue_scaler::cli::reads::{Done, Reads, WasRead};
+use ecs_queue_scaler::cli::status::{KeptMetrics, refresh, worker};
 use ecs_queue_scaler::cli::stop::{Asked, ToStop, Which, prepare, reason};
-use ecs_queue_scaler::cli::top::{Demo, Ended, Read, Reading, Target};
+use ecs_queue_scaler::cli::top::Read;
 
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
 use jiff::SignedDuration;
 
 use super::Failed;
-use super::account::{self, Access, reading};
+use super::account::{self, Access, now, reading};
 use super::question::note;
 
 /// Refreshes of the demo that have been when somebody begins to look: an hour. It begins in the night.
@@ -33,12 +36,6 @@ pub(super) struct HistoryArguments {
     history: Option<SignedDuration>,
 }
 
-/// Where it is read.
-pub(super) enum Source<'a> {
-    Demo(Demo),
-    Account(&'a Account),
-}
-
 /// Somebody's account.
 pub(super) struct Account {
     read: ReadCloud,
@@ -46,45 +43,27 @@ pub(super) struct Account {
     write: Option<WriteCloud>,
     deployment: Deployment,
     metrics: KeptMetrics,
+    /// The command that stops what is stopped.
+    by: &'static str,
 }
 
-/// What was read.
-pub(super) enum Done {
-    Refreshed(Result<Box<StatusView>, String>),
-    Looked(String, Result<Box<WorkerView>, String>),
-    Asked(Target, Result<ToStop, String>),
-}
-
-impl Done {
-    /// How that went, by what was counted meanwhile.
-    pub(super) fn ended(&self, tally: &Tally) -> Ended {
-        let is_nothing = match self {
-            Self::Refreshed(Ok(view)) => view.workers.iter().all(|row| row.urgency.is_unread()),
-            Self::Refreshed(Err(_)) => true,
-            Self::Looked(..) | Self::Asked(..) => false,
-        };
-        if is_nothing || tally.throttles != 0 { Ended::Badly } else { Ended::Well }
-    }
-}
-
-/// What a read came to, and the calls that it made.
-pub(super) struct WasRead {
-    pub(super) done: Done,
-    pub(super) tally: Tally,
+/// By which command, and what it may do.
+#[derive(Clone, Copy)]
+pub(super) struct By {
+    pub(super) command: &'static str,
+    pub(super) may_stop: bool,
 }
 
 impl Account {
-    pub(super) async fn find(
-        arguments: &account::Arguments,
-        may_stop: bool,
-    ) -> Result<Self, Failed> {
+    pub(super) async fn find(arguments: &account::Arguments, by: By) -> Result<Self, Failed> {
         let Aws { read, write } = arguments.connect().await?;
         let Access { deployment, .. } = arguments.access_by(read.clone(), true).await?;
-        let write = may_stop.then_some(write);
-        Ok(Self { read, write, deployment, metrics: KeptMetrics::default() })
+        let write = by.may_stop.then_some(write);
+        let metrics = KeptMetrics::default();
+        Ok(Self { read, write, deployment, metrics, by: by.command })
     }
 
-    pub(super) async fn read(&self, read: Read) -> WasRead {
+    async fn read(&self, read: Read) -> WasRead {
         let (cloud, invocation) = reading(&self.read);
         let deployment = &self.deployment;
         let done = match read {
@@ -104,7 +83,7 @@ impl Account {
                 Done::Asked(target, found.map_err(|error| error.to_string()))
             }
         };
-        WasRead { done, tally: cloud.tally() }
+        WasRead { done, at: now(), tally: cloud.tally() }
     }
 
     /// What was before, where it was asked for; says before what that costs. What cannot be read is a gap.
@@ -128,11 +107,10 @@ impl Account {
         }
     }
 
-    /// Stops it, and says by which command.
-    pub(super) async fn stop(&self, found: ToStop, by: &str) -> String {
+    async fn stop(&self, found: ToStop) -> String {
         let Some(write) = &self.write else { return "nothing may be stopped".to_owned() };
         let caller = self.read.caller().await.ok();
-        let why = reason(caller.as_deref(), Some(by));
+        let why = reason(caller.as_deref(), Some(self.by));
         let stopped = found.stop(write, &why).await;
         match stopped.stopped {
             0 => stopped.failures.join("; "),
@@ -141,18 +119,12 @@ impl Account {
     }
 }
 
-/// What stopping it would mean, in lines without colours.
-pub(super) fn question(found: &ToStop, width: usize) -> Vec<String> {
-    let text = anstream::adapter::strip_str(&found.page(width)).to_string();
-    text.lines().map(str::to_owned).collect()
-}
+impl Reads for Account {
+    fn read(&self, read: Read) -> LocalBoxFuture<'_, WasRead> {
+        self.read(read).boxed_local()
+    }
 
-/// The calls that were counted. Queues and metrics have rates of their own.
-pub(super) fn reading_of(tally: &Tally) -> Reading {
-    let of = |verbs: &[&str]| {
-        let is_one = |name: &str| verbs.iter().any(|verb| name.starts_with(verb));
-        tally.calls.iter().filter(|(name, _)| is_one(name)).map(|(_, calls)| *calls).sum()
-    };
-    let calls_of_ecs = of(&["List", "Describe"]);
-    Reading { calls_of_ecs, calls_of_sqs: of(&["GetQueue"]), ..Reading::default() }
+    fn stop(&self, found: ToStop) -> LocalBoxFuture<'_, String> {
+        self.stop(found).boxed_local()
+    }
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 use anstream::{AutoStream, ColorChoice};
 use clap::{Args, value_parser};
 use ecs_queue_scaler::cli::overview::History;
+use ecs_queue_scaler::cli::reads::{Done, OfDemo, Reads, WasRead};
 use ecs_queue_scaler::cli::stop::ToStop;
-use ecs_queue_scaler::cli::top::{Demo, Ended, Look, Pace, Read, Reading, Screen, Target, Wish};
+use ecs_queue_scaler::cli::top::{Demo, Look, Pace, Read, Reading, Screen, Target, Wish};
 use futures_util::future::LocalBoxFuture;
 use ratatui::crossterm::clipboard::CopyToClipboard;
 use ratatui::crossterm::event::{Event, read};
@@ -18,11 +19,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep_until};
 
-use super::account::{self, now, runtime, variable};
+use super::account::{self, runtime, variable};
 use super::canvas::{Canvas, Mouse};
-use super::reader::{
-    Account, BEFORE, Done, HistoryArguments, Source, WasRead, question, reading_of,
-};
+use super::reader::{Account, BEFORE, By, HistoryArguments};
 use super::{Ends, Failed, Said, Terminal};
 
 /// Columns of the question that stands on the screen.
@@ -68,22 +67,22 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Said, Fa
         clock: terminal.clock.clone(),
     };
     let runtime = runtime()?;
-    let account;
-    let mut history = History::default();
-    let mut source = if let Some(seed) = arguments.demo {
-        Source::Demo(Demo::new(seed))
-    } else {
-        account = runtime.block_on(Account::find(&arguments.account, arguments.allow_stop))?;
-        history = runtime.block_on(account.history(&arguments.past));
-        Source::Account(&account)
-    };
-    let mut screen = Screen::new(look, arguments.allow_stop, history);
-    if let Source::Demo(demo) = &mut source {
+    let screen = |history| Screen::new(look, arguments.allow_stop, history);
+    let (of_demo, account);
+    let (source, screen): (&dyn Reads, _) = if let Some(seed) = arguments.demo {
+        let (mut demo, mut screen) = (Demo::new(seed), screen(History::default()));
         for _ in 0..BEFORE {
             let (view, at) = demo.refresh();
             screen.refreshed(view, at);
         }
-    }
+        of_demo = OfDemo::new(demo);
+        (&of_demo, screen)
+    } else {
+        let by = By { command: "top", may_stop: arguments.allow_stop };
+        account = runtime.block_on(Account::find(&arguments.account, by))?;
+        let history = runtime.block_on(account.history(&arguments.past));
+        (&account, screen(history))
+    };
     let every = Duration::from_secs(arguments.every);
     let mouse = if arguments.mouse { Mouse::Program } else { Mouse::Terminal };
     let canvas = Canvas::take(mouse).map_err(|error| cannot_draw(&error))?;
@@ -122,7 +121,7 @@ fn typed() -> UnboundedReceiver<io::Result<Event>> {
 struct Loop<'a> {
     canvas: Canvas,
     screen: Screen,
-    source: Source<'a>,
+    source: &'a dyn Reads,
     pace: Pace,
     /// What is being read: one thing at a time.
     work: Option<LocalBoxFuture<'a, WasRead>>,
@@ -138,7 +137,7 @@ struct Loop<'a> {
 async fn watched(
     canvas: Canvas,
     screen: Screen,
-    source: Source<'_>,
+    source: &dyn Reads,
     every: Duration,
 ) -> Result<Said, Failed> {
     let mut all = Loop {
@@ -174,7 +173,7 @@ impl Loop<'_> {
         loop {
             self.draw()?;
             if let Some(read) = self.pace.begin(Instant::now(), self.screen.is_paused()) {
-                self.begin(read);
+                self.work = Some(self.source.read(read));
                 continue;
             }
             // Ages on the screen grow.
@@ -225,32 +224,6 @@ impl Loop<'_> {
         drawn.map_err(|error| cannot_draw(&error))
     }
 
-    fn begin(&mut self, read: Read) {
-        let done = match (&mut self.source, read) {
-            (Source::Account(account), read) => {
-                let account: &Account = account;
-                self.work = Some(Box::pin(account.read(read)));
-                return;
-            }
-            (Source::Demo(demo), Read::All) => {
-                let (view, at) = demo.refresh();
-                self.screen.refreshed(view, at);
-                self.read = Some(Instant::now());
-                self.look_again();
-                None
-            }
-            (Source::Demo(demo), Read::Worker(name)) => {
-                let view = demo.worker(&name).ok_or_else(|| format!("there is no `{name}`"));
-                Some((name, view))
-            }
-            (Source::Demo(_), Read::Stop(_)) => None,
-        };
-        if let Some((worker, view)) = done {
-            self.screen.looked(&worker, view);
-        }
-        self.pace.ended(Instant::now(), 0, Ended::Well);
-    }
-
     /// What is shown closely is as new as all the others.
     fn look_again(&mut self) {
         if let Some(worker) = self.screen.shown_closely().filter(|_| !self.screen.is_paused()) {
@@ -259,25 +232,22 @@ impl Loop<'_> {
     }
 
     fn was_read(&mut self, read: WasRead) {
-        let WasRead { done, tally } = read;
-        let ended = done.ended(&tally);
-        let reading = reading_of(&tally);
-        match done {
+        let (ended, reading) = (read.ended(), read.reading());
+        match read.done {
             Done::Refreshed(Ok(view)) => {
-                let queues = u64::try_from(view.workers.len()).unwrap_or_default();
-                self.reading = Reading { queues, ..reading };
-                self.screen.refreshed(*view, now());
+                self.reading = reading;
+                self.screen.refreshed(*view, read.at);
                 self.read = Some(Instant::now());
                 self.look_again();
             }
             Done::Refreshed(Err(why)) => {
-                self.screen.failed(&why, now());
+                self.screen.failed(&why, read.at);
             }
             Done::Looked(worker, view) => {
                 self.screen.looked(&worker, view.map(|view| *view));
             }
             Done::Asked(target, found) => {
-                let question = found.as_ref().map(|found| question(found, QUESTION));
+                let question = found.as_ref().map(|found| found.lines(QUESTION));
                 let question = question.map_err(Clone::clone);
                 self.screen.ask(&target, question);
                 self.asked = found.ok().map(|found| (target, found));
@@ -298,9 +268,7 @@ impl Loop<'_> {
             }
             Wish::Stop(target) => {
                 let found = self.asked.take().filter(|(asked, _)| *asked == target);
-                if let (Source::Account(account), Some((_, found))) = (&self.source, found) {
-                    self.stop = Some(Box::pin(account.stop(found, "top")));
-                }
+                self.stop = found.map(|(_, found)| self.source.stop(found));
             }
             Wish::Copy(text) => {
                 let copied = execute!(io::stdout(), CopyToClipboard::to_clipboard_from(&text));

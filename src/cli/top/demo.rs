@@ -110,6 +110,11 @@ impl Demo {
         (self.view(), self.at)
     }
 
+    /// What time it is there.
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
     fn view(&self) -> StatusView {
         let rows = self.workers.iter().map(Worker::row);
         let view = StatusView {

@@ -1,0 +1,61 @@
+"""`make bench-build`: how long a first build takes, without the command line and with it.
+
+    build.py PAGE
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MARKS = ("<!-- build -->\n", "<!-- end of build -->")
+# Minutes of the command line, beyond what the function needs.
+GOAL = 3
+
+
+def built(*arguments: str) -> float:
+    """Minutes, from nothing but the crates' sources."""
+    command = ["cargo", "build", "--locked", *arguments]
+    with tempfile.TemporaryDirectory(dir=ROOT) as target:
+        began = time.monotonic()
+        subprocess.run(command, check=True, cwd=ROOT, env=os.environ | {"CARGO_TARGET_DIR": target})
+        return (time.monotonic() - began) / 60
+
+
+def crates(*arguments: str) -> int:
+    command = ["cargo", "tree", "--locked", "--edges", "normal,build", "--prefix", "none", *arguments]
+    tree = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True).stdout
+    return len({line.removesuffix(" (*)") for line in tree.splitlines() if line})
+
+
+def main() -> None:
+    path = Path(sys.argv[1])
+    subprocess.run(["cargo", "fetch", "--locked"], check=True, cwd=ROOT)
+    cli = ("--features", "cli")
+    without, within = built(), built(*cli)
+    few, many = crates(), crates(*cli)
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=ROOT)
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    reached = "yes" if within - without <= GOAL else "**no**"
+    text = f"""`make bench-build`, {now}, commit {commit.stdout.strip()}; {os.cpu_count()} cores.
+
+| build | crates | minutes |
+|---|---:|---:|
+| `cargo build`: the function | {few} | {without:.1f} |
+| `cargo build --features cli`: with the command line | {many} | {within:.1f} |
+| beyond what the function needs; at most {GOAL}: {reached} | {many - few} | {within - without:.1f} |
+"""
+    print(text)
+    page = path.read_text()
+    before, rest = page.split(MARKS[0])
+    path.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{rest.split(MARKS[1])[1]}")
+
+
+if __name__ == "__main__":
+    main()
