@@ -79,9 +79,9 @@ soak-long: ## the same of workers that work for a day each: a night's work (SEED
 	LONG=1 $(if $(SEED),SEED=$(SEED),SEEDS=$(or $(SEEDS),200)) \
 		$(CARGO_TEST) --test it soak::no_message -- --nocapture
 
-soak-looking: ## a console that is looked at for a day, in virtual time (LOOKING_HOURS=24, LOOKING_WORKERS=500)
-	LOOKING_HOURS=$(or $(LOOKING_HOURS),24) LOOKING_WORKERS=$(or $(LOOKING_WORKERS),500) \
-		CARGO_PROFILE_DEV_OPT_LEVEL=1 $(CARGO_TEST) --test it cli::looking -- --nocapture
+soak-looking: ## a console that is looked at for two days, in virtual time (LOOKING_HOURS=48, LOOKING_WORKERS=500)
+	LOOKING_HOURS=$(or $(LOOKING_HOURS),48) LOOKING_WORKERS=$(or $(LOOKING_WORKERS),500) \
+		$(CARGO_TEST) --test it cli::looking -- --nocapture
 
 situations: ## hours of some fifty kinds of workers, with the brake and without: the table of docs/workers.md
 	SITUATIONS=1 $(CARGO_TEST) --test it model::situations::healthy -- --nocapture

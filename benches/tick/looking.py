@@ -25,6 +25,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Callable
 
+import pyte
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "local"))
 
@@ -33,6 +35,7 @@ from many_workers import many_workers  # noqa: E402
 
 WORKERS = 500
 TIMES = 5
+COLUMNS, LINES = 160, 50
 # So long the processor is watched, in seconds.
 WATCHED = 60
 TABS = 20
@@ -81,7 +84,7 @@ def of_ecs(calls: dict[str, int]) -> int:
 
 
 class Screen:
-    """`top` on a pseudo-terminal."""
+    """`top` on a pseudo-terminal. What it shows is found out afterwards, as that takes longer than what is measured."""
 
     def __init__(self, terminal: str, environment: dict[str, str]) -> None:
         self.began = time.monotonic()
@@ -89,30 +92,34 @@ class Screen:
         if self.pid == 0:
             more = {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]}
             os.execve(terminal, [terminal, "top"], environment | more)
-        fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 160, 0, 0))
-        self._text = ""
+        fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+        self._screen = pyte.Screen(COLUMNS, LINES)
+        self._stream = pyte.ByteStream(self._screen)
 
-    def type(self, keys: str) -> None:
-        self._text = ""
+    def type(self, keys: str) -> float:
+        """When that was."""
         os.write(self._terminal, keys.encode())
+        return time.monotonic()
 
     def until(self, shows: str) -> float:
         """When it did."""
         end = time.monotonic() + 60
         while time.monotonic() < end:
-            if re.search(shows, self._text):
-                return time.monotonic()
-            if select.select([self._terminal], [], [], 1)[0]:
-                part = os.read(self._terminal, 65536).decode(errors="replace")
-                # Only what is drawn counts, wherever the cursor goes in between.
-                self._text += re.sub(r"\x1b\[[^A-Za-z]*[A-Za-z]", "", part)
-        raise AssertionError(f"{shows} is not in {self._text[-2000:]}")
+            parts = []
+            # All that comes at once, each part with its time.
+            while select.select([self._terminal], [], [], 0.05)[0]:
+                parts.append((os.read(self._terminal, 65536), time.monotonic()))
+            for part, at in parts:
+                self._stream.feed(part)
+                if shows in "\n".join(self._screen.display):
+                    return at
+        raise AssertionError("\n".join([f"{shows} is not on the screen", *self._screen.display]))
 
     def drain(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             if select.select([self._terminal], [], [], left)[0]:
-                os.read(self._terminal, 65536)
+                self._stream.feed(os.read(self._terminal, 65536))
 
     def end(self) -> None:
         os.kill(self.pid, signal.SIGTERM)
@@ -145,12 +152,11 @@ def of_top(terminal: str, fake: Fake) -> list[Figure]:
         screen = Screen(terminal, fake.environment)
         firsts.append(screen.until("reading all workers") - screen.began)
         fulls.append(screen.until(f"of {WORKERS} busy") - screen.began)
-        time.sleep(0.3)
+        screen.drain(0.3)
         # A refresh that the first key asks for runs for longer than the second one needs.
         screen.type("r")
         time.sleep(0.05)
-        pressed = time.monotonic()
-        screen.type("?")
+        pressed = screen.type("?")
         keys.append(screen.until("any key goes on") - pressed)
         screen.end()
     screen = Screen(terminal, fake.environment)

@@ -198,7 +198,7 @@ async fn looked(account: &Account, router: &Router, hours: u64) -> Vec<u64> {
     memory
 }
 
-/// `make soak-looking` for a day of 500 workers.
+/// `make soak-looking` for two days of 500 workers: more than 10,000 refreshes.
 #[tokio::test(start_paused = true)]
 async fn hours_of_looking_keep_the_rate_and_the_memory_and_say_how_old_all_is() {
     let size = Size::asked();
