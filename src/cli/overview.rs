@@ -5,7 +5,7 @@ mod past;
 
 use serde::Serialize;
 
-pub use self::history::{History, KEPT, Past, Point, Series};
+pub use self::history::{Columns, History, KEPT, Past, Point, Series};
 pub use self::past::ToRead;
 use super::status::{Row, StatusView, Urgency};
 

@@ -16,8 +16,8 @@ pub trait Reads {
     /// Reads this, one thing at a time.
     fn read(&self, read: Read) -> LocalBoxFuture<'_, WasRead>;
 
-    /// Stops a task, and says what came of it.
-    fn stop(&self, found: ToStop) -> LocalBoxFuture<'_, String>;
+    /// Stops a task, and says that it was, or what kept it from it.
+    fn stop(&self, found: ToStop) -> LocalBoxFuture<'_, Result<String, String>>;
 }
 
 /// What was read.
@@ -97,7 +97,7 @@ impl Reads for OfDemo {
         ready(WasRead { done, at: demo.at(), tally: Tally::default() }).boxed_local()
     }
 
-    fn stop(&self, _: ToStop) -> LocalBoxFuture<'_, String> {
-        ready("the demo stops nothing".to_owned()).boxed_local()
+    fn stop(&self, _: ToStop) -> LocalBoxFuture<'_, Result<String, String>> {
+        ready(Err("the demo stops nothing".to_owned())).boxed_local()
     }
 }

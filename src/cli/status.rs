@@ -31,6 +31,7 @@ pub(super) use self::seen::read_tasks;
 use self::seen::{Scope, Seen};
 pub use self::text::Asked;
 pub use self::view::{LastLaunch, Row, StatusView, Urgency};
+pub(in crate::cli) use self::view::{SCHEMA, VERSION};
 use self::worker::Closely;
 pub(super) use self::worker::state_of;
 pub use self::worker::{ContainerRow, EndedRow, TaskRow, WorkerView};
@@ -267,7 +268,9 @@ impl Look<'_> {
         });
         let containers = of_tick.map(|(.., family)| u64::from(family.worker_containers().0)).sum();
         let ago = elapsed(created, self.snapshot().now);
-        Some(LastLaunch { at: created.to_string(), seconds_ago: ago.as_secs(), containers })
+        let at = created.to_string();
+        let tick = tick.map_or_else(|| at.clone(), |tick| format!("{tick:?}"));
+        Some(LastLaunch { at, seconds_ago: ago.as_secs(), containers, tick })
     }
 
     /// What an hour of its tasks costs on Fargate, where that is known of all of them.

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::account::{self, now, runtime, variable};
 use super::reader::{Account, BEFORE, By, HistoryArguments};
-use super::{Ends, Failed, Said};
+use super::{Ends, Failed, Said, Terminal};
 
 /// Where a key may be given that stays the same, as for Prometheus.
 const KEY: &str = "QUEUE_SCALER_CONSOLE_KEY";
@@ -47,11 +47,12 @@ pub(crate) struct Arguments {
     account: account::Arguments,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
+pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Said, Failed> {
     let runtime = runtime()?;
     let may_stop = arguments.allow_stop;
     let run = now().as_millisecond().to_string();
-    let board = |history| Board::new(About { run, may_stop, is_saved: false }, history);
+    let is_utc = terminal.clock.is_utc();
+    let board = |history| Board::new(About { run, may_stop, is_saved: false, is_utc }, history);
     let (of_demo, account);
     let (source, board): (&dyn Reads, _) = if let Some(seed) = arguments.demo {
         let (mut demo, mut board) = (Demo::new(seed), board(History::default()));
@@ -64,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Said, Failed> {
     } else {
         let by = By { command: "console", may_stop };
         account = runtime.block_on(Account::find(&arguments.account, by))?;
-        let history = runtime.block_on(account.history(&arguments.past));
+        let history = runtime.block_on(account.history(&arguments.past))?;
         (&account, board(history))
     };
     runtime.block_on_in_silence(opened(arguments, source, board))
@@ -80,7 +81,7 @@ async fn opened(arguments: &Arguments, source: &dyn Reads, board: Board) -> Resu
     let line = if may_stop {
         "may stop tasks; Ctrl-C ends it"
     } else {
-        "reads only (--allow-stop lets it stop tasks); Ctrl-C ends it"
+        "read-only (--allow-stop lets it stop tasks); Ctrl-C ends it"
     };
     let line = format!("http://127.0.0.1:{port}/#k={}   {line}", guard.key());
     let mut out = io::stdout();
@@ -135,7 +136,10 @@ async fn bound(port: u16) -> Result<Vec<TcpListener>, Failed> {
     let second = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), port);
     match TcpListener::bind(second).await {
         Ok(other) => Ok(vec![listener, other]),
-        Err(error) if error.kind() == ErrorKind::AddrInUse => Err(wrong(second, &error)),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            let why = "is in use by another program, to which `localhost` would lead: try again, or another --port";
+            Err(Failed::Wrong(vec![format!("{second} {why}")]))
+        }
         // A machine without IPv6.
         Err(_) => Ok(vec![listener]),
     }

@@ -254,7 +254,7 @@ fn main() -> ExitCode {
         Command::Clean(arguments) => clean::run(&arguments),
         Command::Status(arguments) => status::run(&arguments, &Terminal { color, clock }),
         Command::Top(arguments) => top::run(&arguments, &Terminal { color, clock }),
-        Command::Console(arguments) => console::run(&arguments),
+        Command::Console(arguments) => console::run(&arguments, &Terminal { color, clock }),
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Alarms { file } => alarms(&file),
         Command::Schema { of: Some(shape), .. } => Ok(said(&shape.schema())),

@@ -87,10 +87,16 @@ impl Account {
     }
 
     /// What was before, where it was asked for; says before what that costs. What cannot be read is a gap.
-    pub(super) async fn history(&self, asked: &HistoryArguments) -> History {
-        let Some(span) = asked.history else { return History::default() };
+    ///
+    /// # Errors
+    /// When more is asked for than is kept.
+    pub(super) async fn history(&self, asked: &HistoryArguments) -> Result<History, Failed> {
+        let Some(span) = asked.history else { return Ok(History::default()) };
         let (cloud, invocation) = reading(&self.read);
-        let span = span.unsigned_abs().min(LONGEST_HISTORY);
+        let span = span.unsigned_abs();
+        if LONGEST_HISTORY < span {
+            return Err(Failed::Use("--history: 12h at most are kept".to_owned()));
+        }
         let past = async {
             let asked = ToRead::find(&self.deployment, &cloud, span, &invocation).await;
             let asked = asked.map_err(|error| error.to_string())?;
@@ -98,23 +104,24 @@ impl Account {
             note(&format!("reading {} of CloudWatch: about ${price}", counted(metrics, "metric")));
             asked.read(&cloud).await.map_err(|error| error.to_string())
         };
-        match past.await {
+        Ok(match past.await {
             Ok(past) => History::after(past),
             Err(error) => {
                 note(&format!("what was before is not known: {error}"));
                 History::default()
             }
-        }
+        })
     }
 
-    async fn stop(&self, found: ToStop) -> String {
-        let Some(write) = &self.write else { return "nothing may be stopped".to_owned() };
+    async fn stop(&self, found: ToStop) -> Result<String, String> {
+        let write =
+            self.write.as_ref().ok_or("it was started without --allow-stop: it stops nothing")?;
         let caller = self.read.caller().await.ok();
         let why = reason(caller.as_deref(), Some(self.by));
         let stopped = found.stop(write, &why).await;
         match stopped.stopped {
-            0 => stopped.failures.join("; "),
-            _ => format!("stopped it; its reason is `{why}`"),
+            0 => Err(stopped.failures.join("; ")),
+            _ => Ok(format!("stopped it; its reason is `{why}`")),
         }
     }
 }
@@ -124,7 +131,7 @@ impl Reads for Account {
         self.read(read).boxed_local()
     }
 
-    fn stop(&self, found: ToStop) -> LocalBoxFuture<'_, String> {
+    fn stop(&self, found: ToStop) -> LocalBoxFuture<'_, Result<String, String>> {
         self.stop(found).boxed_local()
     }
 }

@@ -80,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Said, Fa
     } else {
         let by = By { command: "top", may_stop: arguments.allow_stop };
         account = runtime.block_on(Account::find(&arguments.account, by))?;
-        let history = runtime.block_on(account.history(&arguments.past));
+        let history = runtime.block_on(account.history(&arguments.past))?;
         (&account, screen(history))
     };
     let every = Duration::from_secs(arguments.every);
@@ -126,7 +126,7 @@ struct Loop<'a> {
     /// What is being read: one thing at a time.
     work: Option<LocalBoxFuture<'a, WasRead>>,
     /// A task that is being stopped.
-    stop: Option<LocalBoxFuture<'a, String>>,
+    stop: Option<LocalBoxFuture<'a, Result<String, String>>>,
     /// When all was read last.
     read: Option<Instant>,
     reading: Reading,
@@ -199,9 +199,9 @@ impl Loop<'_> {
                     self.work = None;
                     self.was_read(read);
                 }
-                line = end_of(&mut self.stop) => {
+                came = end_of(&mut self.stop) => {
                     self.stop = None;
-                    self.screen.say(&line);
+                    self.screen.say(&came.unwrap_or_else(|why| why));
                     self.pace.want(Read::All);
                 }
                 () = sleep_until(next) => {}

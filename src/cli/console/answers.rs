@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
@@ -21,15 +22,19 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use super::board::{Answer, Desk, Seen, Shown, Wish};
-use super::guard::Guard;
+use super::connections::Peer;
+use super::guard::{Guard, is_secret};
 use super::{files, prometheus};
 use crate::cli::top::Target;
 
 /// A page that hears nothing for longer takes the server for lost.
 const SILENCE: Duration = Duration::from_secs(15);
 
-/// Who asks for what has to be read gets what there is after so long.
+/// Who asks for what has to be read hears after so long that it was not.
 const PATIENCE: Duration = Duration::from_secs(25);
+
+/// A question about a task may have to wait until earlier calls are paid for.
+const PATIENCE_FOR_A_TASK: Duration = Duration::from_mins(1);
 
 /// Bytes of a body, and the time in which it has to come.
 const LONGEST_BODY: usize = 4096;
@@ -76,9 +81,13 @@ pub fn router(desk: Desk, guard: Guard, beside: Routes) -> Router {
 }
 
 async fn guarded(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
-    let mut response = match guard.refusal(&request) {
-        Some(refusal) => error(refusal.status(), refusal.words()),
-        None => next.run(request).await,
+    let mut response = if let Some(refusal) = guard.refusal(&request) {
+        error(refusal.status(), refusal.words())
+    } else {
+        if let Some(peer) = request.extensions().get::<Arc<Peer>>() {
+            peer.has_key.fetch_or(is_secret(request.uri()), Ordering::Relaxed);
+        }
+        next.run(request).await
     };
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
@@ -141,19 +150,21 @@ impl Desk {
 async fn status(State(desk): State<Desk>) -> Response {
     let shown = desk.fresh().await;
     match (&shown.view, &shown.failed) {
-        (Some(view), None) => answered(JSON, json!(view.as_ref()).to_string()),
+        (Some(view), None) if shown.is_fresh() => answered(JSON, json!(view.as_ref()).to_string()),
         (_, failed) => unread(failed.as_deref()),
     }
 }
 
+/// What is old is given to nobody who does not see how old it is.
 fn unread(failed: Option<&str>) -> Response {
-    error(StatusCode::SERVICE_UNAVAILABLE, failed.unwrap_or("nothing could be read yet"))
+    let why = failed.unwrap_or("it could not be read in time: try again");
+    error(StatusCode::SERVICE_UNAVAILABLE, why)
 }
 
 async fn metrics(State(desk): State<Desk>) -> Response {
     let shown = desk.fresh().await;
     match (&shown.view, &shown.failed) {
-        (Some(view), None) => {
+        (Some(view), None) if shown.is_fresh() => {
             answered("text/plain; version=0.0.4; charset=utf-8", prometheus::text(view))
         }
         (_, failed) => unread(failed.as_deref()),
@@ -214,14 +225,19 @@ struct Live {
     newest: watch::Receiver<Arc<Shown>>,
     open: Open,
     seen: Seen,
+    /// Whether anything was sent: a page that comes again hears at once that it is connected, and how old all is.
+    is_begun: bool,
 }
 
 impl Live {
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
         let shown = Arc::clone(&self.newest.borrow_and_update());
-        if shown.is_something() && self.seen.version != Some(shown.version) {
+        let is_new = self.seen.version != Some(shown.version) || !self.is_begun;
+        if shown.is_something() && is_new {
+            self.is_begun = true;
             let update = shown.update(&self.seen, &self.open.desk.history);
             self.seen.version = Some(shown.version);
+            self.seen.has_look = true;
             let text = format!("id: {}\ndata: {update}\n\n", shown.id());
             return Some((Ok(text.into()), self));
         }
@@ -243,7 +259,8 @@ async fn live(
     let worker = wanted.worker.filter(|worker| !worker.is_empty());
     let live = Live {
         newest: desk.newest.clone(),
-        seen: Seen { version, worker: worker.clone() },
+        seen: Seen { version, worker: worker.clone(), has_look: false },
+        is_begun: false,
         open: Open::new(desk, worker),
     };
     let body = Body::from_stream(stream::unfold(live, Live::next));
@@ -267,11 +284,12 @@ async fn stop(State(desk): State<Desk>, Path(target): Path<Target>, request: Req
 async fn said(desk: &Desk, wish: impl FnOnce(oneshot::Sender<Answer>) -> Wish) -> Response {
     let (sender, answer) = oneshot::channel();
     desk.wish(wish(sender));
-    match timeout(PATIENCE, answer).await {
+    match timeout(PATIENCE_FOR_A_TASK, answer).await {
         Ok(Ok(Ok(lines))) => answered(JSON, json!({"lines": lines}).to_string()),
         Ok(Ok(Err(why))) => error(StatusCode::CONFLICT, &why),
         Ok(Err(_)) | Err(_) => {
-            error(StatusCode::SERVICE_UNAVAILABLE, "nobody has answered: try again")
+            let why = "there was no answer in time: look at the task before you try again";
+            error(StatusCode::SERVICE_UNAVAILABLE, why)
         }
     }
 }

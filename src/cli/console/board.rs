@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -14,7 +15,8 @@ use crate::cli::overview::{History, Overview, Totals};
 use crate::cli::status::{StatusView, WorkerView};
 use crate::cli::top::{Reading, Target};
 
-/// Points of a trend that a page gets when it begins: half an hour on so many pixels.
+/// What a trend shows, in so many columns.
+const LATELY: Duration = Duration::from_mins(30);
 const TREND: usize = 60;
 
 /// Workers that are kept closely: as many as there are connections.
@@ -29,6 +31,8 @@ pub struct About {
     pub may_stop: bool,
     /// Whether it was saved, and nothing follows.
     pub is_saved: bool,
+    /// Whether times are shown in UTC, whatever the browser's zone is.
+    pub is_utc: bool,
 }
 
 /// What a page, or whoever asks, wants of whoever reads.
@@ -80,6 +84,10 @@ pub(super) struct Shown {
     reading: Reading,
     /// Why the last read came to nothing.
     pub(super) failed: Option<String>,
+    /// When that was.
+    failed_at: Option<Timestamp>,
+    /// The version in which something was read, or not.
+    refreshed: u64,
     order: Vec<String>,
     /// The version that changed the order.
     ordered: u64,
@@ -113,6 +121,8 @@ impl Board {
             read: None,
             reading: Reading::default(),
             failed: None,
+            failed_at: None,
+            refreshed: 0,
             order: Vec::new(),
             ordered: 0,
             rows: BTreeMap::new(),
@@ -153,13 +163,19 @@ impl Board {
             shown.read = Some(Instant::now());
             shown.reading = reading;
             shown.failed = None;
+            shown.failed_at = None;
+            shown.refreshed = version;
         });
     }
 
     /// Reading failed: what is shown stays, with its age.
     pub fn failed(&mut self, why: &str, at: Timestamp) {
         self.history.lock().unwrap_or_else(PoisonError::into_inner).add_gap(at);
-        self.change(|shown| shown.failed = Some(why.to_owned()));
+        self.change(|shown| {
+            shown.failed = Some(why.to_owned());
+            shown.failed_at = Some(at);
+            shown.refreshed = shown.version;
+        });
     }
 
     /// A worker that was read closely.
@@ -204,6 +220,8 @@ pub(super) struct Seen {
     pub(super) version: Option<u64>,
     /// The worker that it shows closely.
     pub(super) worker: Option<String>,
+    /// Whether it has been sent what was known of that.
+    pub(super) has_look: bool,
 }
 
 impl Shown {
@@ -240,10 +258,15 @@ impl Shown {
         let is_new = |version: u64| seen.version.is_none_or(|seen| seen < version);
         let rows = self.rows.values().filter(|row| is_new(row.version)).map(|row| &row.row);
         let history = history.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new_of = |worker: &String| {
+            let looked = self.looks.get(worker).map_or(0, |looked| looked.version);
+            !seen.has_look || is_new(looked.max(self.refreshed))
+        };
         let sparks = || {
-            let waiting =
-                self.order.iter().map(|name| (name.as_str(), history.waiting(name, TREND)));
-            Sparks { times: history.times(TREND), waiting: waiting.collect() }
+            let lately = history.lately(LATELY, TREND);
+            let waiting = self.order.iter();
+            let waiting = waiting.map(|name| (name.as_str(), history.waiting_in(name, &lately)));
+            Sparks { times: lately.ends(), waiting: waiting.collect() }
         };
         let update = Update {
             whole: seen.version.is_none(),
@@ -251,7 +274,11 @@ impl Shown {
             rows: rows.collect(),
             order: is_new(self.ordered).then_some(self.order.as_slice()),
             sparks: seen.version.is_none().then(sparks),
-            look: seen.worker.as_ref().map(|worker| self.look(worker, &history)),
+            look: seen
+                .worker
+                .as_ref()
+                .filter(|worker| is_new_of(worker))
+                .map(|worker| self.look(worker, &history)),
         };
         json!(update).to_string()
     }
@@ -267,6 +294,8 @@ impl Shown {
             pause_seconds: self.reading.pause.as_secs(),
             hourly_micro_dollars: self.reading.hourly_micro_dollars(),
             failed: self.failed.as_deref(),
+            failed_at: self.failed_at.map(|at| at.to_string()),
+            is_utc: self.about.is_utc,
             read: view.map(|view| ReadHead::new(view, self.totals, age)),
         }
     }

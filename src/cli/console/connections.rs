@@ -1,9 +1,11 @@
 //! Connections of browsers, each within bounds.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use futures_util::StreamExt;
 use futures_util::future::select_all;
 use futures_util::stream::FuturesUnordered;
@@ -11,6 +13,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 /// So many at once: twenty tabs have one or two each.
@@ -25,18 +28,37 @@ const LONGEST_HEAD: usize = 16 * 1024;
 /// Where no connection can be taken, such as for want of file descriptors, the next try comes after so long.
 const AGAIN: Duration = Duration::from_millis(200);
 
-/// Answers whoever connects, for as long as it is polled.
+/// Somebody who has connected.
+#[derive(Debug, Default)]
+pub(super) struct Peer {
+    /// Whether the key came by this connection.
+    pub(super) has_key: AtomicBool,
+    /// Its place is somebody else's.
+    gives_way: Notify,
+}
+
+/// Answers whoever connects, for as long as it is polled. Where there are too many, the one that has been there
+/// longest without having shown the key gives way: who has none keeps nobody out who has.
 pub async fn serve(listeners: Vec<TcpListener>, router: Router) {
     let mut open = FuturesUnordered::new();
+    let mut peers: Vec<Arc<Peer>> = Vec::new();
     loop {
         tokio::select! {
-            accepted = accepted(&listeners) => match accepted {
-                // One too many is closed at once: whoever waited in a line would not know why.
-                Ok(stream) if open.len() < MOST => open.push(answered(stream, router.clone())),
-                Ok(_) => {}
-                Err(_) => sleep_until(Instant::now() + AGAIN).await,
-            },
-            Some(()) = open.next() => {}
+            accepted = accepted(&listeners) => {
+                let Ok(stream) = accepted else {
+                    sleep_until(Instant::now() + AGAIN).await;
+                    continue;
+                };
+                if MOST <= peers.len() {
+                    let is_stranger = |peer: &Arc<Peer>| !peer.has_key.load(Ordering::Relaxed);
+                    let Some(stranger) = peers.iter().position(is_stranger) else { continue };
+                    peers.remove(stranger).gives_way.notify_one();
+                }
+                let peer = Arc::new(Peer::default());
+                peers.push(Arc::clone(&peer));
+                open.push(answered(stream, router.clone(), peer));
+            }
+            Some(gone) = open.next() => peers.retain(|peer| !Arc::ptr_eq(peer, &gone)),
         }
     }
 }
@@ -47,10 +69,16 @@ async fn accepted(listeners: &[TcpListener]) -> io::Result<TcpStream> {
     accepted.map(|(stream, _)| stream)
 }
 
-async fn answered(stream: TcpStream, router: Router) {
+/// Until it is over, or gives way.
+async fn answered(stream: TcpStream, router: Router, peer: Arc<Peer>) -> Arc<Peer> {
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(LONGEST_HEAD);
-    let service = TowerToHyperService::new(router);
-    // How a browser's connection ended is of no use to anybody.
-    drop(server.serve_connection(TokioIo::new(stream), service).await);
+    let service = TowerToHyperService::new(router.layer(Extension(Arc::clone(&peer))));
+    let connection = server.serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        // How a browser's connection ended is of no use to anybody.
+        _ = connection => {}
+        () = peer.gives_way.notified() => {}
+    }
+    peer
 }

@@ -29,7 +29,7 @@ const SCRIPTS: [File; 6] = [
     file("page.js", SCRIPT, include_str!("page/page.js")),
 ];
 
-/// uPlot 1.6.32 (MIT); `make uplot` fetches it again, by its digest.
+/// uPlot 1.6.32 (MIT, `page/uplot.LICENSE`); `make uplot` fetches it again, by the digest in tools/page.
 const PLOTS: File = file("uplot.js", SCRIPT, include_str!("page/uplot.js"));
 
 const STYLES: [File; 2] = [
@@ -37,10 +37,11 @@ const STYLES: [File; 2] = [
     file("page.css", STYLE, include_str!("page/page.css")),
 ];
 
-const OTHERS: [File; 5] = [
+const OTHERS: [File; 6] = [
     file("", PAGE, INDEX),
     file("icon.svg", "image/svg+xml", include_str!("page/icon.svg")),
     PLOTS,
+    file("uplot.LICENSE", TEXT, include_str!("page/uplot.LICENSE")),
     file("help/not-served", TEXT, include_str!("../../../docs/alarms/not-served.md")),
     file("help/breaker-open", TEXT, include_str!("../../../docs/alarms/breaker-open.md")),
 ];

@@ -4,7 +4,7 @@
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, Method, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderName, Method, Request, StatusCode, Uri};
 use subtle::ConstantTimeEq;
 
 /// Source: Fetch Metadata Request Headers, "The Sec-Fetch-Site HTTP Request Header".
@@ -98,8 +98,7 @@ impl Guard {
         if !host.as_ref().is_some_and(is_here) || !request.uri().authority().is_none_or(is_here) {
             return Some(Refusal::Host);
         }
-        let is_secret = ["/api/", "/metrics"].iter().any(|it| request.uri().path().starts_with(it));
-        if is_secret && !self.has_key(headers) {
+        if is_secret(request.uri()) && !self.has_key(headers) {
             return Some(Refusal::Key);
         }
         let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
@@ -136,6 +135,11 @@ impl Guard {
         let given = only(headers, &AUTHORIZATION).and_then(|it| it.strip_prefix("Bearer "));
         given.is_some_and(|given| bool::from(given.as_bytes().ct_eq(self.key.as_bytes())))
     }
+}
+
+/// Whether that says something of the account, and so needs the key.
+pub(super) fn is_secret(uri: &Uri) -> bool {
+    ["/api/", "/metrics"].iter().any(|it| uri.path().starts_with(it))
 }
 
 /// The value of a header that is there once: of two, nobody knows which one another program has gone by.

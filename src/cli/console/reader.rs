@@ -1,6 +1,6 @@
 //! What is read for pages, one thing at a time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::pending;
 use std::time::Duration;
 
@@ -51,14 +51,19 @@ pub struct Reader<'a> {
     looked_at: BTreeMap<String, usize>,
     /// Workers that are to be read closely, in their order.
     looks: VecDeque<String>,
+    /// Those that somebody wants who has no page.
+    once: BTreeSet<String>,
     /// The one that comes next.
     look: Option<String>,
     /// What is being read: one thing at a time.
     work: Option<LocalBoxFuture<'a, WasRead>>,
+    /// The newest first.
     asks: Vec<Waiting>,
+    /// What one of them waits for.
+    asking: Option<Target>,
     asked: Vec<Answered>,
     /// A task that is being stopped.
-    stop: Option<(LocalBoxFuture<'a, String>, Waiting)>,
+    stop: Option<(LocalBoxFuture<'a, Result<String, String>>, Waiting)>,
     stopped: Option<Instant>,
 }
 
@@ -78,9 +83,11 @@ impl<'a> Reader<'a> {
             open: 0,
             looked_at: BTreeMap::new(),
             looks: VecDeque::new(),
+            once: BTreeSet::new(),
             look: None,
             work: None,
             asks: Vec::new(),
+            asking: None,
             asked: Vec::new(),
             stop: None,
             stopped: None,
@@ -90,6 +97,7 @@ impl<'a> Reader<'a> {
     /// Reads until nobody can wish for anything any more.
     pub async fn run(&mut self) {
         loop {
+            self.next_question();
             self.next_look();
             // Nobody looks: nothing is read that nobody has asked for.
             if let Some(read) = self.pace.begin(Instant::now(), self.open == 0) {
@@ -110,17 +118,32 @@ impl<'a> Reader<'a> {
                     self.work = None;
                     self.was_read(read);
                 }
-                line = end_of_stop(&mut self.stop) => self.was_stopped(line),
+                came = end_of_stop(&mut self.stop) => self.was_stopped(came),
                 () = until(next) => {}
             }
         }
     }
 
+    /// One question after the other, in their order.
+    fn next_question(&mut self) {
+        if self.asking.is_none() {
+            self.asking = self.asks.last().map(|waiting| waiting.target.clone());
+            if let Some(target) = &self.asking {
+                self.pace.want(Read::Stop(target.clone()));
+            }
+        }
+    }
+
+    /// A worker that somebody wants to see still; all workers go before, where they are due.
     fn next_look(&mut self) {
-        if self.look.is_none() {
-            self.look = self.looks.pop_front();
-            if let Some(worker) = &self.look {
+        if self.pace.is_due(Instant::now(), self.open == 0) {
+            return;
+        }
+        while self.look.is_none() {
+            let Some(worker) = self.looks.pop_front() else { return };
+            if self.once.remove(&worker) || self.looked_at.contains_key(&worker) {
                 self.pace.want(Read::Worker(worker.clone()));
+                self.look = Some(worker);
             }
         }
     }
@@ -150,6 +173,7 @@ impl<'a> Reader<'a> {
             Done::Refreshed(Err(why)) => self.board.failed(&why, read.at),
             Done::Looked(worker, view) => self.board.looked(&worker, view.map(|view| *view)),
             Done::Asked(target, found) => {
+                self.asking = None;
                 let (asking, others) = self.asks.drain(..).partition(|it| it.target == target);
                 let asking: Vec<Waiting> = asking;
                 self.asks = others;
@@ -170,7 +194,9 @@ impl<'a> Reader<'a> {
             Wish::Opened(worker) => {
                 self.open = self.open.saturating_add(1);
                 if let Some(worker) = worker {
-                    self.want_look(&worker);
+                    // Somebody waits for that one.
+                    self.looks.retain(|it| *it != worker);
+                    self.looks.push_front(worker.clone());
                     let count = self.looked_at.entry(worker).or_default();
                     *count = count.saturating_add(1);
                 }
@@ -186,11 +212,13 @@ impl<'a> Reader<'a> {
                 }
             }
             Wish::Read => self.pace.want(Read::All),
-            Wish::Look(worker) => self.want_look(&worker),
+            Wish::Look(worker) => {
+                self.want_look(&worker);
+                self.once.insert(worker);
+            }
             Wish::Ask(target, answer) => {
                 // Who is left out hears that nobody has answered.
                 self.asks.truncate(MOST_ASKED);
-                self.pace.want(Read::Stop(target.clone()));
                 self.asks.insert(0, Waiting { target, answer });
             }
             Wish::Stop(target, answer) => self.stop(Waiting { target, answer }),
@@ -210,16 +238,18 @@ impl<'a> Reader<'a> {
         if let Some(found) = found {
             self.stop = Some((self.source.stop(found), waiting));
         } else {
-            let why = "ask first what stopping it would mean: nothing was done";
+            let why =
+                "nothing was done: ask what stopping it would mean, and answer within two minutes";
             drop(waiting.answer.send(Err(why.to_owned())));
         }
     }
 
-    fn was_stopped(&mut self, line: String) {
+    fn was_stopped(&mut self, came: Result<String, String>) {
         self.stopped = Some(Instant::now());
         if let Some((_, Waiting { target, answer })) = self.stop.take() {
-            drop(answer.send(Ok(vec![line])));
+            drop(answer.send(came.map(|line| vec![line])));
             self.want_look(&target.worker);
+            self.once.insert(target.worker);
         }
         self.pace.want(Read::All);
     }
@@ -233,7 +263,9 @@ async fn end_of<T>(work: &mut Option<LocalBoxFuture<'_, T>>) -> T {
     }
 }
 
-async fn end_of_stop(stop: &mut Option<(LocalBoxFuture<'_, String>, Waiting)>) -> String {
+async fn end_of_stop(
+    stop: &mut Option<(LocalBoxFuture<'_, Result<String, String>>, Waiting)>,
+) -> Result<String, String> {
     match stop {
         Some((stop, _)) => stop.await,
         None => pending().await,

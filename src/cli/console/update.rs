@@ -45,6 +45,9 @@ pub(super) struct Head<'a> {
     /// Why the last read came to nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) failed: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) failed_at: Option<String>,
+    pub(super) is_utc: bool,
     #[serde(flatten)]
     pub(super) read: Option<ReadHead<'a>>,
 }
@@ -143,7 +146,7 @@ impl<'a> SeenLook<'a> {
         Self {
             view,
             links: links::of(region, view),
-            task_address: cluster.map(|cluster| links::task(region, cluster)),
+            task_address: cluster.and_then(|cluster| links::task(region, cluster)),
             settings: settings.map(|settings: &Value| format!("{settings:#}")),
         }
     }

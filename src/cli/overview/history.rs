@@ -1,13 +1,13 @@
 //! The last refreshes, and what was before them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cli::status::Row;
+use crate::cli::status::{LastLaunch, Row};
 
 /// Refreshes that are kept: an hour at five seconds.
 pub const KEPT: usize = 720;
@@ -37,20 +37,36 @@ pub struct Point {
     pub oldest: Option<u32>,
 }
 
+/// The newest launch of a worker that was counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Counted {
+    /// The tick that it was of.
+    tick: String,
+    containers: u64,
+}
+
+impl Counted {
+    /// Containers that are new since; the tasks of a tick come to be known one after the other.
+    fn add(&mut self, launch: Option<&LastLaunch>) -> u64 {
+        let Some(launch) = launch else { return 0 };
+        let before = if self.tick == launch.tick { self.containers } else { 0 };
+        let known = launch.containers.max(before);
+        *self = Self { tick: launch.tick.clone(), containers: known };
+        known.saturating_sub(before)
+    }
+}
+
 impl Point {
-    fn of(row: &Row, since: Option<Duration>) -> Self {
+    /// Without what was launched.
+    fn of(row: &Row) -> Self {
         let small = |number: Option<u64>| number.map(|it| u32::try_from(it).unwrap_or(u32::MAX));
-        let launch = row.last_launch.as_ref();
-        let launched = launch.zip(since).map_or(0, |(launch, since)| {
-            if launch.seconds_ago < since.as_secs() { launch.containers } else { 0 }
-        });
         Self {
             waiting: small(row.waiting),
             in_flight: small(row.in_flight),
             running: small(row.running),
             starting: small(row.starting),
             cap: small(row.cap),
-            launched: small(row.tasks.and(since).map(|_| launched)),
+            launched: None,
             failed: small(row.failed),
             oldest: small(row.oldest_seconds),
         }
@@ -78,6 +94,8 @@ pub struct Series {
 pub struct History {
     recent: Ring,
     before: Option<Ring>,
+    /// By the worker's name.
+    counted: BTreeMap<String, Counted>,
 }
 
 /// What was measured before anybody looked.
@@ -87,6 +105,34 @@ pub struct Past {
     pub times: Vec<Timestamp>,
     /// A point a minute, by the worker's name.
     pub workers: BTreeMap<String, Vec<Point>>,
+}
+
+/// Columns of equal time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Columns {
+    begin: Timestamp,
+    span: Duration,
+    count: usize,
+}
+
+impl Columns {
+    /// When each ends, in seconds since 1970.
+    pub fn ends(&self) -> Vec<i64> {
+        let span = i64::try_from(self.span.as_secs()).unwrap_or_default();
+        let count = i64::try_from(self.count).unwrap_or_default();
+        let end = |column: i64| span.saturating_mul(column) / count.max(1);
+        (1..=count).map(|column| self.begin.as_second().saturating_add(end(column))).collect()
+    }
+
+    /// The one that a time is in.
+    fn of(&self, at: Timestamp) -> Option<usize> {
+        let last = self.count.checked_sub(1)?;
+        let since = at.duration_since(self.begin);
+        let count = u128::try_from(self.count).unwrap_or_default();
+        let column = since.unsigned_abs().as_millis().saturating_mul(count);
+        let column = column / self.span.as_millis().max(1);
+        (!since.is_negative()).then(|| usize::try_from(column).unwrap_or(last).min(last))
+    }
 }
 
 /// So many times, and a point of each worker at each.
@@ -137,15 +183,29 @@ impl History {
                 workers.iter_mut().filter_map(|(name, it)| Some((name.clone(), it.next()?)));
             before.add(at, points.collect());
         }
-        Self { recent: Ring::default(), before: Some(before) }
+        Self { before: Some(before), ..Self::default() }
     }
 
     /// Adds a refresh.
     pub fn add(&mut self, at: Timestamp, rows: &[Row]) {
-        let last = self.recent.times.back();
-        let since = last.map(|last| at.duration_since(*last).unsigned_abs());
-        let points = rows.iter().map(|row| (row.worker.clone(), Point::of(row, since)));
-        self.keep(at, points.collect());
+        let points = rows.iter().map(|row| (row.worker.clone(), self.point(row)));
+        let points = points.collect();
+        let names: BTreeSet<_> = rows.iter().map(|row| &row.worker).collect();
+        self.counted.retain(|worker, _| names.contains(worker));
+        self.keep(at, points);
+    }
+
+    /// What was launched before the first look is not known, nor while tasks could not be read.
+    fn point(&mut self, row: &Row) -> Point {
+        let is_first = !self.counted.contains_key(&row.worker);
+        let mut point = Point::of(row);
+        if row.tasks.is_some() {
+            let counted = self.counted.entry(row.worker.clone()).or_default();
+            let launched = counted.add(row.last_launch.as_ref());
+            point.launched =
+                Some(u32::try_from(launched).unwrap_or(u32::MAX)).filter(|_| !is_first);
+        }
+        point
     }
 
     /// Adds a refresh that failed: a gap, for all.
@@ -165,6 +225,15 @@ impl History {
                 .into_iter()
                 .filter_map(|(name, points)| Some((name, points.front().copied()?)));
             before.add(at, points.collect());
+            return;
+        }
+        // What a minute stands for is its first look, and all that was launched in it.
+        for (name, points) in workers {
+            let more = points.front().and_then(|point| point.launched);
+            let minute = before.workers.get_mut(&name).and_then(|points| points.back_mut());
+            if let (Some(more), Some(minute)) = (more, minute) {
+                minute.launched = Some(minute.launched.unwrap_or_default().saturating_add(more));
+            }
         }
     }
 
@@ -206,44 +275,33 @@ impl History {
     /// What waited at so many times, evenly over all that is kept: the most within each, and none where nothing of it
     /// was read.
     pub fn waiting(&self, worker: &str, columns: usize) -> Vec<Option<u32>> {
+        self.waiting_in(worker, &self.lately(self.span(), columns))
+    }
+
+    /// Columns of equal time that end with the newest: as many as there are times, at the most.
+    pub fn lately(&self, span: Duration, columns: usize) -> Columns {
+        let Some(end) = self.recent.times.back().copied().or(self.all_times().last()) else {
+            return Columns::default();
+        };
+        let span = span.min(self.span());
+        let begin = end.checked_sub(span).unwrap_or(end);
+        let times = self.all_times().filter(|at| begin <= *at).count();
+        Columns { begin, span, count: columns.min(times) }
+    }
+
+    /// The same in these columns.
+    pub fn waiting_in(&self, worker: &str, columns: &Columns) -> Vec<Option<u32>> {
         if !self.is_known(worker) {
             return Vec::new();
         }
-        let mut most = vec![None; self.columns(columns).count()];
-        let columns = self.columns_of_times(most.len());
-        for (column, point) in columns.zip(self.all_points(worker)) {
-            if let Some(most) = most.get_mut(column) {
+        let mut most = vec![None; columns.count];
+        for (at, point) in self.all_times().zip(self.all_points(worker)) {
+            let column = columns.of(at).and_then(|column| most.get_mut(column));
+            if let Some(most) = column {
                 *most = point.waiting.max(*most);
             }
         }
         most
-    }
-
-    /// When these columns end, in seconds since 1970.
-    pub fn times(&self, columns: usize) -> Vec<i64> {
-        self.columns(columns).collect()
-    }
-
-    /// As many as there are times, at the most.
-    fn columns(&self, most: usize) -> impl Iterator<Item = i64> {
-        let shown = most.min(self.all_times().count());
-        let first = self.all_times().next().map_or(0, Timestamp::as_second);
-        let span = i64::try_from(self.span().as_secs()).unwrap_or_default();
-        let shown = i64::try_from(shown).unwrap_or_default();
-        (1..=shown).map(move |column| first.saturating_add(span.saturating_mul(column) / shown))
-    }
-
-    /// In which of so many columns each time is.
-    fn columns_of_times(&self, columns: usize) -> impl Iterator<Item = usize> + '_ {
-        let first = self.all_times().next();
-        let span = self.span().as_millis().max(1);
-        let last = columns.saturating_sub(1);
-        self.all_times().map(move |at| {
-            let since =
-                first.map_or(0, |first| at.duration_since(first).unsigned_abs().as_millis());
-            let columns = u128::try_from(columns).unwrap_or_default();
-            usize::try_from(since.saturating_mul(columns) / span).unwrap_or(last).min(last)
-        })
     }
 
     /// A worker at all refreshes.

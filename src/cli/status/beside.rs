@@ -84,9 +84,10 @@ impl Beside {
         Box::pin(beside.read_dead_letters(worker, cloud)).await;
         match cloud.definition(&worker.task_definition).await {
             Ok(definition) => {
-                if let Some(Log { group, command }) = Log::of(worker, &definition) {
+                if let Some(Log { group, region, command }) = Log::of(worker, &definition) {
                     beside.logs.push(command);
-                    beside.log_group = Some(group);
+                    let is_here = region.is_none_or(|region| region == cloud.region().as_str());
+                    beside.log_group = Some(group).filter(|_| is_here);
                 }
             }
             Err(error) => beside.notes.push(format!("where its log is, is not known: {error}")),
@@ -143,6 +144,8 @@ impl Beside {
 /// Where the log of a worker container is, where CloudWatch has it.
 struct Log {
     group: String,
+    /// Where that is, where it is said.
+    region: Option<String>,
     /// What shows it.
     command: String,
 }
@@ -167,10 +170,11 @@ impl Log {
         let streams = streams.map(|(prefix, name)| {
             format!(" --log-stream-name-prefix {}", quoted(&format!("{prefix}/{name}")))
         });
-        let region = option("awslogs-region").map(|region| format!(" --region {}", quoted(region)));
-        let (streams, region) = (streams.unwrap_or_default(), region.unwrap_or_default());
+        let region = option("awslogs-region");
+        let by_region = region.map(|region| format!(" --region {}", quoted(region)));
+        let (streams, by_region) = (streams.unwrap_or_default(), by_region.unwrap_or_default());
         let command =
-            format!("aws logs tail {}{streams}{region} --since 1h --follow", quoted(group));
-        Some(Self { group: group.to_owned(), command })
+            format!("aws logs tail {}{streams}{by_region} --since 1h --follow", quoted(group));
+        Some(Self { group: group.to_owned(), region: region.map(str::to_owned), command })
     }
 }

@@ -10,10 +10,10 @@ use crate::cli::page::Meaning;
 use crate::cli::result::ConfigResult;
 
 /// The name of this shape.
-const SCHEMA: &str = "queue-scaler.status";
+pub(in crate::cli) const SCHEMA: &str = "queue-scaler.status";
 
 /// Grows when a field gets another meaning or goes away, never when one is added.
-const VERSION: u32 = 1;
+pub(in crate::cli) const VERSION: u32 = 1;
 
 /// All workers of a deployment at one instant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -121,6 +121,9 @@ pub struct LastLaunch {
     pub seconds_ago: u64,
     /// Worker containers in all of them.
     pub containers: u64,
+    /// Names the tick, for who looks again.
+    #[serde(skip)]
+    pub tick: String,
 }
 
 /// How a worker is, the most urgent first.

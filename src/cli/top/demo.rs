@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::cli::result::ConfigResult;
 use crate::cli::status::{EndedRow, LastLaunch, Row, StatusView, TaskRow, Urgency, WorkerView};
+use crate::cli::status::{SCHEMA, VERSION};
 
 /// What the workers do, and with what: each does each.
 const JOBS: [&str; 13] = [
@@ -72,6 +73,8 @@ struct Worker {
     begun: u64,
     /// Steps for which the oldest message has waited.
     waits: u64,
+    /// Steps that it has gone.
+    steps: u64,
     /// Steps since the last launch, and its containers.
     launch: Option<(u64, u64)>,
     /// Steps until the next burst, and its messages.
@@ -118,8 +121,8 @@ impl Demo {
     fn view(&self) -> StatusView {
         let rows = self.workers.iter().map(Worker::row);
         let view = StatusView {
-            schema: String::new(),
-            version: 0,
+            schema: SCHEMA.to_owned(),
+            version: VERSION,
             scaler: "demo".to_owned(),
             function: None,
             region: REGION.to_owned(),
@@ -153,12 +156,14 @@ impl Worker {
             starting: 0,
             begun: 0,
             waits: 0,
+            steps: 0,
             launch: None,
             burst: (rng.u64(1..400), rng.u64(5..600)),
         }
     }
 
     fn step(&mut self, rng: &mut Rng) {
+        self.steps = self.steps.saturating_add(1);
         let (until, messages) = self.burst;
         if until == 0 {
             self.waiting = self.waiting.saturating_add(messages);
@@ -221,6 +226,7 @@ impl Worker {
             at: String::new(),
             seconds_ago: steps.saturating_mul(seconds),
             containers,
+            tick: self.steps.saturating_sub(steps).to_string(),
         });
         Row {
             worker: self.name.clone(),

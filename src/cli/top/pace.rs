@@ -121,7 +121,7 @@ impl Pace {
         if self.out.is_some() || now < self.earliest {
             return None;
         }
-        let is_due = self.all || (!is_paused && self.next <= now);
+        let is_due = self.is_due(now, is_paused);
         let stop = self.stop.take().map(Read::Stop);
         let read = stop.or_else(|| self.worker.take().map(Read::Worker));
         let read = read.or_else(|| is_due.then_some(Read::All))?;
@@ -130,6 +130,11 @@ impl Pace {
         }
         self.out = Some(read.clone());
         Some(read)
+    }
+
+    /// Whether all are to be read next.
+    pub fn is_due(&self, now: Instant, is_paused: bool) -> bool {
+        self.all || (!is_paused && self.next <= now)
     }
 
     /// When something may be read, if nothing else happens; none while something is being read.

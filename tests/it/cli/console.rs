@@ -33,7 +33,7 @@ struct Console {
 
 impl Console {
     fn new(beside: Routes) -> Self {
-        let about = About { run: "7".to_owned(), may_stop: beside.stop, is_saved: false };
+        let about = About { run: "7".to_owned(), may_stop: beside.stop, ..About::default() };
         let board = Board::new(about, History::default());
         let (sender, wishes) = unbounded_channel();
         let guard = Guard::with_key(KEY, vec![7788]).unwrap();
@@ -199,8 +199,11 @@ async fn a_page_that_comes_again_goes_on_where_it_was() {
         let sent = console.live("/api/live", Some(of_another)).await.next().unwrap();
         assert_eq!(sent.update["whole"], true, "{of_another}");
     }
-    let now = console.live("/api/live", Some(&again.id)).await.next();
-    assert!(now.is_none(), "it has seen all there is");
+    let mut now = console.live("/api/live", Some(&again.id)).await;
+    let sent = now.next().unwrap().update;
+    assert_eq!(sent["rows"].as_array().unwrap().len(), 0, "it has seen all there is");
+    assert!(sent["head"]["at"].is_string(), "and hears that it is connected");
+    assert!(now.next().is_none());
 }
 
 #[tokio::test]

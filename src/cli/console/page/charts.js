@@ -1,6 +1,6 @@
 // Four charts on one time axis. Each has a sentence and a table that say the same.
 
-import { age, element, grouped } from "./words.js";
+import { age, element, grouped, timeOfDay } from "./words.js";
 
 const HEIGHT = 170;
 const MOST_ROWS = 30; // of a table
@@ -40,12 +40,12 @@ const sentence = ({ series, isAge }, history) => {
     if (!values.length) return `${label}: not read`;
     const last = history[key].at(-1);
     const now = last === null ? "not read now" : `${said(last)} now`;
-    return `${label}: ${now}, ${said(Math.max(...values))} at most`;
+    return `${label}: ${now}, peak ${said(Math.max(...values))}`;
   });
   return `${parts.join("; ")}.`;
 };
 
-const time = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour12: false });
+const time = (seconds) => timeOfDay(seconds * 1000);
 
 const table = ({ title, series, isAge }, history) => {
   const step = Math.max(1, Math.ceil(history.times.length / MOST_ROWS));
@@ -101,6 +101,8 @@ const plotted = (chart, box, data) => {
 };
 
 export class Charts {
+  #ended = new AbortController();
+  #sizes = null;
   #drawn = [];
   #history = null;
   element = element("div", { class: "charts" });
@@ -114,11 +116,20 @@ export class Charts {
       this.element.append(element("figure", {}, element("h3", {}, chart.title), box, caption, details));
       this.#drawn.push({ chart, box, caption, details, plot: null });
     }
-    const anew = () => this.#anew();
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", anew);
-    new ResizeObserver(() => {
+    const dark = matchMedia("(prefers-color-scheme: dark)");
+    dark.addEventListener("change", () => this.#anew(), { signal: this.#ended.signal });
+    this.#sizes = new ResizeObserver(() => {
       for (const { plot, box } of this.#drawn) plot?.setSize({ width: Math.max(200, box.clientWidth), height: HEIGHT });
-    }).observe(this.element);
+    });
+    this.#sizes.observe(this.element);
+  }
+
+  // Nothing of them goes on: plots know each other by their common cursor.
+  end() {
+    this.#ended.abort();
+    this.#sizes.disconnect();
+    this.#history = null;
+    this.#anew();
   }
 
   take(history) {

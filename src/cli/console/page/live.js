@@ -62,12 +62,13 @@ export class Live {
       throw new Error(error);
     }
     this.#tries = 0;
+    this.#lost(null);
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (;;) {
       const silence = setTimeout(() => abort.abort(new Error("the server has fallen silent")), SILENCE);
       const { value, done } = await reader.read().finally(() => clearTimeout(silence));
-      if (done) throw new Error("the server has ended");
+      if (done) throw new Error("the server closed the connection");
       const parts = (rest + value).split("\n\n");
       rest = parts.pop();
       for (const part of parts) this.#take(part);
@@ -79,7 +80,6 @@ export class Live {
     const event = Object.fromEntries(fields);
     if (event.data === undefined) return;
     this.#last = event.id;
-    this.#lost(null);
     this.#heard(JSON.parse(event.data));
   }
 }

@@ -4,7 +4,7 @@
 import { Live } from "./live.js";
 import { Table } from "./table.js";
 import { Worker } from "./worker.js";
-import { age, byId, clock, counted, dollars, element, grouped, isolated } from "./words.js";
+import { age, byId, clock, dollars, element, grouped, inUtc, isolated } from "./words.js";
 
 const address = new URLSearchParams(location.hash.slice(1));
 const key = address.get("k") ?? "";
@@ -12,11 +12,13 @@ const key = address.get("k") ?? "";
 let head = null;
 let heardAt = 0;
 let lostSince = 0;
-let tones = new Map();
+let asking = 0;
+const tones = new Map();
 
 const table = new Table(open, remember);
 const worker = new Worker(close, stop);
-const live = new Live(key, heard, lost);
+const saved = byId("saved");
+const live = saved ? null : new Live(key, heard, lost);
 
 function remember() {
   const { text, show, sort } = table.place;
@@ -29,10 +31,10 @@ function remember() {
 function heard(update) {
   ({ head } = update);
   heardAt = Date.now();
+  inUtc(head.isUtc);
   table.take(update);
   table.mark(worker.name);
-  const row = table.row(worker.name);
-  if (row) worker.row(row);
+  if (worker.name) worker.row(table.row(worker.name));
   if (update.look && update.look.worker === worker.name) worker.take(update.look, head.mayStop);
   drawHead();
   say(update);
@@ -54,8 +56,10 @@ function lost(error) {
   const banner = byId("banner");
   banner.hidden = !error;
   if (error) {
-    const since = heardAt ? ` What is shown is of ${clock(heardAt)}.` : "";
-    banner.textContent = `No connection since ${clock(lostSince)}: ${error.message}.${since} It is tried again.`;
+    const since = head?.at ? ` You are seeing values from ${clock(head.at)}.` : "";
+    const said = `No connection since ${clock(lostSince)}: ${error.message}.${since} Trying again.`;
+    // Said once, and not at each try.
+    if (banner.textContent !== said) banner.textContent = said;
   }
   drawAge();
 }
@@ -79,14 +83,15 @@ function drawHead() {
     ];
     byId("totals").replaceChildren(...parts.map((part) => element("li", {}, part)));
   }
-  const said = head.failed ? [`the last read failed: ${head.failed}`, ...notes] : notes;
+  const first = head.at ? "the last read failed" : "nothing could be read yet";
+  const said = head.failed ? [`${first}: ${head.failed}`, ...notes] : notes;
   byId("notes").replaceChildren(...said.map((note) => element("li", {}, isolated(note))));
   const { callsOfEcs, pauseSeconds, hourlyMicroDollars } = head;
   const rate = (callsOfEcs / Math.max(1, pauseSeconds)).toFixed(1);
-  const stops = head.mayStop ? "may stop tasks" : "reads only";
+  const stops = head.mayStop ? "may stop tasks" : "read-only";
   byId("foot").textContent = head.isSaved
     ? `Saved by queue-scaler ${head.version}.`
-    : `queue-scaler ${head.version}; ${stops}; ${rate} calls of ECS a second, about ${dollars(hourlyMicroDollars)} an hour`;
+    : `queue-scaler ${head.version}; ${stops}; ${rate} ECS calls a second, about ${dollars(hourlyMicroDollars)} an hour`;
   drawAge();
 }
 
@@ -94,7 +99,7 @@ function drawHead() {
 function drawAge() {
   if (!head) return;
   if (!head.at) {
-    byId("age").textContent = "All workers are being read.";
+    byId("age").textContent = head.failed ? "" : "All workers are being read.";
     return;
   }
   if (head.isSaved) {
@@ -110,10 +115,9 @@ function drawAge() {
 function open(name) {
   const isAnother = worker.name !== name;
   const title = isAnother ? worker.open(name, head?.isSaved ?? false) : byId("worker-name");
-  const row = table.row(name);
-  if (row) worker.row(row);
+  if (head) worker.row(table.row(name));
   table.mark(name);
-  if (!head?.isSaved) live.look(name);
+  live?.look(name);
   remember();
   title.focus();
   title.scrollIntoView({ block: "nearest" });
@@ -125,7 +129,7 @@ function close() {
   if (!name) return;
   worker.shut();
   table.mark("");
-  if (!head.isSaved) live.look("");
+  live?.look("");
   remember();
   table.focus(name);
 }
@@ -138,32 +142,42 @@ async function ask(path, options = {}) {
   return said.lines;
 }
 
-// Tells what would become of it, and does it after a yes.
+// Tells what would become of it, does it after a yes, and says what came of it. Who closes the question, or asks
+// another one, has taken back whatever is under way but the yes.
 async function stop(name, task) {
   const path = `api/workers/${encodeURIComponent(name)}/tasks/${encodeURIComponent(task)}/stop`;
-  const dialog = byId("question");
-  const text = byId("question-text");
+  const [dialog, text, yes, no] = ["question", "question-text", "yes", "no"].map(byId);
+  asking += 1;
+  const mine = asking;
+  const show = (words, answers) => {
+    if (mine !== asking) return;
+    text.textContent = words;
+    yes.hidden = !answers;
+    yes.disabled = answers !== "now";
+    no.textContent = answers ? "No" : "Close";
+  };
   byId("question-title").textContent = `Stop task ${task.slice(0, 8)} of ${name}?`;
-  text.textContent = "What that would mean is being read.";
-  byId("yes").disabled = true;
-  dialog.returnValue = "";
-  dialog.showModal();
-  try {
-    text.textContent = (await ask(path)).join("\n");
-    byId("yes").disabled = false;
-    if (dialog.open) await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
-    if (dialog.returnValue !== "yes") return;
+  show("Reading what that would mean.", "soon");
+  yes.onclick = () => {
+    show("Stopping it.", "");
     const headers = { "Content-Type": "application/json" };
-    const lines = await ask(path, { method: "POST", headers, body: JSON.stringify({ task }) });
-    byId("news").textContent = lines.join("; ");
+    const asked = ask(path, { method: "POST", headers, body: JSON.stringify({ task }) });
+    asked.then((lines) => show(lines.join("\n"), ""), (error) => show(error.message, ""));
+  };
+  dialog.showModal();
+  no.focus();
+  try {
+    show((await ask(path)).join("\n"), "now");
   } catch (error) {
-    text.textContent = error.message;
-    byId("yes").disabled = true;
-    if (!dialog.open) dialog.showModal();
+    show(error.message, "");
   }
 }
 
-const isTyping = (target) => target.closest("input, textarea, select, dialog");
+byId("question").addEventListener("close", () => {
+  asking += 1;
+});
+
+const isTyping = (target) => target.closest('input[type="search"], dialog');
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -201,7 +215,9 @@ table.place = { text: address.get("q") ?? "", show: address.get("show") || "busy
 byId("text").value = table.place.text;
 byId("which").elements.show.value = table.place.show;
 
-const saved = byId("saved");
+// Another address in the same tab, as that of a console that was started again.
+addEventListener("hashchange", () => location.reload());
+
 if (saved) {
   heard(JSON.parse(saved.textContent));
   if (address.get("w")) open(address.get("w"));

@@ -8,16 +8,17 @@ const HEIGHT = 22;
 const SVG = "http://www.w3.org/2000/svg";
 
 // A trend: what waited, by the time. What was not read is a gap.
-const drawTrend = (svg, points, now) => {
+const drawTrend = (svg, points, now, longest) => {
   const seen = points.filter(([time]) => now - SHOWN <= time);
   const most = Math.max(1, ...seen.map(([, value]) => value ?? 0));
   let path = "";
   let pen = "M";
+  let before = 0;
   for (const [time, value] of seen) {
-    if (value === null) {
-      pen = "M";
-      continue;
-    }
+    // What lies between two readings that are far apart is not known.
+    if (value === null || longest < time - before) pen = "M";
+    before = time;
+    if (value === null) continue;
     const x = ((time - now + SHOWN) / SHOWN) * WIDTH;
     path += `${pen}${x.toFixed(1)} ${(HEIGHT - 1 - (value / most) * (HEIGHT - 2)).toFixed(1)}`;
     pen = "L";
@@ -134,12 +135,13 @@ export class Table {
         if (it) it.points = values.map((value, index) => [sparks.times[index], value]);
       }
     }
-    const now = head.at ? Date.parse(head.at) / 1000 : 0;
+    const now = Date.parse(head.failedAt ?? head.at ?? 0) / 1000;
+    const longest = Math.max(90, 3 * head.pauseSeconds);
     for (const it of this.#rows.values()) {
       const last = it.points.at(-1);
       if (!last || last[0] < now) it.points.push([now, head.failed ? null : (it.row.waiting ?? null)]);
       while (it.points.length > 1 && it.points[0][0] < now - SHOWN) it.points.shift();
-      drawTrend(it.trend, it.points, now);
+      drawTrend(it.trend, it.points, now, longest);
     }
     this.show();
   }
@@ -239,7 +241,7 @@ export class Table {
       if (line === next) next = next.nextElementSibling;
       else body.insertBefore(line, next);
     }
-    if (focused !== document.activeElement && body.contains(focused)) focused.focus();
+    if (focused !== document.activeElement && body.contains(focused)) focused.focus({ preventScroll: true });
     for (const head of byId("workers").tHead.rows[0].cells) {
       const { sort } = this.place;
       const key = head.dataset.key;
@@ -254,7 +256,7 @@ export class Table {
     const nothing = byId("nothing");
     nothing.hidden = names.length !== 0 || this.#order.length === 0;
     nothing.textContent = this.place.text
-      ? "No worker is meant by this search: Escape ends it."
+      ? "No worker matches. Press Escape to clear the search."
       : this.place.show === "trouble"
         ? "No worker is in trouble."
         : "All workers are idle: choose “all” to see them.";

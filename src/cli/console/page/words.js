@@ -33,8 +33,14 @@ export const dollars = (millionths) => `$${(millionths / 1e6).toFixed(millionths
 
 export const counted = (number, one) => `${grouped(number)} ${one}${number === 1 ? "" : "s"}`;
 
-export const clock = (time) => {
-  const text = new Date(time).toLocaleTimeString([], { hour12: false });
-  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  return `${text} ${zone}`;
+// The zone of times: the browser's, or UTC where `--utc` asks for it.
+let zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+export const inUtc = (isUtc) => {
+  if (isUtc) zone = "UTC";
 };
+
+export const timeOfDay = (time) =>
+  new Date(time).toLocaleTimeString([], { hourCycle: "h23", hour: "2-digit", minute: "2-digit", second: "2-digit", timeZone: zone });
+
+export const clock = (time) => `${timeOfDay(time)} ${zone}`;

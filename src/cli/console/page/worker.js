@@ -5,6 +5,8 @@ import { age, byId, clock, counted, element, grouped, isolated } from "./words.j
 
 const MOST_TASKS = 100; // of a page
 
+const ageOf = (task) => (task.ageSeconds === undefined ? "?" : age(task.ageSeconds));
+
 const heading = (text) => element("h3", {}, text);
 
 const list = (items) => element("ul", {}, ...items.map((item) => element("li", {}, item)));
@@ -31,6 +33,7 @@ export class Worker {
   #name = "";
   #shownTasks = MOST_TASKS;
   #view = null;
+  #drawn = new Map(); // what each part was made of
   #taskAddress = undefined;
   #mayStop = false;
   #isSaved = false;
@@ -48,19 +51,21 @@ export class Worker {
   }
 
   open(name, isSaved) {
+    this.#charts?.end();
+    this.#drawn.clear();
     this.#name = name;
     this.#isSaved = isSaved;
     this.#view = null;
     this.#shownTasks = MOST_TASKS;
     const part = () => element("div");
-    this.#parts = { state: part(), error: part(), tasks: part(), ended: part(), rest: part() };
+    this.#parts = { state: part(), error: part(), tasks: part(), ended: part(), rest: part(), at: part() };
     this.#charts = new Charts();
     const title = element("h2", { id: "worker-name", tabindex: "-1" }, isolated(name));
     const close = element("button", { type: "button", onclick: this.#close }, "Close");
-    const { state, error, tasks, ended, rest } = this.#parts;
+    const { state, error, tasks, ended, rest, at } = this.#parts;
     const section = byId("worker");
     const first = element("div", { class: "head" }, title, close);
-    section.replaceChildren(first, state, error, this.#charts.element, tasks, ended, rest);
+    section.replaceChildren(first, state, error, this.#charts.element, tasks, ended, rest, at);
     const words = this.#isSaved ? "Its tasks were not saved." : "Its tasks are being read.";
     tasks.replaceChildren(element("p", { class: "aside" }, words));
     section.hidden = false;
@@ -69,13 +74,28 @@ export class Worker {
 
   shut() {
     this.#name = "";
+    this.#charts?.end();
     this.#charts = null;
     byId("worker").replaceChildren();
     byId("worker").hidden = true;
   }
 
-  // Its row, which comes before everything else.
+  // Whether a part is made of something else than before: what somebody reads or has chosen is left alone.
+  #isNew(part, made) {
+    const text = JSON.stringify(made);
+    if (this.#drawn.get(part) === text) return false;
+    this.#drawn.set(part, text);
+    return true;
+  }
+
+  // Its row, which comes before everything else; none where no such worker is there.
   row(row) {
+    const { tone, words, note, why, help, error } = row ?? {};
+    if (!this.#isNew("state", [tone, words, note, why, help, error])) return;
+    if (!row) {
+      this.#parts.state.replaceChildren(element("p", { class: "bad" }, "There is no such worker in the configuration."));
+      return;
+    }
     const parts = [element("p", {}, element("span", { class: `state ${row.tone}` }, row.words), " ", isolated(row.note ?? ""))];
     if (row.why) parts.push(element("p", {}, isolated(row.why)));
     if (row.help) {
@@ -89,8 +109,10 @@ export class Worker {
   take({ view, error, history, links, settings, taskAddress }, mayStop) {
     this.#mayStop = mayStop;
     if (history && history.times.length) this.#charts.take(history);
-    const failed = error ? [element("p", { class: "bad", role: "alert" }, isolated(error))] : [];
-    this.#parts.error.replaceChildren(...failed);
+    if (this.#isNew("error", error ?? null)) {
+      const failed = error ? [element("p", { class: "bad", role: "alert" }, isolated(error))] : [];
+      this.#parts.error.replaceChildren(...failed);
+    }
     if (!view) return;
     this.#view = view;
     this.#taskAddress = taskAddress;
@@ -101,6 +123,12 @@ export class Worker {
 
   #drawTasks() {
     const { alive } = this.#view;
+    const made = alive.map(({ ageSeconds, ...task }) => task);
+    if (!this.#isNew("tasks", [made, this.#shownTasks, this.#mayStop])) {
+      const cells = this.#parts.tasks.querySelectorAll("td.age");
+      cells.forEach((cell, index) => (cell.textContent = ageOf(alive[index])));
+      return;
+    }
     const heads = ["Task", "State", "Age", "Containers", "Size", "On", "Revision"];
     const rows = alive.slice(0, this.#shownTasks).map((task) => this.#task(task));
     const more = alive.length - rows.length;
@@ -116,7 +144,8 @@ export class Worker {
     }
     const focused = document.activeElement?.dataset?.task;
     this.#parts.tasks.replaceChildren(...parts);
-    if (focused) this.#parts.tasks.querySelector(`[data-task="${CSS.escape(focused)}"]`)?.focus();
+    const again = focused && this.#parts.tasks.querySelector(`[data-task="${CSS.escape(focused)}"]`);
+    again?.focus({ preventScroll: true });
   }
 
   #task(task) {
@@ -132,7 +161,7 @@ export class Worker {
     const cells = [
       [id],
       [task.state],
-      [task.ageSeconds === undefined ? "?" : age(task.ageSeconds)],
+      [ageOf(task)],
       states.length ? states : [workers],
       [size],
       [task.instance ? `${task.capacity} ${task.instance}` : task.capacity],
@@ -144,11 +173,13 @@ export class Worker {
       const stop = () => this.#stop(this.#name, task.task);
       cells.push(task.state === "stopping" ? [] : [element("button", { ...attributes, onclick: stop }, "Stop")]);
     }
-    return element("tr", {}, ...cells.map((cell) => element("td", {}, ...cell)));
+    const AGE = 2;
+    return element("tr", {}, ...cells.map((cell, index) => element("td", { class: index === AGE ? "age" : "" }, ...cell)));
   }
 
   #drawEnded() {
     const { ended } = this.#view;
+    if (!this.#isNew("ended", ended.map(({ secondsAgo, ...row }) => [row, Math.floor(secondsAgo / 60)]))) return;
     if (!ended.length) return this.#parts.ended.replaceChildren();
     const rows = ended.map((row) => {
       const cells = [grouped(row.tasks), row.exits.join(", "), row.code, row.reason, `${age(row.secondsAgo)} ago`];
@@ -161,6 +192,8 @@ export class Worker {
 
   #drawRest(links, settings) {
     const { decisions, logs, notes, deadLetters, at } = this.#view;
+    this.#parts.at.replaceChildren(element("p", { class: "aside" }, `read ${clock(at)}`));
+    if (!this.#isNew("rest", [decisions, logs, notes, deadLetters, settings, links])) return;
     const parts = [];
     if (decisions.length) {
       const said = decisions.map(({ tick, outcome, started, why }) => {
@@ -183,7 +216,6 @@ export class Worker {
     }
     const said = (notes ?? []).map((note) => element("li", {}, isolated(note)));
     if (said.length) parts.push(element("ul", { class: "notes" }, ...said));
-    parts.push(element("p", { class: "aside" }, `read ${clock(at)}`));
     this.#parts.rest.replaceChildren(...parts);
   }
 }
