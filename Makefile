@@ -104,7 +104,7 @@ bench: $(VENV) ## the speed of a tick beside boto3's; rewrites docs/benchmarks.m
 		--binary $(TARGET)/release/ecs-queue-scaler --terminal $(TARGET)/release/queue-scaler --python $(VENV)/bin/python \
 		--decision $(BENCH)/decision.txt --launch $(BENCH)/launch.txt
 
-bench-looking: $(VENV) $(CHROMIUM) ## what top, console and its page take; rewrites docs/benchmarks.md (seven minutes)
+bench-looking: $(VENV) $(CHROMIUM) ## what top, console and its page take; rewrites docs/benchmarks.md (five minutes)
 	cargo build --locked --release --features cli --bin queue-scaler
 	cargo bench --locked --package tick-bench --bench tick --no-run
 	$(VENV)/bin/python benches/tick/looking.py $(TARGET)/release/queue-scaler docs/benchmarks.md \

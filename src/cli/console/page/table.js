@@ -5,6 +5,7 @@ import { age, byId, dollars, element, grouped, isolated } from "./words.js";
 const SHOWN = 1800; // seconds that a trend goes back
 const WIDTH = 112;
 const HEIGHT = 22;
+const AT_ONCE = 100; // trends
 const SVG = "http://www.w3.org/2000/svg";
 
 // A trend: what waited, by the time. What was not read is a gap.
@@ -38,17 +39,26 @@ const trend = () => {
   return svg;
 };
 
-const ofCap = (row) => {
-  const text = `${grouped(row.running)}/${grouped(row.cap)} `;
-  if (row.running === undefined || !row.cap) return [text];
-  const meter = element("meter", { max: row.cap, value: Math.min(row.running, row.cap), "aria-hidden": "true" });
-  return [text, meter];
+const ofCap = (row) => `${grouped(row.running)}/${grouped(row.cap)} `;
+
+// A cell that stays as it is, but for the number and the length of the bar.
+const drawCap = (cell, row) => {
+  const isKnown = row.running !== undefined && row.cap;
+  const meter = cell.querySelector("meter");
+  if (!isKnown || !meter) {
+    const bar = isKnown ? element("meter", { "aria-hidden": "true" }) : undefined;
+    cell.replaceChildren(ofCap(row), ...(bar ? [bar] : []));
+    if (bar) [bar.max, bar.value] = [row.cap, Math.min(row.running, row.cap)];
+    return;
+  }
+  cell.firstChild.data = ofCap(row);
+  [meter.max, meter.value] = [row.cap, Math.min(row.running, row.cap)];
 };
 
 const oldest = (row) => {
-  if (row.oldestSeconds === undefined) return [row.isAgeUnread ? "?" : "-"];
+  if (row.oldestSeconds === undefined) return row.isAgeUnread ? "?" : "-";
   const text = age(row.oldestSeconds);
-  return row.growsOlder ? [element("span", { class: "warning" }, `${text} `, mark("grows older"))] : [text];
+  return row.growsOlder ? [element("span", { class: "warning" }, `${text} `, mark("grows older"))] : text;
 };
 
 const mark = (words) => element("span", { title: words }, "!", element("span", { class: "unseen" }, words));
@@ -59,12 +69,12 @@ const state = (row) => {
 };
 
 const emptyIn = (row) => {
-  if (row.emptyInSeconds !== undefined) return [age(row.emptyInSeconds)];
-  return [row.isRateUnread ? "?" : "-"];
+  if (row.emptyInSeconds !== undefined) return age(row.emptyInSeconds);
+  return row.isRateUnread ? "?" : "-";
 };
 
 const failed = (row) =>
-  row.failed ? [element("span", { class: "bad" }, grouped(row.failed))] : [grouped(row.failed)];
+  row.failed ? [element("span", { class: "bad" }, grouped(row.failed))] : grouped(row.failed);
 
 // `key` sorts and stands in the address; `value` is what is sorted by, the largest first where it is a number.
 const COLUMNS = [
@@ -73,7 +83,7 @@ const COLUMNS = [
   { key: "trend", title: "30 min", kind: "p2" },
   { key: "oldest", title: "Oldest", value: (row) => row.oldestSeconds, draw: oldest, kind: "number p1" },
   { key: "flight", title: "In flight", value: (row) => row.inFlight, kind: "number p3" },
-  { key: "running", title: "Running/cap", value: (row) => row.running, draw: ofCap, kind: "number p1" },
+  { key: "running", title: "Running/cap", value: (row) => row.running, cell: drawCap, kind: "number p1" },
   { key: "starting", title: "Starting", value: (row) => row.starting, kind: "number p2" },
   { key: "failed", title: "Failed", value: (row) => row.failed, draw: failed, kind: "number p1" },
   { key: "empty", title: "Empty in", value: (row) => row.emptyInSeconds, draw: emptyIn, kind: "number p2" },
@@ -81,10 +91,10 @@ const COLUMNS = [
     key: "dollars",
     title: "$/h",
     value: (row) => row.hourlyMicroDollars,
-    draw: (row) => [row.hourlyMicroDollars === undefined ? "-" : dollars(row.hourlyMicroDollars)],
+    draw: (row) => (row.hourlyMicroDollars === undefined ? "-" : dollars(row.hourlyMicroDollars)),
     kind: "number p3",
   },
-  { key: "state", title: "State", value: (row) => row.rank, draw: state, kind: "" },
+  { key: "state", title: "State", value: (row) => row.rank, draw: state, of: (row) => [row.tone, row.words, row.note], kind: "" },
 ];
 
 const isBusy = (row) => row.urgency !== "idle";
@@ -104,6 +114,7 @@ export class Table {
   #rows = new Map(); // by name: the row, its element, its cells, its trend's points
   #order = [];
   #opened = "";
+  #drawing = 0;
   #open;
   #changed;
   place = { text: "", show: "busy", sort: "" };
@@ -141,20 +152,36 @@ export class Table {
       const last = it.points.at(-1);
       if (!last || last[0] < now) it.points.push([now, head.failed ? null : (it.row.waiting ?? null)]);
       while (it.points.length > 1 && it.points[0][0] < now - SHOWN) it.points.shift();
-      drawTrend(it.trend, it.points, now, longest);
     }
     this.show();
+    this.#drawTrends(now, longest);
+  }
+
+  // Some at a time, so that a key that is pressed meanwhile is heard.
+  #drawTrends(now, longest) {
+    this.#drawing += 1;
+    const mine = this.#drawing;
+    const left = [...this.#rows.values()];
+    const some = () => {
+      if (mine !== this.#drawing) return;
+      for (const it of left.splice(0, AT_ONCE)) drawTrend(it.trend, it.points, now, longest);
+      if (left.length) setTimeout(some);
+    };
+    some();
   }
 
   #update(row) {
     const it = this.#rows.get(row.worker) ?? this.#made(row.worker);
     const before = it.row;
     it.row = row;
-    COLUMNS.forEach(({ key, value, draw }, index) => {
+    COLUMNS.forEach(({ key, value, draw, cell: drawCell, of }, index) => {
       if (key === "worker" || key === "trend") return;
+      if (of && before && String(of(before)) === String(of(row))) return;
       const cell = it.line.cells[index];
-      if (draw) cell.replaceChildren(...draw(row));
-      else if (!before || value(before) !== value(row)) cell.textContent = grouped(value(row));
+      const drawn = draw ? draw(row) : grouped(value(row));
+      if (drawCell) drawCell(cell, row);
+      else if (typeof drawn !== "string") cell.replaceChildren(...drawn);
+      else if (cell.textContent !== drawn) cell.textContent = drawn;
     });
   }
 
