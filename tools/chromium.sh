@@ -19,6 +19,6 @@ if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
   say 'there is no Chromium with chromedriver here: install it (Debian: apt-get install chromium chromium-driver)'
   exit 0
 fi
-apt-get -q update >/dev/null
+apt-get -q update >/dev/null || say "the package lists could not be fetched anew"
 DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends chromium chromium-driver >/dev/null
 is_there || { say 'Debian has installed none'; exit 1; }

@@ -135,6 +135,7 @@ def browser(profile: Path) -> Iterator[Page]:
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
+        "--disable-dev-shm-usage",
         "--disable-quic",
         "--no-first-run",
         "--disable-background-networking",
