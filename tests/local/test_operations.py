@@ -125,6 +125,15 @@ def test_why_nothing_was_started_is_told(deployed: Deployment, terminal: Termina
     assert "TASK" in told[-1] and "no dead letters in thumbnail-dead" in told[-1], "and what there is"
 
 
+def test_all_workers_are_watched(terminal: Terminal) -> None:
+    """`top` asks for a terminal here, which test_shells.py gives it, and test_console.py opens the page."""
+    lines = blocks(section(PAGE, "How do I watch all workers?"), "sh")[0].splitlines()
+    top, console = [line.split("#")[0].strip() for line in lines]
+    assert "`status --watch 5` reads the same again and again" in terminal.type(f"! {top} 2>&1")
+    script = f"{console} > where & sleep 8; pkill -P $! queue-scaler; wait || true; cat where; rm where"
+    assert terminal.type(script).startswith("http://127.0.0.1:7788/#k=")
+
+
 def test_a_worker_is_paused_and_goes_on(deployed: Deployment, terminal: Terminal) -> None:
     deployed.stack.send("thumbnail", 1)
     by_tag, back = 1, 2
