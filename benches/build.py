@@ -10,11 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-MARKS = ("<!-- build -->\n", "<!-- end of build -->")
+import page
+from page import ROOT
+
 # Minutes of the command line, beyond what the function needs.
 GOAL = 3
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
@@ -41,21 +41,13 @@ def main() -> None:
     cli = ("--features", "cli")
     without, within = built(), built(*cli)
     few, many = crates(), crates(*cli)
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=ROOT)
-    now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     reached = "yes" if within - without <= GOAL else "**no**"
-    text = f"""`make bench-build`, {now}, commit {commit.stdout.strip()}; {os.cpu_count()} cores.
-
-| build | crates | minutes |
+    table = f"""| build | crates | minutes |
 |---|---:|---:|
 | `cargo build`: the function | {few} | {without:.1f} |
 | `cargo build --features cli`: with the command line | {many} | {within:.1f} |
-| beyond what the function needs; at most {GOAL}: {reached} | {many - few} | {within - without:.1f} |
-"""
-    print(text)
-    page = path.read_text()
-    before, rest = page.split(MARKS[0])
-    path.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{rest.split(MARKS[1])[1]}")
+| beyond what the function needs; at most {GOAL}: {reached} | {many - few} | {within - without:.1f} |"""
+    page.write(path, "build", table)
 
 
 if __name__ == "__main__":

@@ -21,15 +21,15 @@ import tempfile
 import termios
 import time
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Callable
 
 import pyte
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "local"))
+sys.path[:0] = [str(ROOT / "benches"), str(ROOT / "tests" / "local")]
 
+import page  # noqa: E402
 from browser import Page, browser  # noqa: E402
 from many_workers import many_workers  # noqa: E402
 
@@ -39,7 +39,6 @@ COLUMNS, LINES = 160, 50
 # So long the processor is watched, in seconds.
 WATCHED = 60
 TABS = 20
-MARKS = ("<!-- looking -->\n", "<!-- end of looking -->")
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -252,23 +251,23 @@ new PerformanceObserver((list) => window.tasks.push(...list.getEntries().map((it
     .observe({ type: "longtask" });"""
 
 
-def of_page(page: Page) -> list[Figure]:
+def of_page(window: Page) -> list[Figure]:
     files = ROOT / "src" / "cli" / "console" / "page"
     size = sum(file.stat().st_size for file in files.iterdir())
-    page.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": FIRST})
+    window.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": FIRST})
     firsts, longest = [], []
     with many_workers(WORKERS) as (many, address):
         for _ in range(TIMES):
-            page.open(address)
-            page.until(lambda: len(page.rows()) == WORKERS)
-            firsts.append(float(str(page.run("return window.first"))))
-        page.run(LONGEST)
+            window.open(address)
+            window.until(lambda: len(window.rows()) == WORKERS)
+            firsts.append(float(str(window.run("return window.first"))))
+        window.run(LONGEST)
         for _ in range(3 * TIMES):
-            before = page.row("worker-250")
+            before = window.row("worker-250")
             many.advance()
-            page.until(lambda: page.row("worker-250") != before)
+            window.until(lambda: window.row("worker-250") != before)
             # What takes less than 50 ms is no long task, and is not told.
-            longest.append(float(str(page.run("return Math.max(0, ...window.tasks.splice(0))"))))
+            longest.append(float(str(window.run("return Math.max(0, ...window.tasks.splice(0))"))))
     return [
         Figure("page: all bytes", size / 1000, 200, "KB"),
         Figure(f"page: {WORKERS} workers are in the table", statistics.median(firsts) / 1000, 0.3, "s"),
@@ -285,15 +284,8 @@ def main() -> None:
         opened = browser(Path(profile))
         figures += of_page(next(opened))
         opened.close()
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=ROOT)
-    now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    head = f"`make bench-looking`, {now}, commit {commit.stdout.strip()}; {os.cpu_count()} cores."
     lines = ["| what | goal | measured | reached |", "|---|---:|---:|---|", *(figure.line() for figure in figures)]
-    text = "\n".join([head, "", *lines, ""])
-    print(text)
-    page = path.read_text()
-    before, rest = page.split(MARKS[0])
-    path.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{rest.split(MARKS[1])[1]}")
+    page.write(path, "looking", "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -75,9 +75,17 @@ impl WasRead {
 #[derive(Debug)]
 pub struct OfDemo(RefCell<Demo>);
 
+/// Refreshes of the demo that have been when somebody begins to look: an hour. It begins in the night.
+const BEFORE: usize = 180;
+
 impl OfDemo {
-    /// A day that goes on from here.
-    pub fn new(demo: Demo) -> Self {
+    /// The day of this seed an hour after its beginning; whoever looks is shown that hour.
+    pub fn after_an_hour(seed: u64, mut show: impl FnMut(StatusView, Timestamp)) -> Self {
+        let mut demo = Demo::new(seed);
+        for _ in 0..BEFORE {
+            let (view, at) = demo.refresh();
+            show(view, at);
+        }
         Self(RefCell::new(demo))
     }
 }

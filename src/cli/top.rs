@@ -14,8 +14,9 @@ use ratatui::crossterm::event::{
 
 use self::columns::Column;
 pub use self::demo::Demo;
+pub(super) use self::pace::MICRO_DOLLARS_A_METRIC;
 pub use self::pace::{Ended, Pace, Read, Reading, Target};
-use super::overview::{History, Overview, OverviewRow};
+use super::overview::{Columns, History, Overview, OverviewRow};
 use super::page::Clock;
 use super::status::{Row, StatusView, TaskRow, Urgency, WorkerView};
 
@@ -97,6 +98,8 @@ pub struct Screen {
     look: Look,
     may_stop: bool,
     history: History,
+    /// The columns of all trends, of the history as it is.
+    trend: Columns,
     /// None until something was read.
     seen: Option<Seen>,
     face: Face,
@@ -160,6 +163,7 @@ impl Screen {
         Self {
             look,
             may_stop,
+            trend: history.lately(history.span(), columns::TREND),
             history,
             seen: None,
             face: Face::Workers,
@@ -179,6 +183,7 @@ impl Screen {
     /// What was read anew. Every worker keeps its mark.
     pub fn refreshed(&mut self, view: StatusView, at: Timestamp) {
         self.history.add(at, &view.workers);
+        self.trend = self.history.lately(self.history.span(), columns::TREND);
         let overview = Overview::of(&view, &self.history);
         self.message.take_if(|message| message.is_of_reading);
         self.seen = Some(Seen { view, overview, at });
@@ -188,6 +193,7 @@ impl Screen {
     /// Reading failed: what is shown stays, with its age.
     pub fn failed(&mut self, why: &str, at: Timestamp) {
         self.history.add_gap(at);
+        self.trend = self.history.lately(self.history.span(), columns::TREND);
         self.message = Some(Message { text: why.to_owned(), is_of_reading: true });
     }
 

@@ -2,19 +2,18 @@
 
 use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
 
-use clap::{Args, value_parser};
+use clap::Args;
 use ecs_queue_scaler::cli::console::{About, Board, Guard, Reader, Routes, router, serve};
 use ecs_queue_scaler::cli::overview::History;
 use ecs_queue_scaler::cli::reads::{OfDemo, Reads};
-use ecs_queue_scaler::cli::top::{Demo, Reading};
+use ecs_queue_scaler::cli::top::Reading;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::account::{self, now, runtime, variable};
-use super::reader::{Account, BEFORE, By, HistoryArguments};
+use super::account::{now, runtime, variable};
+use super::reader::{self, Account, By};
 use super::{Ends, Failed, Said, Terminal};
 
 /// Where a key may be given that stays the same, as for Prometheus.
@@ -29,22 +28,14 @@ pub(crate) struct Arguments {
     /// Another port by which a browser reaches it, as through `ssh -L 9000:127.0.0.1:7788`
     #[arg(long, value_name = "PORT")]
     also_port: Vec<u16>,
-    /// Read it again after so many seconds, 5 at least; later where that would take more than a quarter of ECS's rate
-    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = value_parser!(u64).range(5..=86_400))]
-    every: u64,
     /// Let the page stop a task, after a question
     #[arg(long, conflicts_with = "demo")]
     allow_stop: bool,
     /// Also give the numbers at /metrics, in the text format of Prometheus
     #[arg(long)]
     prometheus: bool,
-    /// Show a day of 52 workers that nobody has, without AWS
-    #[arg(long, value_name = "SEED", num_args = 0..=1, default_missing_value = "1")]
-    demo: Option<u64>,
     #[command(flatten)]
-    past: HistoryArguments,
-    #[command(flatten)]
-    account: account::Arguments,
+    reader: reader::Arguments,
 }
 
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Said, Failed> {
@@ -54,18 +45,15 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Said, Fa
     let is_utc = terminal.clock.is_utc();
     let board = |history| Board::new(About { run, may_stop, is_saved: false, is_utc }, history);
     let (of_demo, account);
-    let (source, board): (&dyn Reads, _) = if let Some(seed) = arguments.demo {
-        let (mut demo, mut board) = (Demo::new(seed), board(History::default()));
-        for _ in 0..BEFORE {
-            let (view, at) = demo.refresh();
-            board.refreshed(view, at, Reading::default());
-        }
-        of_demo = OfDemo::new(demo);
+    let (source, board): (&dyn Reads, _) = if let Some(seed) = arguments.reader.demo {
+        let mut board = board(History::default());
+        of_demo =
+            OfDemo::after_an_hour(seed, |view, at| board.refreshed(view, at, Reading::default()));
         (&of_demo, board)
     } else {
         let by = By { command: "console", may_stop };
-        account = runtime.block_on(Account::find(&arguments.account, by))?;
-        let history = runtime.block_on(account.history(&arguments.past))?;
+        account = runtime.block_on(Account::find(&arguments.reader, by))?;
+        let history = runtime.block_on(account.history(&arguments.reader))?;
         (&account, board(history))
     };
     runtime.block_on_in_silence(opened(arguments, source, board))
@@ -91,7 +79,7 @@ async fn opened(arguments: &Arguments, source: &dyn Reads, board: Board) -> Resu
     let (sender, wishes) = unbounded_channel();
     let beside = Routes { stop: may_stop, prometheus: arguments.prometheus };
     let router = router(board.desk(sender), guard, beside);
-    let every = Duration::from_secs(arguments.every);
+    let every = arguments.reader.every();
     let mut reader = Reader::new(board, source, every, wishes);
     let on = |kind: SignalKind| {
         signal(kind).map_err(|error| Failed::Wrong(vec![format!("cannot wait: {error}")]))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, value_parser};
 use decision::units::WorkerName;
 use ecs_queue_scaler::aws::{Aws, ReadCloud, WriteCloud};
 use ecs_queue_scaler::cli::deployment::Deployment;
@@ -12,7 +12,6 @@ use ecs_queue_scaler::cli::reads::{Done, Reads, WasRead};
 use ecs_queue_scaler::cli::status::{KeptMetrics, refresh, worker};
 use ecs_queue_scaler::cli::stop::{Asked, ToStop, Which, prepare, reason};
 use ecs_queue_scaler::cli::top::Read;
-
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use jiff::SignedDuration;
@@ -21,19 +20,31 @@ use super::Failed;
 use super::account::{self, Access, now, reading};
 use super::question::note;
 
-/// Refreshes of the demo that have been when somebody begins to look: an hour. It begins in the night.
-pub(super) const BEFORE: usize = 180;
-
 /// More minutes are not kept.
 const LONGEST_HISTORY: Duration = Duration::from_hours(12);
 
+/// What both commands take.
 #[derive(Args, Debug)]
-#[group(id = "past")]
-pub(super) struct HistoryArguments {
+#[group(id = "reader")]
+pub(super) struct Arguments {
+    /// Read it again after so many seconds, 5 at least; later where that would take more than a quarter of ECS's rate
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = value_parser!(u64).range(5..=86_400))]
+    every: u64,
+    /// Show a day of 52 workers that nobody has, without AWS
+    #[arg(long, value_name = "SEED", num_args = 0..=1, default_missing_value = "1")]
+    pub(super) demo: Option<u64>,
     /// Begin with what the function has measured in the time before, such as 3h, 12h at most: six metrics a worker,
     /// for $0.01 a thousand
     #[arg(long, value_name = "TIME", conflicts_with = "demo")]
     history: Option<SignedDuration>,
+    #[command(flatten)]
+    account: account::Arguments,
+}
+
+impl Arguments {
+    pub(super) fn every(&self) -> Duration {
+        Duration::from_secs(self.every)
+    }
 }
 
 /// Somebody's account.
@@ -55,9 +66,9 @@ pub(super) struct By {
 }
 
 impl Account {
-    pub(super) async fn find(arguments: &account::Arguments, by: By) -> Result<Self, Failed> {
-        let Aws { read, write } = arguments.connect().await?;
-        let Access { deployment, .. } = arguments.access_by(read.clone(), true).await?;
+    pub(super) async fn find(arguments: &Arguments, by: By) -> Result<Self, Failed> {
+        let Aws { read, write } = arguments.account.connect().await?;
+        let Access { deployment, .. } = arguments.account.access_by(read.clone(), true).await?;
         let write = by.may_stop.then_some(write);
         let metrics = KeptMetrics::default();
         Ok(Self { read, write, deployment, metrics, by: by.command })
@@ -90,7 +101,7 @@ impl Account {
     ///
     /// # Errors
     /// When more is asked for than is kept.
-    pub(super) async fn history(&self, asked: &HistoryArguments) -> Result<History, Failed> {
+    pub(super) async fn history(&self, asked: &Arguments) -> Result<History, Failed> {
         let Some(span) = asked.history else { return Ok(History::default()) };
         let (cloud, invocation) = reading(&self.read);
         let span = span.unsigned_abs();

@@ -6,11 +6,11 @@ use std::thread;
 use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
-use clap::{Args, value_parser};
+use clap::Args;
 use ecs_queue_scaler::cli::overview::History;
 use ecs_queue_scaler::cli::reads::{Done, OfDemo, Reads, WasRead};
 use ecs_queue_scaler::cli::stop::ToStop;
-use ecs_queue_scaler::cli::top::{Demo, Look, Pace, Read, Reading, Screen, Target, Wish};
+use ecs_queue_scaler::cli::top::{Look, Pace, Read, Reading, Screen, Target, Wish};
 use futures_util::future::LocalBoxFuture;
 use ratatui::crossterm::clipboard::CopyToClipboard;
 use ratatui::crossterm::event::{Event, read};
@@ -19,9 +19,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep_until};
 
-use super::account::{self, runtime, variable};
+use super::account::{runtime, variable};
 use super::canvas::{Canvas, Mouse};
-use super::reader::{Account, BEFORE, By, HistoryArguments};
+use super::reader::{self, Account, By};
 use super::{Ends, Failed, Said, Terminal};
 
 /// Columns of the question that stands on the screen.
@@ -30,9 +30,6 @@ const QUESTION: usize = 76;
 #[derive(Args, Debug)]
 #[group(id = "top")]
 pub(crate) struct Arguments {
-    /// Read it again after so many seconds, 5 at least; later where that would take more than a quarter of ECS's rate
-    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = value_parser!(u64).range(5..=86_400))]
-    every: u64,
     /// Let `x` stop a task, after a question
     #[arg(long, conflicts_with = "demo")]
     allow_stop: bool,
@@ -42,13 +39,8 @@ pub(crate) struct Arguments {
     /// Choose by the mouse, too; then the terminal marks text with Shift only
     #[arg(long)]
     mouse: bool,
-    /// Show a day of 52 workers that nobody has, without AWS
-    #[arg(long, value_name = "SEED", num_args = 0..=1, default_missing_value = "1")]
-    demo: Option<u64>,
     #[command(flatten)]
-    past: HistoryArguments,
-    #[command(flatten)]
-    account: account::Arguments,
+    reader: reader::Arguments,
 }
 
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Said, Failed> {
@@ -69,21 +61,17 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Said, Fa
     let runtime = runtime()?;
     let screen = |history| Screen::new(look, arguments.allow_stop, history);
     let (of_demo, account);
-    let (source, screen): (&dyn Reads, _) = if let Some(seed) = arguments.demo {
-        let (mut demo, mut screen) = (Demo::new(seed), screen(History::default()));
-        for _ in 0..BEFORE {
-            let (view, at) = demo.refresh();
-            screen.refreshed(view, at);
-        }
-        of_demo = OfDemo::new(demo);
+    let (source, screen): (&dyn Reads, _) = if let Some(seed) = arguments.reader.demo {
+        let mut screen = screen(History::default());
+        of_demo = OfDemo::after_an_hour(seed, |view, at| screen.refreshed(view, at));
         (&of_demo, screen)
     } else {
         let by = By { command: "top", may_stop: arguments.allow_stop };
-        account = runtime.block_on(Account::find(&arguments.account, by))?;
-        let history = runtime.block_on(account.history(&arguments.past))?;
+        account = runtime.block_on(Account::find(&arguments.reader, by))?;
+        let history = runtime.block_on(account.history(&arguments.reader))?;
         (&account, screen(history))
     };
-    let every = Duration::from_secs(arguments.every);
+    let every = arguments.reader.every();
     let mouse = if arguments.mouse { Mouse::Program } else { Mouse::Terminal };
     let canvas = Canvas::take(mouse).map_err(|error| cannot_draw(&error))?;
     runtime.block_on_in_silence(watched(canvas, screen, source, every))

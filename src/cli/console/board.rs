@@ -1,6 +1,6 @@
 //! What pages are shown: all workers as they were read last, and which of it is new to a page that has seen the rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -148,7 +148,8 @@ impl Board {
         self.change(|shown| {
             let version = shown.version;
             let names: Vec<_> = overview.rows.iter().map(|it| it.row.worker.clone()).collect();
-            shown.rows.retain(|name, _| names.contains(name));
+            let there: BTreeSet<_> = names.iter().collect();
+            shown.rows.retain(|name, _| there.contains(name));
             for row in overview.rows.iter().map(PageRow::new) {
                 if !shown.rows.get(row.worker()).is_some_and(|known| known.row == row) {
                     shown.rows.insert(row.worker().to_owned(), Versioned { version, row });

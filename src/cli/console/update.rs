@@ -8,7 +8,6 @@ use serde_json::Value;
 use super::links::{self, Link};
 use crate::cli::overview::{OverviewRow, Series, Totals};
 use crate::cli::page::Meaning;
-use crate::cli::result::ConfigResult;
 use crate::cli::status::{Row, StatusView, WorkerView};
 
 /// One event.
@@ -62,7 +61,6 @@ pub(super) struct ReadHead<'a> {
     at: &'a str,
     age_seconds: u64,
     notes: &'a [String],
-    config: &'a ConfigResult,
     totals: Totals,
 }
 
@@ -133,7 +131,6 @@ impl<'a> ReadHead<'a> {
             at: &view.at,
             age_seconds,
             notes: &view.notes,
-            config: &view.config,
             totals,
         }
     }

@@ -108,11 +108,13 @@ pub struct Past {
 }
 
 /// Columns of equal time.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Columns {
     begin: Timestamp,
     span: Duration,
     count: usize,
+    /// The one that each time is in that is kept; none before the first.
+    of_times: Vec<Option<usize>>,
 }
 
 impl Columns {
@@ -272,32 +274,24 @@ impl History {
         span.unwrap_or_default()
     }
 
-    /// What waited at so many times, evenly over all that is kept: the most within each, and none where nothing of it
-    /// was read.
-    pub fn waiting(&self, worker: &str, columns: usize) -> Vec<Option<u32>> {
-        self.waiting_in(worker, &self.lately(self.span(), columns))
-    }
-
     /// Columns of equal time that end with the newest: as many as there are times, at the most.
     pub fn lately(&self, span: Duration, columns: usize) -> Columns {
-        let Some(end) = self.recent.times.back().copied().or(self.all_times().last()) else {
-            return Columns::default();
-        };
+        let Some(end) = self.all_times().last() else { return Columns::default() };
         let span = span.min(self.span());
         let begin = end.checked_sub(span).unwrap_or(end);
         let times = self.all_times().filter(|at| begin <= *at).count();
-        Columns { begin, span, count: columns.min(times) }
+        let columns = Columns { begin, span, count: columns.min(times), ..Columns::default() };
+        Columns { of_times: self.all_times().map(|at| columns.of(at)).collect(), ..columns }
     }
 
-    /// The same in these columns.
+    /// What waited in each of these columns: the most, and none where nothing of it was read.
     pub fn waiting_in(&self, worker: &str, columns: &Columns) -> Vec<Option<u32>> {
         if !self.is_known(worker) {
             return Vec::new();
         }
         let mut most = vec![None; columns.count];
-        for (at, point) in self.all_times().zip(self.all_points(worker)) {
-            let column = columns.of(at).and_then(|column| most.get_mut(column));
-            if let Some(most) = column {
+        for (column, point) in columns.of_times.iter().zip(self.all_points(worker)) {
+            if let Some(most) = column.and_then(|column| most.get_mut(column)) {
                 *most = point.waiting.max(*most);
             }
         }

@@ -9,11 +9,9 @@ use jiff::Timestamp;
 use super::{Past, Point};
 use crate::aws::{OfWorker, PastSeries, PastWorker, ReadCloud};
 use crate::cli::deployment::Deployment;
+use crate::cli::top::MICRO_DOLLARS_A_METRIC;
 use crate::run::Invocation;
 use crate::source::SourceError;
-
-/// Source: Amazon CloudWatch pricing, `GetMetricData`: $0.01 for 1,000 metrics.
-const MICRO_DOLLARS_A_METRIC: u64 = 10;
 
 const MINUTE: Duration = Duration::from_mins(1);
 

@@ -154,21 +154,22 @@ pub enum Urgency {
     Idle,
 }
 
-const ALL: [Urgency; 11] = [
-    Urgency::Denied,
-    Urgency::Held,
-    Urgency::Refused,
-    Urgency::Breaker,
-    Urgency::Stuck,
-    Urgency::AtCap,
-    Urgency::Waits,
-    Urgency::Launching,
-    Urgency::Paused,
-    Urgency::Ok,
-    Urgency::Idle,
-];
-
 impl Urgency {
+    /// All of them, the most urgent first.
+    pub const ALL: [Self; 11] = [
+        Self::Denied,
+        Self::Held,
+        Self::Refused,
+        Self::Breaker,
+        Self::Stuck,
+        Self::AtCap,
+        Self::Waits,
+        Self::Launching,
+        Self::Paused,
+        Self::Ok,
+        Self::Idle,
+    ];
+
     /// As a person reads it.
     pub fn words(self) -> &'static str {
         match self {
@@ -199,7 +200,7 @@ impl Urgency {
 
     /// Its place among all, from zero: the most urgent first.
     pub fn rank(self) -> usize {
-        ALL.iter().take_while(|it| **it < self).count()
+        Self::ALL.iter().take_while(|it| **it < self).count()
     }
 
     /// Whether it is not known.

@@ -8,7 +8,7 @@ use ratatui::text::Line;
 use textwrap::core::display_width;
 
 use super::{Screen, Sort};
-use crate::cli::overview::{KEPT, OverviewRow};
+use crate::cli::overview::OverviewRow;
 use crate::cli::page::{age, grouped};
 use crate::cli::status::{Column as StatusColumn, Row};
 
@@ -44,7 +44,7 @@ pub(super) const COLUMNS: [Column; 11] = [
 ];
 
 /// Columns of a trend, and of a gauge.
-const TREND: usize = 18;
+pub(super) const TREND: usize = 18;
 const GAUGE: usize = 10;
 
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -108,7 +108,7 @@ impl Screen {
     /// What waited, each character the most of its time; nothing where nothing was read.
     fn trend(&self, worker: &str) -> String {
         let bars = if self.look.ascii { BARS_OF_ASCII } else { BARS };
-        let series = self.history.waiting(worker, TREND.min(KEPT));
+        let series = self.history.waiting_in(worker, &self.trend);
         let most = series.iter().flatten().copied().max().unwrap_or_default().max(1);
         let bar = |waiting: u32| {
             let top = u32::try_from(bars.len().saturating_sub(1)).unwrap_or_default();

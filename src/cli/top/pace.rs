@@ -58,7 +58,7 @@ pub struct Reading {
 const TENTHS_OF_MICRO_DOLLARS_A_CALL_OF_SQS: u64 = 4;
 
 /// Source: Amazon CloudWatch pricing, `GetMetricData`: $0.01 for 1,000 metrics.
-const MICRO_DOLLARS_A_METRIC: u64 = 10;
+pub(in crate::cli) const MICRO_DOLLARS_A_METRIC: u64 = 10;
 
 /// Two of each queue, each minute.
 const METRICS_AN_HOUR: u64 = 2 * 60;

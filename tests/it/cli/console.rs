@@ -368,19 +368,7 @@ fn a_saved_page_holds_what_was_seen_and_nothing_of_it_is_markup() {
 
 #[test]
 fn the_page_ranks_states_as_the_overview_does() {
-    let all = [
-        Urgency::Denied,
-        Urgency::Held,
-        Urgency::Refused,
-        Urgency::Breaker,
-        Urgency::Stuck,
-        Urgency::AtCap,
-        Urgency::Waits,
-        Urgency::Launching,
-        Urgency::Paused,
-        Urgency::Ok,
-        Urgency::Idle,
-    ];
+    let all = Urgency::ALL;
     assert!(all.is_sorted());
     assert!(all.iter().enumerate().all(|(rank, it)| it.rank() == rank));
 }

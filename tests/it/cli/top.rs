@@ -385,6 +385,11 @@ proptest! {
     }
 }
 
+/// In 18 columns of all that is kept.
+fn waiting(history: &History, worker: &str) -> Vec<Option<u32>> {
+    history.waiting_in(worker, &history.lately(history.span(), 18))
+}
+
 #[test]
 fn history_is_bounded_and_its_gaps_stay_gaps() {
     let mut history = History::default();
@@ -401,8 +406,8 @@ fn history_is_bounded_and_its_gaps_stay_gaps() {
     let read = view.workers.iter().find(|row| row.waiting.is_some()).unwrap();
     let gaps = history.points(&read.worker).filter(|point| point.waiting.is_none()).count();
     assert_eq!(gaps, KEPT / 3);
-    assert_eq!(history.waiting(&read.worker, 18).len(), 18);
-    assert!(history.waiting("no-such", 18).is_empty());
+    assert_eq!(waiting(&history, &read.worker).len(), 18);
+    assert!(waiting(&history, "no-such").is_empty());
     let steps = u64::try_from(KEPT - 1).unwrap();
     assert_eq!(history.span(), Duration::from_secs(20 * steps));
     let (series, columns) = (history.series(&read.worker), history.lately(history.span(), 18));
@@ -432,7 +437,7 @@ fn what_was_before_goes_over_into_what_was_seen() {
         workers: BTreeMap::from([(name.clone(), (0..180).map(point).collect())]),
     };
     let mut history = History::after(past);
-    assert_eq!(history.waiting(&name, 18).last(), Some(&Some(179)), "before anything was seen");
+    assert_eq!(waiting(&history, &name).last(), Some(&Some(179)), "before anything was seen");
     let mut at = begin;
     for _ in 0..6 * 720 {
         at = at.checked_add(SignedDuration::from_secs(5)).unwrap();
@@ -444,7 +449,7 @@ fn what_was_before_goes_over_into_what_was_seen() {
     assert!(steps[..478].iter().all(|step| *step >= 30));
     assert!(steps[482..].iter().all(|step| *step == 5));
     assert_eq!(history.span().as_secs(), 9 * 3600, "all of it: three hours before, and six since");
-    let waiting = history.waiting(&name, 18);
+    let waiting = waiting(&history, &name);
     let begins = (0..6).map(|column| Some(column * 30 + 29));
     assert_eq!(waiting[..5], begins.collect::<Vec<_>>()[..5], "columns are of equal time");
     assert_eq!(history.lately(history.span(), 18).ends().len(), 18);

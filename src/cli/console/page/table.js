@@ -42,7 +42,7 @@ const trend = () => {
 const ofCap = (row) => `${grouped(row.running)}/${grouped(row.cap)} `;
 
 // A cell that stays as it is, but for the number and the length of the bar.
-const drawCap = (cell, row) => {
+const updateCap = (cell, row) => {
   const isKnown = row.running !== undefined && row.cap;
   const meter = cell.querySelector("meter");
   if (!isKnown || !meter) {
@@ -83,7 +83,7 @@ const COLUMNS = [
   { key: "trend", title: "30 min", kind: "p2" },
   { key: "oldest", title: "Oldest", value: (row) => row.oldestSeconds, draw: oldest, kind: "number p1" },
   { key: "flight", title: "In flight", value: (row) => row.inFlight, kind: "number p3" },
-  { key: "running", title: "Running/cap", value: (row) => row.running, cell: drawCap, kind: "number p1" },
+  { key: "running", title: "Running/cap", value: (row) => row.running, update: updateCap, kind: "number p1" },
   { key: "starting", title: "Starting", value: (row) => row.starting, kind: "number p2" },
   { key: "failed", title: "Failed", value: (row) => row.failed, draw: failed, kind: "number p1" },
   { key: "empty", title: "Empty in", value: (row) => row.emptyInSeconds, draw: emptyIn, kind: "number p2" },
@@ -174,13 +174,16 @@ export class Table {
     const it = this.#rows.get(row.worker) ?? this.#made(row.worker);
     const before = it.row;
     it.row = row;
-    COLUMNS.forEach(({ key, value, draw, cell: drawCell, of }, index) => {
+    COLUMNS.forEach(({ key, value, draw, update, of }, index) => {
       if (key === "worker" || key === "trend") return;
       if (of && before && String(of(before)) === String(of(row))) return;
       const cell = it.line.cells[index];
+      if (update) {
+        update(cell, row);
+        return;
+      }
       const drawn = draw ? draw(row) : grouped(value(row));
-      if (drawCell) drawCell(cell, row);
-      else if (typeof drawn !== "string") cell.replaceChildren(...drawn);
+      if (typeof drawn !== "string") cell.replaceChildren(...drawn);
       else if (cell.textContent !== drawn) cell.textContent = drawn;
     });
   }
