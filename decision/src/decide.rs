@@ -174,7 +174,7 @@ fn decide_by_tasks(
     let look = Look { worker, now, depth, need, per_task: most, own: &own, base, breaker };
     let progress = look.after(before);
     plan.health.ahead = eager(&progress, depth);
-    let alive = Alive { idle: progress.idling.idle, ..alive };
+    let alive = idle::counted(alive, &progress.idling);
     plan.alive = Some(alive);
     let (rungs, left_out) = late::ladder(&worker.launch.rungs, &own, snapshot.now);
     let served = Served {

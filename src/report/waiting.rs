@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::WorkerReport;
 use decision::outcome::{GroupOutcome, WorkerOutcome};
 use decision::plan::{
-    Action, Bound, Decision, Idle, LaunchPlan, PlacementPlan, Target, TaskBound, WorkerPlan,
+    Action, Alive, Bound, Decision, Idle, LaunchPlan, PlacementPlan, TaskBound, WorkerPlan,
 };
 use decision::refusal::Cause;
 use decision::snapshot::{CallError, Depth, ErrorKind, ReadError};
@@ -43,6 +43,8 @@ pub enum WaitsFor {
     Capacity,
     /// For AWS to take the call: it was throttled, or turned away for another passing reason.
     Throttling,
+    /// For containers that run without a message: they count until they have been idle for `idleAfter`.
+    IdleAfter,
     /// For tasks that a call without an answer may have started: they count as starting.
     Answer,
     /// For the next tick: the time of this one was up.
@@ -80,7 +82,10 @@ fn of_decision(decision: &Decision) -> BTreeSet<WaitsFor> {
         return BTreeSet::new();
     }
     let bounds = decision.reached().filter_map(of_bound);
-    bounds.chain(is_presumed(decision).then_some(WaitsFor::Answer)).collect()
+    let Alive { presumed, doubted, .. } = decision.alive;
+    let counted_on = [(presumed, WaitsFor::Answer), (doubted, WaitsFor::IdleAfter)];
+    let counted_on = counted_on.into_iter().filter(|(some, _)| would_owe(decision, *some));
+    bounds.chain(counted_on.map(|(_, word)| word)).collect()
 }
 
 fn of_bound(bound: &Bound) -> Option<WaitsFor> {
@@ -95,15 +100,10 @@ fn of_bound(bound: &Bound) -> Option<WaitsFor> {
     }
 }
 
-/// Whether more would be owed if what a call without an answer may have started were not counted.
-fn is_presumed(decision: &Decision) -> bool {
-    let Decision { alive, target, .. } = decision;
-    let surely = alive.capacity().minus(alive.presumed);
-    alive.presumed != Containers::ZERO
-        && match target {
-            Target::Containers(target) => surely < *target,
-            Target::Tasks(target) => surely < target.containers(decision.each),
-        }
+/// Whether more would be owed if some of the containers were not counted on.
+fn would_owe(decision: &Decision, without: Containers) -> bool {
+    let surely = decision.alive.capacity().minus(without);
+    without != Containers::ZERO && surely < decision.target_containers()
 }
 
 fn of_launch(plan: &LaunchPlan, groups: &[GroupOutcome]) -> BTreeSet<WaitsFor> {
@@ -232,6 +232,9 @@ impl fmt::Display for WaitsFor {
             Self::Configuration => "it is refused, and somebody has to mend that",
             Self::Capacity => "there is no capacity for it",
             Self::Throttling => "AWS turned the calls away for now",
+            Self::IdleAfter => {
+                "some containers run without a message, and count until idleAfter is over"
+            }
             Self::Answer => "a call had no answer, and what it may have started is waited for",
             Self::Time => "the time of the tick was up",
             Self::Delivery => "another delivery of this tick, or a later tick, has the word",

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use super::own::OwnTask;
 use super::progress::Look;
+use crate::plan::Alive;
 use crate::snapshot::Idling;
 use crate::units::{Containers, Messages, elapsed};
 
@@ -25,6 +26,9 @@ const BEGUN: Duration = Duration::from_mins(2);
 /// Fewer looks than these prove nothing, however long ago the first was: each may fall on a message that
 /// has just come. A tick a minute has six in five minutes.
 const FEWEST_LOOKS: usize = 5;
+
+/// At a single look, who has just begun or has just deleted a message is without one too.
+const DOUBTED_AT: usize = 2;
 
 /// What was seen longer ago says nothing of now, unless `idleAfter` is longer. A schedule of ten minutes
 /// that misses a tick is far below it.
@@ -60,6 +64,14 @@ pub(super) fn look(before: &Idling, messages_before: Messages, look: &Look<'_>) 
     let idle = shown.max(known);
     let has_others = look.own.count().containers.minus(idle) != Containers::ZERO;
     Idling { since: Some(since), looks, idle, proved, has_others }
+}
+
+/// With those that are idle, and those that become so if what the last looks showed goes on.
+pub(super) fn counted(alive: Alive, idling: &Idling) -> Alive {
+    let Idling { looks, idle, .. } = idling;
+    let last = looks.iter().rev().take(DOUBTED_AT).map(|(_, surplus)| *surplus);
+    let shown = last.min().filter(|_| DOUBTED_AT <= looks.len()).unwrap_or_default();
+    Alive { idle: *idle, doubted: shown.minus(*idle), ..alive }
 }
 
 /// Those that were idle, are still there, and need not have taken a message since.

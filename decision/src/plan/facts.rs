@@ -222,8 +222,8 @@ mod counted {
     ) -> Result<Alive, D::Error> {
         let counted = Counted::deserialize(deserializer)?;
         let Counted { tasks, containers, running, stuck, stuck_tasks, idle, outlived } = counted;
-        let presumed = Containers::ZERO;
-        Ok(Alive { tasks, containers, running, stuck, idle, outlived, stuck_tasks, presumed })
+        let others = Alive::default();
+        Ok(Alive { tasks, containers, running, stuck, idle, outlived, stuck_tasks, ..others })
     }
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use decision::units::Containers;
-use ecs_queue_scaler::report::{Outcome, Report, WorkerReport};
+use ecs_queue_scaler::report::{Outcome, Report, WaitsFor, WorkerReport};
 use ecs_queue_scaler::run::Scaler;
 use serde_json::{Value, json};
 
@@ -91,11 +91,16 @@ async fn a_container_that_holds_no_message_while_one_waits_is_no_capacity_after_
     let _ = tick(&function, &world, 0).await;
     world.all_run();
     for minute in 1..7 {
-        assert_eq!(only_worker(&tick(&function, &world, minute).await).outcome, Outcome::Idle);
+        let report = tick(&function, &world, minute).await;
+        let worker = only_worker(&report);
+        // At one look it may just have begun, or be between two messages.
+        let waits_for = if minute < 3 { vec![] } else { vec![WaitsFor::IdleAfter] };
+        assert_eq!((worker.outcome, &worker.waits_for), (Outcome::Idle, &waits_for), "{minute}");
     }
     let report = tick(&function, &world, 7).await;
     let worker = only_worker(&report);
     assert_eq!((worker.alive.unwrap().idle, started(&report)), (Containers(1), 1));
+    assert_eq!(worker.waits_for, []);
     assert!(worker.warnings[0].starts_with("1 container runs and takes no message"), "{worker:?}");
     let sum = "- 0 alive (1 container idle)";
     assert!(why(worker).contains(sum), "{worker:?}");

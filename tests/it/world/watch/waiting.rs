@@ -362,6 +362,7 @@ impl State {
             WaitsFor::Configuration => went(Wrong::Refused) || waiting.is_broken,
             WaitsFor::Capacity => went(Wrong::Short(case.group.clone())) || is_short(case.report),
             WaitsFor::Throttling => went(Wrong::Throttled),
+            WaitsFor::IdleAfter => self.one_has_nothing(case),
             WaitsFor::Answer => of_worker() || went(Wrong::Throttled),
             WaitsFor::Time => self.is_late(case),
             // The delivery whose start had no answer may have had the word.
@@ -375,6 +376,13 @@ impl State {
             false if tried && bounds.contains(&word) => Truth::Beside,
             false => Truth::No,
         }
+    }
+
+    /// Whether fewer messages were in flight, as they were told, than containers have run for a while.
+    fn one_has_nothing(&self, case: &Case<'_>) -> bool {
+        let told = self.watch.waiting.told.get(&(case.process, case.report.worker.to_string()));
+        let run = case.containers.iter().filter(|c| c.runs && c.since + BEGUN <= case.now);
+        told.is_some_and(|(_, in_flight)| *in_flight < u64::try_from(run.count()).unwrap())
     }
 
     /// What the worker asks for by the numbers that it was told, if nothing is alive.
