@@ -10,26 +10,38 @@ use std::process;
 /// # Errors
 /// Where it is there, or something of it cannot be written.
 pub fn write_new(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    whole(file, bytes, |part| named(part, file))
+    whole(file, bytes, |_| Ok(()), |part| named(part, file))
 }
 
-/// Writes a file in the place of the one that may be there. What is no file, such as /dev/null, is written to.
+/// Writes a file in the place of the one that may be there, with its permissions. What is no file, such as /dev/null,
+/// is written to.
 ///
 /// # Errors
 /// Where something of it cannot be written: then the one that was there stays.
 pub fn write_over(file: &Path, bytes: &[u8]) -> io::Result<()> {
     match fs::metadata(file) {
         Ok(there) if !there.is_file() => fs::write(file, bytes),
-        Ok(_) | Err(_) => whole(file, bytes, |part| fs::rename(part, file)),
+        there => {
+            let same = |made: &File| match there {
+                Ok(there) => made.set_permissions(there.permissions()),
+                Err(_) => Ok(()),
+            };
+            whole(file, bytes, same, |part| fs::rename(part, file))
+        }
     }
 }
 
-fn whole(file: &Path, bytes: &[u8], name: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+fn whole(
+    file: &Path,
+    bytes: &[u8],
+    prepare: impl FnOnce(&File) -> io::Result<()>,
+    name: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
     let mut part = file.file_name().unwrap_or_default().to_owned();
     part.push(format!(".{}.part", process::id()));
     let part = file.with_file_name(part);
     let made = File::create_new(&part)?;
-    let done = written(made, bytes).and_then(|()| name(&part));
+    let done = prepare(&made).and_then(|()| written(made, bytes)).and_then(|()| name(&part));
     // It has its name by now, or is half a file.
     drop(fs::remove_file(&part));
     done
@@ -55,6 +67,8 @@ fn named(part: &Path, file: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::env;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 
@@ -68,6 +82,9 @@ mod tests {
         assert_eq!(fs::read(&file).unwrap(), b"one");
         write_over(&file, b"three").unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"three");
+        fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+        write_over(&file, b"again").unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
         write_over(Path::new("/dev/null"), b"four").unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
