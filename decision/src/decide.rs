@@ -43,7 +43,7 @@ use crate::{limits, tags};
 pub use demand::need_by_rule;
 pub use derive::{Derived, derive};
 pub use draining::{drain, still_needed, stop};
-pub use health::{failed_tasks, health_by_tasks};
+pub use health::{Ends, ends, health_by_tasks};
 pub use own::{TaskContainers, alive};
 pub use placement::{
     Displaced, DisplacedTasks, Fitting, OnInstances, expressions, fitting, place_again,

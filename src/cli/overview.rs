@@ -95,7 +95,7 @@ impl Urgency {
     pub fn page(self) -> Option<&'static str> {
         match self {
             Self::Denied | Self::Held | Self::Refused => Some("docs/alarms/not-served.md"),
-            Self::Breaker | Self::Stuck => Some("docs/alarms/breaker-open.md"),
+            Self::Breaker | Self::Failing | Self::Stuck => Some("docs/alarms/breaker-open.md"),
             Self::AtCap => Some("docs/alarms/backlog-at-cap.md"),
             Self::Waits => Some("docs/alarms/launches-failing.md"),
             Self::Launching | Self::Paused | Self::Ok | Self::Idle => None,

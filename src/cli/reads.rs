@@ -43,14 +43,18 @@ pub struct WasRead {
 }
 
 impl WasRead {
-    /// How it went.
-    pub fn ended(&self) -> Ended {
-        let is_nothing = match &self.done {
+    /// Whether nothing of all workers could be read.
+    pub fn is_nothing(&self) -> bool {
+        match &self.done {
             Done::Refreshed(Ok(view)) => view.workers.iter().all(|row| row.urgency.is_unread()),
             Done::Refreshed(Err(_)) => true,
             Done::Looked(..) | Done::Asked(..) => false,
-        };
-        if is_nothing || self.tally.throttles != 0 { Ended::Badly } else { Ended::Well }
+        }
+    }
+
+    /// How it went.
+    pub fn ended(&self) -> Ended {
+        if self.is_nothing() || self.tally.throttles != 0 { Ended::Badly } else { Ended::Well }
     }
 
     /// Its calls. Queues and metrics have rates of their own.

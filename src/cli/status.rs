@@ -2,6 +2,7 @@
 
 mod beside;
 mod columns;
+mod session;
 mod measured;
 mod seen;
 mod text;
@@ -13,22 +14,22 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use decision::config::{Policy, Worker};
-use decision::decide::{TaskContainers, alive, failed_tasks, health_by_tasks, need_by_rule};
+use decision::decide::{Ends, TaskContainers, alive, ends, health_by_tasks, need_by_rule};
 use decision::fargate::{MicroDollars, PriceList};
 use decision::plan::{Action, Alive, Decision, Health, Idle, WorkerPlan};
 use decision::refusal::Cause;
 use decision::snapshot::{
-    CallError, ClusterTasks, Depth, ErrorKind, ReadError, Snapshot, Task, TaskShape,
+    CallError, ClusterTasks, Depth, Ended, ErrorKind, ReadError, Snapshot, Task, TaskShape,
 };
 use decision::units::{Containers, Messages, Tasks, WorkerName, elapsed};
 
 use self::beside::Beside;
-pub use self::beside::{DeadLetters, DecisionRow};
+pub use self::beside::{BaseRevision, DeadLetters, DecisionRow};
 pub use self::columns::Column;
 use self::measured::Ages;
-pub use self::measured::KeptMetrics;
 pub(super) use self::seen::read_tasks;
 use self::seen::{Scope, Seen};
+pub use self::session::{EndedTask, Remembered, Session};
 pub use self::text::Asked;
 pub use self::view::{LastLaunch, Row, StatusView, Urgency};
 pub(in crate::cli) use self::view::{SCHEMA, VERSION};
@@ -54,17 +55,17 @@ pub async fn status(
 }
 
 /// The same again and again: also what became of the tasks of the last hour, and of CloudWatch no more than it has
-/// measured anew.
+/// measured anew. What ended badly is remembered, where somebody wants that.
 ///
 /// # Errors
 /// As [`status()`].
 pub async fn refresh(
     deployment: &Deployment,
     cloud: &ReadCloud,
-    kept: &KeptMetrics,
+    session: &Session,
     invocation: &Invocation,
 ) -> Result<StatusView, PlanError> {
-    Box::pin(glance(deployment, cloud, Scope::Again(kept), invocation)).await
+    Box::pin(glance(deployment, cloud, Scope::Again(session), invocation)).await
 }
 
 async fn glance(
@@ -76,8 +77,12 @@ async fn glance(
     let seen = Box::pin(Seen::of(deployment, cloud, scope, invocation)).await?;
     let Seen { foreseen, results, ages, deleted, mut notes } = seen;
     let looks = foreseen.plan.workers.iter().zip(&results.workers);
-    let rows = looks.map(|(plan, result)| {
-        let look = Look { foreseen: &foreseen, plan, result };
+    let looks = looks.map(|(plan, result)| Look { foreseen: &foreseen, plan, result });
+    if let Scope::Again(session) = scope {
+        let failed: Vec<_> = looks.clone().flat_map(|look| look.failures()).collect();
+        notes.extend(Box::pin(session.remember(cloud, failed)).await);
+    }
+    let rows = looks.map(|look| {
         let row = look.row(ages.as_ref());
         if !scope.is_again() {
             return row;
@@ -195,7 +200,7 @@ impl Look<'_> {
                 age.then_with(|| a.revision.cmp(&b.revision)).then_with(|| a.task.cmp(&b.task))
             });
             let of_worker = read.ended.iter().filter(|task| task.worker == self.plan.worker);
-            ended = EndedRow::counted(of_worker, now);
+            ended = EndedRow::counted(of_worker.map(EndedTask::of), now);
         }
         let row = Row { failed: self.failed(), ..self.row(ages) };
         WorkerView::new(row, Closely { at: now.to_string(), tasks, ended, notes })
@@ -222,9 +227,20 @@ impl Look<'_> {
         Some(time).filter(|_| backlog != Messages::ZERO)
     }
 
+    /// What became of its tasks of the last hour, as far as they were read.
+    fn ends(&self) -> Option<Ends> {
+        Some(ends(self.worker()?, self.tasks()?, self.snapshot().now))
+    }
+
     fn failed(&self) -> Option<u64> {
-        let failed = failed_tasks(self.worker()?, self.tasks()?, self.snapshot().now);
-        Some(u64::from(failed.0))
+        self.ends().and_then(|ends| u64::try_from(ends.badly.len()).ok())
+    }
+
+    /// Its tasks of the last hour that ended badly.
+    fn failures(&self) -> Vec<Ended> {
+        let badly = self.ends().unwrap_or_default().badly;
+        let ended = self.tasks().into_iter().flat_map(|tasks| &tasks.ended);
+        ended.filter(|task| badly.contains(&task.arn)).cloned().collect()
     }
 
     fn snapshot(&self) -> &Snapshot {
@@ -309,6 +325,11 @@ impl Look<'_> {
         let health = self.health(by_rule.is_some());
         if let Some(tripped) = &health.breaker {
             return (Urgency::Breaker, tripped.last.clone());
+        }
+        // How they ended may repeat values of a definition, and a glance reads none for that.
+        if let Some(Ends { well, badly }) = self.ends().filter(Ends::are_failures) {
+            let all = well.plus(Tasks::counted(badly.len()));
+            return (Urgency::Failing, format!("{} of {all} tasks that ended", badly.len()));
         }
         if !health.stuck.is_empty() {
             return (Urgency::Stuck, DO_NOT_START.of(health.stuck.len()));

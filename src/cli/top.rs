@@ -58,8 +58,6 @@ enum Face {
     Workers,
     /// One of them.
     Worker(Box<Closely>),
-    /// What keys do.
-    Help,
 }
 
 /// One worker on the screen.
@@ -81,6 +79,15 @@ struct Closely {
 struct Sort {
     column: Column,
     is_reversed: bool,
+}
+
+/// What is shown beside the usual.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shows {
+    /// Idle workers.
+    idle: bool,
+    /// What keys do, instead of all else.
+    help: bool,
 }
 
 /// Which rows are meant.
@@ -107,7 +114,7 @@ pub struct Screen {
     chosen: Option<String>,
     sort: Option<Sort>,
     filter: Filter,
-    shows_idle: bool,
+    shows: Shows,
     is_paused: bool,
     /// Whether a task is to be stopped.
     stopping: Stopping,
@@ -170,7 +177,7 @@ impl Screen {
             chosen: None,
             sort: None,
             filter: Filter::default(),
-            shows_idle: false,
+            shows: Shows::default(),
             is_paused: false,
             stopping: Stopping::Nothing,
             message: None,
@@ -211,9 +218,9 @@ impl Screen {
         }
         match read {
             Ok(view) => {
-                let is_there = |id: &String| view.shown_tasks().iter().any(|it| it.task == *id);
+                let is_there = |id: &String| view.alive.iter().any(|it| it.task == *id);
                 let is_first = closely.view.is_none();
-                let first = view.shown_tasks().first().filter(|_| is_first);
+                let first = view.alive.first().filter(|_| is_first);
                 let kept = closely.task.take().filter(is_there);
                 closely.task = kept.or_else(|| first.map(|task| task.task.clone()));
                 closely.view = Some(view);
@@ -252,7 +259,7 @@ impl Screen {
     pub fn shown_closely(&self) -> Option<&str> {
         match &self.face {
             Face::Worker(closely) => Some(&closely.worker),
-            Face::Workers | Face::Help => None,
+            Face::Workers => None,
         }
     }
 
@@ -281,13 +288,16 @@ impl Screen {
             self.type_into_filter(key.code);
             return None;
         }
+        if std::mem::take(&mut self.shows.help) {
+            return None;
+        }
         match self.face {
-            Face::Workers => self.key_of_workers(key.code),
-            Face::Worker(_) => self.key_of_worker(key.code),
-            Face::Help => {
-                self.face = Face::Workers;
+            _ if key.code == KeyCode::Char('?') => {
+                self.shows.help = true;
                 None
             }
+            Face::Workers => self.key_of_workers(key.code),
+            Face::Worker(_) => self.key_of_worker(key.code),
         }
     }
 
@@ -315,7 +325,7 @@ impl Screen {
 
     /// The worker on this line.
     fn hit(&self, line: u16) -> Option<String> {
-        if self.face != Face::Workers {
+        if self.face != Face::Workers || self.shows.help {
             return None;
         }
         let row = line.checked_sub(self.rows.top).filter(|row| *row < self.rows.height)?;
@@ -342,9 +352,8 @@ impl Screen {
             KeyCode::Char('q') => return Some(Wish::Quit),
             KeyCode::Esc if self.filter.text.is_empty() => {}
             KeyCode::Esc => self.filter.text.clear(),
-            KeyCode::Char('?') => self.face = Face::Help,
             KeyCode::Char('/') => self.filter.is_typing = true,
-            KeyCode::Char('a') => self.shows_idle = !self.shows_idle,
+            KeyCode::Char('a') => self.shows.idle = !self.shows.idle,
             KeyCode::Char('p') => self.is_paused = !self.is_paused,
             KeyCode::Char('r') => return Some(Wish::Read(Read::All)),
             KeyCode::Char('s') => self.sort_by_next(),
@@ -377,7 +386,7 @@ impl Screen {
             }
             KeyCode::PageUp => closely.above = closely.above.saturating_sub(PAGE),
             KeyCode::Home => closely.above = 0,
-            KeyCode::Char('c') => return closely.task.clone().map(Wish::Copy),
+            KeyCode::Char('c') => return closely.arn().map(Wish::Copy),
             KeyCode::Char('x') => return self.ask_to_stop(),
             _ => {}
         }
@@ -442,7 +451,7 @@ impl Screen {
     fn shown(&self) -> Vec<&OverviewRow> {
         let Some(seen) = &self.seen else { return Vec::new() };
         let is_shown = |row: &Row| {
-            let is_wanted = self.shows_idle || row.urgency != Urgency::Idle;
+            let is_wanted = self.shows.idle || row.urgency != Urgency::Idle;
             if self.filter.text.is_empty() { is_wanted } else { is_meant(&self.filter.text, row) }
         };
         let rows: Vec<_> = seen.overview.rows.iter().filter(|it| is_shown(&it.row)).collect();
@@ -459,9 +468,16 @@ impl Screen {
 }
 
 impl Closely {
+    /// Of the task that is chosen.
+    fn arn(&self) -> Option<String> {
+        let tasks = self.view.iter().flat_map(|view| &view.alive);
+        let mut chosen = tasks.filter(|task| Some(&task.task) == self.task.as_ref());
+        chosen.next().map(|task| task.arn.clone())
+    }
+
     /// Chooses another task, from where the chosen one stands and where the last one does.
     fn choose(&mut self, next: impl Fn(usize, usize) -> usize) {
-        let tasks: &[TaskRow] = self.view.as_ref().map_or(&[], WorkerView::shown_tasks);
+        let tasks: &[TaskRow] = self.view.as_ref().map_or(&[], |view| &view.alive);
         let Some(last) = tasks.len().checked_sub(1) else { return };
         let at = tasks.iter().position(|task| Some(&task.task) == self.task.as_ref());
         let at = at.map_or(0, |at| next(at, last));

@@ -11,6 +11,7 @@ mod looking;
 mod outcomes;
 mod plan;
 mod query;
+mod remembered;
 mod render;
 mod room;
 mod secrets;

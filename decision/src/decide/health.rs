@@ -7,7 +7,7 @@ use crate::config::{Breaker, Worker};
 use crate::plan::{Health, Tripped};
 use crate::refusal::Cause;
 use crate::snapshot::ClusterTasks;
-use crate::units::{Containers, Tasks, elapsed};
+use crate::units::{Containers, TaskArn, Tasks, elapsed};
 
 /// As long as what ended says something about what is started next. ECS does not keep it longer.
 /// Source: ECS developer guide, "Stopped tasks error messages".
@@ -57,11 +57,35 @@ pub fn health_by_tasks(worker: &Worker, tasks: &ClusterTasks, now: Timestamp) ->
     Health { stuck: own.stuck(), breaker: breaker(worker, &own, now), ..Health::default() }
 }
 
-/// Tasks of a worker that ended badly within the last hour, as far as they are known: what its breaker counts.
-pub fn failed_tasks(worker: &Worker, tasks: &ClusterTasks, now: Timestamp) -> Tasks {
+/// How the tasks of a worker ended within the last hour, as far as they are known and as its breaker judges them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// How many ran well.
+    pub well: Tasks,
+    /// Those that did not.
+    pub badly: Vec<TaskArn>,
+}
+
+impl Ends {
+    /// Whether at least half of them ended badly, and as many as open a breaker.
+    pub fn are_failures(&self) -> bool {
+        FAILURES <= self.badly.len() && self.well <= Tasks::counted(self.badly.len())
+    }
+}
+
+/// What became of a worker's tasks.
+pub fn ends(worker: &Worker, tasks: &ClusterTasks, now: Timestamp) -> Ends {
     let own = OwnTasks::by_name(worker, tasks, now);
     let lately = own.ended.iter().filter(|own| now.duration_since(own.task.stopped) < TELLS);
-    Tasks::counted(lately.filter(|own| matches!(judge(own), Verdict::Badly(_))).count())
+    let mut ends = Ends::default();
+    for own in lately {
+        match judge(own) {
+            Verdict::Well => ends.well = ends.well.plus(Tasks(1)),
+            Verdict::Badly(_) => ends.badly.push(own.task.arn.clone()),
+            Verdict::Unjudged => {}
+        }
+    }
+    ends
 }
 
 /// Why the breaker is open, where the worker has one.

@@ -1,5 +1,7 @@
 //! An account that is read again and again, for `top` and `console`.
 
+use std::cell::RefCell;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, value_parser};
@@ -9,7 +11,7 @@ use ecs_queue_scaler::cli::deployment::Deployment;
 use ecs_queue_scaler::cli::overview::{History, ToRead};
 use ecs_queue_scaler::cli::page::{counted, dollars};
 use ecs_queue_scaler::cli::reads::{Done, Reads, WasRead};
-use ecs_queue_scaler::cli::status::{KeptMetrics, refresh, worker};
+use ecs_queue_scaler::cli::status::{Remembered, Session, refresh, worker};
 use ecs_queue_scaler::cli::stop::{Asked, ToStop, Which, prepare, reason};
 use ecs_queue_scaler::cli::top::Read;
 use futures_util::FutureExt;
@@ -37,6 +39,9 @@ pub(super) struct Arguments {
     /// for $0.01 a thousand
     #[arg(long, value_name = "TIME", conflicts_with = "demo")]
     history: Option<SignedDuration>,
+    /// Keep in this file which tasks ended badly, also after the hour in which ECS does
+    #[arg(long, value_name = "FILE", conflicts_with = "demo")]
+    remember: Option<PathBuf>,
     #[command(flatten)]
     account: account::Arguments,
 }
@@ -49,13 +54,26 @@ impl Arguments {
 
 /// Somebody's account.
 pub(super) struct Account {
+    arguments: account::Arguments,
+    clouds: RefCell<Clouds>,
+    deployment: Deployment,
+    session: Session,
+    by: By,
+}
+
+/// What is asked, as whoever somebody is now.
+struct Clouds {
     read: ReadCloud,
     /// Only where tasks may be stopped.
     write: Option<WriteCloud>,
-    deployment: Deployment,
-    metrics: KeptMetrics,
-    /// The command that stops what is stopped.
-    by: &'static str,
+    /// Whether the last look came to nothing, as it does when credentials have ended.
+    is_in_doubt: bool,
+}
+
+impl Clouds {
+    fn new(Aws { read, write }: Aws, by: By) -> Self {
+        Self { read, write: by.may_stop.then_some(write), is_in_doubt: false }
+    }
 }
 
 /// By which command, and what it may do.
@@ -67,34 +85,66 @@ pub(super) struct By {
 
 impl Account {
     pub(super) async fn find(arguments: &Arguments, by: By) -> Result<Self, Failed> {
-        let Aws { read, write } = arguments.account.connect().await?;
-        let Access { deployment, .. } = arguments.account.access_by(read.clone(), true).await?;
-        let write = by.may_stop.then_some(write);
-        let metrics = KeptMetrics::default();
-        Ok(Self { read, write, deployment, metrics, by: by.command })
+        let aws = arguments.account.connect().await?;
+        let Access { deployment, .. } = arguments.account.access_by(aws.read.clone(), true).await?;
+        let clouds = RefCell::new(Clouds::new(aws, by));
+        let session = match &arguments.remember {
+            Some(file) => {
+                let region = clouds.borrow().read.region().clone();
+                let scaler = deployment.scaler.name.as_str();
+                let remembered = Remembered::open(file, scaler, region.as_str());
+                Session::with(remembered.map_err(Failed::Use)?)
+            }
+            None => Session::default(),
+        };
+        Ok(Self { arguments: arguments.account.clone(), clouds, deployment, session, by })
+    }
+
+    /// Where the last look came to nothing, looks for credentials anew: somebody may have signed in again, or a file may
+    /// have new ones.
+    async fn renew(&self) -> Result<(), String> {
+        if self.clouds.borrow().is_in_doubt {
+            let aws = self.arguments.connect().await.map_err(|error| match error {
+                Failed::Wrong(lines) => lines.join("; "),
+                Failed::Use(line) => line,
+            })?;
+            *self.clouds.borrow_mut() = Clouds::new(aws, self.by);
+        }
+        Ok(())
+    }
+
+    fn cloud(&self) -> ReadCloud {
+        self.clouds.borrow().read.clone()
     }
 
     async fn read(&self, read: Read) -> WasRead {
-        let (cloud, invocation) = reading(&self.read);
+        let renewed = self.renew().await;
+        let (cloud, invocation) = reading(&self.cloud());
         let deployment = &self.deployment;
-        let done = match read {
-            Read::All => {
-                let view = Box::pin(refresh(deployment, &cloud, &self.metrics, &invocation)).await;
+        let done = match (read, renewed) {
+            (Read::All, Err(why)) => Done::Refreshed(Err(why)),
+            (Read::Worker(name), Err(why)) => Done::Looked(name, Err(why)),
+            (Read::Stop(target), Err(why)) => Done::Asked(target, Err(why)),
+            (Read::All, Ok(())) => {
+                let view = Box::pin(refresh(deployment, &cloud, &self.session, &invocation)).await;
                 Done::Refreshed(view.map(Box::new).map_err(|error| error.to_string()))
             }
-            Read::Worker(name) => {
+            (Read::Worker(name), Ok(())) => {
                 let id = WorkerName::from(name.as_str());
                 let view = Box::pin(worker(deployment, &cloud, &id, &invocation)).await;
-                Done::Looked(name, view.map(Box::new).map_err(|error| error.to_string()))
+                let view = view.map(|view| Box::new(self.session.completed(view, invocation.now)));
+                Done::Looked(name, view.map_err(|error| error.to_string()))
             }
-            Read::Stop(target) => {
+            (Read::Stop(target), Ok(())) => {
                 let which = Which::These(vec![target.task.clone()]);
                 let asked = Asked { worker: WorkerName::from(target.worker.as_str()), which };
                 let found = Box::pin(prepare(deployment, &cloud, &asked, &invocation)).await;
                 Done::Asked(target, found.map_err(|error| error.to_string()))
             }
         };
-        WasRead { done, at: now(), tally: cloud.tally() }
+        let read = WasRead { done, at: now(), tally: cloud.tally() };
+        self.clouds.borrow_mut().is_in_doubt |= read.is_nothing();
+        read
     }
 
     /// What was before, where it was asked for; says before what that costs. What cannot be read is a gap.
@@ -103,7 +153,7 @@ impl Account {
     /// When more is asked for than is kept.
     pub(super) async fn history(&self, asked: &Arguments) -> Result<History, Failed> {
         let Some(span) = asked.history else { return Ok(History::default()) };
-        let (cloud, invocation) = reading(&self.read);
+        let (cloud, invocation) = reading(&self.cloud());
         let span = span.unsigned_abs();
         if LONGEST_HISTORY < span {
             return Err(Failed::Use("--history: 12h at most are kept".to_owned()));
@@ -125,11 +175,11 @@ impl Account {
     }
 
     async fn stop(&self, found: ToStop) -> Result<String, String> {
-        let write =
-            self.write.as_ref().ok_or("it was started without --allow-stop: it stops nothing")?;
-        let caller = self.read.caller().await.ok();
-        let why = reason(caller.as_deref(), Some(self.by));
-        let stopped = found.stop(write, &why).await;
+        let write = self.clouds.borrow().write.clone();
+        let write = write.ok_or("it was started without --allow-stop: it stops nothing")?;
+        let caller = self.cloud().caller().await.ok();
+        let why = reason(caller.as_deref(), Some(self.by.command));
+        let stopped = found.stop(&write, &why).await;
         match stopped.stopped {
             0 => Err(stopped.failures.join("; ")),
             _ => Ok(format!("stopped it; its reason is `{why}`")),

@@ -12,7 +12,7 @@ use ecs_queue_scaler::cli::console::{About, Board, saved};
 use ecs_queue_scaler::cli::file::write_over;
 use ecs_queue_scaler::cli::overview::History;
 use ecs_queue_scaler::cli::page::Clock;
-use ecs_queue_scaler::cli::status::{Asked, Column, KeptMetrics, refresh, status, worker};
+use ecs_queue_scaler::cli::status::{Asked, Column, Session, refresh, status, worker};
 use ecs_queue_scaler::cli::top::Reading;
 use serde::Serialize;
 use serde_json::json;
@@ -107,7 +107,7 @@ fn written(text: &str, is_terminal: bool, color: ColorChoice) -> io::Result<()> 
 /// What a console would show now, as a file.
 async fn save(arguments: &Arguments, file: &Path) -> Result<Said, Failed> {
     let Access { cloud, deployment, invocation } = arguments.account.access(true).await?;
-    let read = refresh(&deployment, &cloud, &KeptMetrics::default(), &invocation).await;
+    let read = refresh(&deployment, &cloud, &Session::default(), &invocation).await;
     let view = read.map_err(|error| Failed::Wrong(vec![error.to_string()]))?;
     let ends = Ends::failed_if(view.workers.iter().any(|row| row.urgency.is_unread()));
     let mut board = Board::new(About { is_saved: true, ..About::default() }, History::default());

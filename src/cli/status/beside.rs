@@ -16,6 +16,9 @@ use crate::cli::page::quoted;
 /// So far back its decisions are looked for.
 const LOOKED_BACK: SignedDuration = SignedDuration::from_hours(1);
 
+/// For so long a revision is new.
+const NEW: SignedDuration = SignedDuration::from_hours(24);
+
 /// As many of its last decisions are shown.
 const MOST_DECISIONS: usize = 5;
 
@@ -46,6 +49,37 @@ pub struct DeadLetters {
     pub max_receive_count: u64,
 }
 
+/// What the next task is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BaseRevision {
+    /// As `family:revision`.
+    pub revision: String,
+    /// When it was registered, in UTC, where ECS says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registered: Option<String>,
+}
+
+impl BaseRevision {
+    fn of(definition: &TaskDefinition) -> Self {
+        let registered = definition.document.get("registeredAt").and_then(Value::as_f64);
+        let registered =
+            registered.and_then(|seconds| SignedDuration::try_from_secs_f64(seconds).ok());
+        let registered = registered.and_then(|since| Timestamp::from_duration(since).ok());
+        Self {
+            revision: definition.arn.family_and_revision().to_owned(),
+            registered: registered.map(|at| at.to_string()),
+        }
+    }
+
+    /// When it was registered, if that was within a day before: what goes wrong now may come from it.
+    pub(super) fn new_since(&self, now: &str) -> Option<&str> {
+        let registered = self.registered.as_deref()?;
+        let (at, now) = (registered.parse::<Timestamp>().ok()?, now.parse::<Timestamp>().ok()?);
+        (now.duration_since(at) < NEW).then_some(registered)
+    }
+}
+
 /// What stands beside a worker's tasks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Beside {
@@ -53,6 +87,7 @@ pub(super) struct Beside {
     pub(super) dead_letters: Option<DeadLetters>,
     pub(super) logs: Vec<String>,
     pub(super) log_group: Option<String>,
+    pub(super) base: Option<BaseRevision>,
     pub(super) notes: Vec<String>,
 }
 
@@ -84,6 +119,7 @@ impl Beside {
         Box::pin(beside.read_dead_letters(worker, cloud)).await;
         match cloud.definition(&worker.task_definition).await {
             Ok(definition) => {
+                beside.base = Some(BaseRevision::of(&definition));
                 if let Some(Log { group, region, command }) = Log::of(worker, &definition) {
                     beside.logs.push(command);
                     let is_here = region.is_none_or(|region| region == cloud.region().as_str());
@@ -176,5 +212,25 @@ impl Log {
         let command =
             format!("aws logs tail {}{streams}{by_region} --since 1h --follow", quoted(group));
         Some(Self { group: group.to_owned(), region: region.map(str::to_owned), command })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revision_is_new_for_a_day() {
+        let registered = "2026-11-20T10:20:00Z";
+        let base = |registered: Option<&str>| BaseRevision {
+            revision: "encode:18".to_owned(),
+            registered: registered.map(str::to_owned),
+        };
+        for (now, is_new) in [("2026-11-21T10:19:59Z", true), ("2026-11-21T10:20:00Z", false)] {
+            let since = base(Some(registered)).new_since(now).map(str::to_owned);
+            assert_eq!(since.as_deref(), is_new.then_some(registered), "{now}");
+        }
+        assert_eq!(base(None).new_since(registered), None);
+        assert_eq!(base(Some("soon")).new_since(registered), None);
     }
 }

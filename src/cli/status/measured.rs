@@ -15,7 +15,7 @@ pub(super) type Ages = BTreeMap<String, Duration>;
 
 /// What was measured. SQS does it once a minute, and each reading of a metric has its price.
 #[derive(Debug, Default)]
-pub struct KeptMetrics(Mutex<Option<ReadMetrics>>);
+pub(super) struct KeptMetrics(Mutex<Option<ReadMetrics>>);
 
 #[derive(Clone, Debug)]
 struct ReadMetrics {

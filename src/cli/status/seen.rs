@@ -7,7 +7,8 @@ use decision::memory::Remembered;
 use decision::snapshot::Snapshot;
 use decision::units::{TaskDefinitionRef, WorkerName};
 
-use super::measured::{Ages, KeptMetrics, Metrics};
+use super::measured::{Ages, Metrics};
+use super::session::Session;
 use crate::aws::ReadCloud;
 use crate::cli::deployment::Deployment;
 use crate::cli::plan::{PlanError, elsewhere, look_at, result};
@@ -21,7 +22,7 @@ pub(super) enum Scope<'a> {
     /// With what became of its tasks.
     One(&'a WorkerName),
     /// All, with what became of their tasks.
-    Again(&'a KeptMetrics),
+    Again(&'a Session),
 }
 
 impl Scope<'_> {
@@ -72,7 +73,7 @@ impl Seen {
         let workers = foreseen.config.workers.iter();
         let queues: Vec<_> = workers.map(|worker| worker.queue.name().to_owned()).collect();
         let Metrics { ages, deleted } = match scope {
-            Scope::Again(kept) => kept.read(cloud, &queues, invocation.now).await,
+            Scope::Again(session) => session.metrics.read(cloud, &queues, invocation.now).await,
             Scope::All | Scope::One(_) => Metrics {
                 ages: cloud.oldest_messages(&queues, invocation.now).await,
                 deleted: None,

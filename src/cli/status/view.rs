@@ -138,6 +138,8 @@ pub enum Urgency {
     Refused,
     /// The circuit breaker is open.
     Breaker,
+    /// Of the tasks that ended within the last hour, at least half did so badly, and three or more.
+    Failing,
     /// Tasks do not start, or go on without their workers.
     Stuck,
     /// A cap of the operator keeps containers from messages.
@@ -156,11 +158,12 @@ pub enum Urgency {
 
 impl Urgency {
     /// All of them, the most urgent first.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Denied,
         Self::Held,
         Self::Refused,
         Self::Breaker,
+        Self::Failing,
         Self::Stuck,
         Self::AtCap,
         Self::Waits,
@@ -177,6 +180,7 @@ impl Urgency {
             Self::Held => "not read",
             Self::Refused => "refused",
             Self::Breaker => "breaker",
+            Self::Failing => "failing",
             Self::Stuck => "stuck",
             Self::AtCap => "at cap",
             Self::Waits => "waits",
@@ -190,7 +194,12 @@ impl Urgency {
     /// For the colour.
     pub fn meaning(self) -> Meaning {
         match self {
-            Self::Denied | Self::Held | Self::Refused | Self::Breaker | Self::Stuck => Meaning::Bad,
+            Self::Denied
+            | Self::Held
+            | Self::Refused
+            | Self::Breaker
+            | Self::Failing
+            | Self::Stuck => Meaning::Bad,
             Self::AtCap | Self::Waits | Self::Paused => Meaning::Warning,
             Self::Launching => Meaning::Good,
             Self::Ok => Meaning::Plain,

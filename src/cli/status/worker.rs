@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use decision::config::Worker;
 use decision::decide::TaskContainers;
-use decision::snapshot::{ContainerStatus, Ended, Task};
+use decision::snapshot::{ContainerStatus, Task};
 use decision::units::elapsed;
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::beside::Beside;
-use super::{Asked, DeadLetters, DecisionRow, Row};
+use super::{Asked, BaseRevision, DeadLetters, DecisionRow, EndedTask, Row};
 use crate::cli::explain::came_to;
 use crate::cli::page::{Clock, Meaning, Page, age, counted, grouped, plain, short_id};
 use crate::cli::table::{Column, fitted};
@@ -26,6 +26,9 @@ const VERSION: u32 = 1;
 
 /// As many tasks as a person reads.
 const MOST_SHOWN: usize = 50;
+
+/// As many ways to end.
+const MOST_REASONS: usize = 10;
 
 /// One worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -42,8 +45,11 @@ pub struct WorkerView {
     pub row: Row,
     /// Its tasks that have not come to their end, the oldest first.
     pub alive: Vec<TaskRow>,
-    /// Those that ended within the last hour, by how.
+    /// Those that ended within the last hour, by how, what was last first.
     pub ended: Vec<EndedRow>,
+    /// Those that ended badly before that, as far as they are remembered.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub ended_before: Vec<EndedRow>,
     /// What the function has logged of its last decisions, the newest last; none without a function.
     pub decisions: Vec<DecisionRow>,
     /// The dead-letter queue of its queue, where there is one.
@@ -57,6 +63,9 @@ pub struct WorkerView {
     /// Its queue, as the configuration names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,
+    /// The revision that its next task is made of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<BaseRevision>,
     /// The settings that its arithmetic goes by, as the configuration has them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settings: Option<Value>,
@@ -71,6 +80,8 @@ pub struct WorkerView {
 pub struct TaskRow {
     /// Its id: the end of its ARN.
     pub task: String,
+    /// Its ARN.
+    pub arn: String,
     /// How far it is: `provisioning`, `starting`, `running` or `stopping`.
     pub state: &'static str,
     /// Since when it is there.
@@ -141,6 +152,7 @@ impl TaskRow {
         let TaskContainers { all, running, stopped } = TaskContainers::of(task, container, now);
         Self {
             task: short_id(task.arn.as_str()).to_owned(),
+            arn: task.arn.to_string(),
             state: state_of(task),
             age_seconds: task.created.map(|created| elapsed(created, now).as_secs()),
             containers: u64::from(all.0),
@@ -181,35 +193,19 @@ impl ContainerRow {
 }
 
 impl EndedRow {
-    /// Tasks by how they ended, the most frequent first.
-    pub(super) fn counted<'a>(ended: impl Iterator<Item = &'a Ended>, now: Timestamp) -> Vec<Self> {
+    /// Tasks by how they ended, what was last first.
+    pub(super) fn counted(ended: impl Iterator<Item = EndedTask>, now: Timestamp) -> Vec<Self> {
         let mut rows = BTreeMap::<_, Self>::new();
-        for task in ended {
-            let mut exits: Vec<_> = task
-                .containers
-                .iter()
-                .map(|one| {
-                    let exit =
-                        one.exit.map_or_else(|| "no exit code".to_owned(), |n| format!("exit {n}"));
-                    one.reason.as_ref().map(|why| format!("{exit} {why}")).unwrap_or(exit)
-                })
-                .collect();
-            exits.sort();
-            exits.dedup();
-            let ago = elapsed(task.stopped, now).as_secs();
-            let key = (task.code.clone(), task.reason.clone(), exits.clone());
-            let row = rows.entry(key).or_insert_with(|| Self {
-                tasks: 0,
-                code: task.code.clone(),
-                reason: task.reason.clone(),
-                exits,
-                seconds_ago: ago,
-            });
+        for EndedTask { stopped, code, reason, exits, .. } in ended {
+            let ago = elapsed(stopped, now).as_secs();
+            let key = (code.clone(), reason.clone(), exits.clone());
+            let row = Self { tasks: 0, code, reason, exits, seconds_ago: ago };
+            let row = rows.entry(key).or_insert(row);
             row.tasks = row.tasks.saturating_add(1);
             row.seconds_ago = row.seconds_ago.min(ago);
         }
         let mut rows: Vec<_> = rows.into_values().collect();
-        rows.sort_by_key(|row| (std::cmp::Reverse(row.tasks), row.seconds_ago));
+        rows.sort_by_key(|row| row.seconds_ago);
         rows
     }
 }
@@ -224,11 +220,13 @@ impl WorkerView {
             row,
             alive: tasks,
             ended,
+            ended_before: Vec::new(),
             decisions: Vec::new(),
             dead_letters: None,
             logs: Vec::new(),
             log_group: None,
             queue: None,
+            base: None,
             settings: None,
             notes,
         }
@@ -241,10 +239,11 @@ impl WorkerView {
     }
 
     pub(super) fn add(&mut self, worker: &Worker, beside: Beside) {
-        let Beside { decisions, dead_letters, logs, log_group, notes } = beside;
+        let Beside { decisions, dead_letters, logs, log_group, base, notes } = beside;
         self.queue = Some(worker.queue.to_string());
         self.settings = worker.settings();
         self.log_group = log_group;
+        self.base = base;
         self.decisions = decisions;
         self.dead_letters = dead_letters;
         self.logs = logs;
@@ -254,19 +253,22 @@ impl WorkerView {
     /// The whole page.
     pub fn page(&self, asked: &Asked) -> String {
         let mut page = Page::new(asked.width);
-        self.write_state(&mut page);
+        self.write_state(&mut page, &asked.clock);
         if !self.alive.is_empty() {
             page.gap();
-            for line in self.tasks(asked.width) {
+            for line in self.tasks(asked.width, MOST_SHOWN) {
                 page.line(Meaning::Plain, &line);
             }
+        }
+        if let Some(more) = self.alive.len().checked_sub(MOST_SHOWN).filter(|more| *more != 0) {
+            page.entry("", &format!("and {more} more, in --json"));
         }
         self.write_rest(&mut page, &asked.clock);
         page.text()
     }
 
     /// How it is, and why.
-    pub fn write_state(&self, page: &mut Page) {
+    pub fn write_state(&self, page: &mut Page, clock: &Clock) {
         let row = &self.row;
         let state = format!("{} {}", row.urgency.words(), row.note);
         page.entry_of(row.urgency.meaning(), &format!("{}  ", row.worker), state.trim_end());
@@ -275,19 +277,17 @@ impl WorkerView {
             let oldest = age(Duration::from_secs(oldest));
             page.entry("", &format!("the oldest message has waited for {oldest}"));
         }
+        let new = self.base.as_ref().and_then(|base| Some((base, base.new_since(&self.at)?)));
+        if let Some((base, since)) = new {
+            page.entry("", &format!("{} is new since {}", base.revision, clock.shown(since)));
+        }
         self.write_dead_letters(page);
     }
 
     /// What stands below its tasks.
     pub fn write_rest(&self, page: &mut Page, clock: &Clock) {
-        if let Some(more) = self.alive.len().checked_sub(MOST_SHOWN).filter(|more| *more != 0) {
-            page.entry("", &format!("and {more} more, in --json"));
-        }
-        if !self.ended.is_empty() {
-            page.gap();
-            page.entry("", "ended within the hour that ECS remembers:");
-            self.ended.iter().for_each(|ended| ended.write(page));
-        }
+        write_ended("ended within the hour that ECS remembers:", &self.ended, page);
+        write_ended("ended badly before that:", &self.ended_before, page);
         self.write_decisions(page, clock);
         if !self.logs.is_empty() {
             page.gap();
@@ -299,14 +299,10 @@ impl WorkerView {
         page.entry("", &format!("read {}", clock.shown(&self.at)));
     }
 
-    /// As many of its tasks as a person reads.
-    pub fn shown_tasks(&self) -> &[TaskRow] {
-        self.alive.get(..MOST_SHOWN).unwrap_or(&self.alive)
-    }
-
-    /// These as rows below a head.
-    pub fn tasks(&self, width: usize) -> Vec<String> {
-        table(&self.alive, width).lines().map(|line| line.trim_end().to_owned()).collect()
+    /// Its tasks as rows below a head, and no more than so many.
+    pub fn tasks(&self, width: usize, most: usize) -> Vec<String> {
+        let shown = self.alive.get(..most).unwrap_or(&self.alive);
+        table(shown, width).lines().map(|line| line.trim_end().to_owned()).collect()
     }
 
     fn write_dead_letters(&self, page: &mut Page) {
@@ -342,6 +338,18 @@ impl WorkerView {
     }
 }
 
+fn write_ended(head: &str, ended: &[EndedRow], page: &mut Page) {
+    if ended.is_empty() {
+        return;
+    }
+    page.gap();
+    page.entry("", head);
+    ended.iter().take(MOST_REASONS).for_each(|ended| ended.write(page));
+    if let Some(more) = ended.len().checked_sub(MOST_REASONS).filter(|more| *more != 0) {
+        page.entry("", &format!("and {more} other ways before, in --json"));
+    }
+}
+
 impl EndedRow {
     fn write(&self, page: &mut Page) {
         let Self { tasks, code, reason, exits, seconds_ago } = self;
@@ -370,7 +378,7 @@ const COLUMNS: [Column; 10] = [
 fn table(tasks: &[TaskRow], width: usize) -> String {
     let known = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), grouped);
     let mut rows = Vec::new();
-    for task in tasks.iter().take(MOST_SHOWN) {
+    for task in tasks {
         let on = match &task.instance {
             Some(instance) => format!("{} {instance}", task.capacity),
             None => task.capacity.clone(),

@@ -298,8 +298,11 @@ impl Worker {
     fn tasks(&self) -> Vec<TaskRow> {
         let states = [("running", self.running), ("starting", self.starting.max(self.stuck()))];
         let all = states.into_iter().flat_map(|(state, count)| (0..count).map(move |_| state));
+        let id =
+            |n: u64| format!("{:08x}", n.wrapping_add(1).wrapping_mul(2_654_435_761) % (1 << 32));
         let tasks = (0_u64..).zip(all).map(|(number, state)| TaskRow {
-            task: format!("{:08x}", number.wrapping_add(1).wrapping_mul(2_654_435_761) % (1 << 32)),
+            task: id(number),
+            arn: format!("arn:aws:ecs:eu-central-1:123456789012:task/jobs/{}", id(number)),
             state,
             age_seconds: Some(self.waits.saturating_mul(STEP.as_secs().unsigned_abs())),
             containers: 1,

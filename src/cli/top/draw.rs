@@ -27,9 +27,10 @@ const KEYS: &str =
     "? help  q quit  arrows choose  enter tasks  / filter  s sort  a idle too  p pause  c copy";
 
 const KEYS_OF_WORKER: &str =
-    "arrows choose  space on  c copy  r read again  p pause  esc back to all workers";
+    "? help  esc back to all workers  arrows choose  space on  c copy  r read again  p pause";
 
-const KEYS_OF_STOPPING: &str = "arrows choose  space on  c copy  x stop  r read again  esc back";
+const KEYS_OF_STOPPING: &str =
+    "? help  esc back  arrows choose  x stop  space on  c copy  r read again";
 
 const HELP: &str = "\
 any key goes on
@@ -40,7 +41,7 @@ enter, e, l      its tasks, why it is so, and the commands that show its logs   
 s  S             sort by the next column; the other way round
 a                idle workers, too
 p                pause: nothing is read by itself         r, Ctrl-L  read again as soon as it may be
-c                copy the worker's name, or the task's id, to the clipboard of the terminal
+c                copy the worker's name, or the task's ARN, to the clipboard of the terminal
 x                stop the chosen task, after a question (with --allow-stop)
 q, Ctrl-C        quit                                     Ctrl-Z  back to the shell until `fg`
 
@@ -62,8 +63,9 @@ impl Screen {
         let [head, middle, below, foot] = Layout::vertical(heights).areas(area);
         frame.render_widget(Paragraph::new(self.head(usize::from(head.width))), head);
         match &self.face {
-            Face::Help => {
-                frame.render_widget(Paragraph::new(HELP).wrap(Wrap { trim: false }), middle);
+            _ if self.shows.help => {
+                let help = Paragraph::new(HELP).wrap(Wrap { trim: false });
+                frame.render_widget(help, middle.union(below));
             }
             Face::Worker(closely) => {
                 let above = self.draw_worker(closely, frame, middle.union(below));
@@ -255,14 +257,14 @@ impl Screen {
             return 0;
         };
         let mut page = Page::new(width);
-        view.write_state(&mut page);
+        view.write_state(&mut page, &self.look.clock);
         lines.extend(stripped(page, width));
         let mut chosen = 0;
         if !view.alive.is_empty() {
             lines.push(Line::default());
-            let mut rows = view.tasks(width.saturating_sub(1)).into_iter();
+            let mut rows = view.tasks(width.saturating_sub(1), view.alive.len()).into_iter();
             lines.extend(rows.next().map(|head| Line::raw(format!(" {head}"))));
-            for (task, row) in view.shown_tasks().iter().zip(rows) {
+            for (task, row) in view.alive.iter().zip(rows) {
                 let is_chosen = Some(&task.task) == closely.task.as_ref();
                 chosen = if is_chosen { lines.len() } else { chosen };
                 let style = if is_chosen { Modifier::REVERSED } else { Modifier::empty() };

@@ -21,7 +21,9 @@ use ecs_queue_scaler::cli::render::render;
 use ecs_queue_scaler::cli::result::TickResult;
 use ecs_queue_scaler::cli::room::{self, room};
 use ecs_queue_scaler::cli::start;
-use ecs_queue_scaler::cli::status::{Asked, status, worker as closely};
+use ecs_queue_scaler::cli::status::{
+    Asked, Remembered, Session, refresh, status, worker as closely,
+};
 use ecs_queue_scaler::cli::stop::{self, Which};
 use ecs_queue_scaler::cli::tables::{Seen, read};
 use ecs_queue_scaler::log::of_panic;
@@ -128,6 +130,20 @@ impl Terminal {
                 Err(error) => said.extend(failed(&error)),
             }
         }
+        said
+    }
+
+    /// As a screen looks, and what it remembers.
+    async fn top(&self) -> Said {
+        let folder = tempdir().unwrap();
+        let file = folder.path().join("remembered.jsonl");
+        let session = Session::with(Remembered::open(&file, "scaler", "eu-central-1").unwrap());
+        let look = refresh(&self.found, &self.aws.read, &session, &self.invocation);
+        let mut said = match Box::pin(look).await {
+            Ok(view) => vec![view.page(&Asked::default()), format!("{view:?}")],
+            Err(error) => failed(&error),
+        };
+        said.extend([std::fs::read_to_string(&file).unwrap(), format!("{session:?}")]);
         said
     }
 
@@ -294,6 +310,7 @@ impl Terminal {
             "plan" => self.plan().await,
             "plan --remote" => self.plan_of_function().await,
             "status" => self.status().await,
+            "top" => self.top().await,
             "room" => self.room().await,
             "query" => self.query().await,
             "validate --aws" => self.validate().await,
@@ -311,10 +328,11 @@ impl Terminal {
 }
 
 /// Those that change something come last.
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "plan",
     "plan --remote",
     "status",
+    "top",
     "room",
     "query",
     "validate --aws",

@@ -7,7 +7,7 @@ use ecs_queue_scaler::cli::deployment::{Deployment, Wanted};
 use ecs_queue_scaler::cli::overview::{Point, ToRead};
 use ecs_queue_scaler::cli::plan::PlanError;
 use ecs_queue_scaler::cli::status::{
-    Asked, Column, KeptMetrics, StatusView, Urgency, WorkerView, refresh, status, worker as closely,
+    Asked, Column, Session, StatusView, Urgency, WorkerView, refresh, status, worker as closely,
 };
 use serde_json::{Value, json};
 
@@ -323,10 +323,10 @@ async fn a_screen_reads_what_became_of_tasks_and_metrics_once_a_minute() {
     world.all_run();
     world.deleted_messages("measured", &[3.0, 1.0, 2.0, 3.0, 1.0, 900.0]);
     let deployment = deployment(&world, &config).await;
-    let kept = KeptMetrics::default();
+    let session = Session::default();
     let read = async || {
         let (cloud, invocation) = (cloud(&world), invocation(&world));
-        Box::pin(refresh(&deployment, &cloud, &kept, &invocation)).await.unwrap()
+        Box::pin(refresh(&deployment, &cloud, &session, &invocation)).await.unwrap()
     };
     world.take_calls();
     let view = read().await;

@@ -193,7 +193,7 @@ fn described(input: &Value, family: &str, number: usize) -> Value {
         "taskDefinitionArn": arn, "revision": number, "status": "ACTIVE",
         "requiresAttributes": required_attributes(input),
         "compatibilities": rules::compatibilities(input),
-        "registeredAt": 1_795_000_000.0,
+        "registeredAt": 1_795_170_000.0,
         "registeredBy": format!("arn:aws:iam::{ACCOUNT}:user/test"),
     });
     fields.extend(added.as_object().unwrap().clone());

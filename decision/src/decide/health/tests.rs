@@ -219,3 +219,25 @@ fn a_shortage_that_is_told_late_is_nobodys_failure() {
         Ended { reason: "ResourceInitializationError".to_owned(), ..never_ran(120) };
     assert!(breaker(&[], &[crash(0), crash(60), of_the_worker], 200).is_some());
 }
+
+#[test]
+fn tasks_are_failures_where_half_of_three_or_more_ended_badly_within_the_hour() {
+    let worker = worker();
+    let of = |ended: Vec<Ended>, now| ends(&worker, &tasks(&[], &ended), at(now));
+    let well = |created| ended(created, Some(created + 20), created + 300, Some(0));
+    let some = |badly: i64, good: i64| {
+        let badly = (0..badly).map(|n| crash(60 * n));
+        let all = badly.chain((0..good).map(|n| well(60 * n)));
+        all.map(|it| Ended { container: Some("worker".to_owned()), ..it }).collect::<Vec<_>>()
+    };
+    for (badly, good, are_failures) in
+        [(0, 0, false), (2, 0, false), (3, 0, true), (3, 3, true), (3, 4, false), (0, 9, false)]
+    {
+        let seen = of(some(badly, good), 1000);
+        let count = (i64::try_from(seen.badly.len()).unwrap(), i64::from(seen.well.0));
+        assert_eq!(count, (badly, good));
+        assert_eq!(seen.are_failures(), are_failures, "{badly} badly, {good} well");
+        // An hour later nothing of it says anything.
+        assert_eq!(of(some(badly, good), 5000), Ends::default());
+    }
+}

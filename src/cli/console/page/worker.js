@@ -4,6 +4,8 @@ import { Charts } from "./charts.js";
 import { age, byId, clock, counted, element, grouped, isolated } from "./words.js";
 
 const MOST_TASKS = 100; // of a page
+const MOST_WAYS = 10; // to end
+const NEW = 24 * 3600 * 1000; // of a revision
 
 const ageOf = (task) => (task.ageSeconds === undefined ? "?" : age(task.ageSeconds));
 
@@ -26,6 +28,18 @@ const table = (name, heads, rows) =>
       element("tbody", {}, ...rows),
     ),
   );
+
+// How tasks ended, what was last first.
+function ways(title, ended) {
+  if (!ended.length) return [];
+  const rows = ended.slice(0, MOST_WAYS).map((row) => {
+    const cells = [grouped(row.tasks), row.exits.join(", "), row.code, row.reason, `${age(row.secondsAgo)} ago`];
+    return element("tr", {}, ...cells.map((cell) => element("td", {}, isolated(cell))));
+  });
+  const parts = [heading(title), table(title, ["Tasks", "Exit", "Stop code", "Reason", "Last"], rows)];
+  const more = ended.length - rows.length;
+  return more > 0 ? [...parts, element("p", {}, `and ${more} other ways before`)] : parts;
+}
 
 export class Worker {
   #parts = {};
@@ -178,23 +192,22 @@ export class Worker {
   }
 
   #drawEnded() {
-    const { ended } = this.#view;
-    if (!this.#isNew("ended", ended.map(({ secondsAgo, ...row }) => [row, Math.floor(secondsAgo / 60)]))) return;
-    if (!ended.length) return this.#parts.ended.replaceChildren();
-    const rows = ended.map((row) => {
-      const cells = [grouped(row.tasks), row.exits.join(", "), row.code, row.reason, `${age(row.secondsAgo)} ago`];
-      return element("tr", {}, ...cells.map((cell) => element("td", {}, isolated(cell))));
-    });
-    const heads = ["Tasks", "Exit", "Stop code", "Reason", "Last"];
-    const title = "Ended within the hour that ECS remembers";
-    this.#parts.ended.replaceChildren(heading(title), table(title, heads, rows));
+    const { ended, endedBefore = [] } = this.#view;
+    const byMinutes = ({ secondsAgo, ...row }) => [row, Math.floor(secondsAgo / 60)];
+    if (!this.#isNew("ended", [ended.map(byMinutes), endedBefore.map(byMinutes)])) return;
+    const now = ways("Ended within the hour that ECS remembers", ended);
+    const before = ways("Ended badly before that", endedBefore);
+    this.#parts.ended.replaceChildren(...now, ...before);
   }
 
   #drawRest(links, settings) {
-    const { decisions, logs, notes, deadLetters, at } = this.#view;
+    const { decisions, logs, notes, deadLetters, base, at } = this.#view;
     this.#parts.at.replaceChildren(element("p", { class: "aside" }, `read ${clock(at)}`));
-    if (!this.#isNew("rest", [decisions, logs, notes, deadLetters, settings, links])) return;
+    if (!this.#isNew("rest", [decisions, logs, notes, deadLetters, base, settings, links])) return;
     const parts = [];
+    if (base?.registered && Date.parse(at) - Date.parse(base.registered) < NEW) {
+      parts.push(element("p", {}, isolated(base.revision), ` is new since ${clock(base.registered)}`));
+    }
     if (decisions.length) {
       const said = decisions.map(({ tick, outcome, started, why }) => {
         const tasks = started ? `, ${counted(started, "task")} started` : "";

@@ -1,0 +1,180 @@
+//! `--remember`: tasks that ended badly, after ECS has forgotten them.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use decision::units::WorkerName;
+use ecs_queue_scaler::cli::page::Clock;
+use ecs_queue_scaler::cli::status::{
+    Asked, Remembered, Session, StatusView, Urgency, WorkerView, refresh, worker as closely,
+};
+use serde_json::{Value, json};
+use tempfile::tempdir;
+
+use super::plan::{cloud, deployment};
+use crate::tick::{config, definition, invocation, scaler, tick, worker, world_of, world_with};
+use crate::world::World;
+
+const REASON: &str = "CannotStartContainerError: hunter22 is no option";
+
+fn open(file: &Path) -> Result<Remembered, String> {
+    Remembered::open(file, "scaler", "eu-central-1")
+}
+
+fn with_a_value(family: &str) -> Value {
+    let mut definition = definition(family);
+    definition["containerDefinitions"][0]["environment"] =
+        json!([{"name": "KEY", "value": "hunter22"}]);
+    definition
+}
+
+fn one_each(names: &[&str]) -> Value {
+    let one = json!({"messagesPerContainer": 1});
+    config(&names.iter().map(|name| worker(name, &one, &json!({}))).collect::<Vec<_>>())
+}
+
+/// A refresh, as a screen makes one.
+async fn refreshed(world: &World, config: &Value, session: &Session) -> StatusView {
+    let deployment = deployment(world, config).await;
+    let (cloud, invocation) = (cloud(world), invocation(world));
+    Box::pin(refresh(&deployment, &cloud, session, &invocation)).await.unwrap()
+}
+
+async fn looked(world: &World, config: &Value, session: &Session) -> WorkerView {
+    let deployment = deployment(world, config).await;
+    let (cloud, invocation) = (cloud(world), invocation(world));
+    let name = WorkerName::from("fails");
+    let view = Box::pin(closely(&deployment, &cloud, &name, &invocation)).await.unwrap();
+    session.completed(view, invocation.now)
+}
+
+/// Three of one worker have failed, and one of another has done its work.
+async fn after_failures() -> (World, Value) {
+    let names = ["fails", "works"];
+    let world = world_with(&names, with_a_value);
+    let config = one_each(&names);
+    world.queue("fails").visible(3);
+    let _ = tick(&scaler(&world, &config), &world, 0).await;
+    world.all_run();
+    world.all_end("TaskFailedToStart", REASON, Some(1));
+    world.queue("fails").visible(0);
+    world.queue("works").visible(1);
+    let _ = tick(&scaler(&world, &config), &world, 1).await;
+    world.all_run();
+    world.reach(Duration::from_secs(90)).await;
+    world.all_end("EssentialContainerExited", "done", Some(0));
+    world.queue("works").visible(0);
+    (world, config)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ended_badly_is_shown_after_ecs_has_forgotten_it_and_the_program_was_started_again() {
+    let (world, config) = after_failures().await;
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("remembered.jsonl");
+    let session = Session::with(open(&file).unwrap());
+    for _ in 0..2 {
+        let view = refreshed(&world, &config, &session).await;
+        assert_eq!(view.notes, Vec::<String>::new());
+    }
+    let text = fs::read_to_string(&file).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 1 + 3, "each once, and none that did its work: {text}");
+    assert!(text.contains("[redacted] is no option") && !text.contains("hunter22"), "{text}");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let soon = looked(&world, &config, &session).await;
+    assert_eq!((soon.ended.len(), soon.ended_before.len()), (1, 0), "which ECS lists");
+    world.reach(Duration::from_hours(5)).await;
+    let later = looked(&world, &config, &Session::with(open(&file).unwrap())).await;
+    assert_eq!((later.ended.len(), later.ended_before.len()), (0, 1), "which it does not");
+    let asked = Asked { width: 100, clock: Clock::utc(), ..Asked::default() };
+    let page = anstream::adapter::strip_str(&later.page(&asked)).to_string();
+    insta::assert_snapshot!(page);
+    let without = looked(&world, &config, &Session::default()).await;
+    assert_eq!(without.ended_before, []);
+}
+
+/// A program that looks at many workers leaves the rate of ECS to the function.
+#[tokio::test(start_paused = true)]
+async fn five_definitions_are_read_at_a_look_and_the_others_at_the_next_ones() {
+    let names = ["a", "b", "c", "d", "e", "f", "g"];
+    let world = world_of(&names);
+    let config = one_each(&names);
+    for name in names {
+        world.queue(name).visible(1);
+    }
+    let _ = tick(&scaler(&world, &config), &world, 0).await;
+    world.all_run();
+    world.all_end("TaskFailedToStart", "no reason", Some(1));
+    for name in names {
+        world.queue(name).visible(0);
+    }
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("remembered.jsonl");
+    let session = Session::with(open(&file).unwrap());
+    let lines = || fs::read_to_string(&file).unwrap().lines().count();
+    for (definitions, remembered) in [(5, 5), (2, 7), (0, 7)] {
+        world.take_calls();
+        let _ = refreshed(&world, &config, &session).await;
+        assert_eq!((world.count("DescribeTaskDefinition"), lines()), (definitions, 1 + remembered));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_cannot_be_written_is_a_note_until_it_can() {
+    let (world, config) = after_failures().await;
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("remembered.jsonl");
+    let session = Session::with(open(&file).unwrap());
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    for _ in 0..2 {
+        let notes = refreshed(&world, &config, &session).await.notes;
+        let note = notes.first().unwrap();
+        assert!(note.starts_with("what ends badly is not remembered: "), "{note}");
+    }
+    fs::remove_dir(&file).unwrap();
+    assert_eq!(refreshed(&world, &config, &session).await.notes, Vec::<String>::new());
+    assert_eq!(fs::read_to_string(&file).unwrap().matches("TaskFailedToStart").count(), 3);
+}
+
+#[test]
+fn a_file_of_something_else_stays_as_it_is() {
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("remembered.jsonl");
+    open(&file).unwrap();
+    let head = fs::read_to_string(&file).unwrap();
+    for (text, region, why) in [
+        ("a letter\n", "eu-central-1", "it is no file of --remember, and stays as it is"),
+        ("\n", "eu-central-1", "it is no file of --remember, and stays as it is"),
+        (head.as_str(), "us-east-1", "tasks of `scaler` in eu-central-1, and not of `scaler`"),
+    ] {
+        fs::write(&file, text).unwrap();
+        let error = Remembered::open(&file, "scaler", region).unwrap_err();
+        assert!(error.starts_with("--remember ") && error.contains(why), "{error}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    }
+    assert!(open(folder.path()).unwrap_err().contains("is no file"));
+    assert!(open(Path::new("/dev/zero")).unwrap_err().contains("is no file"));
+    assert!(open(&folder.path().join("no/such")).is_err());
+}
+
+/// Of a disk that was full, or a program that was ended while it wrote.
+#[tokio::test(start_paused = true)]
+async fn half_a_line_is_none_and_spoils_no_other() {
+    let (world, config) = after_failures().await;
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("remembered.jsonl");
+    open(&file).unwrap();
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text + "{\"worker\": \"fails\", \"ta").unwrap();
+    let view = refreshed(&world, &config, &Session::with(open(&file).unwrap())).await;
+    let failing = view.workers.iter().find(|row| row.worker == "fails").unwrap();
+    assert_eq!((failing.urgency, failing.failed), (Urgency::Failing, Some(3)));
+    world.reach(Duration::from_hours(5)).await;
+    let later = looked(&world, &config, &Session::with(open(&file).unwrap())).await;
+    assert_eq!(later.ended_before.iter().map(|row| row.tasks).sum::<u64>(), 3);
+}
