@@ -379,13 +379,18 @@ impl Screen {
             KeyCode::Char('r') => {
                 return Some(Wish::Read(Read::Worker(closely.worker.clone())));
             }
-            KeyCode::Down | KeyCode::Char('j') => closely.choose(|at, last| last.min(at + 1)),
-            KeyCode::Up | KeyCode::Char('k') => closely.choose(|at, _| at.saturating_sub(1)),
+            KeyCode::Down | KeyCode::Char('j') => {
+                closely.choose(|at, last| at.map_or(0, |at| last.min(at.saturating_add(1))));
+            }
+            KeyCode::Up | KeyCode::Char('k') => {
+                closely.choose(|at, _| at.map_or(0, |at| at.saturating_sub(1)));
+            }
             KeyCode::PageDown | KeyCode::Char(' ') => {
                 closely.above = closely.above.saturating_add(PAGE);
             }
             KeyCode::PageUp => closely.above = closely.above.saturating_sub(PAGE),
-            KeyCode::Home => closely.above = 0,
+            KeyCode::Home | KeyCode::Char('g') => closely.choose(|_, _| 0),
+            KeyCode::End | KeyCode::Char('G') => closely.choose(|_, last| last),
             KeyCode::Char('c') => return closely.arn().map(Wish::Copy),
             KeyCode::Char('x') => return self.ask_to_stop(),
             _ => {}
@@ -475,13 +480,12 @@ impl Closely {
         chosen.next().map(|task| task.arn.clone())
     }
 
-    /// Chooses another task, from where the chosen one stands and where the last one does.
-    fn choose(&mut self, next: impl Fn(usize, usize) -> usize) {
+    /// Chooses another task, from where the chosen one stands, if one is, and where the last one does.
+    fn choose(&mut self, next: impl Fn(Option<usize>, usize) -> usize) {
         let tasks: &[TaskRow] = self.view.as_ref().map_or(&[], |view| &view.alive);
         let Some(last) = tasks.len().checked_sub(1) else { return };
         let at = tasks.iter().position(|task| Some(&task.task) == self.task.as_ref());
-        let at = at.map_or(0, |at| next(at, last));
-        self.task = tasks.get(at).map(|task| task.task.clone());
+        self.task = tasks.get(next(at, last)).map(|task| task.task.clone());
         self.above = 0;
     }
 }

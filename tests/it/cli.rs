@@ -16,6 +16,7 @@ mod render;
 mod room;
 mod secrets;
 mod status;
+mod stopping;
 mod console;
 mod top;
 

@@ -6,17 +6,15 @@ import json
 import os
 import re
 import shlex
-import signal
 import subprocess
-import time
 from pathlib import Path
-from typing import Callable
 
 import pytest
 
 from scenario import CONFIG
 from shells import environment, program, said, zsh_start
 from stack import REGION, SCALER, Stack, built_binary
+from tmux import Screen
 
 QUEUE_SCALER = built_binary().with_name("queue-scaler")
 
@@ -97,35 +95,6 @@ def test_mandoc_finds_nothing_wrong_with_the_manual_pages(tmp_path: Path) -> Non
     assert "--watch <SECONDS>" in text and "Possible values" in text, text
 
 
-class Screen:
-    """A terminal of tmux's, of its own server."""
-
-    def __init__(self, home: Path, path: str) -> None:
-        self.home, self.path = home, path
-        self.run("new-session", "-d", "-x", "110", "-y", "30", "bash --norc")
-        self.run("set-option", "-g", "status", "off")
-
-    def run(self, *arguments: str) -> str:
-        command = [program("tmux"), "-S", str(self.home / "tmux"), "-f", "/dev/null", *arguments]
-        return said(command, self.home, PATH=self.path, TERM="xterm-256color", PS1="$ ")
-
-    def type(self, line: str) -> None:
-        self.run("send-keys", line, "Enter")
-
-    def shown(self) -> str:
-        return self.run("capture-pane", "-p")
-
-    def until(self, is_there: Callable[[str], bool]) -> str:
-        """What is shown when that is so."""
-        end = time.monotonic() + 40
-        while time.monotonic() < end:
-            shown = self.shown()
-            if is_there(shown):
-                return shown
-            time.sleep(0.2)
-        raise AssertionError(self.shown())
-
-
 def test_a_watched_status_follows_the_terminal_and_leaves_it_as_it_was(
     stack: Stack, tmp_path: Path, path: str
 ) -> None:
@@ -157,64 +126,3 @@ def test_a_watched_status_follows_the_terminal_and_leaves_it_as_it_was(
         screen.run("kill-server")
     assert (tmp_path / "after").read_text() == (tmp_path / "before").read_text()
     assert (tmp_path / "code").read_text() == "130\n"
-
-
-def test_all_workers_are_on_a_screen_that_gives_the_terminal_back(
-    stack: Stack, tmp_path: Path, path: str
-) -> None:
-    """With messages that come while somebody looks, a window that is made tiny, the shell in between, and its end by
-    a key and by a signal."""
-    screen = Screen(tmp_path, path)
-    try:
-        screen.type(f"cd {tmp_path}; PS1='$ '; stty -g > before; export LC_ALL=C.UTF-8")
-        credentials = {name: os.environ[name] for name in os.environ if name.startswith("AWS_")}
-        for name, value in credentials.items():
-            screen.type(f"export {name}={shlex.quote(value)}")
-        where = f"--endpoint-url {stack.endpoint} --region {REGION}"
-        screen.type(f"clear; echo before it; queue-scaler top --function {SCALER} --allow-stop {where}")
-        page = screen.until(lambda shown: "2 workers" in shown or "of 2 busy" in shown)
-        assert "before it" not in page, "it has a screen of its own"
-        stack.send("export", 7)
-        screen.until(lambda shown: re.search(r"export +\d+", shown) is not None)
-
-        screen.run("send-keys", "r")
-        screen.run("send-keys", "?")
-        screen.until(lambda shown: "any key goes on" in shown)
-        screen.run("send-keys", "x")
-        screen.run("send-keys", "/expo", "Enter")
-        screen.until(lambda shown: "WORKER" in shown and "thumbnail" not in shown)
-        screen.run("send-keys", "Enter")
-        screen.until(lambda shown: "visible" in shown and "esc back" in shown)
-        screen.run("send-keys", "Escape")
-        screen.run("resize-window", "-x", "20", "-y", "5")
-        page = screen.until(lambda shown: all(len(line) <= 20 for line in shown.splitlines()) and "WAITING" in shown)
-        screen.run("resize-window", "-x", "110", "-y", "30")
-        screen.until(lambda shown: "RUNNING/CAP" in shown)
-
-        screen.run("send-keys", "C-z")
-        screen.until(lambda shown: "Stopped" in shown)
-        assert screen.run("display-message", "-p", "#{cursor_flag}").strip() == "1", "the shell has its cursor"
-        screen.type("clear; fg")
-        screen.until(lambda shown: "RUNNING/CAP" in shown)
-        screen.run("send-keys", "q")
-        screen.type("echo $? > code; stty -g > after; clear; echo it has ended")
-        screen.until(lambda shown: shown.startswith("it has ended"))
-
-        screen.type("clear; queue-scaler top --demo")
-        screen.until(lambda shown: "of 52 busy" in shown)
-        shell = screen.run("display-message", "-p", "#{pane_pid}").strip()
-        [program_id] = Path(f"/proc/{shell}/task/{shell}/children").read_text().split()
-        os.kill(int(program_id), signal.SIGTERM)
-        screen.type("echo $? > code-of-signal; stty -g > after-signal; clear; echo it was ended")
-        screen.until(lambda shown: shown.startswith("it was ended"))
-        assert screen.run("display-message", "-p", "#{cursor_flag} #{alternate_on}").strip() == "1 0"
-    finally:
-        screen.run("kill-server")
-    before = (tmp_path / "before").read_text()
-    assert (tmp_path / "after").read_text() == before and (tmp_path / "after-signal").read_text() == before
-    assert (tmp_path / "code").read_text() == "0\n" and (tmp_path / "code-of-signal").read_text() == "1\n"
-
-
-def test_where_nothing_can_be_drawn_it_says_what_to_use_instead(tmp_path: Path) -> None:
-    ended = subprocess.run([QUEUE_SCALER, "top", "--demo"], capture_output=True, text=True, timeout=60)
-    assert (ended.returncode, ended.stdout) == (2, "") and "`status --watch 5`" in ended.stderr, ended.stderr

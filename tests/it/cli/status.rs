@@ -7,8 +7,10 @@ use ecs_queue_scaler::cli::deployment::{Deployment, Wanted};
 use ecs_queue_scaler::cli::overview::{Point, ToRead};
 use ecs_queue_scaler::cli::plan::PlanError;
 use ecs_queue_scaler::cli::status::{
-    Asked, Column, Session, StatusView, Urgency, WorkerView, refresh, status, worker as closely,
+    Asked, Column, Row, Session, StatusView, Urgency, WorkerView, refresh, status,
+    worker as closely,
 };
+use ecs_queue_scaler::cli::top::Demo;
 use serde_json::{Value, json};
 
 use super::plan::{cloud, deployment, of_all_kinds};
@@ -368,4 +370,28 @@ async fn what_the_function_has_measured_before_is_read_page_by_page() {
         assert_eq!((last.running, last.launched, last.oldest), (Some(3), Some(3), oldest));
         assert_eq!(past.workers[name][177], Point::default(), "a gap");
     }
+}
+
+/// In their order, with what each says and where somebody reads on.
+#[test]
+fn each_state_has_its_words_and_its_page() {
+    let (view, _) = Demo::new(1).refresh();
+    let states = Urgency::ALL.map(|urgency| Row {
+        worker: format!("{urgency:?}").to_lowercase(),
+        note: "a few words".to_owned(),
+        urgency,
+        ..view.workers[0].clone()
+    });
+    let shown = StatusView { workers: states.to_vec(), notes: Vec::new(), ..view };
+    let pages = Urgency::ALL.map(|it| format!("{}: {}", it.words(), it.page().unwrap_or("-")));
+    let all = Asked { all: true, ..wide(100) };
+    insta::assert_snapshot!(format!("{}\n{}", page(&shown, &all), pages.join("\n")));
+    for page in Urgency::ALL.into_iter().filter_map(Urgency::page) {
+        assert!(std::fs::exists(page).unwrap(), "{page}");
+    }
+    let trouble = Asked { filter: Some("trouble".to_owned()), ..wide(100) };
+    let named: Vec<_> = Urgency::ALL.into_iter().filter(|it| it.needs_a_look()).collect();
+    let page = page(&shown, &trouble);
+    assert!(named.iter().all(|it| page.contains(&format!("{it:?}").to_lowercase())), "{page}");
+    assert_eq!(page.lines().filter(|line| line.ends_with("a few words")).count(), named.len());
 }

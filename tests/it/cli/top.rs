@@ -319,6 +319,34 @@ fn the_chosen_task_stays_chosen() {
     assert!(drawn(&screen, 100, 20).contains(&format!(">{task}")));
 }
 
+#[test]
+fn what_keys_do_is_said_over_a_worker_too_and_its_task_is_copied() {
+    let (mut screen, demo, worker) = closely(false);
+    let before = drawn(&screen, 100, 30);
+    typed(&mut screen, "?");
+    assert!(drawn(&screen, 100, 30).contains("any key goes on"));
+    typed(&mut screen, "j");
+    assert_eq!(drawn(&screen, 100, 30), before, "a key goes on, and does nothing else");
+    typed(&mut screen, "j");
+    let arn = demo.worker(&worker).unwrap().alive[1].arn.clone();
+    assert!(arn.starts_with("arn:aws:ecs:"), "{arn}");
+    assert_eq!(pressed(&mut screen, KeyCode::Char('c')), Some(Wish::Copy(arn)));
+}
+
+#[test]
+fn five_thousand_tasks_are_gone_through() {
+    let (mut screen, demo, worker) = closely(true);
+    let mut view = demo.worker(&worker).unwrap();
+    let task = |n: usize| TaskRow { task: format!("{n:08x}"), ..view.alive[0].clone() };
+    view.alive = (0..5000).map(task).collect();
+    screen.looked(&worker, Ok(view));
+    for (key, n) in [("G", 4999), ("k", 4998), ("g", 0), ("j", 1)] {
+        typed(&mut screen, key);
+        let page = drawn(&screen, 100, 20);
+        assert!(page.contains(&format!(">{n:08x}")), "{key}: {page}");
+    }
+}
+
 /// What was shown stays, and says how old it is.
 #[test]
 fn what_could_not_be_read_again_is_shown_with_its_age() {
