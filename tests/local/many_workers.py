@@ -8,6 +8,7 @@ import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Iterator
+from urllib.parse import parse_qsl, urlparse
 
 from stack import ROOT
 
@@ -47,8 +48,47 @@ def row(name: str, waiting: int) -> dict[str, Any]:
     }
 
 
+def ended(reason: str, seconds: int) -> dict[str, Any]:
+    return {"tasks": 2, "code": reason, "reason": reason, "exits": [f"exit 1 {reason}"], "secondsAgo": seconds}
+
+
+def look(name: str, tasks: int) -> dict[str, Any]:
+    """A worker closely: what AWS and its tasks say of it is as bad as its name."""
+    task = {
+        "state": EVIL[0],
+        "ageSeconds": 90,
+        "containers": 1,
+        "running": 1,
+        "stopped": 0,
+        "states": [{"name": EVIL[0], "state": "stopped", "exitCode": 137}],
+        "cpu": 256,
+        "memory": 512,
+        "capacity": EVIL[2],
+        "revision": f"{EVIL[0]}:7",
+    }
+    view = row(name, 9) | {
+        "at": "2026-09-21T10:00:00Z",
+        "alive": [task | {"task": f"{number:08x}", "arn": EVIL[1]} for number in range(tasks)],
+        "ended": [ended(f"{EVIL[0]} {number}", 60 * number) for number in range(12)],
+        "endedBefore": [ended(EVIL[3], 7200)],
+        "decisions": [{"tick": EVIL[0], "outcome": EVIL[0], "started": 1, "why": EVIL[0]}],
+        "deadLetters": {"queue": EVIL[0], "messages": 3, "maxReceiveCount": 5},
+        "logs": [f"aws logs tail {EVIL[0]}"],
+        "notes": [EVIL[0]],
+        "base": {"revision": f"{EVIL[0]}:8", "registered": "2026-09-21T09:00:00Z"},
+    }
+    times = list(range(1_790_000_000, 1_790_000_600, 5))
+    kinds = ("waiting", "inFlight", "running", "starting", "cap", "launched", "failed", "oldest")
+    history = {"times": times} | {kind: [number % 9 for number in range(len(times))] for kind in kinds}
+    links = [{"title": EVIL[0], "address": "https://console.aws.amazon.com/"}]
+    return {"worker": name, "view": view, "history": history, "links": links, "settings": EVIL[0]}
+
+
 class Many:
     """What the server sends: each step changes all rows."""
+
+    tasks = 5000
+    """Of the worker that is looked at closely."""
 
     def __init__(self, workers: int) -> None:
         self.names = [*EVIL, *(f"worker-{number:03}" for number in range(workers - len(EVIL)))]
@@ -60,7 +100,7 @@ class Many:
             self.step += 1
             self.moved.notify_all()
 
-    def update(self, whole: bool) -> dict[str, Any]:
+    def update(self, whole: bool, worker: str) -> dict[str, Any]:
         at = 1_790_000_000 + 5 * self.step
         rows = [row(name, (number * 37 + self.step * 11) % 900 + 1) for number, name in enumerate(self.names)]
         busy = len(self.names)
@@ -85,6 +125,8 @@ class Many:
             times = list(range(at - 600, at, 10))
             waiting = {name: [number % 90 for number in range(len(times))] for name in self.names}
             update["sparks"] = {"times": times, "waiting": waiting}
+        if worker:
+            update["look"] = look(worker, self.tasks)
         return update
 
 
@@ -111,11 +153,12 @@ def many_workers(workers: int) -> Iterator[tuple[Many, str]]:
             self.send_header("Content-Type", "text/event-stream")
             self.end_headers()
             sent = -1
+            worker = dict(parse_qsl(urlparse(self.path).query)).get("worker", "")
             try:
                 while True:
                     with many.moved:
                         many.moved.wait_for(lambda: many.step != sent, timeout=5)
-                        step, update = many.step, many.update(whole=sent < 0)
+                        step, update = many.step, many.update(sent < 0, worker)
                     if step != sent:
                         self.wfile.write(f"id: 1-{step}\ndata: {json.dumps(update)}\n\n".encode())
                     else:

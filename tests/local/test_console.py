@@ -14,6 +14,7 @@ from urllib.parse import urlparse
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from between import Answer, Conversation, between, refused
 from browser import QUEUE_SCALER, Console, Page, browser, console
 from many_workers import EVIL, many_workers
 from scenario import CONFIG
@@ -276,6 +277,58 @@ def test_500_workers_with_bad_names_are_drawn_and_kept_up_to_date(page: Page) ->
         assert page.run("return document.querySelectorAll('img, body script, b').length") == 0
         many.advance()
         print("longest task of an update, ms:", page.run("return Math.max(0, ...window.tasks)"))
+
+
+def test_5000_tasks_and_reasons_that_are_html_are_text(page: Page) -> None:
+    with many_workers(20) as (_, address):
+        page.open(address + "&w=worker-001")
+        page.until(lambda: "Tasks: 5,000" in page.text("#worker"))
+        rows = "return document.querySelector('#worker [aria-label=Tasks] tbody').rows.length"
+        assert page.run(rows) == 100
+        assert "4,900 tasks more." in page.text("#worker")
+        next(it for it in page.all("#worker button") if it.text == "Show 100 more").click()
+        page.until(lambda: page.run(rows) == 200)
+        text = page.text("#worker")
+        assert text.count("exit 1 <img src=x onerror=alert(1)>") == 10 and "and 2 other ways before" in text
+        assert "Ended badly before that" in text and "2h 00m ago" in text
+        assert "<img src=x onerror=alert(1)>:8 is new since" in text
+        assert page.run("return document.querySelectorAll('img, body script, b').length") == 0
+        assert serious(page) == []
+
+
+def test_new_credentials_and_another_configuration_are_found_while_it_runs(
+    page: Page, stack: Stack, tmp_path: Path
+) -> None:
+    """Keys that end, in a file that then has others; and a file of workers that somebody changes."""
+    keys, workers = tmp_path / "credentials", tmp_path / "workers.yaml"
+    workers.write_text(json.dumps(CONFIG))
+
+    def sign_in(key: str) -> None:
+        keys.write_text(f"[ops]\naws_access_key_id = {key}\naws_secret_access_key = secret\n")
+
+    def reply(call: Conversation) -> Answer | None:
+        has_ended = "Credential=AKIAENDS/" in call.headers["Authorization"]
+        return refused("ExpiredTokenException", "The security token is expired") if has_ended else None
+
+    sign_in("AKIAENDS")
+    with between(stack.endpoint) as there:
+        where = ("--endpoint-url", there.endpoint, "--region", REGION, "--name", SCALER, "--config", str(workers))
+        reading = console("--port", "0", "--profile", "ops", *where, AWS_SHARED_CREDENTIALS_FILE=str(keys))
+        opened(page, reading, "&show=all")
+        page.until(lambda: sorted(page.rows()) == ["export", "thumbnail"])
+        there.replies = reply
+        page.until(lambda: "NOT READ" in page.row("export"))
+        assert page.row("export").count("?") >= 5, "what it was is not shown as what it is"
+        sign_in("AKIANEW")
+        page.until(lambda: "NOT READ" not in page.row("export"), seconds=90)
+        assert f"AKIANEW {REGION}" in there.signed
+
+        config = json.loads(workers.read_text())
+        config["workers"] = [worker for worker in config["workers"] if worker["name"] == "export"]
+        workers.write_text(json.dumps(config))
+        page.until(lambda: page.rows() == ["export"], seconds=90)
+        page.driver.get("about:blank")
+        reading.end()
 
 
 def test_what_happens_on_the_local_aws_is_seen_without_reloading(

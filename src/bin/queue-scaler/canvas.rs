@@ -105,3 +105,45 @@ impl Drop for Canvas {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::process::Command;
+
+    use super::*;
+
+    /// What the test below runs on a terminal.
+    #[test]
+    #[ignore = "it panics, on a terminal"]
+    fn panics_while_it_draws() {
+        let mut canvas = Canvas::take(Mouse::Program).unwrap();
+        canvas.draw(|frame| frame.render_widget("drawing", frame.area())).unwrap();
+        panic!("a text of the source");
+    }
+
+    #[test]
+    fn a_panic_gives_the_terminal_back_and_is_told_after_it() {
+        let test = "canvas::tests::panics_while_it_draws --exact --ignored --nocapture";
+        let ours = env::current_exe().unwrap();
+        let typed =
+            format!("stty rows 9 cols 80; stty -g; '{}' {test} 2>&1; stty -g", ours.display());
+        // A terminal of its own, whose other end is our standard output.
+        let ended = Command::new("script")
+            .args(["--quiet", "--return", "--command", &typed, "/dev/null"])
+            .env("TERM", "xterm-256color")
+            .output()
+            .unwrap();
+        let shown = String::from_utf8_lossy(&ended.stdout).into_owned();
+        let before = shown.lines().next().unwrap();
+        let after = shown.lines().last().unwrap();
+        assert!(before.contains(':') && before == after, "{before}\n{after}");
+        let at = |what: &str| shown.find(what).unwrap_or_else(|| panic!("no {what:?}: {shown:?}"));
+        let (entered, drawn) = (at("\x1b[?1049h"), at("drawing"));
+        let (mouse, left) = (at("\x1b[?1000l"), at("\x1b[?1049l"));
+        let told = at("a text of the source");
+        assert!(entered < drawn && drawn < mouse && mouse < left && left < told, "{shown:?}");
+        assert!(shown.get(told..).is_some_and(|rest| !rest.contains("\x1b[?1049h")));
+        assert_eq!(shown.matches("a text of the source").count(), 1, "{shown:?}");
+    }
+}
