@@ -9,7 +9,8 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Path, Query, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
@@ -111,7 +112,13 @@ async fn file(request: Request) -> Response {
     if ![Method::GET, Method::HEAD].contains(request.method()) {
         return error(StatusCode::METHOD_NOT_ALLOWED, "this is only read");
     }
-    ([(CONTENT_TYPE, file.kind)], file.text).into_response()
+    let encodings = request.headers().get(ACCEPT_ENCODING).and_then(|it| it.to_str().ok());
+    let takes_gzip = encodings.is_some_and(|it| it.split(',').any(|it| it.trim() == "gzip"));
+    let kind = [(CONTENT_TYPE, file.kind), (VARY, "accept-encoding")];
+    match file.gzipped().filter(|_| takes_gzip) {
+        Some(gzipped) => (kind, [(CONTENT_ENCODING, "gzip")], gzipped).into_response(),
+        None => (kind, file.text).into_response(),
+    }
 }
 
 impl Desk {

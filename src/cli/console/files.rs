@@ -1,5 +1,12 @@
 //! The files of the page. None of them says anything of an account.
 
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::LazyLock;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
 /// A file, as it is sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct File {
@@ -51,10 +58,31 @@ const HELP: [File; 2] = [
     file("help/launches-failing", TEXT, include_str!("../../../docs/alarms/launches-failing.md")),
 ];
 
+fn all() -> impl Iterator<Item = &'static File> {
+    OTHERS.iter().chain(&STYLES).chain(&SCRIPTS).chain(&HELP)
+}
+
 /// The file of this path, without the slash before it.
 pub(super) fn find(path: &str) -> Option<File> {
-    let mut all = OTHERS.iter().chain(&STYLES).chain(&SCRIPTS).chain(&HELP);
-    all.find(|file| file.name == path).copied()
+    all().find(|file| file.name == path).copied()
+}
+
+/// All of them, compressed once: through a tunnel they come from far away.
+static GZIPPED: LazyLock<BTreeMap<&str, Vec<u8>>> = LazyLock::new(|| {
+    let gzipped = |file: &File| Some((file.name, gzipped(file.text).ok()?));
+    all().filter_map(gzipped).collect()
+});
+
+fn gzipped(text: &str) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(text.as_bytes())?;
+    encoder.finish()
+}
+
+impl File {
+    pub(super) fn gzipped(self) -> Option<&'static [u8]> {
+        GZIPPED.get(self.name).map(Vec::as_slice)
+    }
 }
 
 /// The page with what was seen, as one file that needs no server: the same scripts, one after the other.

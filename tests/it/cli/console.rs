@@ -2,6 +2,7 @@
 //! be read.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,6 +12,7 @@ use ecs_queue_scaler::cli::console::{About, Answer, Board, Guard, Routes, Wish, 
 use ecs_queue_scaler::cli::overview::History;
 use ecs_queue_scaler::cli::status::{StatusView, Urgency};
 use ecs_queue_scaler::cli::top::{Demo, Reading};
+use flate2::read::GzDecoder;
 use futures_util::{FutureExt, StreamExt};
 use http_body_util::{BodyExt, BodyStream};
 use jiff::Timestamp;
@@ -313,6 +315,35 @@ async fn who_asks_once_waits_until_it_is_read() {
     let (status, said) = console.got("/api/workers/ocr-orders").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{said}");
     assert!(matches!(console.wish(), Some(Wish::Look(name)) if name == "ocr-orders"));
+}
+
+/// Through a tunnel they come from far away.
+#[tokio::test]
+async fn files_come_compressed_to_whoever_takes_that() {
+    let console = Console::new(Routes::default());
+    let mut sizes = (0, 0);
+    for path in ["/", "/page.js", "/table.js", "/uplot.js", "/page.css", "/help/breaker-open"] {
+        let got = async |encodings: &str| {
+            let request = Request::builder()
+                .uri(path)
+                .header("host", "127.0.0.1:7788")
+                .header("accept-encoding", encodings);
+            let request = request.body(Body::empty()).unwrap();
+            let answer = console.router.clone().oneshot(request).await.unwrap();
+            assert_eq!(answer.headers()["vary"], "accept-encoding");
+            let encoding = answer.headers().get("content-encoding").cloned();
+            (encoding, answer.into_body().collect().await.unwrap().to_bytes())
+        };
+        let (encoding, plain) = got("br, gzip;q=0").await;
+        assert_eq!(encoding, None, "{path}");
+        let (encoding, gzipped) = got("deflate, gzip, br").await;
+        assert_eq!(encoding.unwrap(), "gzip", "{path}");
+        let mut text = Vec::new();
+        GzDecoder::new(&gzipped[..]).read_to_end(&mut text).unwrap();
+        assert_eq!(text, plain, "{path}");
+        sizes = (sizes.0 + gzipped.len(), sizes.1 + plain.len());
+    }
+    assert!(2 * sizes.0 < sizes.1, "{sizes:?}");
 }
 
 #[tokio::test]
