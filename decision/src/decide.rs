@@ -40,7 +40,7 @@ use crate::units::{Containers, Family, Messages, Tasks};
 use crate::variant::Recipe;
 use crate::{limits, tags};
 
-pub use demand::need_by_rule;
+pub use demand::{counted as counted_depth, need_by_rule};
 pub use derive::{Derived, derive};
 pub use draining::{drain, still_needed, stop};
 pub use health::{Ends, ends, health_by_tasks};

@@ -25,6 +25,8 @@ pub trait Reads {
 pub enum Done {
     /// All workers.
     Refreshed(Result<Box<StatusView>, String>),
+    /// All workers, with what waits for them now and their tasks as they were.
+    Counted(Result<Box<StatusView>, String>),
     /// One worker closely.
     Looked(String, Result<Box<WorkerView>, String>),
     /// What stopping a task would mean.
@@ -48,7 +50,7 @@ impl WasRead {
         match &self.done {
             Done::Refreshed(Ok(view)) => view.workers.iter().all(|row| row.urgency.is_unread()),
             Done::Refreshed(Err(_)) => true,
-            Done::Looked(..) | Done::Asked(..) => false,
+            Done::Counted(_) | Done::Looked(..) | Done::Asked(..) => false,
         }
     }
 
@@ -98,7 +100,7 @@ impl Reads for OfDemo {
     fn read(&self, read: Read) -> LocalBoxFuture<'_, WasRead> {
         let mut demo = self.0.borrow_mut();
         let done = match read {
-            Read::All => Done::Refreshed(Ok(Box::new(demo.refresh().0))),
+            Read::All | Read::Queues => Done::Refreshed(Ok(Box::new(demo.refresh().0))),
             Read::Worker(name) => {
                 let view = demo.worker(&name).map(Box::new);
                 let view = view.ok_or_else(|| format!("there is no `{name}`"));

@@ -28,6 +28,7 @@ pub use self::beside::{BaseRevision, DeadLetters, DecisionRow};
 pub use self::columns::Column;
 use self::measured::Ages;
 pub(super) use self::seen::read_tasks;
+pub use self::seen::recount;
 use self::seen::{Scope, Seen};
 pub use self::session::{EndedTask, Remembered, Session};
 pub use self::text::Asked;

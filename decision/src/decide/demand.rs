@@ -6,7 +6,7 @@ use crate::snapshot::Depth;
 use crate::units::{Containers, Messages, Tasks};
 
 /// The depth without what does not count.
-pub(super) fn counted(scaling: &Scaling, depth: Depth) -> Depth {
+pub fn counted(scaling: &Scaling, depth: Depth) -> Depth {
     let delayed = match scaling.delayed {
         Delayed::Ignored => Messages::ZERO,
         Delayed::Counted => depth.delayed,

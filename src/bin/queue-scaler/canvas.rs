@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_gives_the_terminal_back_and_is_told_after_it() {
+    fn a_panic_gives_the_terminal_back_and_is_shown_after_it() {
         let test = "canvas::tests::panics_while_it_draws --exact --ignored --nocapture";
         let ours = env::current_exe().unwrap();
         let typed =
@@ -141,9 +141,9 @@ mod tests {
         let at = |what: &str| shown.find(what).unwrap_or_else(|| panic!("no {what:?}: {shown:?}"));
         let (entered, drawn) = (at("\x1b[?1049h"), at("drawing"));
         let (mouse, left) = (at("\x1b[?1000l"), at("\x1b[?1049l"));
-        let told = at("a text of the source");
-        assert!(entered < drawn && drawn < mouse && mouse < left && left < told, "{shown:?}");
-        assert!(shown.get(told..).is_some_and(|rest| !rest.contains("\x1b[?1049h")));
+        let named = at("a text of the source");
+        assert!(entered < drawn && drawn < mouse && mouse < left && left < named, "{shown:?}");
+        assert!(shown.get(named..).is_some_and(|rest| !rest.contains("\x1b[?1049h")));
         assert_eq!(shown.matches("a text of the source").count(), 1, "{shown:?}");
     }
 }

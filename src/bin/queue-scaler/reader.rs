@@ -11,9 +11,10 @@ use ecs_queue_scaler::cli::deployment::Deployment;
 use ecs_queue_scaler::cli::overview::{History, ToRead};
 use ecs_queue_scaler::cli::page::{counted, dollars};
 use ecs_queue_scaler::cli::reads::{Done, Reads, WasRead};
-use ecs_queue_scaler::cli::status::{Remembered, Session, refresh, worker};
+use ecs_queue_scaler::cli::status::{Remembered, Session, StatusView, recount, refresh, worker};
 use ecs_queue_scaler::cli::stop::{Asked, ToStop, Which, prepare, reason};
 use ecs_queue_scaler::cli::top::Read;
+use ecs_queue_scaler::run::Invocation;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use jiff::SignedDuration;
@@ -58,6 +59,8 @@ pub(super) struct Account {
     clouds: RefCell<Clouds>,
     deployment: Deployment,
     session: Session,
+    /// What was seen last.
+    last: RefCell<Option<StatusView>>,
     by: By,
 }
 
@@ -97,7 +100,8 @@ impl Account {
             }
             None => Session::default(),
         };
-        Ok(Self { arguments: arguments.account.clone(), clouds, deployment, session, by })
+        let (last, arguments) = (RefCell::default(), arguments.account.clone());
+        Ok(Self { arguments, clouds, deployment, session, last, by })
     }
 
     /// Where the last look came to nothing, looks for credentials anew: somebody may have signed in again, or a file may
@@ -123,12 +127,16 @@ impl Account {
         let deployment = &self.deployment;
         let done = match (read, renewed) {
             (Read::All, Err(why)) => Done::Refreshed(Err(why)),
+            (Read::Queues, Err(why)) => Done::Counted(Err(why)),
             (Read::Worker(name), Err(why)) => Done::Looked(name, Err(why)),
             (Read::Stop(target), Err(why)) => Done::Asked(target, Err(why)),
             (Read::All, Ok(())) => {
                 let view = Box::pin(refresh(deployment, &cloud, &self.session, &invocation)).await;
-                Done::Refreshed(view.map(Box::new).map_err(|error| error.to_string()))
+                let view = view.map(Box::new).map_err(|error| error.to_string());
+                *self.last.borrow_mut() = view.as_deref().ok().cloned();
+                Done::Refreshed(view)
             }
+            (Read::Queues, Ok(())) => Done::Counted(self.count(&cloud, &invocation).await),
             (Read::Worker(name), Ok(())) => {
                 let id = WorkerName::from(name.as_str());
                 let view = Box::pin(worker(deployment, &cloud, &id, &invocation)).await;
@@ -145,6 +153,15 @@ impl Account {
         let read = WasRead { done, at: now(), tally: cloud.tally() };
         self.clouds.borrow_mut().is_in_doubt |= read.is_nothing();
         read
+    }
+
+    /// What was seen last, with what waits now.
+    async fn count(&self, cloud: &ReadCloud, of: &Invocation) -> Result<Box<StatusView>, String> {
+        let before = self.last.borrow().clone().ok_or("nothing has been read yet")?;
+        let counted = recount(&self.deployment, cloud, before, of.now).await;
+        let counted = counted.map_err(|error| error.to_string())?;
+        *self.last.borrow_mut() = Some(counted.clone());
+        Ok(Box::new(counted))
     }
 
     /// What was before, where it was asked for; says before what that costs. What cannot be read is a gap.

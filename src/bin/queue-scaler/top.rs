@@ -207,7 +207,10 @@ impl Loop<'_> {
 
     fn draw(&mut self) -> Result<(), Failed> {
         let age = self.read.map(|read| read.elapsed()).unwrap_or_default();
-        self.screen.reads(Reading { pause: self.pace.pause(), ..self.reading }, age);
+        self.screen.reads(
+            Reading { pause: self.pace.pause(), between: self.pace.between(), ..self.reading },
+            age,
+        );
         let drawn = self.canvas.draw(|frame| self.screen.draw(frame));
         drawn.map_err(|error| cannot_draw(&error))
     }
@@ -228,6 +231,12 @@ impl Loop<'_> {
                 self.read = Some(Instant::now());
                 self.look_again();
             }
+            Done::Counted(Ok(view)) => {
+                self.screen.refreshed(*view, read.at);
+                self.read = Some(Instant::now());
+            }
+            // The next read of all says so.
+            Done::Counted(Err(_)) => {}
             Done::Refreshed(Err(why)) => {
                 self.screen.failed(&why, read.at);
             }

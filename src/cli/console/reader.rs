@@ -45,6 +45,8 @@ pub struct Reader<'a> {
     source: &'a dyn Reads,
     pace: Pace,
     wishes: UnboundedReceiver<Wish>,
+    /// What the last read of all came to.
+    reading: Reading,
     /// Pages that somebody looks at.
     open: usize,
     /// How many of them show a worker closely.
@@ -80,6 +82,7 @@ impl<'a> Reader<'a> {
             source,
             pace: Pace::new(every, Instant::now()),
             wishes,
+            reading: Reading::default(),
             open: 0,
             looked_at: BTreeMap::new(),
             looks: VecDeque::new(),
@@ -166,10 +169,14 @@ impl<'a> Reader<'a> {
         self.pace.ended(Instant::now(), reading.calls_of_ecs, ended);
         match read.done {
             Done::Refreshed(Ok(view)) => {
-                let reading = Reading { pause: self.pace.pause(), ..reading };
-                self.board.refreshed(*view, read.at, reading);
+                let (pause, between) = (self.pace.pause(), self.pace.between());
+                self.reading = Reading { pause, between, ..reading };
+                self.board.refreshed(*view, read.at, self.reading);
                 self.look_again();
             }
+            Done::Counted(Ok(view)) => self.board.refreshed(*view, read.at, self.reading),
+            // The next read of all says so.
+            Done::Counted(Err(_)) => {}
             Done::Refreshed(Err(why)) => self.board.failed(&why, read.at),
             Done::Looked(worker, view) => self.board.looked(&worker, view.map(|view| *view)),
             Done::Asked(target, found) => {

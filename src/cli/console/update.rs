@@ -60,6 +60,9 @@ pub(super) struct ReadHead<'a> {
     region: &'a str,
     at: &'a str,
     age_seconds: u64,
+    /// Of its tasks, where they were read before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tasks_age_seconds: Option<u64>,
     notes: &'a [String],
     totals: Totals,
 }
@@ -130,6 +133,7 @@ impl<'a> ReadHead<'a> {
             region: &view.region,
             at: &view.at,
             age_seconds,
+            tasks_age_seconds: view.tasks_age().map(|it| it.as_secs().saturating_add(age_seconds)),
             notes: &view.notes,
             totals,
         }

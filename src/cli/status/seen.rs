@@ -3,17 +3,26 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
+use decision::decide::counted_depth;
 use decision::memory::Remembered;
-use decision::snapshot::Snapshot;
+use decision::snapshot::{Depth, Snapshot};
 use decision::units::{TaskDefinitionRef, WorkerName};
+use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
 
+use super::StatusView;
 use super::measured::{Ages, Metrics};
 use super::session::Session;
+use super::view::Waits;
 use crate::aws::ReadCloud;
 use crate::cli::deployment::Deployment;
 use crate::cli::plan::{PlanError, elsewhere, look_at, result};
 use crate::cli::result::TickResult;
 use crate::run::{Foreseen, Invocation};
+use crate::source::SourceError;
+
+/// Queues that are read at once.
+const AT_ONCE: usize = 64;
 
 /// Which workers are read.
 #[derive(Clone, Copy)]
@@ -85,6 +94,30 @@ impl Seen {
         let ages = ages.ok();
         Ok(Self { foreseen, results, ages, deleted, notes })
     }
+}
+
+/// Reads what waits anew, and nothing else: queues have a rate of their own.
+///
+/// # Errors
+/// Where there is no configuration to go by.
+pub async fn recount(
+    deployment: &Deployment,
+    cloud: &ReadCloud,
+    before: StatusView,
+    now: Timestamp,
+) -> Result<StatusView, SourceError> {
+    let in_force = deployment.scaler.config.current(cloud, now).await?;
+    let depths = stream::iter(&in_force.config.workers).map(async |worker| {
+        let read = cloud.queue(&worker.queue).await.ok();
+        let waits = read.map(|read| {
+            let Depth { visible, in_flight, delayed } =
+                counted_depth(&worker.scaling, read.queue.depth);
+            Waits { waiting: visible.plus(delayed), in_flight }
+        });
+        (worker.name.to_string(), waits)
+    });
+    let depths = depths.buffer_unordered(AT_ONCE).collect().await;
+    Ok(before.counted(now, &depths))
 }
 
 /// What a tick had no need of: the tasks of workers that are owed nothing.

@@ -1,5 +1,9 @@
 //! The workers of a deployment as programs get them.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use decision::units::{Messages, elapsed};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -32,6 +36,9 @@ pub struct StatusView {
     pub region: String,
     /// When, in UTC.
     pub at: String,
+    /// When its tasks were read, where that was before: their rate is the account's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tasks_at: Option<String>,
     /// What it goes by.
     pub config: ConfigResult,
     /// One a worker, the most urgent first, then by the oldest message.
@@ -41,6 +48,13 @@ pub struct StatusView {
     pub notes: Vec<String>,
     /// Calls that were made for it.
     pub calls: u64,
+}
+
+/// What waits for a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Waits {
+    pub(super) waiting: Messages,
+    pub(super) in_flight: Messages,
 }
 
 /// One worker. What could not be read is absent, and never zero.
@@ -232,11 +246,36 @@ impl StatusView {
             function: deployment.function.clone(),
             region: cloud.region().to_string(),
             at: now.to_string(),
+            tasks_at: None,
             config: ConfigResult::default(),
             workers: Vec::new(),
             notes: Vec::new(),
             calls: cloud.tally().calls.values().sum(),
         }
+    }
+
+    /// The same with what waits at another instant. What could not be read is not what it was.
+    pub(super) fn counted(
+        mut self,
+        now: Timestamp,
+        depths: &BTreeMap<String, Option<Waits>>,
+    ) -> Self {
+        let at = std::mem::replace(&mut self.at, now.to_string());
+        self.tasks_at.get_or_insert(at);
+        for row in &mut self.workers {
+            let Some(waits) = depths.get(&row.worker) else { continue };
+            row.waiting = waits.map(|it| it.waiting.0);
+            row.in_flight = waits.map(|it| it.in_flight.0);
+            // Of an empty queue the last point says nothing.
+            row.oldest_seconds.take_if(|_| row.waiting == Some(0));
+        }
+        self
+    }
+
+    /// How long ago its tasks were read when it was.
+    pub fn tasks_age(&self) -> Option<Duration> {
+        let (at, tasks) = (self.at.parse().ok()?, self.tasks_at.as_ref()?.parse().ok()?);
+        Some(elapsed(tasks, at))
     }
 
     /// The same of these workers.

@@ -127,6 +127,7 @@ impl Demo {
             function: None,
             region: REGION.to_owned(),
             at: self.at.to_string(),
+            tasks_at: None,
             config: ConfigResult::default(),
             workers: Vec::new(),
             notes: Vec::new(),

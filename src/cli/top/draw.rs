@@ -218,7 +218,10 @@ impl Screen {
             (false, Some(_)) if pause.saturating_mul(2) < old => format!("{} old", age(old)),
             (false, Some(_)) => {
                 let price = dollars(self.reading.hourly_micro_dollars());
-                format!("{}.{} calls/s, ${price}/h", tenths / 10, tenths % 10)
+                let tasks = self.seen.as_ref().and_then(|seen| seen.view.tasks_age());
+                let tasks = tasks.map(|tasks| format!("tasks {} old, ", age(old + tasks)));
+                let tasks = tasks.unwrap_or_default();
+                format!("{tasks}{}.{} calls/s, ${price}/h", tenths / 10, tenths % 10)
             }
         };
         let mut keys = match (&self.face, &self.message) {

@@ -17,6 +17,8 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 pub enum Read {
     /// All workers.
     All,
+    /// What waits for them, without the tasks that work on it: queues have a rate of their own.
+    Queues,
     /// One worker closely.
     Worker(String),
     /// What stopping a task would mean.
@@ -52,6 +54,8 @@ pub struct Reading {
     pub queues: u64,
     /// How long after it the next one begins.
     pub pause: Duration,
+    /// How long after it queues are read again.
+    pub between: Duration,
 }
 
 /// Source: Amazon SQS pricing, standard requests: $0.40 for a million.
@@ -66,7 +70,7 @@ const METRICS_AN_HOUR: u64 = 2 * 60;
 impl Reading {
     /// About what an hour of it costs, in millionths of a dollar.
     pub fn hourly_micro_dollars(&self) -> u64 {
-        let seconds = self.pause.as_secs().max(1);
+        let seconds = self.between.as_secs().max(1);
         let calls = self.calls_of_sqs.saturating_mul(3600) / seconds;
         let metrics = self.queues.saturating_mul(METRICS_AN_HOUR);
         let calls = calls.saturating_mul(TENTHS_OF_MICRO_DOLLARS_A_CALL_OF_SQS) / 10;
@@ -82,7 +86,9 @@ pub struct Pace {
     pause: Duration,
     /// When all is read again.
     next: Instant,
-    /// Nothing is read before: the calls of the last read are paid until then.
+    /// When queues alone are read before that; none where all is read soon, or nothing could be read.
+    queues: Option<Instant>,
+    /// Nothing else is read before: the calls of the last read are paid until then.
     earliest: Instant,
     /// What is being read.
     out: Option<Read>,
@@ -99,6 +105,7 @@ impl Pace {
             every,
             pause: every,
             next: now,
+            queues: None,
             earliest: now,
             out: None,
             all: false,
@@ -110,7 +117,7 @@ impl Pace {
     /// Somebody wants this as soon as it may be read.
     pub fn want(&mut self, read: Read) {
         match read {
-            Read::All => self.all = true,
+            Read::All | Read::Queues => self.all = true,
             Read::Worker(name) => self.worker = Some(name),
             Read::Stop(target) => self.stop = Some(target),
         }
@@ -118,8 +125,13 @@ impl Pace {
 
     /// What is to be read now. While the screen is paused, only what somebody wants.
     pub fn begin(&mut self, now: Instant, is_paused: bool) -> Option<Read> {
-        if self.out.is_some() || now < self.earliest {
+        if self.out.is_some() {
             return None;
+        }
+        if now < self.earliest {
+            let is_due = !is_paused && self.queues.is_some_and(|at| at <= now);
+            self.out = is_due.then_some(Read::Queues);
+            return self.out.clone();
         }
         let is_due = self.is_due(now, is_paused);
         let stop = self.stop.take().map(Read::Stop);
@@ -145,6 +157,8 @@ impl Pace {
             (false, true) => None,
             (false, false) => Some(self.next.max(self.earliest)),
         };
+        let queues = self.queues.filter(|_| !is_paused);
+        let next = next.map(|next| queues.map_or(next, |queues| queues.min(next)));
         next.filter(|_| self.out.is_none())
     }
 
@@ -152,15 +166,32 @@ impl Pace {
     pub fn ended(&mut self, now: Instant, calls_of_ecs: u64, ended: Ended) {
         let paid =
             Duration::from_millis(calls_of_ecs.saturating_mul(1000).div_ceil(CALLS_A_SECOND));
+        let read = self.out.take();
+        if read == Some(Read::Queues) {
+            self.queues = self.queues_after(now);
+            return;
+        }
         self.earliest = now + paid;
-        if self.out.take() == Some(Read::All) {
+        if read == Some(Read::All) {
             let most = LONGEST_PAUSE.max(self.pause);
             self.pause = match ended {
                 Ended::Well => self.every.max(paid),
                 Ended::Badly => self.pause.saturating_mul(2).min(most).max(paid),
             };
             self.next = now + self.pause;
+            self.queues = self.queues_after(now).filter(|_| ended == Ended::Well);
         }
+    }
+
+    /// When queues alone are read next, if that is not about when all is.
+    fn queues_after(&self, now: Instant) -> Option<Instant> {
+        let at = now + self.every;
+        (at + self.every / 2 <= self.next).then_some(at)
+    }
+
+    /// How long after the last read of all queues are read again.
+    pub fn between(&self) -> Duration {
+        if self.queues.is_some() { self.every } else { self.pause }
     }
 
     /// How long after the last read of all the next one begins.
@@ -177,7 +208,13 @@ mod tests {
 
     #[test]
     fn what_an_hour_of_it_costs_is_what_the_price_lists_say() {
-        let reading = Reading { calls_of_ecs: 9, calls_of_sqs: 50, queues: 50, pause: EVERY };
+        let reading = Reading {
+            calls_of_ecs: 9,
+            calls_of_sqs: 50,
+            queues: 50,
+            pause: 4 * EVERY,
+            between: EVERY,
+        };
         // 36,000 calls of SQS and 6,000 metrics.
         assert_eq!(reading.hourly_micro_dollars(), 14_400 + 60_000);
         assert_eq!(Reading::default().hourly_micro_dollars(), 0);
@@ -226,6 +263,40 @@ mod tests {
         assert_eq!(seconds(5, 1), [10, 20, 40, 60, 60, 60]);
         assert_eq!(seconds(3600, 1), [3600; 6]);
         assert_eq!(seconds(5, 600), [120; 6]);
+    }
+
+    /// 5,000 tasks take a hundred calls.
+    #[test]
+    fn queues_are_read_while_the_calls_for_tasks_are_paid() {
+        let begin = Instant::now();
+        for (calls, is_paused, reads) in [
+            (
+                100,
+                false,
+                vec![(5, Read::Queues), (10, Read::Queues), (15, Read::Queues), (20, Read::All)],
+            ),
+            (30, false, vec![(6, Read::All)]),
+            (10, false, vec![(5, Read::All)]),
+            (100, true, vec![]),
+        ] {
+            let mut pace = Pace::new(EVERY, begin);
+            assert_eq!(pace.begin(begin, false), Some(Read::All));
+            pace.ended(begin, calls, Ended::Well);
+            let mut seen = Vec::new();
+            while seen.last().is_none_or(|(_, read)| *read == Read::Queues) {
+                let Some(now) = pace.when(is_paused) else { break };
+                let read = pace.begin(now, is_paused).unwrap();
+                assert!(read != Read::Queues || pace.between() == EVERY);
+                pace.ended(now, 0, Ended::Well);
+                seen.push((now.duration_since(begin).as_secs(), read));
+            }
+            assert_eq!(seen, reads, "{calls}");
+        }
+        let mut pace = Pace::new(EVERY, begin);
+        assert_eq!(pace.begin(begin, false), Some(Read::All));
+        pace.ended(begin, 100, Ended::Badly);
+        let next = pace.when(false).unwrap();
+        assert_eq!(pace.begin(next, false), Some(Read::All), "where that failed they would, too");
     }
 
     #[test]

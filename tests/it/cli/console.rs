@@ -23,7 +23,9 @@ use tower::ServiceExt;
 const KEY: &str = "00112233445566778899aabbccddeeff";
 
 const READING: Reading =
-    Reading { calls_of_ecs: 4, calls_of_sqs: 52, queues: 52, pause: Duration::from_secs(5) };
+    Reading { calls_of_ecs: 4, calls_of_sqs: 52, queues: 52, pause: EVERY, between: EVERY };
+
+const EVERY: Duration = Duration::from_secs(5);
 
 /// A console, and whoever would read for it.
 struct Console {

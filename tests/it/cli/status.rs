@@ -7,7 +7,7 @@ use ecs_queue_scaler::cli::deployment::{Deployment, Wanted};
 use ecs_queue_scaler::cli::overview::{Point, ToRead};
 use ecs_queue_scaler::cli::plan::PlanError;
 use ecs_queue_scaler::cli::status::{
-    Asked, Column, Row, Session, StatusView, Urgency, WorkerView, refresh, status,
+    Asked, Column, Row, Session, StatusView, Urgency, WorkerView, recount, refresh, status,
     worker as closely,
 };
 use ecs_queue_scaler::cli::top::Demo;
@@ -394,4 +394,48 @@ fn each_state_has_its_words_and_its_page() {
     let page = page(&shown, &trouble);
     assert!(named.iter().all(|it| page.contains(&format!("{it:?}").to_lowercase())), "{page}");
     assert_eq!(page.lines().filter(|line| line.ends_with("a few words")).count(), named.len());
+}
+
+/// With the tasks as they were, and no call of ECS.
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_counted_anew_without_the_tasks() {
+    let names = ["grows", "delayed", "gone"];
+    let world = world_of(&names);
+    let counts = json!({"messagesPerContainer": 1, "countDelayed": true});
+    let config = config(&names.map(|name| worker(name, &counts, &json!({}))));
+    for name in names {
+        world.queue(name).visible(2);
+    }
+    let _ = tick(&scaler(&world, &config), &world, 0).await;
+    let deployment = deployment(&world, &config).await;
+    let of = invocation(&world);
+    let session = Session::default();
+    let seen = Box::pin(refresh(&deployment, &cloud(&world), &session, &of)).await.unwrap();
+    assert_eq!((seen.tasks_at.as_ref(), seen.tasks_age()), (None, None));
+
+    world.queue("grows").visible(9).in_flight(4);
+    world.queue("delayed").visible(0).delayed(3);
+    world.reach(Duration::from_secs(17)).await;
+    world.fail("GetQueueAttributes", 9, Fault::Error(403, "AccessDenied", "no".to_owned()));
+    let denied = recount(&deployment, &cloud(&world), seen.clone(), world.now()).await.unwrap();
+    assert!(denied.workers.iter().all(|row| row.waiting.is_none()), "it is not what it was");
+    world.forget_faults();
+    world.take_calls();
+    let counted = recount(&deployment, &cloud(&world), denied, world.now()).await.unwrap();
+    let calls = world.take_calls();
+    assert!(calls.iter().all(|call| call.operation.starts_with("GetQueue")), "{calls:?}");
+    let row = |view: &StatusView, name: &str| {
+        view.workers.iter().find(|row| row.worker == name).unwrap().clone()
+    };
+    let of = |name| (row(&counted, name).waiting, row(&counted, name).in_flight);
+    assert_eq!(
+        [of("grows"), of("delayed"), of("gone")],
+        [(Some(9), Some(4)), (Some(3), Some(0)), (Some(2), Some(0))]
+    );
+    for name in names {
+        let tasks = |view| (row(view, name).tasks, row(view, name).starting);
+        assert_eq!((tasks(&counted), row(&counted, name).tasks), (tasks(&seen), Some(2)));
+    }
+    assert_eq!(counted.tasks_at, Some(seen.at));
+    assert_eq!(counted.tasks_age(), Some(Duration::from_secs(17)));
 }

@@ -69,6 +69,7 @@ impl Reads for Account {
                     let view = Box::pin(refresh(&self.found, &cloud, &session, &invocation)).await;
                     Done::Refreshed(view.map(Box::new).map_err(|error| error.to_string()))
                 }
+                Read::Queues => Done::Counted(Err("not asked here".to_owned())),
                 Read::Worker(name) => Done::Looked(name, Err("not asked here".to_owned())),
                 Read::Stop(target) => {
                     let which = Which::These(vec![target.task.clone()]);

@@ -33,7 +33,7 @@ fn after(refreshes: usize, look: Look, may_stop: bool) -> (Screen, Demo) {
         screen.refreshed(view, at);
     }
     let pause = Duration::from_secs(5);
-    let reading = Reading { calls_of_ecs: 4, calls_of_sqs: 52, queues: 52, pause };
+    let reading = Reading { calls_of_ecs: 4, calls_of_sqs: 52, queues: 52, pause, between: pause };
     screen.reads(reading, Duration::from_secs(1));
     (screen, demo)
 }
@@ -345,6 +345,18 @@ fn five_thousand_tasks_are_gone_through() {
         let page = drawn(&screen, 100, 20);
         assert!(page.contains(&format!(">{n:08x}")), "{key}: {page}");
     }
+}
+
+/// Of 5,000 tasks all is read every twenty seconds, and what waits in between.
+#[test]
+fn tasks_that_are_older_than_what_waits_say_so() {
+    let (mut screen, mut demo) = after(30, Look::default(), false);
+    assert!(!drawn(&screen, 100, 30).contains(" old"));
+    let (view, at) = demo.refresh();
+    let before = at.checked_sub(Duration::from_secs(14)).unwrap();
+    screen.refreshed(StatusView { tasks_at: Some(before.to_string()), ..view }, at);
+    let page = drawn(&screen, 100, 30);
+    assert!(page.contains("tasks 15s old, 0.8 calls/s"), "{page}");
 }
 
 /// What was shown stays, and says how old it is.

@@ -109,7 +109,9 @@ function drawAge() {
   const seconds = head.ageSeconds + (Date.now() - heardAt) / 1000;
   const isStale = lostSince !== 0 || seconds > 3 * Math.max(5, head.pauseSeconds);
   document.querySelector("main").classList.toggle("stale", isStale);
-  byId("age").textContent = `${clock(head.at)}, ${age(seconds)} ago`;
+  const later = seconds - head.ageSeconds;
+  const tasks = head.tasksAgeSeconds === undefined ? "" : `; tasks ${age(head.tasksAgeSeconds + later)} ago`;
+  byId("age").textContent = `${clock(head.at)}, ${age(seconds)} ago${tasks}`;
 }
 
 function open(name) {
