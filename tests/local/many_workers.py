@@ -115,6 +115,7 @@ class Many:
             "region": "eu-central-1",
             "at": f"2026-09-21T{(at // 3600) % 24:02}:{at // 60 % 60:02}:{at % 60:02}Z",
             "ageSeconds": 0,
+            "tasksAgeSeconds": 14,
             "notes": [EVIL[0]],
             "totals": {"workers": busy, "busy": busy} | sums,
         }

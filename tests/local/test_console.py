@@ -259,6 +259,7 @@ def test_500_workers_with_bad_names_are_drawn_and_kept_up_to_date(page: Page) ->
         assert set(EVIL) <= set(page.run(names))  # type: ignore[call-overload]
         assert page.run("return document.querySelectorAll('main img, main script, main b').length") == 0
         assert page.run("return document.documentElement.scrollWidth") <= 1280  # type: ignore[operator]
+        assert re.search(r", \ds ago; tasks 1\ds ago$", page.text("#age")), page.text("#age")
         page.run(
             """window.tasks = [];
             new PerformanceObserver((list) => window.tasks.push(...list.getEntries().map((it) => it.duration)))
