@@ -123,10 +123,13 @@ impl Secrets {
         let text = on_one_line(&once(&text));
         match cut(&text, LONGEST) {
             (text, 0) => text.to_owned(),
-            (text, more) => format!("{text}... ({more} bytes more)"),
+            (text, more) => format!("{text}... ({more}{MORE}"),
         }
     }
 }
+
+/// How a text ends that was cut.
+const MORE: &str = " bytes more)";
 
 #[derive(Clone, Copy)]
 enum Field {
@@ -201,7 +204,9 @@ fn ends_with_escape(text: &str) -> bool {
 
 /// Where the beginning of a piece stands at the end of a text: AWS cuts what gets long.
 fn begun_at_the_end(text: &str, piece: &str) -> Option<usize> {
-    let text = text.trim_end_matches(['.', '…']);
+    // What was cut here before more was known to hide ends with how much that was.
+    let cut_here = text.strip_suffix(MORE).and_then(|text| text.rsplit_once("... ("));
+    let text = cut_here.map_or(text, |(text, _)| text).trim_end_matches(['.', '…']);
     let first = piece.get(..SHORTEST_SECRET)?;
     let mut found = text.match_indices(first).map(|(at, _)| at);
     found.find(|at| text.get(*at..).is_some_and(|begun| piece.starts_with(begun)))
