@@ -199,6 +199,14 @@ impl Aws {
         self.with(&self.read.pace.until(no_call_after))
     }
 
+    /// These clients in the place of others, as of another session of the same person: what is known of values that
+    /// may not be shown stays known, and what was taken of AWS's rates is taken.
+    #[cfg(feature = "cli")]
+    #[must_use]
+    pub fn instead_of(&self, before: &ReadCloud) -> Self {
+        self.with(&before.pace)
+    }
+
     /// The same clients for what a person may halt.
     #[cfg(feature = "cli")]
     #[must_use]

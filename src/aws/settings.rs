@@ -67,13 +67,26 @@ impl ReadCloud {
     /// # Errors
     /// When nobody may say.
     pub async fn caller(&self) -> Result<String, CallError> {
+        let arn = self.identity().await?;
+        Ok(arn.rsplit(':').next().unwrap_or_default().to_owned())
+    }
+
+    /// The account of whoever calls.
+    ///
+    /// # Errors
+    /// As [`Self::caller()`].
+    pub async fn account(&self) -> Result<String, CallError> {
+        let arn = self.identity().await?;
+        Ok(arn.split(':').nth(4).unwrap_or_default().to_owned())
+    }
+
+    async fn identity(&self) -> Result<String, CallError> {
         let about = About { operation: "GetCallerIdentity", subject: "sts", rate: Rate::Free };
         // Source: AWS STS API reference, the version of its calls.
         let ask = Ask::Form("Action=GetCallerIdentity&Version=2011-06-15".to_owned());
         let request = Request::new(Service::Sts, about.operation, ask);
         let arn = self.ask(about, request).await?.element("Arn");
-        let arn = arn.ok_or_else(|| about.error("its answer has no Arn", ErrorKind::Refused))?;
-        Ok(arn.rsplit(':').next().unwrap_or_default().to_owned())
+        arn.ok_or_else(|| about.error("its answer has no Arn", ErrorKind::Refused))
     }
 }
 

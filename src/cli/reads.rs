@@ -48,7 +48,10 @@ impl WasRead {
     /// Whether nothing of all workers could be read.
     pub fn is_nothing(&self) -> bool {
         match &self.done {
-            Done::Refreshed(Ok(view)) => view.workers.iter().all(|row| row.urgency.is_unread()),
+            Done::Refreshed(Ok(view)) => {
+                let is_unread = view.workers.iter().all(|row| row.urgency.is_unread());
+                is_unread && !view.workers.is_empty()
+            }
             Done::Refreshed(Err(_)) => true,
             Done::Counted(_) | Done::Looked(..) | Done::Asked(..) => false,
         }

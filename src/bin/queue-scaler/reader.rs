@@ -5,19 +5,24 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, value_parser};
+use decision::refusal::Cause;
+use decision::snapshot::{CallError, ErrorKind};
 use decision::units::WorkerName;
 use ecs_queue_scaler::aws::{Aws, ReadCloud, WriteCloud};
 use ecs_queue_scaler::cli::deployment::Deployment;
 use ecs_queue_scaler::cli::overview::{History, ToRead};
 use ecs_queue_scaler::cli::page::{counted, dollars};
 use ecs_queue_scaler::cli::reads::{Done, Reads, WasRead};
-use ecs_queue_scaler::cli::status::{Remembered, Session, StatusView, recount, refresh, worker};
+use ecs_queue_scaler::cli::status::{
+    Remembered, Session, StatusView, Whose, recount, refresh, worker,
+};
 use ecs_queue_scaler::cli::stop::{Asked, ToStop, Which, prepare, reason};
 use ecs_queue_scaler::cli::top::Read;
 use ecs_queue_scaler::run::Invocation;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use jiff::SignedDuration;
+use tokio::time::timeout;
 
 use super::Failed;
 use super::account::{self, Access, now, reading};
@@ -25,6 +30,9 @@ use super::question::note;
 
 /// More minutes are not kept.
 const LONGEST_HISTORY: Duration = Duration::from_hours(12);
+
+/// So long somebody may take to sign in, where a program asks for it.
+const TIME_TO_SIGN_IN: Duration = Duration::from_secs(30);
 
 /// What both commands take.
 #[derive(Args, Debug)]
@@ -58,6 +66,8 @@ pub(super) struct Account {
     arguments: account::Arguments,
     clouds: RefCell<Clouds>,
     deployment: Deployment,
+    /// The account's number, as soon as it is known.
+    whose: RefCell<Option<String>>,
     session: Session,
     /// What was seen last.
     last: RefCell<Option<StatusView>>,
@@ -90,35 +100,64 @@ impl Account {
     pub(super) async fn find(arguments: &Arguments, by: By) -> Result<Self, Failed> {
         let aws = arguments.account.connect().await?;
         let Access { deployment, .. } = arguments.account.access_by(aws.read.clone(), true).await?;
-        let clouds = RefCell::new(Clouds::new(aws, by));
+        let whose = RefCell::default();
         let session = match &arguments.remember {
             Some(file) => {
-                let region = clouds.borrow().read.region().clone();
-                let scaler = deployment.scaler.name.as_str();
-                let remembered = Remembered::open(file, scaler, region.as_str());
-                Session::with(remembered.map_err(Failed::Use)?)
+                let (cloud, _) = reading(&aws.read);
+                let number = cloud.account().await.map_err(|error| {
+                    Failed::Wrong(vec![format!("--remember: whose account it is: {error}")])
+                })?;
+                let (scaler, region) = (deployment.scaler.name.as_str(), aws.read.region());
+                let of = Whose { scaler, region: region.as_str(), account: &number };
+                let remembered = Remembered::open(file, of).map_err(Failed::Use)?;
+                *whose.borrow_mut() = Some(number);
+                Session::with(remembered)
             }
             None => Session::default(),
         };
+        let clouds = RefCell::new(Clouds::new(aws, by));
         let (last, arguments) = (RefCell::default(), arguments.account.clone());
-        Ok(Self { arguments, clouds, deployment, session, last, by })
+        Ok(Self { arguments, clouds, deployment, whose, session, last, by })
     }
 
-    /// Where the last look came to nothing, looks for credentials anew: somebody may have signed in again, or a file may
-    /// have new ones.
+    /// Where the last look came to nothing for want of credentials, looks for them anew: somebody may have signed in
+    /// again, or a file may have new ones. They have to be of the same account.
     async fn renew(&self) -> Result<(), String> {
-        if self.clouds.borrow().is_in_doubt {
-            let aws = self.arguments.connect().await.map_err(|error| match error {
-                Failed::Wrong(lines) => lines.join("; "),
-                Failed::Use(line) => line,
-            })?;
-            *self.clouds.borrow_mut() = Clouds::new(aws, self.by);
+        if !std::mem::take(&mut self.clouds.borrow_mut().is_in_doubt) {
+            return Ok(());
         }
+        let (cloud, _) = reading(&self.cloud());
+        if !cloud.account().await.is_err_and(|error| is_of_credentials(&error)) {
+            return Ok(());
+        }
+        let connected = timeout(TIME_TO_SIGN_IN, self.arguments.connect()).await;
+        let connected = connected.map_err(|_| "there are no new credentials yet".to_owned());
+        let aws = connected?.map_err(|error| match error {
+            Failed::Wrong(lines) => lines.join("; "),
+            Failed::Use(line) => line,
+        })?;
+        let (cloud, _) = reading(&aws.read);
+        let (is, was) = (cloud.account().await.ok(), self.whose.borrow().clone());
+        if was.is_some() && is != was || aws.read.region() != self.cloud().region() {
+            return Err(
+                "the credentials are of another account or Region now: start it again".to_owned()
+            );
+        }
+        let aws = aws.instead_of(&self.cloud());
+        *self.clouds.borrow_mut() = Clouds::new(aws, self.by);
         Ok(())
     }
 
     fn cloud(&self) -> ReadCloud {
         self.clouds.borrow().read.clone()
+    }
+
+    /// Whose account it is, once: new credentials have to be of the same.
+    async fn learn_account(&self, cloud: &ReadCloud) {
+        if self.whose.borrow().is_none() {
+            let account = cloud.account().await.ok();
+            *self.whose.borrow_mut() = account;
+        }
     }
 
     async fn read(&self, read: Read) -> WasRead {
@@ -131,7 +170,8 @@ impl Account {
             (Read::Worker(name), Err(why)) => Done::Looked(name, Err(why)),
             (Read::Stop(target), Err(why)) => Done::Asked(target, Err(why)),
             (Read::All, Ok(())) => {
-                let view = Box::pin(refresh(deployment, &cloud, &self.session, &invocation)).await;
+                let view = Box::pin(refresh(deployment, &cloud, &self.session, &invocation));
+                let (view, ()) = futures_util::join!(view, self.learn_account(&cloud));
                 let view = view.map(Box::new).map_err(|error| error.to_string());
                 *self.last.borrow_mut() = view.as_deref().ok().cloned();
                 Done::Refreshed(view)
@@ -202,6 +242,12 @@ impl Account {
             _ => Ok(format!("stopped it; its reason is `{why}`")),
         }
     }
+}
+
+/// Whether AWS knows nobody by them, or no call could be signed at all.
+fn is_of_credentials(error: &CallError) -> bool {
+    let is_unsigned = error.code.is_none() && error.kind == ErrorKind::Refused;
+    is_unsigned || error.cause() == Cause::Credentials
 }
 
 impl Reads for Account {

@@ -6,21 +6,24 @@ use std::path::Path;
 use std::time::Duration;
 
 use decision::units::WorkerName;
+use ecs_queue_scaler::aws::{Aws, ReadCloud};
 use ecs_queue_scaler::cli::page::Clock;
 use ecs_queue_scaler::cli::status::{
-    Asked, Remembered, Session, StatusView, Urgency, WorkerView, refresh, worker as closely,
+    Asked, Remembered, Session, StatusView, Urgency, Whose, WorkerView, refresh, worker as closely,
 };
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
 use super::plan::{cloud, deployment};
 use crate::tick::{config, definition, invocation, scaler, tick, worker, world_of, world_with};
-use crate::world::World;
+use crate::world::{Fault, World};
 
 const REASON: &str = "CannotStartContainerError: hunter22 is no option";
 
+const OURS: Whose<'_> = Whose { scaler: "scaler", region: "eu-central-1", account: "123456789012" };
+
 fn open(file: &Path) -> Result<Remembered, String> {
-    Remembered::open(file, "scaler", "eu-central-1")
+    Remembered::open(file, OURS)
 }
 
 fn with_a_value(family: &str) -> Value {
@@ -139,6 +142,52 @@ async fn a_file_that_cannot_be_written_is_a_note_until_it_can() {
     fs::remove_dir(&file).unwrap();
     assert_eq!(refreshed(&world, &config, &session).await.notes, Vec::<String>::new());
     assert_eq!(fs::read_to_string(&file).unwrap().matches("TaskFailedToStart").count(), 3);
+    open(&file).expect("it has its head again");
+}
+
+/// As after a new session of the same person: what is known of values that may not be shown stays known.
+#[tokio::test(start_paused = true)]
+async fn what_was_read_before_new_credentials_is_hidden_after_them() {
+    let (world, config) = after_failures().await;
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("remembered.jsonl");
+    let session = Session::with(open(&file).unwrap());
+    let (found, before) = (deployment(&world, &config).await, cloud(&world));
+    let look = async |cloud: &ReadCloud| {
+        let of = invocation(&world);
+        drop(Box::pin(refresh(&found, cloud, &session, &of)).await.unwrap());
+    };
+    look(&before).await;
+    world.reach(Duration::from_mins(3)).await;
+    world.queue("fails").visible(3);
+    let _ = tick(&scaler(&world, &config), &world, 3).await;
+    world.all_run();
+    world.all_end("TaskFailedToStart", REASON, Some(1));
+    world.queue("fails").visible(0);
+    let after = Aws::new(&world.sdk_config()).unwrap().instead_of(&before).read;
+    look(&after).await;
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.lines().count() > 4 && !text.contains("hunter22"), "{text}");
+}
+
+/// Of a definition that is gone nobody knows what is to be hidden; and it keeps no other from being remembered.
+#[tokio::test(start_paused = true)]
+async fn without_its_definition_a_task_is_remembered_without_a_reason() {
+    let (world, config) = after_failures().await;
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("remembered.jsonl");
+    let session = Session::with(open(&file).unwrap());
+    let gone =
+        Fault::Error(400, "ClientException", "Unable to describe task definition.".to_owned());
+    world.fail("DescribeTaskDefinition", 1, gone);
+    for _ in 0..2 {
+        world.take_calls();
+        let _ = refreshed(&world, &config, &session).await;
+    }
+    assert_eq!(world.count("DescribeTaskDefinition"), 0, "it is asked for once");
+    let text = fs::read_to_string(&file).unwrap();
+    assert_eq!(text.matches("its reason is not kept").count(), 3, "{text}");
+    assert!(text.contains("exit 1") && !text.contains("hunter22"), "{text}");
 }
 
 #[test]
@@ -150,10 +199,14 @@ fn a_file_of_something_else_stays_as_it_is() {
     for (text, region, why) in [
         ("a letter\n", "eu-central-1", "it is no file of --remember, and stays as it is"),
         ("\n", "eu-central-1", "it is no file of --remember, and stays as it is"),
-        (head.as_str(), "us-east-1", "tasks of `scaler` in eu-central-1, and not of `scaler`"),
+        (
+            head.as_str(),
+            "us-east-1",
+            "tasks of `scaler` in eu-central-1 of account 123456789012, and",
+        ),
     ] {
         fs::write(&file, text).unwrap();
-        let error = Remembered::open(&file, "scaler", region).unwrap_err();
+        let error = Remembered::open(&file, Whose { region, ..OURS }).unwrap_err();
         assert!(error.starts_with("--remember ") && error.contains(why), "{error}");
         assert_eq!(fs::read_to_string(&file).unwrap(), text);
     }
@@ -169,8 +222,10 @@ async fn half_a_line_is_none_and_spoils_no_other() {
     let folder = tempdir().unwrap();
     let file = folder.path().join("remembered.jsonl");
     open(&file).unwrap();
-    let text = fs::read_to_string(&file).unwrap();
-    fs::write(&file, text + "{\"worker\": \"fails\", \"ta").unwrap();
+    let mut text = fs::read(&file).unwrap();
+    // Cut within a character.
+    text.extend(b"{\"worker\": \"fails\", \"ta\xc3");
+    fs::write(&file, text).unwrap();
     let view = refreshed(&world, &config, &Session::with(open(&file).unwrap())).await;
     let failing = view.workers.iter().find(|row| row.worker == "fails").unwrap();
     assert_eq!((failing.urgency, failing.failed), (Urgency::Failing, Some(3)));

@@ -22,7 +22,7 @@ use ecs_queue_scaler::cli::result::TickResult;
 use ecs_queue_scaler::cli::room::{self, room};
 use ecs_queue_scaler::cli::start;
 use ecs_queue_scaler::cli::status::{
-    Asked, Remembered, Session, refresh, status, worker as closely,
+    Asked, Remembered, Session, Whose, refresh, status, worker as closely,
 };
 use ecs_queue_scaler::cli::stop::{self, Which};
 use ecs_queue_scaler::cli::tables::{Seen, read};
@@ -137,7 +137,8 @@ impl Terminal {
     async fn top(&self) -> Said {
         let folder = tempdir().unwrap();
         let file = folder.path().join("remembered.jsonl");
-        let session = Session::with(Remembered::open(&file, "scaler", "eu-central-1").unwrap());
+        let of = Whose { scaler: "scaler", region: "eu-central-1", account: "123456789012" };
+        let session = Session::with(Remembered::open(&file, of).unwrap());
         let look = refresh(&self.found, &self.aws.read, &session, &self.invocation);
         let mut said = match Box::pin(look).await {
             Ok(view) => vec![view.page(&Asked::default()), format!("{view:?}")],

@@ -1,13 +1,14 @@
 //! Tasks that ended badly, in a file: ECS forgets them after an hour.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use decision::snapshot::Ended;
+use decision::snapshot::{Ended, EndedContainer};
 use decision::units::elapsed;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -46,7 +47,17 @@ pub struct EndedTask {
     pub exits: Vec<String>,
 }
 
+/// Where nobody knows what is to be hidden.
+const NO_WORDS: &str = "its reason is not kept, as its task definition cannot be read";
+
 impl EndedTask {
+    /// Without AWS's words for it.
+    pub(super) fn without_words(task: &Ended) -> Self {
+        let containers = task.containers.iter().cloned();
+        let containers = containers.map(|one| EndedContainer { reason: None, ..one }).collect();
+        Self::of(&Ended { reason: NO_WORDS.to_owned(), containers, ..task.clone() })
+    }
+
     pub(in crate::cli::status) fn of(task: &Ended) -> Self {
         let exits = task.containers.iter().map(|container| {
             let exit = container.exit;
@@ -73,6 +84,24 @@ struct Head {
     version: u32,
     scaler: String,
     region: String,
+    account: String,
+}
+
+/// Whose tasks are remembered.
+#[derive(Clone, Copy, Debug)]
+pub struct Whose<'a> {
+    /// The name under which they are started.
+    pub scaler: &'a str,
+    /// The Region.
+    pub region: &'a str,
+    /// The account.
+    pub account: &'a str,
+}
+
+impl fmt::Display for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` in {} of account {}", self.scaler, self.region, self.account)
+    }
 }
 
 /// Tasks that ended badly, the newest last. The file has a head, and then a line each.
@@ -90,17 +119,19 @@ pub struct Remembered {
 }
 
 impl Remembered {
-    /// What a file has of a scaler's tasks in a Region; a file that is not there yet is made.
+    /// What a file has of a deployment's tasks; a file that is not there yet is made.
     ///
     /// # Errors
-    /// When it cannot be read or made, is of something else, or is of another scaler: it is left as it is.
-    pub fn open(file: &Path, scaler: &str, region: &str) -> Result<Self, String> {
+    /// When it cannot be read or made, or is of something else: it is left as it is.
+    pub fn open(file: &Path, of: Whose<'_>) -> Result<Self, String> {
         let wrong = |why: String| format!("--remember {}: {why}", file.display());
+        let Whose { scaler, region, account } = of;
         let head = Head {
             schema: SCHEMA.to_owned(),
             version: VERSION,
             scaler: scaler.to_owned(),
             region: region.to_owned(),
+            account: account.to_owned(),
         };
         let mut remembered = Self {
             file: file.to_owned(),
@@ -113,15 +144,15 @@ impl Remembered {
         if fs::metadata(file).is_ok_and(|there| !there.is_file()) {
             return Err(wrong("it is no file; name another one".to_owned()));
         }
-        let text = match fs::read_to_string(file) {
-            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        let bytes = match fs::read(file) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
             read => read.map_err(|error| wrong(error.to_string()))?,
         };
-        if text.is_empty() {
-            let head = format!("{}\n", json!(remembered.head));
-            remembered.append(&head).map_err(|error| wrong(error.to_string()))?;
+        if bytes.is_empty() {
+            remembered.append("").map_err(|error| wrong(error.to_string()))?;
         } else {
-            remembered.take(&text).map_err(wrong)?;
+            // What was cut within a character is half a line, which is none.
+            remembered.take(&String::from_utf8_lossy(&bytes)).map_err(wrong)?;
         }
         Ok(remembered)
     }
@@ -132,10 +163,9 @@ impl Remembered {
         let head =
             head.ok_or("it is no file of --remember, and stays as it is; name another one")?;
         if head != self.head {
-            let Head { scaler, region, .. } = &self.head;
             return Err(format!(
-                "it remembers tasks of `{}` in {}, and not of `{scaler}` in {region}; name another file",
-                head.scaler, head.region
+                "it remembers tasks of {head}, and not of {}; name another file",
+                self.head
             ));
         }
         for line in lines {
@@ -193,16 +223,20 @@ impl Remembered {
         worker: &'a str,
         now: Timestamp,
     ) -> impl Iterator<Item = EndedTask> + 'a {
-        let of_worker = self.tasks.iter().filter(move |task| task.worker == worker);
+        let of_worker = self.tasks.iter().rev().filter(move |task| task.worker == worker);
         of_worker.filter(move |task| LISTED <= elapsed(task.stopped, now)).cloned()
     }
 
-    /// Reasons are for nobody else to read.
+    /// Reasons are for nobody else to read. A file that somebody has emptied or taken away begins anew.
     fn append(&mut self, lines: &str) -> io::Result<()> {
         let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.file)?;
-        let end = if self.is_torn { "\n" } else { "" };
+        let begin = match file.metadata()?.len() {
+            0 => format!("{}\n", json!(self.head)),
+            _ if self.is_torn => "\n".to_owned(),
+            _ => String::new(),
+        };
         self.is_torn = true;
-        file.write_all(format!("{end}{lines}").as_bytes())?;
+        file.write_all(format!("{begin}{lines}").as_bytes())?;
         self.is_torn = false;
         Ok(())
     }
@@ -238,7 +272,8 @@ mod tests {
     fn the_newest_are_kept_in_memory_and_in_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("remembered.jsonl");
-        let mut remembered = Remembered::open(&file, "s", "r").unwrap();
+        let of = Whose { scaler: "s", region: "r", account: "1" };
+        let mut remembered = Remembered::open(&file, of).unwrap();
         let lines = || fs::read_to_string(&file).unwrap().lines().count();
         for round in 0..4 {
             remembered.add((0..MOST).map(|number| task(round * MOST + number)).collect()).unwrap();
@@ -247,7 +282,7 @@ mod tests {
         }
         remembered.add(vec![task(4 * MOST - 1), task(4 * MOST)]).unwrap();
         let ids = |it: &Remembered| it.tasks.iter().map(|it| it.task.clone()).collect::<Vec<_>>();
-        let again = Remembered::open(&file, "s", "r").unwrap();
+        let again = Remembered::open(&file, of).unwrap();
         assert_eq!(ids(&again), ids(&remembered));
         assert_eq!(ids(&again).last(), Some(&(4 * MOST).to_string()));
         assert_eq!(ids(&again).first(), Some(&(3 * MOST + 1).to_string()));
