@@ -271,7 +271,7 @@ DEFENCES = [
      "(doubted, WaitsFor::IdleAfter)", "(Containers::ZERO, WaitsFor::IdleAfter)",
      "seeds_that_once_failed"),
     ("a single look doubts nobody", "decision/src/decide/idle.rs",
-     "const DOUBTED_AT: usize = 2;", "const DOUBTED_AT: usize = 1;",
+     "DOUBTED_AFTER <= elapsed(at, *now)", "true",
      "a_container_that_holds_no_message_while_one_waits"),
     ("nobody is idle who may work", "decision/src/decide/idle.rs",
      "running_for(look, time).minus(held.as_containers())", "running_for(look, time)",
@@ -561,8 +561,12 @@ DEFENCES = [
      "let known = cloud.in_words(known);", "let known: Vec<_> = known.collect();",
      "what_ended_badly_is_shown"),
     ("and waits for its definition", "src/cli/status/session.rs",
-     "failed.into_iter().filter(|task| revisions.contains(&task.revision))", "failed.into_iter()",
+     "failed.into_iter().partition(|task| read.contains(&task.revision))",
+     "failed.into_iter().partition(|_| true)",
      "five_definitions_are_read"),
+    ("also after new credentials", "src/aws.rs",
+     "self.with(&before.pace)", "{ let _ = before; self.clone() }",
+     "what_was_read_before_new_credentials"),
 ]
 
 

@@ -216,8 +216,8 @@ pub struct Alive {
     /// The tasks that are stuck.
     #[serde(skip)]
     pub stuck_tasks: Tasks,
-    /// Of the ones that run and are not idle, those beyond what the messages in flight can occupy, at this
-    /// look and the one before it: they become idle if that goes on.
+    /// Of the ones that run and are not idle, those beyond what the messages in flight can occupy, at all
+    /// looks of the last minute: they become idle if that goes on.
     #[serde(skip)]
     pub doubted: Containers,
     /// Of the containers, the ones that nobody has seen: a call without an answer may have started

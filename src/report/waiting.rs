@@ -43,7 +43,7 @@ pub enum WaitsFor {
     Capacity,
     /// For AWS to take the call: it was throttled, or turned away for another passing reason.
     Throttling,
-    /// For containers that run without a message: they count until they have been idle for `idleAfter`.
+    /// For containers that seem to hold no message: they count until that has been so for `idleAfter`.
     IdleAfter,
     /// For tasks that a call without an answer may have started: they count as starting.
     Answer,
@@ -233,7 +233,7 @@ impl fmt::Display for WaitsFor {
             Self::Capacity => "there is no capacity for it",
             Self::Throttling => "AWS turned the calls away for now",
             Self::IdleAfter => {
-                "some containers run without a message, and count until idleAfter is over"
+                "containers that run seem to hold no message, and count until idleAfter is over"
             }
             Self::Answer => "a call had no answer, and what it may have started is waited for",
             Self::Time => "the time of the tick was up",

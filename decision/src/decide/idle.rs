@@ -14,6 +14,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::own::OwnTask;
 use super::progress::Look;
 use crate::plan::Alive;
@@ -27,8 +29,9 @@ const BEGUN: Duration = Duration::from_mins(2);
 /// has just come. A tick a minute has six in five minutes.
 const FEWEST_LOOKS: usize = 5;
 
-/// At a single look, who has just begun or has just deleted a message is without one too.
-const DOUBTED_AT: usize = 2;
+/// At a single look, who has just begun or has just deleted a message is without one too, and SQS's counts are
+/// late. Ticks of a minute come some seconds early or late.
+const DOUBTED_AFTER: Duration = Duration::from_secs(55);
 
 /// What was seen longer ago says nothing of now, unless `idleAfter` is longer. A schedule of ten minutes
 /// that misses a tick is far below it.
@@ -66,11 +69,14 @@ pub(super) fn look(before: &Idling, messages_before: Messages, look: &Look<'_>) 
     Idling { since: Some(since), looks, idle, proved, has_others }
 }
 
-/// With those that are idle, and those that become so if what the last looks showed goes on.
+/// With those that are idle, and those that become so if what the looks of the last minute showed goes on.
 pub(super) fn counted(alive: Alive, idling: &Idling) -> Alive {
     let Idling { looks, idle, .. } = idling;
-    let last = looks.iter().rev().take(DOUBTED_AT).map(|(_, surplus)| *surplus);
-    let shown = last.min().filter(|_| DOUBTED_AT <= looks.len()).unwrap_or_default();
+    let Some((now, _)) = looks.last() else { return Alive { idle: *idle, ..alive } };
+    let is_before = |at: Timestamp| DOUBTED_AFTER <= elapsed(at, *now);
+    let since = looks.iter().rposition(|(at, _)| is_before(*at));
+    let lately = since.and_then(|since| looks.get(since..)).unwrap_or_default();
+    let shown = lately.iter().map(|(_, surplus)| *surplus).min().unwrap_or_default();
     Alive { idle: *idle, doubted: shown.minus(*idle), ..alive }
 }
 
