@@ -3,11 +3,16 @@
 mod history;
 mod past;
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 pub use self::history::{Columns, History, KEPT, Past, Point, Series};
 pub use self::past::ToRead;
 use super::status::{Row, StatusView, Urgency};
+
+/// What a trend shows.
+pub const LATELY: Duration = Duration::from_mins(30);
 
 /// A worker among all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +52,8 @@ pub struct Totals {
     pub hourly_micro_dollars: u64,
     /// Workers of which something is not in these sums, as it was not read.
     pub unread: u64,
+    /// Those of which the price is not, as it was not read, or is none of Fargate's.
+    pub unpriced: u64,
 }
 
 impl Overview {
@@ -76,6 +83,7 @@ impl Totals {
             let plus = |sum: u64, more: Option<u64>| sum.saturating_add(more.unwrap_or_default());
             let is_busy = [row.waiting, row.in_flight, row.tasks].iter().flatten().any(|n| *n != 0);
             let is_unread = row.waiting.is_none() || row.running.is_none();
+            let is_unpriced = row.hourly_micro_dollars.is_none() && row.tasks != Some(0);
             Self {
                 workers: plus(sum.workers, Some(1)),
                 busy: plus(sum.busy, Some(u64::from(is_busy))),
@@ -85,20 +93,8 @@ impl Totals {
                 starting: plus(sum.starting, row.starting),
                 hourly_micro_dollars: plus(sum.hourly_micro_dollars, row.hourly_micro_dollars),
                 unread: plus(sum.unread, Some(u64::from(is_unread))),
+                unpriced: plus(sum.unpriced, Some(u64::from(is_unpriced))),
             }
         })
-    }
-}
-
-impl Urgency {
-    /// What to read where somebody has to look: a page beside the documentation, by its path.
-    pub fn page(self) -> Option<&'static str> {
-        match self {
-            Self::Denied | Self::Held | Self::Refused => Some("docs/alarms/not-served.md"),
-            Self::Breaker | Self::Failing | Self::Stuck => Some("docs/alarms/breaker-open.md"),
-            Self::AtCap => Some("docs/alarms/backlog-at-cap.md"),
-            Self::Waits => Some("docs/alarms/launches-failing.md"),
-            Self::Launching | Self::Paused | Self::Ok | Self::Idle => None,
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod beside;
 mod columns;
+mod help;
 mod session;
 mod measured;
 mod seen;
@@ -26,11 +27,12 @@ use decision::units::{Containers, Messages, Tasks, WorkerName, elapsed};
 use self::beside::Beside;
 pub use self::beside::{BaseRevision, DeadLetters, DecisionRow};
 pub use self::columns::Column;
+pub use self::help::HelpPage;
 use self::measured::Ages;
 pub(super) use self::seen::read_tasks;
 pub use self::seen::recount;
 use self::seen::{Scope, Seen};
-pub use self::session::{EndedTask, Remembered, Session};
+pub use self::session::{EndedTask, Remembered, Session, Whose};
 pub use self::text::Asked;
 pub use self::view::{LastLaunch, Row, StatusView, Urgency};
 pub(in crate::cli) use self::view::{SCHEMA, VERSION};
@@ -78,8 +80,12 @@ async fn glance(
     let seen = Box::pin(Seen::of(deployment, cloud, scope, invocation)).await?;
     let Seen { foreseen, results, ages, deleted, mut notes } = seen;
     let looks = foreseen.plan.workers.iter().zip(&results.workers);
-    let looks = looks.map(|(plan, result)| Look { foreseen: &foreseen, plan, result });
-    if let Scope::Again(session) = scope {
+    let knows_ended = scope.reads_ended();
+    let look = |(plan, result)| Look { foreseen: &foreseen, plan, result, knows_ended };
+    let looks = looks.map(look);
+    if let Scope::Again(session) = scope
+        && session.remembers()
+    {
         let failed: Vec<_> = looks.clone().flat_map(|look| look.failures()).collect();
         notes.extend(Box::pin(session.remember(cloud, failed)).await);
     }
@@ -135,7 +141,8 @@ pub(super) async fn tasks_of(
     let seen = Box::pin(Seen::of(deployment, cloud, Scope::One(name), invocation)).await?;
     let Seen { foreseen, results, ages, notes, .. } = seen;
     let look = foreseen.plan.workers.iter().zip(&results.workers).next();
-    let look = look.map(|(plan, result)| Look { foreseen: &foreseen, plan, result });
+    let knows_ended = true;
+    let look = look.map(|(plan, result)| Look { foreseen: &foreseen, plan, result, knows_ended });
     let look = look.ok_or_else(|| PlanError::UnknownWorker(format!("`{name}`")))?;
     Ok((look.closely(ages.as_ref(), notes), look.worker().cloned()))
 }
@@ -145,6 +152,8 @@ struct Look<'a> {
     foreseen: &'a Foreseen,
     plan: &'a WorkerPlan,
     result: &'a WorkerResult,
+    /// Whether what ended was read of all workers, and not only where a tick needs it.
+    knows_ended: bool,
 }
 
 impl Look<'_> {
@@ -328,7 +337,8 @@ impl Look<'_> {
             return (Urgency::Breaker, tripped.last.clone());
         }
         // How they ended may repeat values of a definition, and a glance reads none for that.
-        if let Some(Ends { well, badly }) = self.ends().filter(Ends::are_failures) {
+        let ends = self.ends().filter(|ends| self.knows_ended && ends.are_failures());
+        if let Some(Ends { well, badly }) = ends {
             let all = well.plus(Tasks::counted(badly.len()));
             return (Urgency::Failing, format!("{} of {all} tasks that ended", badly.len()));
         }

@@ -1,8 +1,10 @@
 //! `top`: all workers on one screen, again and again. What a key does and what is drawn; it reads nothing itself.
 
+mod closely;
 mod columns;
 mod demo;
 mod draw;
+mod over;
 mod pace;
 
 use std::time::Duration;
@@ -12,13 +14,15 @@ use ratatui::crossterm::event::{
     KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
 };
 
+use self::closely::Closely;
 use self::columns::Column;
 pub use self::demo::Demo;
+use self::over::Over;
 pub(super) use self::pace::MICRO_DOLLARS_A_METRIC;
 pub use self::pace::{Ended, Pace, Read, Reading, Target};
-use super::overview::{Columns, History, Overview, OverviewRow};
+use super::overview::{Columns, History, LATELY, Overview, OverviewRow};
 use super::page::Clock;
-use super::status::{Row, StatusView, TaskRow, Urgency, WorkerView};
+use super::status::{Row, StatusView, Urgency, WorkerView};
 
 /// Rows that a page key goes.
 const PAGE: usize = 10;
@@ -60,34 +64,11 @@ enum Face {
     Worker(Box<Closely>),
 }
 
-/// One worker on the screen.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Closely {
-    worker: String,
-    /// None until it was read.
-    view: Option<WorkerView>,
-    /// The id of the task that is chosen, which is kept wherever its row goes; none where it has ended.
-    task: Option<String>,
-    /// Lines that are above the screen.
-    above: usize,
-    /// Why it could not be read.
-    error: Option<String>,
-}
-
 /// By what rows are sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sort {
     column: Column,
     is_reversed: bool,
-}
-
-/// What is shown beside the usual.
-#[derive(Clone, Copy, Debug, Default)]
-struct Shows {
-    /// Idle workers.
-    idle: bool,
-    /// What keys do, instead of all else.
-    help: bool,
 }
 
 /// Which rows are meant.
@@ -114,7 +95,8 @@ pub struct Screen {
     chosen: Option<String>,
     sort: Option<Sort>,
     filter: Filter,
-    shows: Shows,
+    shows_idle: bool,
+    over: Option<Over>,
     is_paused: bool,
     /// Whether a task is to be stopped.
     stopping: Stopping,
@@ -170,14 +152,15 @@ impl Screen {
         Self {
             look,
             may_stop,
-            trend: history.lately(history.span(), columns::TREND),
+            trend: history.lately(LATELY, columns::TREND),
             history,
             seen: None,
             face: Face::Workers,
             chosen: None,
             sort: None,
             filter: Filter::default(),
-            shows: Shows::default(),
+            shows_idle: false,
+            over: None,
             is_paused: false,
             stopping: Stopping::Nothing,
             message: None,
@@ -190,7 +173,7 @@ impl Screen {
     /// What was read anew. Every worker keeps its mark.
     pub fn refreshed(&mut self, view: StatusView, at: Timestamp) {
         self.history.add(at, &view.workers);
-        self.trend = self.history.lately(self.history.span(), columns::TREND);
+        self.trend = self.history.lately(LATELY, columns::TREND);
         let overview = Overview::of(&view, &self.history);
         self.message.take_if(|message| message.is_of_reading);
         self.seen = Some(Seen { view, overview, at });
@@ -200,7 +183,7 @@ impl Screen {
     /// Reading failed: what is shown stays, with its age.
     pub fn failed(&mut self, why: &str, at: Timestamp) {
         self.history.add_gap(at);
-        self.trend = self.history.lately(self.history.span(), columns::TREND);
+        self.trend = self.history.lately(LATELY, columns::TREND);
         self.message = Some(Message { text: why.to_owned(), is_of_reading: true });
     }
 
@@ -288,12 +271,17 @@ impl Screen {
             self.type_into_filter(key.code);
             return None;
         }
-        if std::mem::take(&mut self.shows.help) {
+        if let Some(over) = self.over.take() {
+            self.over = over.after(key.code);
             return None;
         }
         match self.face {
             _ if key.code == KeyCode::Char('?') => {
-                self.shows.help = true;
+                self.over = Some(Over::help());
+                None
+            }
+            _ if key.code == KeyCode::Char('w') => {
+                self.say_what_to_do();
                 None
             }
             Face::Workers => self.key_of_workers(key.code),
@@ -325,7 +313,7 @@ impl Screen {
 
     /// The worker on this line.
     fn hit(&self, line: u16) -> Option<String> {
-        if self.face != Face::Workers || self.shows.help {
+        if self.face != Face::Workers || self.over.is_some() {
             return None;
         }
         let row = line.checked_sub(self.rows.top).filter(|row| *row < self.rows.height)?;
@@ -353,7 +341,7 @@ impl Screen {
             KeyCode::Esc if self.filter.text.is_empty() => {}
             KeyCode::Esc => self.filter.text.clear(),
             KeyCode::Char('/') => self.filter.is_typing = true,
-            KeyCode::Char('a') => self.shows.idle = !self.shows.idle,
+            KeyCode::Char('a') => self.shows_idle = !self.shows_idle,
             KeyCode::Char('p') => self.is_paused = !self.is_paused,
             KeyCode::Char('r') => return Some(Wish::Read(Read::All)),
             KeyCode::Char('s') => self.sort_by_next(),
@@ -361,7 +349,10 @@ impl Screen {
             KeyCode::Char('c') => return self.chosen.clone().map(Wish::Copy),
             KeyCode::Enter | KeyCode::Char('e' | 'l') => {
                 let worker = self.chosen.clone()?;
-                let closely = Closely { worker: worker.clone(), ..Closely::default() };
+                let mut closely = Closely { worker: worker.clone(), ..Closely::default() };
+                if code == KeyCode::Char('l') {
+                    closely.turn(usize::MAX);
+                }
                 self.face = Face::Worker(Box::new(closely));
                 return Some(Wish::Read(Read::Worker(worker)));
             }
@@ -386,9 +377,12 @@ impl Screen {
                 closely.choose(|at, _| at.map_or(0, |at| at.saturating_sub(1)));
             }
             KeyCode::PageDown | KeyCode::Char(' ') => {
-                closely.above = closely.above.saturating_add(PAGE);
+                closely.turn(closely.above.saturating_add(PAGE));
             }
-            KeyCode::PageUp => closely.above = closely.above.saturating_sub(PAGE),
+            KeyCode::PageUp => closely.turn(closely.above.saturating_sub(PAGE)),
+            // The sum stands first, and what shows its logs last.
+            KeyCode::Char('e') => closely.turn(0),
+            KeyCode::Char('l') => closely.turn(usize::MAX),
             KeyCode::Home | KeyCode::Char('g') => closely.choose(|_, _| 0),
             KeyCode::End | KeyCode::Char('G') => closely.choose(|_, last| last),
             KeyCode::Char('c') => return closely.arn().map(Wish::Copy),
@@ -396,6 +390,17 @@ impl Screen {
             _ => {}
         }
         None
+    }
+
+    /// The page about the state of the worker that is shown or chosen.
+    fn say_what_to_do(&mut self) {
+        let shown = self.shown_closely().or(self.chosen.as_deref());
+        let rows = self.seen.iter().flat_map(|seen| &seen.overview.rows);
+        let row = rows.map(|it| &it.row).find(|row| Some(row.worker.as_str()) == shown);
+        match row.and_then(|row| row.urgency.page()) {
+            Some(page) => self.over = Some(Over::new(page.text)),
+            None => self.say("nothing has to be done about it"),
+        }
     }
 
     fn ask_to_stop(&mut self) -> Option<Wish> {
@@ -456,7 +461,7 @@ impl Screen {
     fn shown(&self) -> Vec<&OverviewRow> {
         let Some(seen) = &self.seen else { return Vec::new() };
         let is_shown = |row: &Row| {
-            let is_wanted = self.shows.idle || row.urgency != Urgency::Idle;
+            let is_wanted = self.shows_idle || row.urgency != Urgency::Idle;
             if self.filter.text.is_empty() { is_wanted } else { is_meant(&self.filter.text, row) }
         };
         let rows: Vec<_> = seen.overview.rows.iter().filter(|it| is_shown(&it.row)).collect();
@@ -469,24 +474,6 @@ impl Screen {
             (a, b) => a.is_none().cmp(&b.is_none()),
         });
         rows
-    }
-}
-
-impl Closely {
-    /// Of the task that is chosen.
-    fn arn(&self) -> Option<String> {
-        let tasks = self.view.iter().flat_map(|view| &view.alive);
-        let mut chosen = tasks.filter(|task| Some(&task.task) == self.task.as_ref());
-        chosen.next().map(|task| task.arn.clone())
-    }
-
-    /// Chooses another task, from where the chosen one stands, if one is, and where the last one does.
-    fn choose(&mut self, next: impl Fn(Option<usize>, usize) -> usize) {
-        let tasks: &[TaskRow] = self.view.as_ref().map_or(&[], |view| &view.alive);
-        let Some(last) = tasks.len().checked_sub(1) else { return };
-        let at = tasks.iter().position(|task| Some(&task.task) == self.task.as_ref());
-        self.task = tasks.get(next(at, last)).map(|task| task.task.clone());
-        self.above = 0;
     }
 }
 

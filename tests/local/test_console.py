@@ -308,8 +308,13 @@ def test_new_credentials_and_another_configuration_are_found_while_it_runs(
         keys.write_text(f"[ops]\naws_access_key_id = {key}\naws_secret_access_key = secret\n")
 
     def reply(call: Conversation) -> Answer | None:
-        has_ended = "Credential=AKIAENDS/" in call.headers["Authorization"]
-        return refused("ExpiredTokenException", "The security token is expired") if has_ended else None
+        signed = call.headers["Authorization"]
+        if "Credential=AKIAENDS/" not in signed:
+            return None
+        if "/sts/aws4_request" in signed:
+            words = "<Code>ExpiredToken</Code><Message>The security token is expired</Message>"
+            return 403, "text/xml", f"<ErrorResponse><Error>{words}</Error></ErrorResponse>".encode()
+        return refused("ExpiredTokenException", "The security token is expired")
 
     sign_in("AKIAENDS")
     with between(stack.endpoint) as there:

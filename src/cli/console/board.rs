@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -11,12 +10,11 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use super::update::{Head, Look, PageRow, ReadHead, SeenLook, Sparks, Update};
-use crate::cli::overview::{History, Overview, Totals};
+use crate::cli::overview::{History, LATELY, Overview, Totals};
 use crate::cli::status::{StatusView, WorkerView};
 use crate::cli::top::{Reading, Target};
 
-/// What a trend shows, in so many columns.
-const LATELY: Duration = Duration::from_mins(30);
+/// Columns of a trend.
 const TREND: usize = 60;
 
 /// Workers that are kept closely: as many as there are connections.
@@ -275,11 +273,11 @@ impl Shown {
             rows: rows.collect(),
             order: is_new(self.ordered).then_some(self.order.as_slice()),
             sparks: seen.version.is_none().then(sparks),
-            look: seen
-                .worker
-                .as_ref()
-                .filter(|worker| is_new_of(worker))
-                .map(|worker| self.look(worker, &history)),
+            look: seen.worker.as_ref().filter(|worker| is_new_of(worker)).map(|worker| {
+                let is_new_view = |looked: &&Looked| !seen.has_look || is_new(looked.version);
+                let looked = self.looks.get(worker);
+                self.look(worker, looked.filter(is_new_view), &history)
+            }),
         };
         json!(update).to_string()
     }
@@ -301,14 +299,19 @@ impl Shown {
         }
     }
 
-    fn look<'a>(&'a self, worker: &'a str, history: &History) -> Look<'a> {
-        let looked = self.looks.get(worker);
+    /// How it was before, and of itself what is new.
+    fn look<'a>(
+        &'a self,
+        worker: &'a str,
+        looked: Option<&'a Looked>,
+        history: &History,
+    ) -> Look<'a> {
         let view = looked.and_then(|looked| looked.view.as_deref());
         let region = self.view.as_ref().map(|view| view.region.as_str());
         Look {
             worker,
             history: history.series(worker),
-            error: looked.and_then(|looked| looked.error.as_deref()),
+            error: self.looks.get(worker).and_then(|looked| looked.error.as_deref()),
             seen: view.zip(region).map(|(view, region)| SeenLook::new(view, region)),
         }
     }

@@ -7,6 +7,8 @@ use std::sync::LazyLock;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use crate::cli::status::HelpPage;
+
 /// A file, as it is sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct File {
@@ -44,19 +46,22 @@ const STYLES: [File; 2] = [
     file("page.css", STYLE, include_str!("page/page.css")),
 ];
 
-const OTHERS: [File; 6] = [
+const OTHERS: [File; 4] = [
     file("", PAGE, INDEX),
     file("icon.svg", "image/svg+xml", include_str!("page/icon.svg")),
     PLOTS,
     file("uplot.LICENSE", TEXT, include_str!("page/uplot.LICENSE")),
-    file("help/not-served", TEXT, include_str!("../../../docs/alarms/not-served.md")),
-    file("help/breaker-open", TEXT, include_str!("../../../docs/alarms/breaker-open.md")),
 ];
 
-const HELP: [File; 2] = [
-    file("help/backlog-at-cap", TEXT, include_str!("../../../docs/alarms/backlog-at-cap.md")),
-    file("help/launches-failing", TEXT, include_str!("../../../docs/alarms/launches-failing.md")),
-];
+const fn help(page: HelpPage) -> File {
+    file(page.address, TEXT, page.text)
+}
+
+/// What to do.
+const HELP: [File; HelpPage::ALL.len()] = {
+    let [one, two, three, four] = HelpPage::ALL;
+    [help(one), help(two), help(three), help(four)]
+};
 
 fn all() -> impl Iterator<Item = &'static File> {
     OTHERS.iter().chain(&STYLES).chain(&SCRIPTS).chain(&HELP)

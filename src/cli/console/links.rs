@@ -19,10 +19,8 @@ pub(super) fn of(region: &str, view: &WorkerView) -> Vec<Link> {
     let queue = view.queue.as_ref().map(|queue| {
         let address = format!("{home}/sqs/v3/home?region={region}#/queues");
         // Only an address leads to a queue itself.
-        let address = match queue.strip_prefix("https://") {
-            Some(_) => format!("{address}/{}", encoded(queue)),
-            None => address,
-        };
+        let own = view.queue_url.as_ref().filter(|url| url.starts_with("https://"));
+        let address = own.map(|url| format!("{address}/{}", encoded(url))).unwrap_or(address);
         link(format!("queue {queue}"), address)
     });
     let cluster = view.row.cluster.as_ref().map(|cluster| {

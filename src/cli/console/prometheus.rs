@@ -14,7 +14,7 @@ const fn metric(name: &'static str, help: &'static str, value: fn(&Row) -> Optio
     Metric { name, help, value }
 }
 
-const METRICS: [Metric; 9] = [
+const METRICS: [Metric; 11] = [
     metric("messages_waiting", "Messages that wait.", |row| row.waiting),
     metric("messages_in_flight", "Messages that were received and not deleted yet.", |row| {
         row.in_flight
@@ -25,6 +25,10 @@ const METRICS: [Metric; 9] = [
     metric("containers_running", "Worker containers that run.", |row| row.running),
     metric("containers_starting", "Worker containers that are on their way.", |row| row.starting),
     metric("containers_max", "Worker containers that there may be: maxContainers.", |row| row.cap),
+    metric("containers_target", "Worker containers that its rule asks for.", |row| row.target),
+    metric("empty_in_seconds", "When its queue will be empty, by how fast messages went.", |row| {
+        row.empty_in_seconds
+    }),
     metric("tasks", "Tasks that ECS does not want stopped.", |row| row.tasks),
     metric("tasks_failed", "Tasks that ended badly within the last hour.", |row| row.failed),
     metric(

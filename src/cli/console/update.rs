@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::links::{self, Link};
 use crate::cli::overview::{OverviewRow, Series, Totals};
 use crate::cli::page::Meaning;
-use crate::cli::status::{Row, StatusView, WorkerView};
+use crate::cli::status::{HelpPage, Row, StatusView, WorkerView};
 
 /// One event.
 #[derive(Debug, Serialize)]
@@ -122,7 +122,7 @@ pub(super) struct PageRow {
 struct Help {
     title: &'static str,
     /// Where the console has that page.
-    address: String,
+    address: &'static str,
 }
 
 impl<'a> ReadHead<'a> {
@@ -164,10 +164,8 @@ impl PageRow {
             Meaning::Plain => "plain",
             Meaning::Aside => "aside",
         };
-        let help = urgency.page().map(|title| {
-            let name = title.rsplit('/').next().unwrap_or_default().trim_end_matches(".md");
-            Help { title, address: format!("help/{name}") }
-        });
+        let help =
+            urgency.page().map(|HelpPage { path: title, address, .. }| Help { title, address });
         Self {
             words: urgency.words(),
             tone,

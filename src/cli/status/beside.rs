@@ -87,6 +87,7 @@ pub(super) struct Beside {
     pub(super) dead_letters: Option<DeadLetters>,
     pub(super) logs: Vec<String>,
     pub(super) log_group: Option<String>,
+    pub(super) queue_url: Option<String>,
     pub(super) base: Option<BaseRevision>,
     pub(super) notes: Vec<String>,
 }
@@ -117,6 +118,7 @@ impl Beside {
     ) -> Self {
         let mut beside = Self::default();
         Box::pin(beside.read_dead_letters(worker, cloud)).await;
+        beside.queue_url = cloud.queue_url(&worker.queue).await.ok();
         match cloud.definition(&worker.task_definition).await {
             Ok(definition) => {
                 beside.base = Some(BaseRevision::of(&definition));

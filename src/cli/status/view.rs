@@ -237,6 +237,28 @@ impl Urgency {
     }
 }
 
+impl Row {
+    /// With what waits now. How it is was seen with its tasks, and stays; but one that seemed idle is not any more.
+    fn count(&mut self, waits: Option<Waits>) {
+        let backlog = |row: &Self| Some(row.waiting?.saturating_add(row.in_flight?));
+        let before = backlog(self);
+        self.waiting = waits.map(|it| it.waiting.0);
+        self.in_flight = waits.map(|it| it.in_flight.0);
+        // Of an empty queue the last point says nothing.
+        self.oldest_seconds.take_if(|_| self.waiting == Some(0));
+        // At the rate that it had.
+        let (now, time) = (backlog(self).filter(|now| *now != 0), self.empty_in_seconds);
+        self.empty_in_seconds = now
+            .zip(time)
+            .zip(before)
+            .and_then(|((now, time), before)| time.saturating_mul(now).checked_div(before));
+        if self.urgency == Urgency::Idle && self.waiting.is_some_and(|waiting| waiting != 0) {
+            self.urgency = Urgency::Ok;
+            "its tasks are not read yet".clone_into(&mut self.note);
+        }
+    }
+}
+
 impl StatusView {
     pub(super) fn new(deployment: &Deployment, cloud: &ReadCloud, now: Timestamp) -> Self {
         Self {
@@ -263,11 +285,8 @@ impl StatusView {
         let at = std::mem::replace(&mut self.at, now.to_string());
         self.tasks_at.get_or_insert(at);
         for row in &mut self.workers {
-            let Some(waits) = depths.get(&row.worker) else { continue };
-            row.waiting = waits.map(|it| it.waiting.0);
-            row.in_flight = waits.map(|it| it.in_flight.0);
-            // Of an empty queue the last point says nothing.
-            row.oldest_seconds.take_if(|_| row.waiting == Some(0));
+            // One that is in the configuration no more goes when tasks are read.
+            row.count(depths.get(&row.worker).copied().flatten());
         }
         self
     }

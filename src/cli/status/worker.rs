@@ -10,10 +10,10 @@ use decision::units::elapsed;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::beside::Beside;
-use super::{Asked, BaseRevision, DeadLetters, DecisionRow, EndedTask, Row};
+use super::{Asked, BaseRevision, DeadLetters, DecisionRow, EndedTask, HelpPage, Row};
 use crate::cli::explain::came_to;
 use crate::cli::page::{Clock, Meaning, Page, age, counted, grouped, plain, short_id};
 use crate::cli::table::{Column, fitted};
@@ -63,10 +63,13 @@ pub struct WorkerView {
     /// Its queue, as the configuration names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,
+    /// Where that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_url: Option<String>,
     /// The revision that its next task is made of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base: Option<BaseRevision>,
-    /// The settings that its arithmetic goes by, as the configuration has them.
+    /// Its settings, as the configuration has them: what is run where, and what its arithmetic goes by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settings: Option<Value>,
     /// What else somebody should know.
@@ -172,6 +175,26 @@ impl TaskRow {
     }
 }
 
+/// What is run where, and how. Overrides may hold secrets, and are none of it.
+fn settings_of(worker: &Worker) -> Value {
+    let capacity: Vec<_> = worker.launch.rungs.iter().map(ToString::to_string).collect();
+    let mut settings = json!({
+        "queue": worker.queue.to_string(),
+        "cluster": worker.cluster,
+        "taskDefinition": worker.task_definition,
+        "capacity": capacity,
+    });
+    if let (Some(settings), Some(container)) = (settings.as_object_mut(), &worker.container) {
+        settings.insert("container".to_owned(), json!(container));
+    }
+    let written = worker.settings();
+    let written = written.as_ref().and_then(Value::as_object).into_iter().flatten();
+    if let Some(settings) = settings.as_object_mut() {
+        settings.extend(written.map(|(section, value)| (section.clone(), value.clone())));
+    }
+    settings
+}
+
 /// How far a task is that is not on its way out.
 pub(in crate::cli) fn state_of(task: &Task) -> &'static str {
     match task.started {
@@ -226,6 +249,7 @@ impl WorkerView {
             logs: Vec::new(),
             log_group: None,
             queue: None,
+            queue_url: None,
             base: None,
             settings: None,
             notes,
@@ -239,9 +263,10 @@ impl WorkerView {
     }
 
     pub(super) fn add(&mut self, worker: &Worker, beside: Beside) {
-        let Beside { decisions, dead_letters, logs, log_group, base, notes } = beside;
+        let Beside { decisions, dead_letters, logs, log_group, queue_url, base, notes } = beside;
         self.queue = Some(worker.queue.to_string());
-        self.settings = worker.settings();
+        self.queue_url = queue_url;
+        self.settings = Some(settings_of(worker));
         self.log_group = log_group;
         self.base = base;
         self.decisions = decisions;
@@ -254,6 +279,9 @@ impl WorkerView {
     pub fn page(&self, asked: &Asked) -> String {
         let mut page = Page::new(asked.width);
         self.write_state(&mut page, &asked.clock);
+        if let Some(HelpPage { path, .. }) = self.row.urgency.page() {
+            page.entry("", &format!("what to do: {path}"));
+        }
         if !self.alive.is_empty() {
             page.gap();
             for line in self.tasks(asked.width, MOST_SHOWN) {
@@ -346,7 +374,7 @@ fn write_ended(head: &str, ended: &[EndedRow], page: &mut Page) {
     page.entry("", head);
     ended.iter().take(MOST_REASONS).for_each(|ended| ended.write(page));
     if let Some(more) = ended.len().checked_sub(MOST_REASONS).filter(|more| *more != 0) {
-        page.entry("", &format!("and {more} other ways before, in --json"));
+        page.entry("", &format!("and {more} other ways before"));
     }
 }
 

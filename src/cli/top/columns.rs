@@ -8,7 +8,7 @@ use ratatui::text::Line;
 use textwrap::core::display_width;
 
 use super::{Screen, Sort};
-use crate::cli::overview::OverviewRow;
+use crate::cli::overview::{LATELY, OverviewRow};
 use crate::cli::page::{age, grouped};
 use crate::cli::status::{Column as StatusColumn, Row};
 
@@ -62,7 +62,7 @@ impl Screen {
         let text = match column {
             Column::Worker => "WORKER".to_owned(),
             Column::Waiting => "WAITING".to_owned(),
-            Column::Trend => format!("LAST {}", age(self.history.span())),
+            Column::Trend => format!("LAST {}", age(self.history.span().min(LATELY))),
             Column::Oldest => "OLDEST".to_owned(),
             Column::Running => "RUNNING/CAP".to_owned(),
             Column::Gauge => String::new(),

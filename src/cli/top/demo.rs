@@ -1,13 +1,15 @@
 //! A day of workers that nobody has: to look at the screen, to take pictures of it, and to test it. The same seed
 //! gives the same day.
 
+mod closely;
+
 use decision::fargate::{Architecture, OperatingSystem, Platform, PriceList, TaskSize};
 use decision::units::{CpuUnits, MebiBytes, Region};
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cli::result::ConfigResult;
-use crate::cli::status::{EndedRow, LastLaunch, Row, StatusView, TaskRow, Urgency, WorkerView};
+use crate::cli::status::{LastLaunch, Row, StatusView, Urgency};
 use crate::cli::status::{SCHEMA, VERSION};
 
 /// What the workers do, and with what: each does each.
@@ -134,14 +136,6 @@ impl Demo {
             calls: 0,
         };
         view.of(rows.collect())
-    }
-
-    /// One worker closely.
-    pub fn worker(&self, name: &str) -> Option<WorkerView> {
-        let worker = self.workers.iter().find(|worker| worker.name == name)?;
-        let view = WorkerView::of_tasks(worker.row(), self.at, worker.tasks());
-        let ended = worker.ended().into_iter().collect();
-        Some(WorkerView { ended, logs: worker.logs(), ..view })
     }
 }
 
@@ -278,44 +272,5 @@ impl Worker {
              = launch {starting} (at most {cap} containers)",
             waiting.saturating_sub(held)
         )
-    }
-
-    fn ended(&self) -> Option<EndedRow> {
-        (self.matter == Matter::Fails).then(|| EndedRow {
-            tasks: FAILED,
-            code: "EssentialContainerExited".to_owned(),
-            reason: "Essential container in task exited".to_owned(),
-            exits: vec![
-                "exit 137 OutOfMemoryError: Container killed due to memory usage".to_owned(),
-            ],
-            seconds_ago: 240,
-        })
-    }
-
-    fn logs(&self) -> Vec<String> {
-        vec![format!("aws logs tail /ecs/{} --since 1h --follow", self.name)]
-    }
-
-    fn tasks(&self) -> Vec<TaskRow> {
-        let states = [("running", self.running), ("starting", self.starting.max(self.stuck()))];
-        let all = states.into_iter().flat_map(|(state, count)| (0..count).map(move |_| state));
-        let id =
-            |n: u64| format!("{:08x}", n.wrapping_add(1).wrapping_mul(2_654_435_761) % (1 << 32));
-        let tasks = (0_u64..).zip(all).map(|(number, state)| TaskRow {
-            task: id(number),
-            arn: format!("arn:aws:ecs:eu-central-1:123456789012:task/jobs/{}", id(number)),
-            state,
-            age_seconds: Some(self.waits.saturating_mul(STEP.as_secs().unsigned_abs())),
-            containers: 1,
-            running: u64::from(state == "running"),
-            stopped: 0,
-            states: Vec::new(),
-            cpu: Some(u64::from(SIZE.cpu.0)),
-            memory: Some(u64::from(SIZE.memory.0)),
-            capacity: "FARGATE_SPOT".to_owned(),
-            instance: None,
-            revision: format!("{}:7", self.name),
-        });
-        tasks.collect()
     }
 }

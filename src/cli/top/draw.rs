@@ -23,31 +23,13 @@ const LONGEST_NAME: usize = 32;
 /// Lines below the table: what is the matter with the chosen worker.
 const DETAIL: u16 = 3;
 
-const KEYS: &str =
-    "? help  q quit  arrows choose  enter tasks  / filter  s sort  a idle too  p pause  c copy";
+const KEYS: &str = "? help  q quit  arrows choose  enter tasks  w what to do  / filter  s sort  a idle too  p pause";
 
 const KEYS_OF_WORKER: &str =
-    "? help  esc back to all workers  arrows choose  space on  c copy  r read again  p pause";
+    "? help  esc back to all workers  w what to do  arrows choose  space on  c copy  r read again";
 
 const KEYS_OF_STOPPING: &str =
-    "? help  esc back  arrows choose  x stop  space on  c copy  r read again";
-
-const HELP: &str = "\
-any key goes on
-
-arrows, j k      choose a worker, or one of its tasks     g G  first and last      space, PgUp PgDn  a page
-enter, e, l      its tasks, why it is so, and the commands that show its logs      esc, q  back
-/                filter: a text of name or state, state:breaker, cluster:jobs, >100 (messages that wait)
-s  S             sort by the next column; the other way round
-a                idle workers, too
-p                pause: nothing is read by itself         r, Ctrl-L  read again as soon as it may be
-c                copy the worker's name, or the task's ARN, to the clipboard of the terminal
-x                stop the chosen task, after a question (with --allow-stop)
-q, Ctrl-C        quit                                     Ctrl-Z  back to the shell until `fg`
-
-A ? was not read, which is not 0. OLDEST with ! grows as time does: nobody takes that message. FAIL are tasks of the
-last hour that ended badly. The gauge is running and starting containers of maxContainers. EMPTY IN goes by how
-fast messages went in the last five minutes, else by drainWithin.";
+    "? help  esc back  w what to do  arrows choose  x stop  space on  c copy  r read again";
 
 impl Screen {
     /// Draws all of it.
@@ -63,10 +45,7 @@ impl Screen {
         let [head, middle, below, foot] = Layout::vertical(heights).areas(area);
         frame.render_widget(Paragraph::new(self.head(usize::from(head.width))), head);
         match &self.face {
-            _ if self.shows.help => {
-                let help = Paragraph::new(HELP).wrap(Wrap { trim: false });
-                frame.render_widget(help, middle.union(below));
-            }
+            _ if self.over.is_some() => self.draw_over(frame, middle.union(below)),
             Face::Worker(closely) => {
                 let above = self.draw_worker(closely, frame, middle.union(below));
                 if let Face::Worker(closely) = &mut self.face {
@@ -92,20 +71,32 @@ impl Screen {
         }
     }
 
+    /// A text that stands over all else, as far as it was gone through.
+    fn draw_over(&mut self, frame: &mut Frame<'_>, area: Rect) {
+        let Some(over) = &mut self.over else { return };
+        let lines: Vec<_> =
+            over.text.lines().flat_map(|line| wrapped(line, usize::from(area.width))).collect();
+        over.above = over.above.min(lines.len().saturating_sub(usize::from(area.height)));
+        let above = u16::try_from(over.above).unwrap_or(u16::MAX);
+        frame.render_widget(Paragraph::new(lines).scroll((above, 0)), area);
+    }
+
     fn head(&self, width: usize) -> Line<'static> {
         let Some(seen) = &self.seen else { return Line::raw("reading all workers") };
         let Totals { workers, busy, in_trouble, .. } = seen.overview.totals;
-        let Totals { waiting, running, starting, hourly_micro_dollars, unread, .. } =
+        let Totals { waiting, running, starting, hourly_micro_dollars, unread, unpriced, .. } =
             seen.overview.totals;
-        let least = if unread == 0 { "" } else { "at least " };
+        // What was not read is not nothing.
+        let least = |missing: u64| if missing == 0 { "" } else { ">=" };
+        let (all, priced) = (least(unread), least(unpriced));
         let parts = [
             plain(seen.view.function.as_ref().unwrap_or(&seen.view.scaler)).into_owned(),
-            format!("{busy} of {workers} busy"),
+            format!("{all}{busy} of {workers} busy"),
             format!("{in_trouble} need a look"),
-            format!("{least}{} waiting", grouped(waiting)),
-            format!("{} running", grouped(running)),
-            format!("${}/h", dollars(hourly_micro_dollars)),
-            format!("{} starting", grouped(starting)),
+            format!("{all}{} waiting", grouped(waiting)),
+            format!("{all}{} running", grouped(running)),
+            format!("{priced}${}/h", dollars(hourly_micro_dollars)),
+            format!("{all}{} starting", grouped(starting)),
             self.look.clock.shown(&seen.at.to_string()),
             seen.view.region.clone(),
         ];
@@ -196,14 +187,16 @@ impl Screen {
             plain(&row.worker).into_owned(),
             Style::new().add_modifier(Modifier::BOLD),
         );
-        let why = Span::raw(format!("  {}", plain(&row.why)));
         let mut lines: Vec<_> = note.into_iter().collect();
-        lines.push(Line::from(vec![name, why]));
+        // What to do comes first: the rest may be long.
         if !row.note.is_empty() || row.urgency.page().is_some() {
-            let page = row.urgency.page().map(|page| format!("  what to do: {page}"));
-            let note = plain(&row.note).into_owned();
-            let text = format!("{} {note}{}", row.urgency.words(), page.unwrap_or_default());
-            lines.push(Line::styled(text, self.style(row.urgency.meaning())));
+            let todo = if row.urgency.page().is_some() { " (w: what to do)" } else { "" };
+            let text = format!("  {}{todo} {}", row.urgency.words(), plain(&row.note));
+            let state = Span::styled(text, self.style(row.urgency.meaning()));
+            lines.push(Line::from(vec![name, state]));
+            lines.push(Line::raw(plain(&row.why).into_owned()));
+        } else {
+            lines.push(Line::from(vec![name, Span::raw(format!("  {}", plain(&row.why)))]));
         }
         Text::from(lines)
     }
@@ -257,7 +250,7 @@ impl Screen {
                 lines.push(Line::raw(format!("reading {}", plain(&closely.worker))));
             }
             frame.render_widget(Paragraph::new(lines), area);
-            return 0;
+            return closely.above;
         };
         let mut page = Page::new(width);
         view.write_state(&mut page, &self.look.clock);
@@ -282,6 +275,7 @@ impl Screen {
         let most = lines.len().saturating_sub(height);
         // Whoever goes through the tasks sees the one that is chosen.
         let least = chosen.saturating_add(1).saturating_sub(height);
+        let least = if closely.is_turned { 0 } else { least };
         let above = closely.above.max(least).min(most);
         let scrolled = (u16::try_from(above).unwrap_or(u16::MAX), 0);
         frame.render_widget(Paragraph::new(lines).scroll(scrolled), area);

@@ -86,8 +86,12 @@ pub struct Pace {
     pause: Duration,
     /// When all is read again.
     next: Instant,
-    /// When queues alone are read before that; none where all is read soon, or nothing could be read.
+    /// When what waits was read last.
+    counted: Instant,
+    /// When it is read again alone; none where all is read soon, or nothing could be read.
     queues: Option<Instant>,
+    /// Whether the last read of all came to something.
+    is_well: bool,
     /// Nothing else is read before: the calls of the last read are paid until then.
     earliest: Instant,
     /// What is being read.
@@ -105,7 +109,9 @@ impl Pace {
             every,
             pause: every,
             next: now,
+            counted: now,
             queues: None,
+            is_well: false,
             earliest: now,
             out: None,
             all: false,
@@ -167,31 +173,30 @@ impl Pace {
         let paid =
             Duration::from_millis(calls_of_ecs.saturating_mul(1000).div_ceil(CALLS_A_SECOND));
         let read = self.out.take();
-        if read == Some(Read::Queues) {
-            self.queues = self.queues_after(now);
-            return;
+        if matches!(read, Some(Read::All | Read::Queues)) {
+            self.counted = now;
         }
-        self.earliest = now + paid;
+        if read != Some(Read::Queues) {
+            self.earliest = now + paid;
+        }
         if read == Some(Read::All) {
             let most = LONGEST_PAUSE.max(self.pause);
+            self.is_well = ended == Ended::Well;
             self.pause = match ended {
                 Ended::Well => self.every.max(paid),
                 Ended::Badly => self.pause.saturating_mul(2).min(most).max(paid),
             };
             self.next = now + self.pause;
-            self.queues = self.queues_after(now).filter(|_| ended == Ended::Well);
         }
-    }
-
-    /// When queues alone are read next, if that is not about when all is.
-    fn queues_after(&self, now: Instant) -> Option<Instant> {
-        let at = now + self.every;
-        (at + self.every / 2 <= self.next).then_some(at)
+        let at = now.max(self.counted + self.every);
+        let is_long_before = at + self.every / 2 <= self.next.max(self.earliest);
+        self.queues = (self.is_well && is_long_before).then_some(at);
     }
 
     /// How long after the last read of all queues are read again.
     pub fn between(&self) -> Duration {
-        if self.queues.is_some() { self.every } else { self.pause }
+        let is_in_between = self.is_well && self.every + self.every / 2 <= self.pause;
+        if is_in_between { self.every } else { self.pause }
     }
 
     /// How long after the last read of all the next one begins.
@@ -286,12 +291,29 @@ mod tests {
             while seen.last().is_none_or(|(_, read)| *read == Read::Queues) {
                 let Some(now) = pace.when(is_paused) else { break };
                 let read = pace.begin(now, is_paused).unwrap();
-                assert!(read != Read::Queues || pace.between() == EVERY);
+                assert_eq!(pace.between(), if calls == 100 { EVERY } else { pace.pause() });
                 pace.ended(now, 0, Ended::Well);
                 seen.push((now.duration_since(begin).as_secs(), read));
             }
             assert_eq!(seen, reads, "{calls}");
         }
+        // A worker that is looked at is paid, too: also while that is read what waits is counted.
+        let mut pace = Pace::new(EVERY, begin);
+        pace.want(Read::Worker("a".to_owned()));
+        let mut reads = Vec::new();
+        let mut now = begin;
+        while now < begin + Duration::from_mins(1) {
+            let read = pace.begin(now, false).unwrap();
+            let calls = if read == Read::Queues { 0 } else { 100 };
+            pace.ended(now, calls, Ended::Well);
+            if read == Read::All {
+                pace.want(Read::Worker("a".to_owned()));
+            }
+            reads.push((now.duration_since(begin).as_secs(), read));
+            now = pace.when(false).unwrap();
+        }
+        let counts = reads.iter().filter(|(at, read)| 20 < *at && *read == Read::Queues).count();
+        assert!((6..=8).contains(&counts), "{reads:?}");
         let mut pace = Pace::new(EVERY, begin);
         assert_eq!(pace.begin(begin, false), Some(Read::All));
         pace.ended(begin, 100, Ended::Badly);

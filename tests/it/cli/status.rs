@@ -383,11 +383,12 @@ fn each_state_has_its_words_and_its_page() {
         ..view.workers[0].clone()
     });
     let shown = StatusView { workers: states.to_vec(), notes: Vec::new(), ..view };
-    let pages = Urgency::ALL.map(|it| format!("{}: {}", it.words(), it.page().unwrap_or("-")));
+    let pages = Urgency::ALL
+        .map(|it| format!("{}: {}", it.words(), it.page().map_or("-", |page| page.path)));
     let all = Asked { all: true, ..wide(100) };
     insta::assert_snapshot!(format!("{}\n{}", page(&shown, &all), pages.join("\n")));
     for page in Urgency::ALL.into_iter().filter_map(Urgency::page) {
-        assert!(std::fs::exists(page).unwrap(), "{page}");
+        assert_eq!(std::fs::read_to_string(page.path).unwrap(), page.text);
     }
     let trouble = Asked { filter: Some("trouble".to_owned()), ..wide(100) };
     let named: Vec<_> = Urgency::ALL.into_iter().filter(|it| it.needs_a_look()).collect();

@@ -325,12 +325,48 @@ fn what_keys_do_is_said_over_a_worker_too_and_its_task_is_copied() {
     let before = drawn(&screen, 100, 30);
     typed(&mut screen, "?");
     assert!(drawn(&screen, 100, 30).contains("any key goes on"));
-    typed(&mut screen, "j");
+    assert_eq!(pressed(&mut screen, KeyCode::Char('q')), None);
     assert_eq!(drawn(&screen, 100, 30), before, "a key goes on, and does nothing else");
     typed(&mut screen, "j");
     let arn = demo.worker(&worker).unwrap().alive[1].arn.clone();
     assert!(arn.starts_with("arn:aws:ecs:"), "{arn}");
     assert_eq!(pressed(&mut screen, KeyCode::Char('c')), Some(Wish::Copy(arn)));
+}
+
+/// By the page of the documentation, which is in the program, and by all of what keys do on a small screen.
+#[test]
+fn what_to_do_is_read_without_leaving_it() {
+    let (mut screen, _) = after(366, Look::default(), false);
+    typed(&mut screen, "/state:breaker");
+    assert_eq!(pressed(&mut screen, KeyCode::Enter), None);
+    for (width, height) in [(60, 15), (80, 24), (100, 17)] {
+        let page = drawn(&screen, width, height);
+        assert!(page.contains("breaker (w: what to do)"), "{width}x{height}: {page}");
+    }
+    typed(&mut screen, "w");
+    assert!(drawn(&screen, 80, 24).contains("# Breaker open"));
+    let mut pages = String::new();
+    for _ in 0..12 {
+        let mut terminal = Terminal::new(TestBackend::new(60, 15)).unwrap();
+        terminal.draw(|frame| screen.draw(frame)).unwrap();
+        pages.push_str(&drawn(&screen, 60, 15));
+        typed(&mut screen, " ");
+    }
+    assert!(pages.contains("## If ignored") && pages.contains("dead-letter queue of the worker"));
+    assert_eq!(pressed(&mut screen, KeyCode::Esc), None);
+    assert!(drawn(&screen, 80, 24).contains("WAITING"));
+
+    typed(&mut screen, "?");
+    let mut help = String::new();
+    for _ in 0..4 {
+        help.push_str(&drawn(&screen, 60, 15));
+        typed(&mut screen, " ");
+    }
+    for key in ["copy the worker's name", "stop the chosen task", "quit", "drainWithin"] {
+        assert!(help.contains(key), "{key}: {help}");
+    }
+    typed(&mut screen, "aw");
+    assert!(drawn(&screen, 80, 24).contains("# Breaker open"), "the chosen one is still that one");
 }
 
 #[test]

@@ -51,9 +51,15 @@ const table = ({ title, series, isAge }, history) => {
   const step = Math.max(1, Math.ceil(history.times.length / MOST_ROWS));
   const from = (history.times.length - 1) % step;
   const rows = [];
+  // A row stands for all since the one before it: of launches their sum, of all else how it is then.
+  const value = (key, index) => {
+    if (key !== "launched") return history[key][index];
+    const since = known(history[key].slice(Math.max(0, index - step + 1), index + 1));
+    return since.length ? since.reduce((sum, more) => sum + more, 0) : null;
+  };
   for (let index = from; index < history.times.length; index += step) {
-    const said = (value) => (value === null ? "?" : isAge ? age(value) : grouped(value));
-    const cells = series.map(({ key }) => element("td", { class: "number" }, said(history[key][index])));
+    const said = (it) => (it === null ? "?" : isAge ? age(it) : grouped(it));
+    const cells = series.map(({ key }) => element("td", { class: "number" }, said(value(key, index))));
     rows.unshift(element("tr", {}, element("th", { scope: "row" }, time(history.times[index])), ...cells));
   }
   const heads = series.map(({ label }) => element("th", { scope: "col", class: "number" }, label));

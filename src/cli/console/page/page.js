@@ -13,7 +13,7 @@ let head = null;
 let heardAt = 0;
 let lostSince = 0;
 let asking = 0;
-const tones = new Map();
+const states = new Map();
 
 const table = new Table(open, remember);
 const worker = new Worker(close, stop);
@@ -44,10 +44,11 @@ function heard(update) {
 function say({ rows, whole }) {
   const news = [];
   for (const { worker: name, tone, words, note } of rows) {
-    if (!whole && tone === "bad" && tones.get(name) !== "bad") news.push(`${name}: ${words}${note ? `, ${note}` : ""}`);
-    tones.set(name, tone);
+    if (!whole && tone === "bad" && states.get(name) !== words) news.push(`${name}: ${words}${note ? `, ${note}` : ""}`);
+    states.set(name, words);
   }
-  if (news.length) byId("news").textContent = news.slice(0, 3).join("; ");
+  const more = news.length > 3 ? `; and ${news.length - 3} more` : "";
+  if (news.length) byId("news").textContent = news.slice(0, 3).join("; ") + more;
 }
 
 function lost(error) {
@@ -71,14 +72,15 @@ function drawHead() {
   document.title = totals?.inTrouble ? `(${totals.inTrouble}) ${name}` : name;
   if (totals) {
     const least = totals.unread ? "at least " : "";
+    const leastPrice = totals.unpriced ? "at least " : "";
     const trouble = `${totals.inTrouble} in trouble`;
     const parts = [
-      `${totals.busy} of ${totals.workers} workers busy`,
+      `${least}${totals.busy} of ${totals.workers} workers busy`,
       totals.inTrouble ? element("span", { class: "bad" }, trouble) : trouble,
       `${least}${grouped(totals.waiting)} waiting`,
       `${least}${grouped(totals.running)} running`,
       `${least}${grouped(totals.starting)} starting`,
-      `${least}${dollars(totals.hourlyMicroDollars)}/h`,
+      `${leastPrice}${dollars(totals.hourlyMicroDollars)}/h`,
       region,
     ];
     byId("totals").replaceChildren(...parts.map((part) => element("li", {}, part)));

@@ -72,14 +72,14 @@ export class Worker {
     this.#view = null;
     this.#shownTasks = MOST_TASKS;
     const part = () => element("div");
-    this.#parts = { state: part(), error: part(), tasks: part(), ended: part(), rest: part(), at: part() };
+    this.#parts = { state: part(), error: part(), tasks: part(), ended: part(), decisions: part(), rest: part(), at: part() };
     this.#charts = new Charts();
     const title = element("h2", { id: "worker-name", tabindex: "-1" }, isolated(name));
     const close = element("button", { type: "button", onclick: this.#close }, "Close");
-    const { state, error, tasks, ended, rest, at } = this.#parts;
+    const { state, error, tasks, ended, decisions, rest, at } = this.#parts;
     const section = byId("worker");
     const first = element("div", { class: "head" }, title, close);
-    section.replaceChildren(first, state, error, this.#charts.element, tasks, ended, rest, at);
+    section.replaceChildren(first, state, error, this.#charts.element, tasks, ended, decisions, rest, at);
     const words = this.#isSaved ? "Its tasks were not saved." : "Its tasks are being read.";
     tasks.replaceChildren(element("p", { class: "aside" }, words));
     section.hidden = false;
@@ -132,6 +132,7 @@ export class Worker {
     this.#taskAddress = taskAddress;
     this.#drawTasks();
     this.#drawEnded();
+    this.#drawDecisions();
     this.#drawRest(links, settings);
   }
 
@@ -200,20 +201,24 @@ export class Worker {
     this.#parts.ended.replaceChildren(...now, ...before);
   }
 
+  #drawDecisions() {
+    const { decisions } = this.#view;
+    if (!this.#isNew("decisions", decisions)) return;
+    const said = decisions.map(({ tick, outcome, started, why }) => {
+      const tasks = started ? `, ${counted(started, "task")} started` : "";
+      return isolated(`${clock(tick)}: ${outcome}${tasks}${why ? `: ${why}` : ""}`);
+    });
+    const parts = said.length ? [heading("Decided within the last hour"), list(said.reverse())] : [];
+    this.#parts.decisions.replaceChildren(...parts);
+  }
+
   #drawRest(links, settings) {
-    const { decisions, logs, notes, deadLetters, base, at } = this.#view;
+    const { logs, notes, deadLetters, base, at } = this.#view;
     this.#parts.at.replaceChildren(element("p", { class: "aside" }, `read ${clock(at)}`));
-    if (!this.#isNew("rest", [decisions, logs, notes, deadLetters, base, settings, links])) return;
+    if (!this.#isNew("rest", [logs, notes, deadLetters, base, settings, links])) return;
     const parts = [];
     if (base?.registered && Date.parse(at) - Date.parse(base.registered) < NEW) {
       parts.push(element("p", {}, isolated(base.revision), ` is new since ${clock(base.registered)}`));
-    }
-    if (decisions.length) {
-      const said = decisions.map(({ tick, outcome, started, why }) => {
-        const tasks = started ? `, ${counted(started, "task")} started` : "";
-        return isolated(`${clock(tick)}: ${outcome}${tasks}${why ? `: ${why}` : ""}`);
-      });
-      parts.push(heading("Decided within the last hour"), list(said.reverse()));
     }
     if (deadLetters) {
       const count = deadLetters.messages === undefined ? "an unknown number of" : grouped(deadLetters.messages);
