@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
 use clap::Args;
+use decision::units::elapsed;
 use ecs_queue_scaler::cli::overview::History;
 use ecs_queue_scaler::cli::reads::{Done, OfDemo, Reads, WasRead};
 use ecs_queue_scaler::cli::stop::ToStop;
 use ecs_queue_scaler::cli::top::{Look, Pace, Read, Reading, Screen, Target, Wish};
 use futures_util::future::LocalBoxFuture;
+use jiff::Timestamp;
 use ratatui::crossterm::clipboard::CopyToClipboard;
 use ratatui::crossterm::event::{Event, read};
 use ratatui::crossterm::execute;
@@ -19,7 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep_until};
 
-use super::account::{runtime, variable};
+use super::account::{now, runtime, variable};
 use super::canvas::{Canvas, Mouse};
 use super::reader::{self, Account, By};
 use super::{Ends, Failed, Said, Terminal};
@@ -116,7 +118,7 @@ struct Loop<'a> {
     /// A task that is being stopped.
     stop: Option<LocalBoxFuture<'a, Result<String, String>>>,
     /// When all was read last.
-    read: Option<Instant>,
+    read: Option<(Instant, Timestamp)>,
     reading: Reading,
     /// What the question is about.
     asked: Option<(Target, ToStop)>,
@@ -206,7 +208,9 @@ impl Loop<'_> {
     }
 
     fn draw(&mut self) -> Result<(), Failed> {
-        let age = self.read.map(|read| read.elapsed()).unwrap_or_default();
+        // While a machine sleeps, one of its clocks stands still.
+        let age = self.read.map(|(read, at)| read.elapsed().max(elapsed(at, now())));
+        let age = age.unwrap_or_default();
         self.screen.reads(
             Reading { pause: self.pace.pause(), between: self.pace.between(), ..self.reading },
             age,
@@ -228,12 +232,12 @@ impl Loop<'_> {
             Done::Refreshed(Ok(view)) => {
                 self.reading = reading;
                 self.screen.refreshed(*view, read.at);
-                self.read = Some(Instant::now());
+                self.read = Some((Instant::now(), now()));
                 self.look_again();
             }
             Done::Counted(Ok(view)) => {
                 self.screen.refreshed(*view, read.at);
-                self.read = Some(Instant::now());
+                self.read = Some((Instant::now(), now()));
             }
             // The next read of all says so.
             Done::Counted(Err(_)) => {}

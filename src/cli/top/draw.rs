@@ -10,7 +10,7 @@ use textwrap::core::display_width;
 use super::columns::{COLUMNS, Column};
 use super::{Closely, Face, Reading, Rows, Screen, Stopping};
 use crate::cli::overview::Totals;
-use crate::cli::page::{Meaning, Page, age, dollars, grouped, plain};
+use crate::cli::page::{Meaning, Page, age, counted, dollars, grouped, plain};
 use crate::cli::table::fitting;
 
 /// A state and a name have at least so much room, as long as another column can go.
@@ -214,7 +214,7 @@ impl Screen {
                 let tasks = self.seen.as_ref().and_then(|seen| seen.view.tasks_age());
                 let tasks = tasks.map(|tasks| format!("tasks {} old, ", age(old + tasks)));
                 let tasks = tasks.unwrap_or_default();
-                format!("{tasks}{}.{} calls/s, ${price}/h", tenths / 10, tenths % 10)
+                format!("{tasks}{}.{} ECS calls/s, ${price}/h", tenths / 10, tenths % 10)
             }
         };
         let mut keys = match (&self.face, &self.message) {
@@ -258,6 +258,10 @@ impl Screen {
         let mut chosen = 0;
         if !view.alive.is_empty() {
             lines.push(Line::default());
+            lines.push(Line::raw(format!(
+                " {}:",
+                counted(u64::try_from(view.alive.len()).unwrap_or(u64::MAX), "task")
+            )));
             let mut rows = view.tasks(width.saturating_sub(1), view.alive.len()).into_iter();
             lines.extend(rows.next().map(|head| Line::raw(format!(" {head}"))));
             for (task, row) in view.alive.iter().zip(rows) {

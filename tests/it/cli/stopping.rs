@@ -180,7 +180,8 @@ async fn a_task_is_stopped_after_a_question_and_one_a_second() {
     assert_eq!(account.tasks(), std::slice::from_ref(third));
 }
 
-/// The clock of a machine that sleeps goes on: what was due meanwhile is read once.
+/// Where its clock goes on while a machine sleeps, what was due meanwhile is read once; where it stands still, as on
+/// Linux, nothing was.
 #[tokio::test(start_paused = true)]
 async fn after_an_hour_of_sleep_all_is_read_once_and_then_as_ever() {
     let account = Account::with_two_tasks().await;

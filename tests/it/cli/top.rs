@@ -392,7 +392,7 @@ fn tasks_that_are_older_than_what_waits_say_so() {
     let before = at.checked_sub(Duration::from_secs(14)).unwrap();
     screen.refreshed(StatusView { tasks_at: Some(before.to_string()), ..view }, at);
     let page = drawn(&screen, 100, 30);
-    assert!(page.contains("tasks 15s old, 0.8 calls/s"), "{page}");
+    assert!(page.contains("tasks 15s old, 0.8 ECS calls/s"), "{page}");
 }
 
 /// What was shown stays, and says how old it is.
