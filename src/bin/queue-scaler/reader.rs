@@ -1,6 +1,6 @@
 //! An account that is read again and again, for `top` and `console`.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,6 +30,9 @@ use super::question::note;
 
 /// More minutes are not kept.
 const LONGEST_HISTORY: Duration = Duration::from_hours(12);
+
+/// So long AWS may take to say whose account it is.
+const TIME_TO_SAY_WHOSE: Duration = Duration::from_secs(2);
 
 /// So long somebody may take to sign in, where a program asks for it.
 const TIME_TO_SIGN_IN: Duration = Duration::from_secs(30);
@@ -68,6 +71,8 @@ pub(super) struct Account {
     deployment: Deployment,
     /// The account's number, as soon as it is known.
     whose: RefCell<Option<String>>,
+    /// Whether it was asked for.
+    is_asked_whose: Cell<bool>,
     session: Session,
     /// What was seen last.
     last: RefCell<Option<StatusView>>,
@@ -117,7 +122,8 @@ impl Account {
         };
         let clouds = RefCell::new(Clouds::new(aws, by));
         let (last, arguments) = (RefCell::default(), arguments.account.clone());
-        Ok(Self { arguments, clouds, deployment, whose, session, last, by })
+        let is_asked_whose = Cell::default();
+        Ok(Self { arguments, clouds, deployment, whose, is_asked_whose, session, last, by })
     }
 
     /// Where the last look came to nothing for want of credentials, looks for them anew: somebody may have signed in
@@ -152,11 +158,12 @@ impl Account {
         self.clouds.borrow().read.clone()
     }
 
-    /// Whose account it is, once: new credentials have to be of the same.
+    /// Whose account it is: new credentials have to be of the same. Not every network has a way to STS: it is asked
+    /// for once, and not waited for.
     async fn learn_account(&self, cloud: &ReadCloud) {
-        if self.whose.borrow().is_none() {
-            let account = cloud.account().await.ok();
-            *self.whose.borrow_mut() = account;
+        if self.whose.borrow().is_none() && !self.is_asked_whose.replace(true) {
+            let account = timeout(TIME_TO_SAY_WHOSE, cloud.account()).await;
+            *self.whose.borrow_mut() = account.ok().and_then(Result::ok);
         }
     }
 

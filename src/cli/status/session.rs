@@ -5,6 +5,7 @@ mod remembered;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use decision::refusal::Cause;
 use decision::snapshot::{Ended, ErrorKind, ReadError};
 use decision::units::{RevisionArn, TaskDefinitionRef};
 use jiff::Timestamp;
@@ -74,7 +75,9 @@ impl Session {
             let mut memory = self.memory()?;
             match read {
                 Ok(_) => drop(memory.read.insert(revision)),
-                Err(ReadError::Call(call)) if call.kind == ErrorKind::Refused => {
+                Err(ReadError::Call(call))
+                    if call.kind == ErrorKind::Refused && call.cause() != Cause::Credentials =>
+                {
                     memory.unreadable.insert(revision);
                 }
                 // At the next look.
