@@ -478,8 +478,8 @@ impl Screen {
 }
 
 /// Whether a filter means a worker: `state:WORD`, `cluster:NAME`, `>N` messages that wait, or a text of its name or
-/// state.
-fn is_meant(filter: &str, row: &Row) -> bool {
+/// state. The page of `console` has the same.
+pub fn is_meant(filter: &str, row: &Row) -> bool {
     let state = row.urgency.words();
     if let Some(word) = filter.strip_prefix("state:") {
         return state.starts_with(&word.to_lowercase());

@@ -5,6 +5,7 @@ mod changes;
 mod checks;
 mod every;
 mod explain;
+mod filters;
 mod import;
 mod init;
 mod looking;

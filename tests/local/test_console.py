@@ -146,6 +146,16 @@ def test_search_order_and_worker_are_in_the_address(page: Page, demo: Console) -
     assert page.rows() == [] and "Press Escape" in page.text("#nothing")
 
 
+def test_a_search_means_what_a_filter_of_top_means(page: Page, demo: Console) -> None:
+    opened(page, demo)
+    cases = json.loads((ROOT / "tests" / "it" / "cli" / "filters.json").read_text())
+    script = """const done = arguments[arguments.length - 1];
+        import("/table.js").then(({ isMeant }) => done(arguments[0].map((it) => isMeant(it.filter, it))));"""
+    seen = page.driver.execute_async_script(script, [case | {"words": case["state"]} for case in cases])
+    wrong = [case for case, is_meant in zip(cases, seen, strict=True) if case["isMeant"] != is_meant]
+    assert wrong == []
+
+
 def test_what_somebody_reads_is_left_alone(page: Page, demo: Console) -> None:
     opened(page, demo, f"&w={BREAKER}")
     page.until(lambda: page.all('#worker a[href="help/breaker-open"]') and page.all("#worker pre"))

@@ -100,12 +100,12 @@ const COLUMNS = [
 const isBusy = (row) => row.urgency !== "idle";
 
 // As `top` has it.
-const isMeant = (text, row) => {
+export const isMeant = (text, row) => {
   if (text.startsWith("state:")) return row.words.startsWith(text.slice(6).toLowerCase());
   if (text.startsWith("cluster:")) return (row.cluster ?? "").includes(text.slice(8));
   if (text.startsWith(">")) {
-    const more = Number(text.slice(1).trim().replaceAll(",", "") || NaN);
-    return row.waiting !== undefined && more < row.waiting;
+    const more = text.slice(1).trim().replaceAll(",", "");
+    return row.waiting !== undefined && /^\+?\d+$/.test(more) && Number(more) < row.waiting;
   }
   return row.worker.includes(text) || row.words.includes(text);
 };
