@@ -552,7 +552,7 @@ DEFENCES = [
      "if self.stop.is_some() || is_soon {", "if self.stop.is_some() {",
      "a_task_is_stopped_after_a_question"),
     ("nothing is read for nobody", "src/cli/console/reader.rs",
-     "self.pace.begin(Instant::now(), self.open == 0)", "self.pace.begin(Instant::now(), false)",
+     "self.open = self.open.saturating_sub(1);", "",
      "hours_of_looking"),
     ("a quarter of the rate of ECS is used", "src/cli/top/pace.rs",
      "self.earliest = now + paid;", "self.earliest = now;",

@@ -354,7 +354,7 @@ async fn a_way_to_stop_is_there_only_where_it_was_allowed() {
     let without = Console::after(1, Routes::default());
     for method in ["GET", "POST"] {
         let (status, _) = without.asked(method, path, "{\"task\":\"0a\"}").await;
-        assert!(!status.is_success(), "{method} {status}");
+        assert_eq!(status, StatusCode::NOT_FOUND, "{method}");
     }
     let mut console = Console::after(1, Routes { stop: true, ..Routes::default() });
     for body in
