@@ -107,9 +107,10 @@ impl Secrets {
     }
 
     /// A text of AWS as it may be shown: without the values of any definition, on one line, and no
-    /// longer than a person reads.
+    /// longer than a person reads. What was made of it before more was known may be given again.
     pub fn redacted(&self, text: &str) -> String {
         let (text, _) = cut(text, LONGEST_READ);
+        let (text, before) = cut_before(text);
         let mut text = without_quotations(text);
         for (_, piece) in &self.pieces {
             if text.contains(piece.as_str()) {
@@ -121,15 +122,23 @@ impl Secrets {
             }
         }
         let text = on_one_line(&once(&text));
-        match cut(&text, LONGEST) {
-            (text, 0) => text.to_owned(),
-            (text, more) => format!("{text}... ({more}{MORE}"),
+        let (text, more) = cut(&text, LONGEST);
+        match more.saturating_add(before) {
+            0 => text.to_owned(),
+            more => format!("{text}... ({more}{MORE}"),
         }
     }
 }
 
 /// How a text ends that was cut.
 const MORE: &str = " bytes more)";
+
+/// A text without that end, and how many bytes it says.
+fn cut_before(text: &str) -> (&str, usize) {
+    let end = text.strip_suffix(MORE).and_then(|text| text.rsplit_once("... ("));
+    let end = end.and_then(|(text, more)| Some((text, more.parse().ok()?)));
+    end.unwrap_or((text, 0))
+}
 
 #[derive(Clone, Copy)]
 enum Field {
@@ -204,9 +213,7 @@ fn ends_with_escape(text: &str) -> bool {
 
 /// Where the beginning of a piece stands at the end of a text: AWS cuts what gets long.
 fn begun_at_the_end(text: &str, piece: &str) -> Option<usize> {
-    // What was cut here before more was known to hide ends with how much that was.
-    let cut_here = text.strip_suffix(MORE).and_then(|text| text.rsplit_once("... ("));
-    let text = cut_here.map_or(text, |(text, _)| text).trim_end_matches(['.', '…']);
+    let text = text.trim_end_matches(['.', '…']);
     let first = piece.get(..SHORTEST_SECRET)?;
     let mut found = text.match_indices(first).map(|(at, _)| at);
     found.find(|at| text.get(*at..).is_some_and(|begun| piece.starts_with(begun)))

@@ -129,3 +129,23 @@ proptest! {
         prop_assert!(shown.len() <= LONGEST + 40);
     }
 }
+
+/// A text that was cut before its definition was known, in the middle of a value.
+#[test]
+fn what_our_own_cut_has_left_of_a_value_is_hidden_when_that_is_known() {
+    let value = "hunter22-and-more-of-it";
+    let mut secrets = Secrets::default();
+    secrets.learn("a:1", &json!({"environment": [{"name": "KEY", "value": value}]}));
+    for left in [0, SHORTEST_SECRET, value.len() - 1] {
+        let before = "x".repeat(LONGEST - left - 1) + " ";
+        let once = Secrets::default().redacted(&format!("{before}{value}"));
+        let begun = value.get(..left).unwrap();
+        assert!(once.contains(begun) && once.ends_with(MORE), "{once}");
+        let twice = secrets.redacted(&once);
+        assert!(left == 0 || !twice.contains(begun), "{left}: {twice}");
+        assert!(twice.ends_with(MORE), "{twice}");
+        if left == 0 {
+            assert_eq!(twice, once, "nothing of it has to be hidden, and as much is missing");
+        }
+    }
+}
