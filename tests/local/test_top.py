@@ -61,23 +61,18 @@ def test_all_workers_are_on_a_screen_that_gives_the_terminal_back(stack: Stack, 
         screen.until(lambda shown: re.search(r"export +\d+", shown) is not None)
 
         screen.run("send-keys", "r")
-        screen.run("send-keys", "?")
-        screen.until(lambda shown: "any key goes on" in shown)
-        screen.run("send-keys", "x")
-        screen.until(lambda shown: "RUNNING/CAP" in shown)
-        screen.run("send-keys", "s")
-        screen.until(lambda shown: "WORKER*" in shown)
-        screen.run("send-keys", "S")
-        screen.until(lambda shown: "WORKER^" in shown)
-        screen.run("send-keys", "a")
-        screen.until(lambda shown: "thumbnail" in shown)
-        screen.run("send-keys", "p")
-        screen.until(lambda shown: "paused, " in shown)
-        screen.run("send-keys", "p")
-        screen.run("send-keys", "w")
-        screen.until(lambda shown: "nothing has to be done about it" in shown)
-        screen.run("send-keys", "c")
-        screen.until(lambda shown: "copied " in shown)
+        for keys, words in (
+            ("?", "any key goes on"),
+            ("x", "RUNNING/CAP"),
+            ("s", "WORKER*"),
+            ("S", "WORKER^"),
+            ("a", "thumbnail"),
+            ("p", "paused, "),
+            ("pw", "nothing has to be done about it"),
+            ("c", "copied "),
+        ):
+            screen.run("send-keys", *keys)
+            screen.until(lambda shown, words=words: words in shown)
         screen.run("send-keys", "/expo", "Enter")
         screen.until(lambda shown: "WORKER" in shown and "thumbnail" not in shown)
         screen.run("send-keys", "Enter")

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use decision::units::WorkerName;
@@ -12,7 +12,7 @@ use ecs_queue_scaler::cli::status::{
     Asked, Remembered, Session, StatusView, Urgency, Whose, WorkerView, refresh, worker as closely,
 };
 use serde_json::{Value, json};
-use tempfile::tempdir;
+use tempfile::{TempDir, tempdir};
 
 use super::plan::{cloud, deployment};
 use crate::tick::{config, definition, invocation, scaler, tick, worker, world_of, world_with};
@@ -24,6 +24,14 @@ const OURS: Whose<'_> = Whose { scaler: "scaler", region: "eu-central-1", accoun
 
 fn open(file: &Path) -> Result<Remembered, String> {
     Remembered::open(file, OURS)
+}
+
+/// A file in a folder of its own, and a screen that remembers in it.
+fn remembering() -> (TempDir, PathBuf, Session) {
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("remembered.jsonl");
+    let session = Session::with(open(&file).unwrap());
+    (folder, file, session)
 }
 
 fn with_a_value(family: &str) -> Value {
@@ -75,9 +83,7 @@ async fn after_failures() -> (World, Value) {
 #[tokio::test(start_paused = true)]
 async fn what_ended_badly_is_shown_after_ecs_has_forgotten_it_and_the_program_was_started_again() {
     let (world, config) = after_failures().await;
-    let folder = tempdir().unwrap();
-    let file = folder.path().join("remembered.jsonl");
-    let session = Session::with(open(&file).unwrap());
+    let (_folder, file, session) = remembering();
     for _ in 0..2 {
         let view = refreshed(&world, &config, &session).await;
         assert_eq!(view.notes, Vec::<String>::new());
@@ -115,9 +121,7 @@ async fn five_definitions_are_read_at_a_look_and_the_others_at_the_next_ones() {
     for name in names {
         world.queue(name).visible(0);
     }
-    let folder = tempdir().unwrap();
-    let file = folder.path().join("remembered.jsonl");
-    let session = Session::with(open(&file).unwrap());
+    let (_folder, file, session) = remembering();
     let lines = || fs::read_to_string(&file).unwrap().lines().count();
     for (definitions, remembered) in [(5, 5), (2, 7), (0, 7)] {
         world.take_calls();
@@ -129,9 +133,7 @@ async fn five_definitions_are_read_at_a_look_and_the_others_at_the_next_ones() {
 #[tokio::test(start_paused = true)]
 async fn a_file_that_cannot_be_written_is_a_note_until_it_can() {
     let (world, config) = after_failures().await;
-    let folder = tempdir().unwrap();
-    let file = folder.path().join("remembered.jsonl");
-    let session = Session::with(open(&file).unwrap());
+    let (_folder, file, session) = remembering();
     fs::remove_file(&file).unwrap();
     fs::create_dir(&file).unwrap();
     for _ in 0..2 {
@@ -149,9 +151,7 @@ async fn a_file_that_cannot_be_written_is_a_note_until_it_can() {
 #[tokio::test(start_paused = true)]
 async fn what_was_read_before_new_credentials_is_hidden_after_them() {
     let (world, config) = after_failures().await;
-    let folder = tempdir().unwrap();
-    let file = folder.path().join("remembered.jsonl");
-    let session = Session::with(open(&file).unwrap());
+    let (_folder, file, session) = remembering();
     let (found, before) = (deployment(&world, &config).await, cloud(&world));
     let look = async |cloud: &ReadCloud| {
         let of = invocation(&world);
@@ -174,9 +174,7 @@ async fn what_was_read_before_new_credentials_is_hidden_after_them() {
 #[tokio::test(start_paused = true)]
 async fn without_its_definition_a_task_is_remembered_without_a_reason() {
     let (world, config) = after_failures().await;
-    let folder = tempdir().unwrap();
-    let file = folder.path().join("remembered.jsonl");
-    let session = Session::with(open(&file).unwrap());
+    let (_folder, file, session) = remembering();
     let gone =
         Fault::Error(400, "ClientException", "Unable to describe task definition.".to_owned());
     world.fail("DescribeTaskDefinition", 1, gone);
