@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, ready};
 use jiff::Timestamp;
 
-use super::status::{StatusView, WorkerView};
+use super::status::{Depths, StatusView, WorkerView};
 use super::stop::ToStop;
 use super::top::{Demo, Ended, Read, Reading, Target};
 use crate::aws::Tally;
@@ -25,8 +25,8 @@ pub trait Reads {
 pub enum Done {
     /// All workers.
     Refreshed(Result<Box<StatusView>, String>),
-    /// All workers, with what waits for them now and their tasks as they were.
-    Counted(Result<Box<StatusView>, String>),
+    /// What waits for all workers.
+    Counted(Result<Depths, String>),
     /// One worker closely.
     Looked(String, Result<Box<WorkerView>, String>),
     /// What stopping a task would mean.

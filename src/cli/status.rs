@@ -29,12 +29,12 @@ pub use self::beside::{BaseRevision, DeadLetters, DecisionRow};
 pub use self::columns::Column;
 pub use self::help::HelpPage;
 use self::measured::Ages;
+pub use self::seen::count;
 pub(super) use self::seen::read_tasks;
-pub use self::seen::recount;
 use self::seen::{Scope, Seen};
 pub use self::session::{EndedTask, Remembered, Session, Whose};
 pub use self::text::Asked;
-pub use self::view::{LastLaunch, Row, StatusView, Urgency};
+pub use self::view::{Depths, LastLaunch, Row, StatusView, Urgency, Waits};
 pub(in crate::cli) use self::view::{SCHEMA, VERSION};
 use self::worker::Closely;
 pub(super) use self::worker::state_of;
@@ -80,16 +80,17 @@ async fn glance(
     let seen = Box::pin(Seen::of(deployment, cloud, scope, invocation)).await?;
     let Seen { foreseen, results, ages, deleted, mut notes } = seen;
     let looks = foreseen.plan.workers.iter().zip(&results.workers);
+    let looks = looks.map(|(plan, result)| Look { foreseen: &foreseen, plan, result, ends: None });
     let knows_ended = scope.reads_ended();
-    let look = |(plan, result)| Look { foreseen: &foreseen, plan, result, knows_ended };
-    let looks = looks.map(look);
+    let looks = looks.map(|look| if knows_ended { look.with_ends() } else { look });
+    let looks: Vec<_> = looks.collect();
     if let Scope::Again(session) = scope
         && session.remembers()
     {
-        let failed: Vec<_> = looks.clone().flat_map(|look| look.failures()).collect();
+        let failed: Vec<_> = looks.iter().flat_map(Look::failures).collect();
         notes.extend(Box::pin(session.remember(cloud, failed)).await);
     }
-    let rows = looks.map(|look| {
+    let rows = looks.iter().map(|look| {
         let row = look.row(ages.as_ref());
         if !scope.is_again() {
             return row;
@@ -141,8 +142,8 @@ pub(super) async fn tasks_of(
     let seen = Box::pin(Seen::of(deployment, cloud, Scope::One(name), invocation)).await?;
     let Seen { foreseen, results, ages, notes, .. } = seen;
     let look = foreseen.plan.workers.iter().zip(&results.workers).next();
-    let knows_ended = true;
-    let look = look.map(|(plan, result)| Look { foreseen: &foreseen, plan, result, knows_ended });
+    let look = look.map(|(plan, result)| Look { foreseen: &foreseen, plan, result, ends: None });
+    let look = look.map(Look::with_ends);
     let look = look.ok_or_else(|| PlanError::UnknownWorker(format!("`{name}`")))?;
     Ok((look.closely(ages.as_ref(), notes), look.worker().cloned()))
 }
@@ -152,8 +153,8 @@ struct Look<'a> {
     foreseen: &'a Foreseen,
     plan: &'a WorkerPlan,
     result: &'a WorkerResult,
-    /// Whether what ended was read of all workers, and not only where a tick needs it.
-    knows_ended: bool,
+    /// What became of its tasks of the last hour; none where that was read only as far as a tick needs it.
+    ends: Option<Ends>,
 }
 
 impl Look<'_> {
@@ -237,20 +238,20 @@ impl Look<'_> {
         Some(time).filter(|_| backlog != Messages::ZERO)
     }
 
-    /// What became of its tasks of the last hour, as far as they were read.
-    fn ends(&self) -> Option<Ends> {
-        Some(ends(self.worker()?, self.tasks()?, self.snapshot().now))
+    fn with_ends(self) -> Self {
+        let known = || Some(ends(self.worker()?, self.tasks()?, self.snapshot().now));
+        Self { ends: known(), ..self }
     }
 
     fn failed(&self) -> Option<u64> {
-        self.ends().and_then(|ends| u64::try_from(ends.badly.len()).ok())
+        self.ends.as_ref().and_then(|ends| u64::try_from(ends.badly.len()).ok())
     }
 
     /// Its tasks of the last hour that ended badly.
-    fn failures(&self) -> Vec<Ended> {
-        let badly = self.ends().unwrap_or_default().badly;
+    fn failures(&self) -> impl Iterator<Item = Ended> {
+        let badly = self.ends.as_ref().map(|ends| &ends.badly);
         let ended = self.tasks().into_iter().flat_map(|tasks| &tasks.ended);
-        ended.filter(|task| badly.contains(&task.arn)).cloned().collect()
+        ended.filter(move |task| badly.is_some_and(|badly| badly.contains(&task.arn))).cloned()
     }
 
     fn snapshot(&self) -> &Snapshot {
@@ -337,8 +338,7 @@ impl Look<'_> {
             return (Urgency::Breaker, tripped.last.clone());
         }
         // How they ended may repeat values of a definition, and a glance reads none for that.
-        let ends = self.ends().filter(|ends| self.knows_ended && ends.are_failures());
-        if let Some(Ends { well, badly }) = ends {
+        if let Some(Ends { well, badly }) = self.ends.as_ref().filter(|it| it.are_failures()) {
             let all = well.plus(Tasks::counted(badly.len()));
             return (Urgency::Failing, format!("{} of {all} tasks that ended", badly.len()));
         }

@@ -4,6 +4,7 @@ mod closely;
 mod columns;
 mod demo;
 mod draw;
+mod filter;
 mod over;
 mod pace;
 
@@ -17,12 +18,14 @@ use ratatui::crossterm::event::{
 use self::closely::Closely;
 use self::columns::Column;
 pub use self::demo::Demo;
+use self::filter::Filter;
+pub use self::filter::is_meant;
 use self::over::Over;
 pub(super) use self::pace::MICRO_DOLLARS_A_METRIC;
 pub use self::pace::{Ended, Pace, Read, Reading, Target};
 use super::overview::{Columns, History, LATELY, Overview, OverviewRow};
 use super::page::Clock;
-use super::status::{Row, StatusView, Urgency, WorkerView};
+use super::status::{Depths, Row, StatusView, Urgency, WorkerView};
 
 /// Rows that a page key goes.
 const PAGE: usize = 10;
@@ -69,15 +72,6 @@ enum Face {
 struct Sort {
     column: Column,
     is_reversed: bool,
-}
-
-/// Which rows are meant.
-#[derive(Clone, Debug, Default)]
-struct Filter {
-    /// Empty where all are.
-    text: String,
-    /// Whether keys go into it.
-    is_typing: bool,
 }
 
 /// All that is on the screen.
@@ -178,6 +172,13 @@ impl Screen {
         self.message.take_if(|message| message.is_of_reading);
         self.seen = Some(Seen { view, overview, at });
         self.keep_choice();
+    }
+
+    /// What waits for all of them, as it was read anew; their tasks are as they were.
+    pub fn counted(&mut self, depths: &Depths, at: Timestamp) {
+        if let Some(Seen { view, .. }) = self.seen.take() {
+            self.refreshed(view.counted(at, depths), at);
+        }
     }
 
     /// Reading failed: what is shown stays, with its age.
@@ -475,21 +476,4 @@ impl Screen {
         });
         rows
     }
-}
-
-/// Whether a filter means a worker: `state:WORD`, `cluster:NAME`, `>N` messages that wait, or a text of its name or
-/// state. The page of `console` has the same.
-pub fn is_meant(filter: &str, row: &Row) -> bool {
-    let state = row.urgency.words();
-    if let Some(word) = filter.strip_prefix("state:") {
-        return state.starts_with(&word.to_lowercase());
-    }
-    if let Some(name) = filter.strip_prefix("cluster:") {
-        return row.cluster.as_ref().is_some_and(|cluster| cluster.contains(name));
-    }
-    if let Some(number) = filter.strip_prefix('>') {
-        let more = number.trim().replace(',', "").parse::<u64>();
-        return more.is_ok_and(|more| row.waiting.is_some_and(|waiting| more < waiting));
-    }
-    row.worker.contains(filter) || state.contains(filter)
 }

@@ -75,7 +75,7 @@ def look(name: str, tasks: int) -> dict[str, Any]:
         "deadLetters": {"queue": EVIL[0], "messages": 3, "maxReceiveCount": 5},
         "logs": [f"aws logs tail {EVIL[0]}"],
         "notes": [EVIL[0]],
-        "base": {"revision": f"{EVIL[0]}:8", "registered": "2026-09-21T09:00:00Z"},
+        "base": {"revision": f"{EVIL[0]}:8", "registered": "2026-09-21T09:00:00Z", "isNew": True},
     }
     times = list(range(1_790_000_000, 1_790_000_600, 5))
     kinds = ("waiting", "inFlight", "running", "starting", "cap", "launched", "failed", "oldest")

@@ -1,5 +1,7 @@
 //! Whether a worker's tasks run as they should. Pure.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::own::{OwnEnded, OwnTasks, RAN_WELL};
@@ -63,7 +65,7 @@ pub struct Ends {
     /// How many ran well.
     pub well: Tasks,
     /// Those that did not.
-    pub badly: Vec<TaskArn>,
+    pub badly: BTreeSet<TaskArn>,
 }
 
 impl Ends {
@@ -81,7 +83,7 @@ pub fn ends(worker: &Worker, tasks: &ClusterTasks, now: Timestamp) -> Ends {
     for own in lately {
         match judge(own) {
             Verdict::Well => ends.well = ends.well.plus(Tasks(1)),
-            Verdict::Badly(_) => ends.badly.push(own.task.arn.clone()),
+            Verdict::Badly(_) => drop(ends.badly.insert(own.task.arn.clone())),
             Verdict::Unjudged => {}
         }
     }

@@ -1,6 +1,6 @@
 //! An account that is read again and again, for `top` and `console`.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{OnceCell, RefCell};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,12 +13,9 @@ use ecs_queue_scaler::cli::deployment::Deployment;
 use ecs_queue_scaler::cli::overview::{History, ToRead};
 use ecs_queue_scaler::cli::page::{counted, dollars};
 use ecs_queue_scaler::cli::reads::{Done, Reads, WasRead};
-use ecs_queue_scaler::cli::status::{
-    Remembered, Session, StatusView, Whose, recount, refresh, worker,
-};
+use ecs_queue_scaler::cli::status::{Remembered, Session, Whose, count, refresh, worker};
 use ecs_queue_scaler::cli::stop::{Asked, ToStop, Which, prepare, reason};
 use ecs_queue_scaler::cli::top::Read;
-use ecs_queue_scaler::run::Invocation;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use jiff::SignedDuration;
@@ -69,13 +66,9 @@ pub(super) struct Account {
     arguments: account::Arguments,
     clouds: RefCell<Clouds>,
     deployment: Deployment,
-    /// The account's number, as soon as it is known.
-    whose: RefCell<Option<String>>,
-    /// Whether it was asked for.
-    is_asked_whose: Cell<bool>,
+    /// The account's number, once it was asked for; none where AWS did not say.
+    whose: OnceCell<Option<String>>,
     session: Session,
-    /// What was seen last.
-    last: RefCell<Option<StatusView>>,
     by: By,
 }
 
@@ -105,7 +98,7 @@ impl Account {
     pub(super) async fn find(arguments: &Arguments, by: By) -> Result<Self, Failed> {
         let aws = arguments.account.connect().await?;
         let Access { deployment, .. } = arguments.account.access_by(aws.read.clone(), true).await?;
-        let whose = RefCell::default();
+        let whose = OnceCell::new();
         let session = match &arguments.remember {
             Some(file) => {
                 let (cloud, _) = reading(&aws.read);
@@ -115,15 +108,14 @@ impl Account {
                 let (scaler, region) = (deployment.scaler.name.as_str(), aws.read.region());
                 let of = Whose { scaler, region: region.as_str(), account: &number };
                 let remembered = Remembered::open(file, of).map_err(Failed::Use)?;
-                *whose.borrow_mut() = Some(number);
+                whose.get_or_init(|| Some(number));
                 Session::with(remembered)
             }
             None => Session::default(),
         };
         let clouds = RefCell::new(Clouds::new(aws, by));
-        let (last, arguments) = (RefCell::default(), arguments.account.clone());
-        let is_asked_whose = Cell::default();
-        Ok(Self { arguments, clouds, deployment, whose, is_asked_whose, session, last, by })
+        let arguments = arguments.account.clone();
+        Ok(Self { arguments, clouds, deployment, whose, session, by })
     }
 
     /// Where the last look came to nothing for want of credentials, looks for them anew: somebody may have signed in
@@ -143,7 +135,7 @@ impl Account {
             Failed::Use(line) => line,
         })?;
         let (cloud, _) = reading(&aws.read);
-        let (is, was) = (cloud.account().await.ok(), self.whose.borrow().clone());
+        let (is, was) = (cloud.account().await.ok(), self.whose.get().cloned().flatten());
         if was.is_some() && is != was || aws.read.region() != self.cloud().region() {
             return Err(
                 "the credentials are of another account or Region now: start it again".to_owned()
@@ -161,9 +153,9 @@ impl Account {
     /// Whose account it is: new credentials have to be of the same. Not every network has a way to STS: it is asked
     /// for once, and not waited for.
     async fn learn_account(&self, cloud: &ReadCloud) {
-        if self.whose.borrow().is_none() && !self.is_asked_whose.replace(true) {
+        if self.whose.get().is_none() {
             let account = timeout(TIME_TO_SAY_WHOSE, cloud.account()).await;
-            *self.whose.borrow_mut() = account.ok().and_then(Result::ok);
+            self.whose.get_or_init(|| account.ok().and_then(Result::ok));
         }
     }
 
@@ -179,11 +171,12 @@ impl Account {
             (Read::All, Ok(())) => {
                 let view = Box::pin(refresh(deployment, &cloud, &self.session, &invocation));
                 let (view, ()) = futures_util::join!(view, self.learn_account(&cloud));
-                let view = view.map(Box::new).map_err(|error| error.to_string());
-                *self.last.borrow_mut() = view.as_deref().ok().cloned();
-                Done::Refreshed(view)
+                Done::Refreshed(view.map(Box::new).map_err(|error| error.to_string()))
             }
-            (Read::Queues, Ok(())) => Done::Counted(self.count(&cloud, &invocation).await),
+            (Read::Queues, Ok(())) => {
+                let depths = count(deployment, &cloud, invocation.now).await;
+                Done::Counted(depths.map_err(|error| error.to_string()))
+            }
             (Read::Worker(name), Ok(())) => {
                 let id = WorkerName::from(name.as_str());
                 let view = Box::pin(worker(deployment, &cloud, &id, &invocation)).await;
@@ -200,15 +193,6 @@ impl Account {
         let read = WasRead { done, at: now(), tally: cloud.tally() };
         self.clouds.borrow_mut().is_in_doubt |= read.is_nothing();
         read
-    }
-
-    /// What was seen last, with what waits now.
-    async fn count(&self, cloud: &ReadCloud, of: &Invocation) -> Result<Box<StatusView>, String> {
-        let before = self.last.borrow().clone().ok_or("nothing has been read yet")?;
-        let counted = recount(&self.deployment, cloud, before, of.now).await;
-        let counted = counted.map_err(|error| error.to_string())?;
-        *self.last.borrow_mut() = Some(counted.clone());
-        Ok(Box::new(counted))
     }
 
     /// What was before, where it was asked for; says before what that costs. What cannot be read is a gap.

@@ -211,10 +211,7 @@ impl Loop<'_> {
         // While a machine sleeps, one of its clocks stands still.
         let age = self.read.map(|(read, at)| read.elapsed().max(elapsed(at, now())));
         let age = age.unwrap_or_default();
-        self.screen.reads(
-            Reading { pause: self.pace.pause(), between: self.pace.between(), ..self.reading },
-            age,
-        );
+        self.screen.reads(self.pace.paced(self.reading), age);
         let drawn = self.canvas.draw(|frame| self.screen.draw(frame));
         drawn.map_err(|error| cannot_draw(&error))
     }
@@ -235,8 +232,8 @@ impl Loop<'_> {
                 self.read = Some((Instant::now(), now()));
                 self.look_again();
             }
-            Done::Counted(Ok(view)) => {
-                self.screen.refreshed(*view, read.at);
+            Done::Counted(Ok(depths)) => {
+                self.screen.counted(&depths, read.at);
                 self.read = Some((Instant::now(), now()));
             }
             // The next read of all says so.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::update::{Head, Look, PageRow, ReadHead, SeenLook, Sparks, Update};
 use crate::cli::overview::{History, LATELY, Overview, Totals};
-use crate::cli::status::{StatusView, WorkerView};
+use crate::cli::status::{Depths, StatusView, WorkerView};
 use crate::cli::top::{Reading, Target};
 
 /// Columns of a trend.
@@ -165,6 +165,17 @@ impl Board {
             shown.failed_at = None;
             shown.refreshed = version;
         });
+    }
+
+    /// What waits for all of them, as it was read now; their tasks are as they were.
+    pub fn counted(&mut self, depths: &Depths, at: Timestamp) {
+        let (view, reading) = {
+            let shown = self.newest.borrow();
+            (shown.view.clone(), shown.reading)
+        };
+        if let Some(view) = view {
+            self.refreshed(Arc::unwrap_or_clone(view).counted(at, depths), at, reading);
+        }
     }
 
     /// Reading failed: what is shown stays, with its age.

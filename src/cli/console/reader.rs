@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::board::{Answer, Board, Wish};
 use crate::cli::reads::{Done, Reads, WasRead};
 use crate::cli::stop::ToStop;
-use crate::cli::top::{Pace, Read, Reading, Target};
+use crate::cli::top::{Pace, Read, Target};
 
 /// Columns of a question: a page fills its lines itself.
 const QUESTION: usize = 10_000;
@@ -45,8 +45,6 @@ pub struct Reader<'a> {
     source: &'a dyn Reads,
     pace: Pace,
     wishes: UnboundedReceiver<Wish>,
-    /// What the last read of all came to.
-    reading: Reading,
     /// Pages that somebody looks at.
     open: usize,
     /// How many of them show a worker closely.
@@ -82,7 +80,6 @@ impl<'a> Reader<'a> {
             source,
             pace: Pace::new(every, Instant::now()),
             wishes,
-            reading: Reading::default(),
             open: 0,
             looked_at: BTreeMap::new(),
             looks: VecDeque::new(),
@@ -169,12 +166,10 @@ impl<'a> Reader<'a> {
         self.pace.ended(Instant::now(), reading.calls_of_ecs, ended);
         match read.done {
             Done::Refreshed(Ok(view)) => {
-                let (pause, between) = (self.pace.pause(), self.pace.between());
-                self.reading = Reading { pause, between, ..reading };
-                self.board.refreshed(*view, read.at, self.reading);
+                self.board.refreshed(*view, read.at, self.pace.paced(reading));
                 self.look_again();
             }
-            Done::Counted(Ok(view)) => self.board.refreshed(*view, read.at, self.reading),
+            Done::Counted(Ok(depths)) => self.board.counted(&depths, read.at),
             // The next read of all says so.
             Done::Counted(Err(_)) => {}
             Done::Refreshed(Err(why)) => self.board.failed(&why, read.at),

@@ -58,25 +58,28 @@ pub struct BaseRevision {
     /// When it was registered, in UTC, where ECS says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registered: Option<String>,
+    /// Whether that was within a day: what goes wrong now may come from it.
+    pub is_new: bool,
 }
 
 impl BaseRevision {
-    fn of(definition: &TaskDefinition) -> Self {
-        let registered = definition.document.get("registeredAt").and_then(Value::as_f64);
-        let registered =
-            registered.and_then(|seconds| SignedDuration::try_from_secs_f64(seconds).ok());
-        let registered = registered.and_then(|since| Timestamp::from_duration(since).ok());
+    pub(in crate::cli) fn new(
+        revision: &str,
+        registered: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Self {
         Self {
-            revision: definition.arn.family_and_revision().to_owned(),
+            revision: revision.to_owned(),
             registered: registered.map(|at| at.to_string()),
+            is_new: registered.is_some_and(|at| now.duration_since(at) < NEW),
         }
     }
 
-    /// When it was registered, if that was within a day before: what goes wrong now may come from it.
-    pub(super) fn new_since(&self, now: &str) -> Option<&str> {
-        let registered = self.registered.as_deref()?;
-        let (at, now) = (registered.parse::<Timestamp>().ok()?, now.parse::<Timestamp>().ok()?);
-        (now.duration_since(at) < NEW).then_some(registered)
+    fn of(definition: &TaskDefinition, now: Timestamp) -> Self {
+        let registered = definition.document.get("registeredAt").and_then(Value::as_f64);
+        let registered = registered.and_then(|since| SignedDuration::try_from_secs_f64(since).ok());
+        let registered = registered.and_then(|since| Timestamp::from_duration(since).ok());
+        Self::new(definition.arn.family_and_revision(), registered, now)
     }
 }
 
@@ -121,7 +124,7 @@ impl Beside {
         beside.queue_url = cloud.queue_url(&worker.queue).await.ok();
         match cloud.definition(&worker.task_definition).await {
             Ok(definition) => {
-                beside.base = Some(BaseRevision::of(&definition));
+                beside.base = Some(BaseRevision::of(&definition, now));
                 if let Some(Log { group, region, command }) = Log::of(worker, &definition) {
                     beside.logs.push(command);
                     let is_here = region.is_none_or(|region| region == cloud.region().as_str());
@@ -223,16 +226,11 @@ mod tests {
 
     #[test]
     fn a_revision_is_new_for_a_day() {
-        let registered = "2026-11-20T10:20:00Z";
-        let base = |registered: Option<&str>| BaseRevision {
-            revision: "encode:18".to_owned(),
-            registered: registered.map(str::to_owned),
-        };
-        for (now, is_new) in [("2026-11-21T10:19:59Z", true), ("2026-11-21T10:20:00Z", false)] {
-            let since = base(Some(registered)).new_since(now).map(str::to_owned);
-            assert_eq!(since.as_deref(), is_new.then_some(registered), "{now}");
-        }
-        assert_eq!(base(None).new_since(registered), None);
-        assert_eq!(base(Some("soon")).new_since(registered), None);
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let registered = at("2026-11-20T10:20:00Z");
+        let is_new = |registered, now| BaseRevision::new("encode:18", registered, at(now)).is_new;
+        assert!(is_new(Some(registered), "2026-11-21T10:19:59Z"));
+        assert!(!is_new(Some(registered), "2026-11-21T10:20:00Z"));
+        assert!(!is_new(None, "2026-11-21T10:19:59Z"));
     }
 }

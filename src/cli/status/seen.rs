@@ -10,10 +10,9 @@ use decision::units::{TaskDefinitionRef, WorkerName};
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
-use super::StatusView;
 use super::measured::{Ages, Metrics};
 use super::session::Session;
-use super::view::Waits;
+use super::view::{Depths, Waits};
 use crate::aws::ReadCloud;
 use crate::cli::deployment::Deployment;
 use crate::cli::plan::{PlanError, elsewhere, look_at, result};
@@ -96,16 +95,15 @@ impl Seen {
     }
 }
 
-/// Reads what waits anew, and nothing else: queues have a rate of their own.
+/// Reads what waits, and nothing else: queues have a rate of their own.
 ///
 /// # Errors
 /// Where there is no configuration to go by.
-pub async fn recount(
+pub async fn count(
     deployment: &Deployment,
     cloud: &ReadCloud,
-    before: StatusView,
     now: Timestamp,
-) -> Result<StatusView, SourceError> {
+) -> Result<Depths, SourceError> {
     let in_force = deployment.scaler.config.current(cloud, now).await?;
     let depths = stream::iter(&in_force.config.workers).map(async |worker| {
         let read = cloud.queue(&worker.queue).await.ok();
@@ -116,8 +114,7 @@ pub async fn recount(
         });
         (worker.name.to_string(), waits)
     });
-    let depths = depths.buffer_unordered(AT_ONCE).collect().await;
-    Ok(before.counted(now, &depths))
+    Ok(depths.buffer_unordered(AT_ONCE).collect().await)
 }
 
 /// What a tick had no need of: the tasks of workers that are owed nothing.

@@ -52,10 +52,15 @@ pub struct StatusView {
 
 /// What waits for a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Waits {
-    pub(super) waiting: Messages,
-    pub(super) in_flight: Messages,
+pub struct Waits {
+    /// Messages that wait, delayed ones where they count.
+    pub waiting: Messages,
+    /// Messages that were received and not deleted yet.
+    pub in_flight: Messages,
 }
+
+/// What waits for each worker, by its name; none where that could not be read.
+pub type Depths = BTreeMap<String, Option<Waits>>;
 
 /// One worker. What could not be read is absent, and never zero.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -277,11 +282,8 @@ impl StatusView {
     }
 
     /// The same with what waits at another instant. What could not be read is not what it was.
-    pub(super) fn counted(
-        mut self,
-        now: Timestamp,
-        depths: &BTreeMap<String, Option<Waits>>,
-    ) -> Self {
+    #[must_use]
+    pub fn counted(mut self, now: Timestamp, depths: &Depths) -> Self {
         let at = std::mem::replace(&mut self.at, now.to_string());
         self.tasks_at.get_or_insert(at);
         for row in &mut self.workers {

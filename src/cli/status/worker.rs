@@ -178,21 +178,17 @@ impl TaskRow {
 /// What is run where, and how. Overrides may hold secrets, and are none of it.
 fn settings_of(worker: &Worker) -> Value {
     let capacity: Vec<_> = worker.launch.rungs.iter().map(ToString::to_string).collect();
-    let mut settings = json!({
-        "queue": worker.queue.to_string(),
-        "cluster": worker.cluster,
-        "taskDefinition": worker.task_definition,
-        "capacity": capacity,
-    });
-    if let (Some(settings), Some(container)) = (settings.as_object_mut(), &worker.container) {
-        settings.insert("container".to_owned(), json!(container));
-    }
     let written = worker.settings();
     let written = written.as_ref().and_then(Value::as_object).into_iter().flatten();
-    if let Some(settings) = settings.as_object_mut() {
-        settings.extend(written.map(|(section, value)| (section.clone(), value.clone())));
-    }
-    settings
+    let written = written.map(|(section, value)| (section.as_str(), value.clone()));
+    let named = worker.container.iter().map(|name| ("container", json!(name)));
+    let first = [
+        ("queue", json!(worker.queue.to_string())),
+        ("cluster", json!(worker.cluster)),
+        ("taskDefinition", json!(worker.task_definition)),
+        ("capacity", json!(capacity)),
+    ];
+    first.into_iter().chain(named).chain(written).collect()
 }
 
 /// How far a task is that is not on its way out.
@@ -305,9 +301,9 @@ impl WorkerView {
             let oldest = age(Duration::from_secs(oldest));
             page.entry("", &format!("the oldest message has waited for {oldest}"));
         }
-        let new = self.base.as_ref().and_then(|base| Some((base, base.new_since(&self.at)?)));
-        if let Some((base, since)) = new {
-            page.entry("", &format!("{} is new since {}", base.revision, clock.shown(since)));
+        let new = self.base.as_ref().filter(|base| base.is_new);
+        if let Some(BaseRevision { revision, registered: Some(since), .. }) = new {
+            page.entry("", &format!("{revision} is new since {}", clock.shown(since)));
         }
         self.write_dead_letters(page);
     }

@@ -199,6 +199,11 @@ impl Pace {
         if is_in_between { self.every } else { self.pause }
     }
 
+    /// A reading with when the next ones begin.
+    pub fn paced(&self, reading: Reading) -> Reading {
+        Reading { pause: self.pause(), between: self.between(), ..reading }
+    }
+
     /// How long after the last read of all the next one begins.
     pub fn pause(&self) -> Duration {
         self.pause

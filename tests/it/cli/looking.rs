@@ -9,11 +9,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
+use decision::units::Messages;
 use ecs_queue_scaler::aws::Tally;
 use ecs_queue_scaler::cli::console::{About, Board, Guard, Reader, Routes, router};
 use ecs_queue_scaler::cli::overview::History;
 use ecs_queue_scaler::cli::reads::{Done, Reads, WasRead};
-use ecs_queue_scaler::cli::status::{StatusView, Urgency};
+use ecs_queue_scaler::cli::status::{StatusView, Urgency, Waits};
 use ecs_queue_scaler::cli::stop::ToStop;
 use ecs_queue_scaler::cli::top::{Demo, Read};
 use futures_util::future::LocalBoxFuture;
@@ -138,10 +139,14 @@ impl Reads for Account {
                 Read::Queues => {
                     self.counted.set(Some(Instant::now()));
                     self.counts.set(self.counts.get() + 1);
-                    let tasks = self.read.get().unwrap().elapsed();
-                    let tasks_at = self.now().checked_sub(tasks).unwrap().to_string();
-                    let tasks_at = Some(tasks_at);
-                    Done::Counted(Ok(Box::new(StatusView { tasks_at, ..self.view() })))
+                    let rows = self.view().workers.into_iter();
+                    let depths = rows.map(|row| {
+                        let waits = row.waiting.zip(row.in_flight).map(|(waiting, in_flight)| {
+                            Waits { waiting: Messages(waiting), in_flight: Messages(in_flight) }
+                        });
+                        (row.worker, waits)
+                    });
+                    Done::Counted(Ok(depths.collect()))
                 }
                 Read::Worker(name) if hour == Hour::Usual => {
                     let view = self.demo.borrow().worker("convert-documents").map(Box::new);

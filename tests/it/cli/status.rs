@@ -7,7 +7,7 @@ use ecs_queue_scaler::cli::deployment::{Deployment, Wanted};
 use ecs_queue_scaler::cli::overview::{Point, ToRead};
 use ecs_queue_scaler::cli::plan::PlanError;
 use ecs_queue_scaler::cli::status::{
-    Asked, Column, Row, Session, StatusView, Urgency, WorkerView, recount, refresh, status,
+    Asked, Column, Row, Session, StatusView, Urgency, WorkerView, count, refresh, status,
     worker as closely,
 };
 use ecs_queue_scaler::cli::top::Demo;
@@ -418,11 +418,13 @@ async fn what_waits_is_counted_anew_without_the_tasks() {
     world.queue("delayed").visible(0).delayed(3);
     world.reach(Duration::from_secs(17)).await;
     world.fail("GetQueueAttributes", 9, Fault::Error(403, "AccessDenied", "no".to_owned()));
-    let denied = recount(&deployment, &cloud(&world), seen.clone(), world.now()).await.unwrap();
+    let depths = count(&deployment, &cloud(&world), world.now()).await.unwrap();
+    let denied = seen.clone().counted(world.now(), &depths);
     assert!(denied.workers.iter().all(|row| row.waiting.is_none()), "it is not what it was");
     world.forget_faults();
     world.take_calls();
-    let counted = recount(&deployment, &cloud(&world), denied, world.now()).await.unwrap();
+    let depths = count(&deployment, &cloud(&world), world.now()).await.unwrap();
+    let counted = denied.counted(world.now(), &depths);
     let calls = world.take_calls();
     assert!(calls.iter().all(|call| call.operation.starts_with("GetQueue")), "{calls:?}");
     let row = |view: &StatusView, name: &str| {

@@ -5,7 +5,6 @@ import { age, byId, clock, counted, element, grouped, isolated } from "./words.j
 
 const MOST_TASKS = 100; // of a page
 const MOST_WAYS = 10; // to end
-const NEW = 24 * 3600 * 1000; // of a revision
 
 const ageOf = (task) => (task.ageSeconds === undefined ? "?" : age(task.ageSeconds));
 
@@ -217,7 +216,7 @@ export class Worker {
     this.#parts.at.replaceChildren(element("p", { class: "aside" }, `read ${clock(at)}`));
     if (!this.#isNew("rest", [logs, notes, deadLetters, base, settings, links])) return;
     const parts = [];
-    if (base?.registered && Date.parse(at) - Date.parse(base.registered) < NEW) {
+    if (base?.isNew) {
       parts.push(element("p", {}, isolated(base.revision), ` is new since ${clock(base.registered)}`));
     }
     if (deadLetters) {

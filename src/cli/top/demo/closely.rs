@@ -26,7 +26,7 @@ impl Demo {
             log_group: Some(format!("/ecs/{name}")),
             queue: Some(name.to_owned()),
             queue_url: Some(format!("https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}")),
-            base: Some(worker.base()),
+            base: Some(worker.base(self.at)),
             settings: Some(worker.settings()),
             ..view
         })
@@ -69,15 +69,12 @@ impl Worker {
     }
 
     /// Of the one that fails somebody has just registered a revision.
-    fn base(&self) -> BaseRevision {
+    fn base(&self, now: Timestamp) -> BaseRevision {
         let registered = match self.matter {
             Matter::Fails => "2026-11-20T08:20:00Z",
             _ => "2026-10-21T09:00:00Z",
         };
-        BaseRevision {
-            revision: format!("{}:7", self.name),
-            registered: Some(registered.to_owned()),
-        }
+        BaseRevision::new(&format!("{}:7", self.name), registered.parse().ok(), now)
     }
 
     fn settings(&self) -> serde_json::Value {
